@@ -1,0 +1,177 @@
+"""``Catalog``: every component on this machine, by kind and name, as a value passed down.
+
+One broken plugin never takes the others with it; two providers of one name are an error.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint, entry_points
+
+import pluggy
+
+from hcat_core import hooks
+from hcat_core.component import KINDS, Component, Kind
+from hcat_core.errors import UsageError
+
+ENTRY_POINT_GROUP = "hcat"
+BUILTIN = "builtin"
+
+
+@dataclass(frozen=True)
+class Provider:
+    """Where components come from: the entry point, its module, and the distribution's version."""
+
+    name: str
+    module: str
+    distribution: str = ""
+    version: str = ""
+
+    def __str__(self) -> str:
+        origin = f"{self.distribution} {self.version}".strip()
+        return f"{self.name} ({origin or self.module})"
+
+
+@dataclass(frozen=True)
+class BrokenPlugin:
+    """A plugin that could not be loaded, and why; fatal only when a recipe uses it."""
+
+    provider: Provider
+    reason: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A component and who provides it."""
+
+    component: Component
+    provider: Provider
+
+
+@dataclass(frozen=True)
+class Registry:
+    """The components of one kind, by name."""
+
+    kind: Kind
+    entries: Mapping[str, Entry]
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self.entries.values())
+
+    def find(self, name: str) -> Component | None:
+        """The component of that name, or None."""
+        entry = self.entries.get(name)
+        return entry.component if entry else None
+
+    def unknown(self, name: str) -> str:
+        """What to tell a user who named a component that is not here."""
+        return f'no {self.kind} is named "{name}".{did_you_mean(name, self.entries)}'
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Every registry, the plugins that failed, and the plugin manager that carries the hooks."""
+
+    registries: Mapping[Kind, Registry]
+    broken: tuple[BrokenPlugin, ...]
+    plugins: pluggy.PluginManager = field(repr=False)
+
+    def __iter__(self) -> Iterator[Entry]:
+        for kind in KINDS:
+            yield from self.registries[kind]
+
+    def find(self, kind: Kind, name: str) -> Component:
+        """The component of that kind and name.
+
+        Raises:
+            UsageError: with the nearest name, and the broken plugins that may have held it.
+        """
+        found = self.registries[kind].find(name)
+        if found is None:
+            raise UsageError(self.explain_unknown(kind, name))
+        return found
+
+    def explain_unknown(self, kind: Kind, name: str) -> str:
+        """Why a name is not to be had: a slip of the pen, or a plugin that failed to load."""
+        message = self.registries[kind].unknown(name)
+        vendor = name.partition("/")[0] if "/" in name else None
+        for broken in self.broken:
+            if vendor is not None and vendor in (broken.provider.name, broken.provider.module):
+                message += f" Plugin {broken.provider} failed to load: {broken.reason}"
+        return message
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`` Did you mean "vae"?`` or the whole short list, with a leading blank."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    if near:
+        return f' Did you mean "{near[0]}"?'
+    return f" Known: {', '.join(names)}." if names else ""
+
+
+def load_catalog(points: Iterable[EntryPoint] | None = None) -> Catalog:
+    """Ask every entry point of group ``hcat`` for its components.
+
+    Args:
+        points: entry points to load instead of the installed ones (tests, ``--no-plugins``).
+
+    Raises:
+        UsageError: when two plugins offer the same kind and name; both are named.
+    """
+    if points is None:
+        points = entry_points(group=ENTRY_POINT_GROUP)
+    manager = pluggy.PluginManager("hcat")
+    manager.add_hookspecs(hooks)
+    found: dict[Kind, dict[str, Entry]] = {kind: {} for kind in KINDS}
+    broken: list[BrokenPlugin] = []
+    # Built-ins first, so that a clash is blamed on the newcomer; then by name, whatever the disk order.
+    for point in sorted(points, key=lambda p: (p.name != BUILTIN, p.name)):
+        provider = _provider(point)
+        try:
+            components = _components(point, manager)
+        except Exception as error:  # a stranger's module may raise anything at all
+            broken.append(BrokenPlugin(provider, f"{type(error).__name__}: {error}"))
+            continue
+        for component in components:
+            clash = found[component.kind].get(component.name)
+            if clash is not None:
+                raise UsageError(
+                    f'{component.kind} "{component.name}" is offered twice: by {clash.provider} '
+                    f"and by {provider}. Uninstall one of them, or ask its author for another name."
+                )
+        bare = [c.name for c in components if "/" not in c.name and point.name != BUILTIN]
+        if bare:
+            reason = f'bare names are for built-ins; call "{bare[0]}" "{point.name}/{bare[0]}"'
+            broken.append(BrokenPlugin(provider, reason))
+            manager.unregister(name=point.name)
+            continue
+        for component in components:
+            found[component.kind][component.name] = Entry(component, provider)
+    registries = {kind: Registry(kind, dict(sorted(found[kind].items()))) for kind in KINDS}
+    return Catalog(registries, tuple(broken), manager)
+
+
+def _provider(point: EntryPoint) -> Provider:
+    if point.dist is None:
+        return Provider(point.name, point.value)
+    return Provider(point.name, point.value, point.dist.name, point.dist.version)
+
+
+def _components(point: EntryPoint, manager: pluggy.PluginManager) -> list[Component]:
+    """Load one plugin and ask only it; undo its registration when what it says makes no sense."""
+    plugin = point.load()
+    manager.register(plugin, name=point.name)
+    try:
+        others = [p for p in manager.get_plugins() if p is not plugin]
+        answers = manager.subset_hook_caller("hcat_components", others)()
+        components = [component for answer in answers for component in answer]
+        for component in components:
+            if not isinstance(component, Component) or component.kind not in KINDS:
+                raise TypeError(f"hcat_components() must return Component records, got {component!r}")
+    except Exception:
+        manager.unregister(plugin)
+        raise
+    return components

@@ -1,0 +1,242 @@
+"""``Cohort``: the one structure that flows from reader to report. A batch is a Cohort too.
+
+Axes everywhere: N patients, M modalities, D the widest modality, T tasks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Modality:
+    """One kind of embedding: its name, its width, and the names of its features where known."""
+
+    name: str
+    width: int
+    features: tuple[str, ...] = ()
+
+    def feature(self, column: int) -> str:
+        """What to call one column in a message."""
+        return self.features[column] if self.features else f"{self.name}[{column}]"
+
+
+@dataclass(frozen=True)
+class Task:
+    """One outcome to predict: has it happened within ``horizon_days`` of the start?"""
+
+    name: str
+    horizon_days: float
+    outcome: str
+
+    @property
+    def output_name(self) -> str:
+        """The name of the predicted probability, such as ``p_death_5y``."""
+        years = self.horizon_days / 365.25
+        if abs(years - round(years)) * 365.25 <= 2:
+            return f"p_{self.outcome}_{round(years)}y"
+        return f"p_{self.outcome}_{round(self.horizon_days)}d"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What the axes mean: modalities in recipe order, and tasks.
+
+    ``absent`` names modalities that the recipe knows and that this run was given no file for.
+    """
+
+    modalities: tuple[Modality, ...]
+    tasks: tuple[Task, ...] = ()
+    absent: tuple[str, ...] = ()
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The modalities' names, in order."""
+        return tuple(m.name for m in self.modalities)
+
+    @cached_property
+    def widths(self) -> tuple[int, ...]:
+        """The modalities' widths, in order; cells beyond a width are padding."""
+        return tuple(m.width for m in self.modalities)
+
+    @property
+    def widest(self) -> int:
+        """D, the width of the widest modality."""
+        return max(self.widths)
+
+    @cached_property
+    def task_names(self) -> tuple[str, ...]:
+        """The tasks' names, in order."""
+        return tuple(t.name for t in self.tasks)
+
+    @cached_property
+    def cells(self) -> Tensor:
+        """(M, D) bool, False on padding."""
+        return torch.arange(self.widest) < torch.tensor(self.widths).unsqueeze(1)
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What happened: ``labels`` (N, T) int8, 1 event, 0 event-free at the horizon, -1 unknown.
+
+    ``time`` (N, T) float32 days to event or last contact, NaN where unknown; ``event`` (N, T) int8,
+    1 where the event was seen at ``time``, 0 where censored, -1 unknown.
+    """
+
+    labels: Tensor
+    time: Tensor
+    event: Tensor
+
+    def __getitem__(self, rows: Tensor | slice) -> Targets:
+        return Targets(self.labels[rows], self.time[rows], self.event[rows])
+
+    def to(self, device: torch.device | str) -> Targets:
+        """The same targets on ``device``."""
+        return Targets(self.labels.to(device), self.time.to(device), self.event.to(device))
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Patients x modalities x cells, with what was measured, and what happened.
+
+    Attributes:
+        patient_ids: N normalised, unique ids.
+        layout: what the axes mean.
+        emb: (N, M, D) float32; 0 where nothing was measured.
+        measured: (N, M, D) bool; True where the file held a finite number, False on padding.
+        present: (N, M) bool; any cell of the modality was measured.
+        quality: (N, M) float32 in [0, 1]; the reader's score, 0 where absent.
+        n_rows: (N, M) int32; file rows aggregated into the embedding.
+        targets: what happened, None at inference.
+        groups: N names of records that must stay in one fold (a site, a family), or None.
+    """
+
+    patient_ids: tuple[str, ...]
+    layout: Layout
+    emb: Tensor
+    measured: Tensor
+    present: Tensor
+    quality: Tensor
+    n_rows: Tensor
+    targets: Targets | None = None
+    groups: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        n, m, d = len(self.patient_ids), len(self.layout.modalities), self.layout.widest
+        expected = {
+            "emb": (n, m, d),
+            "measured": (n, m, d),
+            "present": (n, m),
+            "quality": (n, m),
+            "n_rows": (n, m),
+        }
+        for name, shape in expected.items():
+            found = tuple(getattr(self, name).shape)
+            if found != shape:
+                raise ValueError(f"Cohort.{name} must be {shape} for this layout, got {found}")
+
+    def __len__(self) -> int:
+        return len(self.patient_ids)
+
+    def __getitem__(self, rows: Tensor | slice) -> Cohort:
+        """The patients at ``rows``: a slice, or a 1-d tensor of row numbers or bools."""
+        if isinstance(rows, slice):
+            pick: list[int] | slice = rows
+        else:
+            if rows.dtype == torch.bool:
+                rows = rows.nonzero().squeeze(1)
+            pick = rows.tolist()
+        return Cohort(
+            patient_ids=_pick(self.patient_ids, pick),
+            layout=self.layout,
+            emb=self.emb[rows],
+            measured=self.measured[rows],
+            present=self.present[rows],
+            quality=self.quality[rows],
+            n_rows=self.n_rows[rows],
+            targets=None if self.targets is None else self.targets[rows],
+            groups=None if self.groups is None else _pick(self.groups, pick),
+        )
+
+    def to(self, device: torch.device | str) -> Cohort:
+        """The same cohort with its tensors on ``device``."""
+        if self.emb.device == torch.device(device):
+            return self
+        return replace(
+            self,
+            emb=self.emb.to(device),
+            measured=self.measured.to(device),
+            present=self.present.to(device),
+            quality=self.quality.to(device),
+            n_rows=self.n_rows.to(device),
+            targets=None if self.targets is None else self.targets.to(device),
+        )
+
+    def hide(self, blocks: Tensor) -> Cohort:
+        """The same patients as if the (N, M) bool ``blocks`` had never been measured."""
+        keep = ~blocks
+        return replace(
+            self,
+            emb=self.emb * keep.unsqueeze(-1),
+            measured=self.measured & keep.unsqueeze(-1),
+            present=self.present & keep,
+            quality=self.quality * keep,
+            n_rows=self.n_rows * keep,
+        )
+
+    def without_targets(self) -> Cohort:
+        """The same patients with nothing of what happened to them: all an imputer may see."""
+        return replace(self, targets=None)
+
+    def fingerprint(self) -> str:
+        """A sha256 over ids, layout, values, mask, quality and targets: the same data, the same text."""
+        digest = hashlib.sha256()
+        digest.update("\0".join(self.patient_ids).encode())
+        digest.update(repr((self.layout.names, self.layout.widths, self.layout.task_names)).encode())
+        tensors = [self.emb, self.measured, self.quality, self.n_rows]
+        if self.targets is not None:
+            tensors += [self.targets.labels, self.targets.time, self.targets.event]
+        for tensor in tensors:
+            digest.update(np.ascontiguousarray(tensor.cpu().numpy()).data)
+        return digest.hexdigest()
+
+
+def _pick(values: tuple[str, ...], rows: list[int] | slice) -> tuple[str, ...]:
+    return values[rows] if isinstance(rows, slice) else tuple(values[row] for row in rows)
+
+
+class MultiModalDataset:
+    """The document's per-patient dictionaries (its section 4), as a view of a Cohort.
+
+    ``dataset[i]`` is ``{"patient_id", "emb" (M, D), "quality" (M,), "present" (M,), "targets" (T,)}``.
+    """
+
+    def __init__(self, cohort: Cohort) -> None:
+        self.cohort = cohort
+
+    def __len__(self) -> int:
+        return len(self.cohort)
+
+    def __getitem__(self, row: int) -> dict[str, str | np.ndarray]:
+        if not -len(self) <= row < len(self):
+            raise IndexError(f"row {row} of a cohort of {len(self)} patients")
+        cohort = self.cohort
+        sample: dict[str, str | np.ndarray] = {
+            "patient_id": cohort.patient_ids[row],
+            "emb": cohort.emb[row].numpy(),
+            "quality": cohort.quality[row].numpy(),
+            "present": cohort.present[row].numpy(),
+        }
+        if cohort.targets is not None:
+            sample["targets"] = cohort.targets.labels[row].numpy()
+        return sample
+
+    def __iter__(self) -> Iterator[dict[str, str | np.ndarray]]:
+        return (self[row] for row in range(len(self)))

@@ -1,0 +1,42 @@
+"""``Component``: what a plugin says about a class that the catalog can build by name."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+Kind = Literal["reader", "imputer", "fusion", "head", "loss"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+@dataclass(frozen=True)
+class Component:
+    """A named, lazy reference to a class: listing it imports neither torch nor the class.
+
+    Attributes:
+        kind: which registry it belongs to.
+        name: bare for built-ins (``vae``), ``vendor/name`` for third parties.
+        target: ``"package.module:Class"``.
+        summary: one line for ``hcat list-components``.
+        tags: what a user must know: ``trainable``, ``closed-form``, ``draws``, ``stores-patients``.
+    """
+
+    kind: Kind
+    name: str
+    target: str
+    summary: str
+    tags: tuple[str, ...] = ()
+
+    def load(self) -> type:
+        """Import the class.
+
+        Raises:
+            ImportError: when the module or the class is not there.
+        """
+        module, _, attribute = self.target.partition(":")
+        try:
+            loaded: type = getattr(importlib.import_module(module), attribute)
+        except AttributeError:
+            raise ImportError(f"{module} has no {attribute}") from None
+        return loaded

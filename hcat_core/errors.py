@@ -1,0 +1,52 @@
+"""The errors a user can cause, each with the exit code of the command line.
+
+A message says what is wrong, where (file, dataset, patient row, recipe key) and what to do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class HcatError(Exception):
+    """What went wrong, in words meant for the user; shown without a traceback."""
+
+    exit_code = 1
+
+
+class UsageError(HcatError):
+    """A command line or a plugin set that cannot be acted on (exit code 2)."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with a recipe: the dotted key, and what to do about it."""
+
+    key: str
+    message: str
+
+
+class RecipeError(UsageError):
+    """Every problem of a recipe at once (exit code 2)."""
+
+    def __init__(self, source: str, problems: list[Problem]) -> None:
+        self.source = source
+        self.problems = problems
+        width = max(len(p.key) for p in problems)
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        lines = [f"  {p.key:<{width}}  {p.message}" for p in problems]
+        super().__init__("\n".join([f"{source}: {count}", *lines]))
+
+
+class DataError(HcatError):
+    """Input files that cannot be read as a cohort (exit code 3)."""
+
+    exit_code = 3
+
+
+class TrainingError(HcatError):
+    """A training that cannot go on (exit code 4)."""
+
+    exit_code = 4

@@ -1,0 +1,211 @@
+"""The contracts of the five component kinds, and the records that pass between them.
+
+Protocols, no base classes: a class with these methods is a component. ``layout`` is injected first
+(heads also get their task and the fused width); keyword-only constructor parameters are the recipe's
+keys. A parameter annotated with one of these Protocols takes a nested table with a ``use`` of its own;
+one annotated ``pathlib.Path`` is resolved against ``cohort.root``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from hcat_core.cohort import Cohort
+
+# --------------------------------------------------------------------------------------- reader
+
+
+@dataclass(frozen=True)
+class ModalityTable:
+    """Rows of one modality as a file gives them: R rows, d columns, one or several rows a patient.
+
+    Attributes:
+        ids: R raw patient ids (str, bytes or numbers); the core normalises them.
+        values: (R, d) floating; a value that is not finite was not measured.
+        weights: (R,) non-negative weight of each row in its patient's mean, or None for equal ones.
+        quality: (R,) score of each row, clipped to [0, 1] by the core, or None for 1.
+        features: d names, or () where the file has none.
+    """
+
+    ids: np.ndarray
+    values: np.ndarray
+    weights: np.ndarray | None = None
+    quality: np.ndarray | None = None
+    features: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ColumnTable:
+    """Columns of outcomes and groups, a row per patient: ``ids`` (R,) raw, each column (R,)."""
+
+    ids: np.ndarray
+    columns: Mapping[str, np.ndarray]
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """One modality's file. ``source`` names it in messages."""
+
+    source: str
+
+    def read(self) -> Iterator[ModalityTable]:
+        """The rows, in chunks small enough for bounded memory (about 8 MiB of values each).
+
+        Raises:
+            DataError: for a file that cannot be trusted or says nothing usable.
+        """
+        ...
+
+    def read_columns(self, names: list[str]) -> ColumnTable:
+        """Outcome, time, event or group columns of the same file, by name.
+
+        Raises:
+            DataError: naming the column that the file lacks and those it has.
+        """
+        ...
+
+
+# -------------------------------------------------------------------------------------- imputer
+
+
+@dataclass(frozen=True)
+class FitContext:
+    """What a component may know while it is fitted, beside its patients."""
+
+    seed: int
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    progress: Callable[[str], None] = lambda message: None
+
+
+@dataclass(frozen=True)
+class Imputation:
+    """A batch with its gaps filled.
+
+    Attributes:
+        emb: (N, M, D); measured cells bit-identical to the batch's.
+        std: (N, M, D) predictive standard deviation, observation noise included; 0 where measured.
+        filled: (N, M, D) bool; a missing block left unfilled becomes a mask token in the fusion.
+        losses: scalars by name, ``kl`` and what else the imputer trains on; empty outside training.
+    """
+
+    emb: Tensor
+    std: Tensor
+    filled: Tensor
+    losses: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def draw(self, n: int, generator: Generator) -> Tensor:
+        """(n, N, M, D) multiple imputations: independent Gaussians unless an imputer knows better."""
+        noise = torch.randn(
+            (n, *self.emb.shape), generator=generator, device=self.emb.device, dtype=self.emb.dtype
+        )
+        return torch.where(self.filled, self.emb + self.std * noise, self.emb)
+
+
+@runtime_checkable
+class Imputer(Protocol):
+    """Fills what is missing. It never sees targets: the core removes them first."""
+
+    def fit(self, train: Cohort, validation: Cohort, context: FitContext) -> None:
+        """Learn from training patients; may do nothing (a jointly trained module)."""
+        ...
+
+    def __call__(self, batch: Cohort) -> Imputation:
+        """Fill a batch."""
+        ...
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Everything that was fitted, as flat tensors."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> object:
+        """Restore what ``state_dict`` gave."""
+        ...
+
+
+# --------------------------------------------------------------------------- fusion, head, loss
+
+
+@dataclass(frozen=True)
+class Fused:
+    """One patient, one vector: ``pooled`` (N, H), ``tokens`` (N, K, H), ``projection`` (N, P) or None.
+
+    ``weights`` (N, M) is how much each modality counted in the pooling, where the fusion knows.
+    """
+
+    pooled: Tensor
+    tokens: Tensor
+    projection: Tensor | None = None
+    weights: Tensor | None = None
+
+
+@runtime_checkable
+class Fusion(Protocol):
+    """Combines the modalities of each patient; ``width`` is H of what it returns."""
+
+    width: int
+
+    def __call__(self, batch: Cohort, imputation: Imputation) -> Fused:
+        """Fuse a batch."""
+        ...
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """``event_probability`` (N, T) in [0, 1]; where known a risk ``curve`` and an ``interval``.
+
+    ``curve`` is (N, T, H) event probability by each of ``horizons`` (days); ``interval`` is
+    (N, T, 2), lower and upper.
+    """
+
+    event_probability: Tensor
+    curve: Tensor | None = None
+    interval: Tensor | None = None
+
+
+@runtime_checkable
+class Head(Protocol):
+    """Turns a fused vector into one task's prediction. Injected: layout, task, fused width."""
+
+    def prepare(self, train: Cohort) -> None:
+        """Take what it needs from training targets: class weights, hazard bins."""
+        ...
+
+    def __call__(self, fused: Fused) -> Tensor:
+        """Raw outputs, (N,) or (N, bins)."""
+        ...
+
+    def predict(self, raw: Tensor, horizons: tuple[float, ...]) -> Prediction:
+        """Probabilities (N, H) of the event within each horizon, in days."""
+        ...
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Everything a loss may look at, for one batch.
+
+    ``raw`` and ``heads`` are keyed by head name. ``second_view`` is the same patients fused under
+    another modality mask and other noise; it is computed only when a loss asks for it.
+    """
+
+    raw: Mapping[str, Tensor]
+    heads: Mapping[str, Head]
+    fused: Fused
+    imputation: Imputation
+    second_view: Fused | None = None
+
+
+@runtime_checkable
+class Loss(Protocol):
+    """One term of the weighted sum; ``needs_second_view`` asks for another view of each patient."""
+
+    needs_second_view: bool
+
+    def __call__(self, outputs: Outputs, batch: Cohort) -> Tensor:
+        """A scalar; 0 with no usable target."""
+        ...

@@ -1,0 +1,97 @@
+"""Patient identifiers: one spelling for every file, and no two patients under one (SCIENCE trap 8)."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from hcat_core.errors import DataError
+
+_INTEGRAL = re.compile(r"([0-9]+)(?:\.0+)?")
+
+
+def normalize_pid(raw: object) -> str:
+    """The one spelling of a patient id: text, NFKC, no outer blanks, whole numbers without padding.
+
+    ``b"001"``, ``"1"``, ``1`` and ``1.0`` are the same patient in files from different programs.
+    Everything else is kept as it is: letters, their case, and punctuation tell patients apart.
+
+    Raises:
+        ValueError: for an empty id, NaN, undecodable bytes or something that is not an id.
+    """
+    if isinstance(raw, np.generic):
+        raw = raw.item()
+    if isinstance(raw, bytes):
+        raw = raw.decode("utf-8")
+    if isinstance(raw, float):
+        if not raw.is_integer():
+            raise ValueError(f"{raw!r} is not a patient id")
+        raw = int(raw)
+    if isinstance(raw, bool) or not isinstance(raw, str | int):
+        raise ValueError(f"{raw!r} is not a patient id")
+    text = unicodedata.normalize("NFKC", str(raw)).strip(" \t\r\n\x00")
+    if not text or text.lower() in ("nan", "none", "<na>"):
+        raise ValueError(f"{raw!r} is not a patient id")
+    whole = _INTEGRAL.fullmatch(text)
+    return (whole[1].lstrip("0") or "0") if whole else text
+
+
+class SpellingBook:
+    """The raw spellings seen for each normalised id of one file; refuses two for one patient.
+
+    ``"A12"`` and ``"B12"`` stay two patients; ``"7"`` and ``"007"`` in the same file would become
+    one, which only the file's owner can confirm, so reading stops with both spellings.
+    """
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self._spelling: dict[str, str] = {}
+        self._known: dict[object, str] = {}
+
+    def normalize(self, raw_ids: Iterable[object]) -> list[str]:
+        """Normalise one chunk of ids, remembering how each was spelt.
+
+        Raises:
+            DataError: for an id that is none (with its row) or two spellings of one id.
+        """
+        ids: list[str] = []
+        for row, raw in enumerate(raw_ids):
+            known = self._known.get(raw)
+            if known is None:
+                try:
+                    known = normalize_pid(raw)
+                except (ValueError, UnicodeDecodeError) as error:
+                    raise DataError(
+                        f"{self.source}: row {row}: {error}. Give every row a patient id."
+                    ) from None
+                text = raw.decode("utf-8") if isinstance(raw, bytes) else str(raw)
+                text = text.strip(" \t\r\n\x00")
+                first = self._spelling.setdefault(known, text)
+                if first != text:
+                    raise DataError(
+                        f"{self.source}: patient ids {first!r} and {text!r} would both become "
+                        f"{known!r}. Spell one patient one way, or give two patients different ids."
+                    )
+                self._known[raw] = known
+            ids.append(known)
+        return ids
+
+
+def refuse_case_twins(ids_by_source: Mapping[str, Iterable[str]]) -> None:
+    """Stop when two ids of a cohort differ in nothing but upper and lower case.
+
+    Raises:
+        DataError: with both spellings and the files that hold them.
+    """
+    seen: dict[str, tuple[str, str]] = {}
+    for source, ids in ids_by_source.items():
+        for patient in ids:
+            first, where = seen.setdefault(patient.casefold(), (patient, source))
+            if first != patient:
+                raise DataError(
+                    f"patient ids {first!r} ({where}) and {patient!r} ({source}) differ only in "
+                    "upper and lower case. Spell one patient one way in every file."
+                )

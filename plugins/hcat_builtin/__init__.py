@@ -1,0 +1,82 @@
+"""Every component that ships with hcat, offered through the same entry point as a stranger's."""
+
+from __future__ import annotations
+
+from hcat_core.component import Component
+from hcat_core.hooks import hookimpl
+
+
+@hookimpl
+def hcat_components() -> list[Component]:
+    """The built-in components; importing this module imports none of them."""
+    return [
+        Component(
+            "reader",
+            "h5",
+            "hcat_builtin.readers.h5:H5Reader",
+            "HDF5 embeddings: one file, one group per patient, or a folder of slides",
+        ),
+        Component(
+            "reader",
+            "table",
+            "hcat_builtin.readers.table:TableReader",
+            "CSV or Parquet with a patient-id column; one-hot encodes what the recipe names",
+        ),
+        Component(
+            "imputer",
+            "none",
+            "hcat_builtin.imputers.none:NoImputer",
+            "fills nothing; a missing modality becomes a learned mask token",
+        ),
+        Component(
+            "imputer",
+            "mean",
+            "hcat_builtin.imputers.mean:MeanImputer",
+            "the training patients' mean and standard deviation of each feature",
+            ("closed-form",),
+        ),
+        Component(
+            "fusion",
+            "enhanced_hcat",
+            "hcat_builtin.fusions.enhanced_hcat:EnhancedHCAT",
+            "hierarchical cross-modal attention: branches, global encoder, pooling, cross-modal fusion",
+            ("trainable",),
+        ),
+        Component(
+            "head",
+            "binary",
+            "hcat_builtin.heads.binary:BinaryHead",
+            "probability of the event within the task's horizon",
+            ("trainable",),
+        ),
+        Component(
+            "loss",
+            "bce",
+            "hcat_builtin.losses.bce:BinaryCrossEntropy",
+            "masked binary cross-entropy with class weights",
+        ),
+        Component(
+            "loss",
+            "focal",
+            "hcat_builtin.losses.focal:FocalLoss",
+            "masked focal loss for rare events",
+        ),
+        Component(
+            "loss",
+            "infonce",
+            "hcat_builtin.losses.infonce:InfoNCE",
+            "contrastive agreement of two views of each patient",
+        ),
+        Component(
+            "loss",
+            "kl",
+            "hcat_builtin.losses.imputer_terms:KLDivergence",
+            "the imputer's Kullback-Leibler term",
+        ),
+        Component(
+            "loss",
+            "imputation",
+            "hcat_builtin.losses.imputer_terms:ImputationLoss",
+            "everything else the imputer trains on",
+        ),
+    ]

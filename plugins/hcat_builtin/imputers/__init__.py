@@ -1,0 +1,1 @@
+"""Imputers, one a file."""

@@ -1,0 +1,1 @@
+"""Modality readers, one a file."""
