@@ -1,0 +1,189 @@
+"""Readers -> ``Cohort``: align every modality and every outcome on the patient."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from hcat_core.aggregation import PatientEmbeddings, aggregate_spatial
+from hcat_core.cohort import Cohort, Layout, Modality, Targets, Task
+from hcat_core.errors import DataError
+from hcat_core.interfaces import Reader
+from hcat_core.patient_ids import SpellingBook, refuse_case_twins
+from hcat_core.settings import TargetsTable
+from hcat_core.targets import read_targets
+
+
+@dataclass(frozen=True)
+class ModalityReport:
+    """What one modality's file held; ``within_variance`` is None where no patient had two rows.
+
+    ``within_variance`` is the share of a cell's variance that lies between rows of one patient.
+    """
+
+    name: str
+    source: str
+    width: int
+    patients: int
+    rows: int
+    cells_not_measured: int
+    within_variance: float | None
+
+
+@dataclass(frozen=True)
+class ReadReport:
+    """What reading found, beside the cohort itself."""
+
+    modalities: tuple[ModalityReport, ...]
+    patients_without_modality: int
+    targets_source: str | None = None
+
+
+def build_patient_embedding_map(readers: Mapping[str, Reader]) -> dict[str, PatientEmbeddings]:
+    """Read every modality and aggregate its rows to one embedding a patient, by normalised id.
+
+    Raises:
+        DataError: for a file that cannot be read, or ids that would make one patient of two.
+    """
+    embeddings = {
+        name: aggregate_spatial(reader.read(), reader.source) for name, reader in readers.items()
+    }
+    refuse_case_twins({e.source: e.ids for e in embeddings.values()})
+    return embeddings
+
+
+def assemble_cohort(
+    readers: Mapping[str, Reader],
+    targets_reader: Reader | None = None,
+    targets: TargetsTable | None = None,
+    groups: str | None = None,
+    absent: tuple[str, ...] = (),
+) -> tuple[Cohort, ReadReport]:
+    """The cohort of all patients that any file names, in the order of the files.
+
+    Raises:
+        DataError: as the readers do; for outcomes that contradict themselves (SCIENCE trap 10); for
+            modalities that share no patient.
+    """
+    embeddings = build_patient_embedding_map(readers)
+    index: dict[str, int] = {}
+    for modality in embeddings.values():
+        for patient in modality.ids:
+            index.setdefault(patient, len(index))
+
+    tasks: tuple[Task, ...] = ()
+    outcomes = None
+    if targets_reader is not None and targets is not None:
+        tasks, outcomes = read_targets(targets_reader, targets)
+        refuse_case_twins({"the embedding files": index, targets_reader.source: outcomes.ids})
+        for patient in outcomes.ids:
+            index.setdefault(patient, len(index))
+
+    layout = Layout(
+        modalities=tuple(
+            Modality(name, e.mean.shape[1], e.features) for name, e in embeddings.items()
+        ),
+        tasks=tasks,
+        absent=absent,
+    )
+    n, m = len(index), len(embeddings)
+    emb = np.zeros((n, m, layout.widest), np.float32)
+    measured = np.zeros((n, m, layout.widest), bool)
+    quality = np.zeros((n, m), np.float32)
+    n_rows = np.zeros((n, m), np.int32)
+    for column, modality in enumerate(embeddings.values()):
+        rows = np.array([index[patient] for patient in modality.ids], dtype=np.int64)
+        width = modality.mean.shape[1]
+        emb[rows, column, :width] = np.where(modality.measured, modality.mean, 0)
+        measured[rows, column, :width] = modality.measured
+        quality[rows, column] = modality.quality
+        n_rows[rows, column] = modality.n_rows
+    present = measured.any(axis=2)
+
+    cohort = Cohort(
+        patient_ids=tuple(index),
+        layout=layout,
+        emb=torch.from_numpy(emb),
+        measured=torch.from_numpy(measured),
+        present=torch.from_numpy(present),
+        quality=torch.from_numpy(quality * present),
+        n_rows=torch.from_numpy(n_rows),
+        targets=None if outcomes is None else _align(outcomes.ids, outcomes.targets, index),
+        groups=None if groups is None else _read_groups(targets_reader, groups, index),
+    )
+    _refuse_strangers(cohort, embeddings)
+    report = ReadReport(
+        modalities=tuple(_report(name, e) for name, e in embeddings.items()),
+        patients_without_modality=int((~cohort.present.any(dim=1)).sum()),
+        targets_source=None if targets_reader is None else targets_reader.source,
+    )
+    return cohort, report
+
+
+def _align(ids: tuple[str, ...], targets: Targets, index: Mapping[str, int]) -> Targets:
+    """Outcomes in cohort order; a patient that the outcome file lacks is unknown."""
+    rows = torch.tensor([index[patient] for patient in ids], dtype=torch.int64)
+    shape = (len(index), targets.labels.shape[1])
+    aligned = Targets(
+        labels=torch.full(shape, -1, dtype=torch.int8),
+        time=torch.full(shape, float("nan")),
+        event=torch.full(shape, -1, dtype=torch.int8),
+    )
+    aligned.labels[rows] = targets.labels
+    aligned.time[rows] = targets.time
+    aligned.event[rows] = targets.event
+    return aligned
+
+
+def _read_groups(
+    reader: Reader | None, column: str, index: Mapping[str, int]
+) -> tuple[str, ...] | None:
+    if reader is None:
+        raise DataError("cohort.groups names a column of the targets file: give cohort.targets too.")
+    table = reader.read_columns([column])
+    # A patient without a group is a group of its own.
+    groups = [f"patient {row}" for row in range(len(index))]
+    for patient, value in zip(
+        SpellingBook(reader.source).normalize(table.ids), table.columns[column], strict=True
+    ):
+        if patient in index:
+            text = value.decode("utf-8") if isinstance(value, bytes) else str(value)
+            groups[index[patient]] = text
+    return tuple(groups)
+
+
+def _refuse_strangers(cohort: Cohort, embeddings: Mapping[str, PatientEmbeddings]) -> None:
+    """A modality none of whose patients is in any other file: ids were written another way."""
+    if len(embeddings) < 2:
+        return
+    alone = cohort.present.sum(dim=1) == 1
+    for column, modality in enumerate(embeddings.values()):
+        here = cohort.present[:, column]
+        others = cohort.present.any(dim=1) & ~here
+        if here.any() and others.any() and bool(alone[here].all()):
+            name = cohort.layout.names[column]
+            raise DataError(
+                f"{modality.source}: none of the {int(here.sum())} patients of {name} is in any "
+                "other file. Are the patient ids written the same way?"
+            )
+
+
+def _report(name: str, e: PatientEmbeddings) -> ModalityReport:
+    several = e.n_rows > 1
+    share = None
+    if several.any():
+        within = float(e.variance[several].mean())
+        between = float(np.nanmean(np.where(e.measured, e.mean, np.nan)[several].var(axis=0)))
+        share = within / (within + between) if within + between > 0 else 0.0
+    return ModalityReport(
+        name=name,
+        source=e.source,
+        width=e.mean.shape[1],
+        patients=int(e.measured.any(axis=1).sum()),
+        rows=e.n_rows_read,
+        cells_not_measured=e.n_cells_not_measured,
+        within_variance=share,
+    )

@@ -1,0 +1,149 @@
+"""Metrics from probabilities, thresholds from validation patients, intervals from resampled patients.
+
+Nothing here thresholds before ranking, and no function chooses and scores on the same patients
+(SCIENCE trap 6).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from sklearn import metrics
+from torch import nn
+
+from hcat_core.cohort import Cohort
+from hcat_core.model import HcatModel
+
+MC_ROWS = 512  # patients x samples in one forward pass: enough to keep the matrix products busy
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Probabilities of a cohort, (N, T) each: mean, and 5th and 95th percentile over MC-dropout.
+
+    Without MC samples ``low`` and ``high`` are the probability itself.
+    """
+
+    probability: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+@torch.inference_mode()
+def predict_cohort(
+    model: HcatModel, cohort: Cohort, *, mc_samples: int, seed: int, device: torch.device
+) -> Predicted:
+    """Predict every patient of a standardised cohort.
+
+    Args:
+        model: the trained assembly.
+        cohort: N patients.
+        mc_samples: dropout samples a patient (Gal and Ghahramani 2016); 0 for one pass without.
+        seed: of the dropout masks; torch's global generator is left as it was.
+        device: where to compute.
+    """
+    training = model.training
+    model.eval()
+    samples = max(1, mc_samples)
+    parts = []
+    with torch.random.fork_rng(devices=[] if device.type == "cpu" else [device]):
+        torch.manual_seed(seed)
+        if mc_samples:
+            _dropout_only(model)
+        for start in range(0, len(cohort), max(1, MC_ROWS // samples)):
+            rows = torch.arange(start, min(len(cohort), start + max(1, MC_ROWS // samples)))
+            batch = cohort[rows.repeat(samples)].to(device)
+            probability = model.predict(model(batch)).event_probability
+            parts.append(probability.reshape(samples, len(rows), -1).cpu())
+    model.train(training)
+    draws = torch.cat(parts, dim=1).double().numpy() if parts else np.zeros((1, 0, 0))
+    low, high = np.quantile(draws, [0.05, 0.95], axis=0)
+    return Predicted(draws.mean(axis=0), low, high)
+
+
+def _dropout_only(model: HcatModel) -> None:
+    """Dropout on in fusion and heads, everything else as in evaluation; the imputer stays fixed."""
+    for part in (model.fusion, *model.heads.values()):
+        if isinstance(part, nn.Module):
+            for module in part.modules():
+                if isinstance(module, nn.Dropout):
+                    module.train()
+                if isinstance(module, nn.MultiheadAttention):
+                    module.training = True  # its dropout is a number, not a module
+
+
+def best_threshold(probability: np.ndarray, label: np.ndarray) -> float:
+    """The probability cut of highest F1 on these patients (validation ones, never those reported).
+
+    Halfway to the next lower probability, so that it does not hang on one patient's last digit;
+    0.5 where one outcome is missing.
+    """
+    if label.min(initial=1) == label.max(initial=0) or not len(label):
+        return 0.5
+    precision, recall, cuts = metrics.precision_recall_curve(label, probability)
+    total = precision + recall
+    f1 = np.divide(2 * precision * recall, total, out=np.zeros_like(total), where=total > 0)
+    best = int(f1[:-1].argmax())
+    below = probability[probability < cuts[best]]
+    return float((cuts[best] + below.max()) / 2) if len(below) else float(cuts[best])
+
+
+def binary_metrics(
+    probability: np.ndarray, label: np.ndarray, threshold: float
+) -> dict[str, float | int | None]:
+    """Discrimination, calibration and decisions of one task; None where one outcome is missing.
+
+    Args:
+        probability: (N,) predicted.
+        label: (N,) 1, 0 or -1; patients with an unknown outcome are left out.
+        threshold: chosen elsewhere.
+    """
+    known = label >= 0
+    p, y = probability[known], label[known]
+    events = int(y.sum())
+    result: dict[str, float | int | None] = {"patients": len(y), "events": events}
+    both = 0 < events < len(y)
+    called = p >= threshold
+    result["auc"] = float(metrics.roc_auc_score(y, p)) if both else None
+    result["average_precision"] = float(metrics.average_precision_score(y, p)) if both else None
+    result["brier"] = float(np.mean((p - y) ** 2)) if len(y) else None
+    result["f1"] = float(metrics.f1_score(y, called)) if both else None
+    result["accuracy"] = float((called == y).mean()) if len(y) else None
+    result["sensitivity"] = float(called[y == 1].mean()) if events else None
+    result["specificity"] = float((~called[y == 0]).mean()) if events < len(y) else None
+    result["threshold"] = threshold
+    return result
+
+
+def auc_interval(
+    probability: np.ndarray, label: np.ndarray, *, resamples: int, seed: int, level: float = 0.95
+) -> tuple[float, float] | None:
+    """Percentile bootstrap interval of the AUC over patients, resampled within each outcome.
+
+    All resamples at once: a resample is a vector of patient weights, and the AUC is the weighted
+    share of (event, event-free) pairs in the right order, ties counting half.
+    """
+    known = label >= 0
+    p, y = probability[known], label[known].astype(bool)
+    events, free = int(y.sum()), int((~y).sum())
+    if not resamples or not events or not free:
+        return None
+    rng = np.random.default_rng(seed)
+    order = np.argsort(p, kind="stable")
+    p, y = p[order], y[order]
+    starts = np.flatnonzero(np.r_[True, p[1:] > p[:-1]])
+    aucs = []
+    step = max(1, 4_000_000 // len(p))
+    for first in range(0, resamples, step):
+        count = min(step, resamples - first)
+        weight = np.zeros((count, len(p)))
+        weight[:, y] = rng.multinomial(events, np.full(events, 1 / events), size=count)
+        weight[:, ~y] = rng.multinomial(free, np.full(free, 1 / free), size=count)
+        up = np.add.reduceat(weight * y, starts, axis=1)
+        down = np.add.reduceat(weight * ~y, starts, axis=1)
+        below = np.cumsum(down, axis=1) - down / 2
+        aucs.append((up * below).sum(axis=1) / (events * free))
+    low, high = np.quantile(np.concatenate(aucs), [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)

@@ -1,0 +1,142 @@
+"""imputer -> fusion -> heads, as one module."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from hcat_core.cohort import Cohort, Layout
+from hcat_core.interfaces import Fused, Fusion, Head, Imputation, Imputer, Outputs, Prediction
+
+
+class HcatModel(nn.Module):
+    """The neural assembly. Components that are no ``nn.Module`` take part all the same.
+
+    Args:
+        layout: axes of every batch.
+        imputer: fills gaps.
+        fusion: one vector a patient.
+        heads: by name; ``tasks`` says which task each predicts.
+        tasks: head name -> task name.
+        imputer_gradient: may the prediction's gradient shape the imputations? False keeps them a
+            statement about the missing data; True (the document's way) makes them outcome-informed.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        imputer: Imputer,
+        fusion: Fusion,
+        heads: Mapping[str, Head],
+        tasks: Mapping[str, str],
+        *,
+        imputer_gradient: bool = False,
+    ) -> None:
+        super().__init__()
+        self.layout = layout
+        self.imputer = imputer
+        self.fusion = fusion
+        self.heads = dict(heads)
+        self.tasks = dict(tasks)
+        self.imputer_gradient = imputer_gradient
+        # A plain dict hides its modules from torch: this one exists for .to(), .train(), parameters().
+        self.head_modules = nn.ModuleDict(
+            {name: head for name, head in heads.items() if isinstance(head, nn.Module)}
+        )
+
+    def forward(self, batch: Cohort, second: Cohort | None = None) -> Outputs:
+        """Impute and fuse a batch, and with it ``second``, another view of the same patients."""
+        n = len(batch)
+        both = batch if second is None else concatenate(batch, second)
+        imputation = self.imputer(both.without_targets())
+        fused = self.fusion(both, imputation if self.imputer_gradient else _detached(imputation))
+        if second is not None:
+            fused, other = _rows(fused, slice(0, n)), _rows(fused, slice(n, 2 * n))
+            imputation = replace(
+                imputation,
+                emb=imputation.emb[:n],
+                std=imputation.std[:n],
+                filled=imputation.filled[:n],
+            )
+        else:
+            other = None
+        return Outputs(
+            raw={name: head(fused) for name, head in self.heads.items()},
+            heads=self.heads,
+            fused=fused,
+            imputation=imputation,
+            second_view=other,
+        )
+
+    def predict(self, outputs: Outputs) -> Prediction:
+        """(N, T) event probabilities; where several heads share a task, the first named speaks."""
+        columns: dict[str, Tensor] = {}
+        for name, head in self.heads.items():
+            task = self.layout.tasks[self.layout.task_names.index(self.tasks[name])]
+            if task.name not in columns:
+                prediction = head.predict(outputs.raw[name], (task.horizon_days,))
+                columns[task.name] = prediction.event_probability[:, 0]
+        pooled = outputs.fused.pooled
+        unknown = pooled.new_full((len(pooled),), float("nan"))
+        return Prediction(
+            torch.stack([columns.get(t, unknown) for t in self.layout.task_names], dim=1)
+        )
+
+    def parts(self) -> dict[str, object]:
+        """Every component by the name its state goes under in a checkpoint."""
+        heads = {f"heads.{name}": head for name, head in self.heads.items()}
+        return {"imputer": self.imputer, "fusion": self.fusion, **heads}
+
+    def state(self) -> dict[str, Tensor]:
+        """All fitted and trained tensors, on the CPU, flat, by ``part.tensor``."""
+        return {
+            f"{part}.{name}": tensor.detach().cpu().contiguous()
+            for part, component in self.parts().items()
+            for name, tensor in _state_of(component).items()
+        }
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Restore what ``state`` gave, part by part."""
+        for part, component in self.parts().items():
+            prefix = f"{part}."
+            own = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+            if hasattr(component, "load_state_dict"):
+                component.load_state_dict(own)
+
+
+def concatenate(first: Cohort, second: Cohort) -> Cohort:
+    """The patients of both, as one batch without targets; ids repeat and are not looked at."""
+
+    def join(name: str) -> Tensor:
+        return torch.cat([getattr(first, name), getattr(second, name)])
+
+    return Cohort(
+        patient_ids=first.patient_ids + second.patient_ids,
+        layout=first.layout,
+        emb=join("emb"),
+        measured=join("measured"),
+        present=join("present"),
+        quality=join("quality"),
+        n_rows=join("n_rows"),
+    )
+
+
+def _state_of(component: object) -> Mapping[str, Tensor]:
+    """Heads and fusions without state need no ``state_dict``; imputers have one by contract."""
+    return component.state_dict() if hasattr(component, "state_dict") else {}
+
+
+def _detached(imputation: Imputation) -> Imputation:
+    return replace(imputation, emb=imputation.emb.detach(), std=imputation.std.detach())
+
+
+def _rows(fused: Fused, rows: slice) -> Fused:
+    return Fused(
+        pooled=fused.pooled[rows],
+        tokens=fused.tokens[rows],
+        projection=None if fused.projection is None else fused.projection[rows],
+        weights=None if fused.weights is None else fused.weights[rows],
+    )

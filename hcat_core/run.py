@@ -1,0 +1,306 @@
+"""One run, from recipe to run folder: read, split, standardise, impute, train, evaluate, write."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from hcat_core import build
+from hcat_core.assemble import ReadReport, assemble_cohort
+from hcat_core.catalog import Catalog
+from hcat_core.checkpoint import read_checkpoint, write_text
+from hcat_core.cohort import Cohort, Layout
+from hcat_core.errors import DataError, UsageError
+from hcat_core.evaluation import (
+    Predicted,
+    auc_interval,
+    best_threshold,
+    binary_metrics,
+    predict_cohort,
+)
+from hcat_core.interfaces import FitContext
+from hcat_core.model import HcatModel
+from hcat_core.recipe import Recipe, load_recipe
+from hcat_core.run_folder import RunFolder, environment
+from hcat_core.splits import SPLITS, Split, split_cohort
+from hcat_core.standardise import Standardiser
+from hcat_core.training import BEST_AVERAGE, LAST, Checkpoints, Progress, train
+
+Say = Callable[[str], None]
+
+
+def run_recipe(
+    recipe: Recipe, catalog: Catalog, *, outdir: Path, resume: bool = False, say: Say
+) -> dict[str, object]:
+    """Train and evaluate what a recipe describes; returns the summary that is also written.
+
+    Nothing is written before the data has been read and the model built.
+
+    Raises:
+        DataError: for input that cannot be read, or that changed since the run to resume.
+        UsageError: for a run folder in use.
+        TrainingError: for a training that cannot go on.
+    """
+    device = choose_device(recipe.training.device)
+    cohort, report = read_recipe_cohort(recipe, catalog, say)
+    if cohort.targets is None:
+        raise UsageError(f"{recipe.source}: training needs outcomes: give cohort.targets.")
+    split = split_cohort(cohort, recipe.split, recipe.seed)
+    sides = {name: cohort[getattr(split, name)] for name in SPLITS}
+    say(_describe(cohort, report, split))
+
+    with torch.random.fork_rng(devices=[] if device.type == "cpu" else [device]):
+        torch.manual_seed(recipe.seed)
+        model = build_model(recipe, catalog, cohort.layout)
+        losses = build.build_losses(recipe, catalog, cohort.layout)
+        folder = RunFolder.open(outdir) if resume else RunFolder.create(outdir)
+        facts = {**environment(catalog, device), "data": cohort.fingerprint()}
+        if resume:
+            _refuse_other_data(folder, cohort)
+            tensors, _ = read_checkpoint(folder.checkpoints / LAST)
+            standardiser = Standardiser(tensors["standardiser.mean"], tensors["standardiser.scale"])
+        else:
+            standardiser = Standardiser.fit(sides["train"])
+            write_text(folder.recipe, recipe.to_toml())
+            write_text(folder.environment, json.dumps(facts, indent=2) + "\n")
+        standard = standardiser.apply(cohort)
+        training = standard[split.train]
+        validation = standard[split.validation]
+        if not resume:
+            prepare(model, training, validation, FitContext(recipe.seed, device, say))
+
+        def on_epoch(record: dict[str, object]) -> None:
+            history.append(record)
+            folder.write_metrics(history)
+            catalog.plugins.hook.hcat_epoch_finished(record=record)
+
+        history = _history(folder) if resume else []
+        steps = -(-len(training) // recipe.training.batch)
+        catalog.plugins.hook.hcat_run_started(
+            run_folder=outdir, epochs=recipe.training.epochs, steps_per_epoch=steps
+        )
+        progress = train(
+            model,
+            losses,
+            training,
+            validation,
+            recipe.training,
+            seed=recipe.seed,
+            device=device,
+            checkpoints=Checkpoints(
+                folder.checkpoints,
+                {f"standardiser.{k}": v for k, v in standardiser.state_dict().items()},
+                {"layout": layout_as_json(cohort.layout), "recipe": recipe.to_toml()},
+            ),
+            resume=resume,
+            on_epoch=on_epoch,
+            say=say,
+        )
+        if BEST_AVERAGE in progress.best:
+            best = folder.checkpoints / f"best_{BEST_AVERAGE}.safetensors"
+            model.load(read_checkpoint(best)[0])
+        predicted = predict_cohort(
+            model,
+            standard,
+            mc_samples=recipe.evaluation.mc_samples,
+            seed=recipe.seed,
+            device=device,
+        )
+
+    summary: dict[str, object] = {
+        "run": {
+            "epochs": progress.epoch,
+            "stopped_early": progress.finished,
+            "best_epoch": progress.best_epoch,
+            "best_validation": {"metric": recipe.training.monitor, **progress.best},
+            "outcome_informed_imputation": recipe.training.imputer_gradient,
+            "parameters": sum(p.numel() for p in model.parameters()),
+        },
+        "metrics": score(cohort, split, predicted, recipe),
+        "data": describe_data(cohort, report, split),
+        "environment": facts,
+        "recipe": recipe.as_dict(),
+        "history": progress.history,
+    }
+    folder.write_predictions(cohort, split, predicted)
+    write_text(folder.summary, json.dumps(summary, indent=2, allow_nan=False) + "\n")
+    catalog.plugins.hook.hcat_run_finished(run_folder=outdir, summary=summary)
+    return summary
+
+
+def resume_run(run_folder: Path, catalog: Catalog, say: Say) -> dict[str, object]:
+    """Go on with an interrupted run from its last complete epoch, to the same final weights."""
+    folder = RunFolder.open(run_folder)
+    recipe, _ = load_recipe(folder.recipe, catalog, sets=(), options={}, inputs={}, caller=Path.cwd())
+    return run_recipe(recipe, catalog, outdir=run_folder, resume=True, say=say)
+
+
+def read_recipe_cohort(
+    recipe: Recipe, catalog: Catalog, say: Say = lambda message: None
+) -> tuple[Cohort, ReadReport]:
+    """Read the recipe's cohort; write the demo first where the recipe has one and nothing is there.
+
+    Raises:
+        DataError: as the readers and ``assemble_cohort`` do.
+    """
+    root = recipe.root
+    if recipe.cohort.demo is not None and not root.exists():
+        from hcat_core.synth import demo
+
+        demo.write_demo(root, recipe.cohort.demo, say)
+    return assemble_cohort(
+        build.build_readers(recipe, catalog),
+        build.build_targets_reader(recipe, catalog),
+        recipe.cohort.targets,
+        recipe.cohort.groups,
+        tuple(recipe.cohort.absent),
+    )
+
+
+def build_model(recipe: Recipe, catalog: Catalog, layout: Layout) -> HcatModel:
+    """Imputer, fusion and heads of a recipe, for a cohort's layout."""
+    fusion = build.build_fusion(recipe, catalog, layout)
+    return HcatModel(
+        layout,
+        build.build_imputer(recipe, catalog, layout),
+        fusion,
+        build.build_heads(recipe, catalog, layout, fusion.width),
+        {name: str(table["task"]) for name, table in recipe.heads.items()},
+        imputer_gradient=recipe.training.imputer_gradient,
+    )
+
+
+def prepare(model: HcatModel, training: Cohort, validation: Cohort, context: FitContext) -> None:
+    """Everything that is fitted before the first step; the imputer never sees a target."""
+    model.imputer.fit(training.without_targets(), validation.without_targets(), context)
+    for head in model.heads.values():
+        head.prepare(training)
+
+
+def choose_device(name: str) -> torch.device:
+    """``auto`` is a GPU where there is one.
+
+    Raises:
+        UsageError: for a device that torch does not know or this machine does not have.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"training.device: {name!r} is not to be had here: {reason}") from None
+    return device
+
+
+def score(
+    cohort: Cohort, split: Split, predicted: Predicted, recipe: Recipe
+) -> dict[str, dict[str, object]]:
+    """Metrics by side and task: the threshold from validation patients, test patients scored once."""
+    assert cohort.targets is not None
+    result: dict[str, dict[str, object]] = {name: {} for name in SPLITS}
+    for column, task in enumerate(cohort.layout.task_names):
+        p = predicted.probability[:, column]
+        y = cohort.targets.labels[:, column].numpy()
+        on_validation = split.validation.numpy()
+        known = on_validation[y[on_validation] >= 0]
+        threshold = best_threshold(p[known], y[known])
+        for name in SPLITS:
+            rows = getattr(split, name).numpy()
+            measured: dict[str, object] = {**binary_metrics(p[rows], y[rows], threshold)}
+            measured["auc_95"] = auc_interval(
+                p[rows], y[rows], resamples=recipe.evaluation.bootstrap, seed=recipe.seed
+            )
+            result[name][task] = measured
+    return result
+
+
+def label_counts(cohort: Cohort) -> dict[str, dict[str, int]]:
+    """Events, event-free and unknown patients by task."""
+    if cohort.targets is None:
+        return {}
+    return {
+        task: {
+            "event": int((cohort.targets.labels[:, column] == 1).sum()),
+            "event_free": int((cohort.targets.labels[:, column] == 0).sum()),
+            "unknown": int((cohort.targets.labels[:, column] == -1).sum()),
+        }
+        for column, task in enumerate(cohort.layout.task_names)
+    }
+
+
+def describe_data(cohort: Cohort, report: ReadReport, split: Split) -> dict[str, object]:
+    """Counts for the summary."""
+    return {
+        "patients": len(cohort),
+        "patients_without_modality": report.patients_without_modality,
+        "modalities": {
+            m.name: {
+                "source": m.source,
+                "width": m.width,
+                "patients": m.patients,
+                "rows": m.rows,
+                "cells_not_measured": m.cells_not_measured,
+            }
+            for m in report.modalities
+        },
+        "labels": label_counts(cohort),
+        "split": {
+            name: {
+                "patients": len(getattr(split, name)),
+                "labels": label_counts(cohort[getattr(split, name)]),
+            }
+            for name in SPLITS
+        },
+    }
+
+
+def layout_as_json(layout: Layout) -> dict[str, object]:
+    """The layout, for a checkpoint's header."""
+    return {
+        "modalities": [
+            {"name": m.name, "width": m.width, "features": list(m.features)}
+            for m in layout.modalities
+        ],
+        "tasks": [
+            {"name": t.name, "horizon_days": t.horizon_days, "outcome": t.outcome}
+            for t in layout.tasks
+        ],
+        "absent": list(layout.absent),
+    }
+
+
+def _describe(cohort: Cohort, report: ReadReport, split: Split) -> str:
+    complete = int(cohort.present.all(dim=1).sum())
+    has = ", ".join(f"{m.name} {m.patients}" for m in report.modalities)
+    sides = ", ".join(f"{len(getattr(split, name))} {name}" for name in SPLITS)
+    text = (
+        f"{len(cohort)} patients, {complete} with every modality ({has}); {sides}"
+    )
+    if report.patients_without_modality:
+        text += f"; {report.patients_without_modality} without any modality are left out"
+    return text
+
+
+def _refuse_other_data(folder: RunFolder, cohort: Cohort) -> None:
+    try:
+        before = json.loads(folder.environment.read_text(encoding="utf-8"))["data"]
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"{folder.environment}: unreadable ({error}); start a new run.") from None
+    if before != cohort.fingerprint():
+        raise DataError(
+            f"{folder.path}: the cohort is not the one this run was begun with (its fingerprint "
+            "differs). Put the files back, or start a new run."
+        )
+
+
+def _history(folder: RunFolder) -> list[dict[str, object]]:
+    """The epochs that the last checkpoint knows; a line written after it is dropped."""
+    _, header = read_checkpoint(folder.checkpoints / LAST)
+    progress = Progress(**header["progress"])  # type: ignore[arg-type]
+    folder.write_metrics(progress.history)
+    return list(progress.history)

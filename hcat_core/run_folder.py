@@ -1,0 +1,138 @@
+"""The run folder: what a run writes, where, and who may write it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import platform
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from hcat_core import __version__
+from hcat_core.catalog import Catalog
+from hcat_core.checkpoint import write_text
+from hcat_core.cohort import Cohort
+from hcat_core.errors import UsageError
+from hcat_core.evaluation import Predicted
+from hcat_core.splits import Split
+
+LIBRARIES = ("torch", "numpy", "h5py", "scikit-learn", "pandas", "pydantic", "safetensors")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths of one run. Patient ids appear in ``predictions`` alone."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, path: Path) -> RunFolder:
+        """A new, empty run folder.
+
+        Raises:
+            UsageError: when there is something at ``path`` already.
+        """
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise UsageError(
+                f"{path} is not empty. Name another --outdir, or go on with that run: "
+                f"hcat run --resume {path}"
+            )
+        folder = cls(path)
+        folder.checkpoints.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    @classmethod
+    def open(cls, path: Path) -> RunFolder:
+        """The folder of an earlier run.
+
+        Raises:
+            UsageError: when ``path`` holds no run.
+        """
+        folder = cls(path)
+        if not folder.recipe.is_file():
+            raise UsageError(f"{path} is not a run folder: it has no recipe.toml.")
+        return folder
+
+    @property
+    def recipe(self) -> Path:
+        """The resolved recipe, every default filled in."""
+        return self.path / "recipe.toml"
+
+    @property
+    def environment(self) -> Path:
+        """Versions, threads, device, plugins, data fingerprint."""
+        return self.path / "environment.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def metrics(self) -> Path:
+        """One JSON line an epoch."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def predictions(self) -> Path:
+        """One row a patient; the only file with patient ids."""
+        return self.path / "predictions.csv"
+
+    @property
+    def summary(self) -> Path:
+        """The document's training summary."""
+        return self.path / "enhanced_hcat_training_summary.json"
+
+    def write_metrics(self, history: Iterable[Mapping[str, object]]) -> None:
+        """All epochs so far, whole or not at all."""
+        write_text(self.metrics, "".join(json.dumps(record) + "\n" for record in history))
+
+    def write_predictions(self, cohort: Cohort, split: Split, predicted: Predicted) -> None:
+        """Probability, MC-dropout interval, label and split of every patient with a modality."""
+        buffer = io.StringIO()
+        writer = csv.writer(buffer, lineterminator="\n")
+        names = [task.output_name for task in cohort.layout.tasks]
+        columns = [
+            column for name in names for column in (name, f"{name}_low", f"{name}_high")
+        ]
+        labels = [f"{task}_label" for task in cohort.layout.task_names]
+        writer.writerow(["patient_id", "split", "modalities", *labels, *columns])
+        sides = split.names(len(cohort))
+        present = cohort.present.numpy()
+        known = None if cohort.targets is None else cohort.targets.labels.numpy()
+        for row in range(len(cohort)):
+            if sides[row] == "left out":
+                continue
+            numbers = np.stack(
+                [predicted.probability[row], predicted.low[row], predicted.high[row]], axis=1
+            )
+            writer.writerow(
+                [
+                    cohort.patient_ids[row],
+                    sides[row],
+                    " ".join(np.array(cohort.layout.names)[present[row]]),
+                    *(["-1"] * len(labels) if known is None else known[row].tolist()),
+                    *(f"{number:.6f}" for number in numbers.ravel()),
+                ]
+            )
+        write_text(self.predictions, buffer.getvalue())
+
+
+def environment(catalog: Catalog, device: torch.device) -> dict[str, object]:
+    """What else, beside recipe and data, the numbers depend on."""
+    return {
+        "hcat": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "libraries": {name: version(name) for name in LIBRARIES},
+        "device": str(device),
+        "threads": torch.get_num_threads(),
+        "plugins": sorted({str(entry.provider) for entry in catalog}),
+        "broken_plugins": [str(broken.provider) for broken in catalog.broken],
+    }

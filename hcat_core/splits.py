@@ -1,0 +1,110 @@
+"""Train, validation and test patients: one patient, one side; groups stay together (SCIENCE trap 12)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from sklearn.model_selection import StratifiedGroupKFold
+from torch import Tensor
+
+from hcat_core.cohort import Cohort
+from hcat_core.errors import DataError
+from hcat_core.settings import SplitTable
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Row numbers of each side; ``left_out`` are patients with no modality at all."""
+
+    train: Tensor
+    validation: Tensor
+    test: Tensor
+    left_out: Tensor
+
+    def names(self, n: int) -> list[str]:
+        """For each of ``n`` rows the side it is on."""
+        side = np.full(n, "left out", dtype=object)
+        for name in SPLITS:
+            side[getattr(self, name).numpy()] = name
+        return list(side)
+
+
+def strata(cohort: Cohort) -> np.ndarray:
+    """(N,) one number per combination of labels over all tasks, unknown included."""
+    if cohort.targets is None:
+        return np.zeros(len(cohort), np.int64)
+    labels = cohort.targets.labels.numpy().astype(np.int64) + 1
+    return labels @ (3 ** np.arange(labels.shape[1]))
+
+
+def split_cohort(cohort: Cohort, table: SplitTable, seed: int) -> Split:
+    """Stratified on all tasks at once, whole groups on one side, the same for a seed.
+
+    Raises:
+        DataError: when the training patients lack one of the two outcomes of a task.
+    """
+    rows = cohort.present.any(dim=1).nonzero().squeeze(1).numpy()
+    left_out = (~cohort.present.any(dim=1)).nonzero().squeeze(1)
+    groups = np.arange(len(cohort)) if cohort.groups is None else np.array(cohort.groups)
+    by = strata(cohort)
+    rest, test = _cut(rows, by, groups, table.test, seed)
+    share = table.validation / (1 - table.test)
+    train, validation = _cut(rest, by, groups, share, seed + 1)
+    split = Split(
+        torch.from_numpy(train), torch.from_numpy(validation), torch.from_numpy(test), left_out
+    )
+    _refuse_one_sided(cohort, split)
+    return split
+
+
+def _cut(
+    rows: np.ndarray, by: np.ndarray, groups: np.ndarray, share: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Take about ``share`` of ``rows`` away, stratified; whole groups where there are any."""
+    if share == 0:
+        return rows, rows[:0]
+    order = np.random.default_rng(seed).permutation(len(rows))
+    shuffled = rows[order]
+    if len(np.unique(groups[rows])) == len(rows):
+        picked = _deal(by[shuffled], share)
+    else:
+        n_folds = max(2, round(1 / share))
+        folds = StratifiedGroupKFold(n_splits=n_folds, shuffle=True, random_state=seed)
+        common = _merge_rare(by[shuffled], n_folds)
+        _, picked_rows = next(folds.split(shuffled, common, groups[shuffled]))
+        picked = np.isin(np.arange(len(shuffled)), picked_rows)
+    return np.sort(shuffled[~picked]), np.sort(shuffled[picked])
+
+
+def _merge_rare(by: np.ndarray, n_folds: int) -> np.ndarray:
+    """The strata, those too small to be in every fold joined to the commonest."""
+    values, counts = np.unique(by, return_counts=True)
+    rare = values[counts < n_folds]
+    return np.where(np.isin(by, rare), values[counts.argmax()], by)
+
+
+def _deal(by: np.ndarray, share: float) -> np.ndarray:
+    """(N,) bool: ``share`` of every stratum, the remainders spread so that the total is right."""
+    picked = np.zeros(len(by), bool)
+    ordered = np.argsort(by, kind="stable")
+    # Systematic sampling along the sorted strata: each gets its share to within one patient.
+    marks = np.floor((np.arange(len(by)) + 0.5) * share)
+    picked[ordered] = np.diff(marks, prepend=0) > 0
+    return picked
+
+
+def _refuse_one_sided(cohort: Cohort, split: Split) -> None:
+    if cohort.targets is None:
+        return
+    for column, task in enumerate(cohort.layout.task_names):
+        labels = cohort.targets.labels[split.train, column]
+        events, free = int((labels == 1).sum()), int((labels == 0).sum())
+        if events == 0 or free == 0:
+            raise DataError(
+                f"task {task}: the training split has {events} events and {free} event-free "
+                "patients; both are needed. Is the label column the right one?"
+            )

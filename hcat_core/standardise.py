@@ -1,0 +1,57 @@
+"""Per-feature standardisation, fitted on training patients only (SCIENCE trap 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from hcat_core.cohort import Cohort
+
+
+@dataclass(frozen=True)
+class Standardiser:
+    """``mean`` and ``scale``, both (M, D); 0 and 1 on padding and where nothing was measured."""
+
+    mean: Tensor
+    scale: Tensor
+
+    @classmethod
+    def fit(cls, train: Cohort) -> Standardiser:
+        """Mean and population standard deviation of the measured cells; a constant's scale is 1."""
+        n = train.measured.sum(dim=0)
+        count = n.clamp(min=1).double()
+        # In slices of patients: a double copy of a whole large cohort would be twice its size.
+        total = sum(part.double().sum(dim=0) for part in train.emb.split(4096))
+        mean = torch.as_tensor(total) / count
+        squares = sum(
+            ((emb.double() - mean).square() * measured).sum(dim=0)
+            for emb, measured in zip(
+                train.emb.split(4096), train.measured.split(4096), strict=True
+            )
+        )
+        scale = (torch.as_tensor(squares) / count).sqrt()
+        # Rounding of a constant column leaves a spread of float32 size, which is no spread.
+        flat = scale <= 1e-6 * mean.abs().clamp(min=1e-6)
+        scale = torch.where(flat | (n == 0), torch.ones_like(scale), scale)
+        return cls(mean.float(), scale.float())
+
+    def apply(self, cohort: Cohort) -> Cohort:
+        """The cohort in units of standard deviations; cells not measured stay 0."""
+        emb = (cohort.emb - self.mean.to(cohort.emb.device)) / self.scale.to(cohort.emb.device)
+        return replace(cohort, emb=emb.masked_fill_(~cohort.measured, 0.0))
+
+    def invert(self, emb: Tensor) -> Tensor:
+        """(..., M, D) values back in the file's units."""
+        return emb * self.scale.to(emb.device) + self.mean.to(emb.device)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Both tensors, for the checkpoint."""
+        return {"mean": self.mean, "scale": self.scale}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Tensor]) -> Standardiser:
+        """Restore what ``state_dict`` gave."""
+        return cls(state["mean"], state["scale"])

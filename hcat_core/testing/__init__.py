@@ -1,0 +1,1 @@
+"""The conformance kit: what third parties run on their components."""

@@ -1,0 +1,262 @@
+"""The training loop, one readable function, and the state it can be picked up from.
+
+All randomness of an epoch (order, modality dropout, noise, dropout) follows from (seed, epoch):
+an epoch begun anew after an interruption is the epoch that would have been.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hcat_core.augment import augment
+from hcat_core.build import WeightedLoss
+from hcat_core.checkpoint import (
+    optimiser_tensors,
+    read_checkpoint,
+    restore_optimiser,
+    write_checkpoint,
+)
+from hcat_core.cohort import Cohort
+from hcat_core.errors import TrainingError
+from hcat_core.evaluation import best_threshold, binary_metrics, predict_cohort
+from hcat_core.model import HcatModel
+from hcat_core.settings import TrainingTable
+
+LAST = "last.safetensors"
+FINAL = "final.safetensors"
+BEST_AVERAGE = "average"
+
+
+@dataclass
+class Progress:
+    """Where a training stands: epochs done, the best so far by name, epochs since the average's best."""
+
+    epoch: int = 0
+    best: dict[str, float] = field(default_factory=dict)
+    best_epoch: dict[str, int] = field(default_factory=dict)
+    stale: int = 0
+    finished: bool = False
+    history: list[dict[str, object]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """Where checkpoints go, and what goes into each beside the model: statistics and a JSON header."""
+
+    folder: Path
+    constants: Mapping[str, Tensor]
+    header: Mapping[str, object]
+
+    def best(self, name: str) -> Path:
+        """The checkpoint of the best validation epoch for a task, or for their average."""
+        return self.folder / f"best_{name}.safetensors"
+
+    def write(
+        self, path: Path, model: HcatModel, extra: Mapping[str, Tensor], **header: object
+    ) -> None:
+        """One complete checkpoint."""
+        write_checkpoint(path, {**model.state(), **self.constants, **extra}, {**self.header, **header})
+
+
+def train(
+    model: HcatModel,
+    losses: list[WeightedLoss],
+    training: Cohort,
+    validation: Cohort,
+    settings: TrainingTable,
+    *,
+    seed: int,
+    device: torch.device,
+    checkpoints: Checkpoints,
+    resume: bool,
+    on_epoch: Callable[[dict[str, object]], None],
+    say: Callable[[str], None],
+) -> Progress:
+    """Train until the last epoch or until ``early_stop_patience`` epochs bring nothing better.
+
+    Every epoch ends with a complete ``last`` checkpoint; a better one for a task, or for the average
+    over tasks, is kept as ``best_<name>``.
+
+    Raises:
+        TrainingError: when a loss is not finite; the last good checkpoint stays.
+    """
+    model.to(device)
+    optimiser = build_optimiser(model, settings)
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(
+        optimiser, T_0=settings.restart_epochs, T_mult=settings.restart_factor
+    )
+    progress = Progress()
+    last = checkpoints.folder / LAST
+    if resume:
+        tensors, header = read_checkpoint(last)
+        model.load(tensors)
+        restore_optimiser(optimiser, tensors)
+        progress = Progress(**header["progress"])  # type: ignore[arg-type]
+    else:
+        checkpoints.write(last, model, {}, progress=asdict(progress))
+
+    steps = math.ceil(len(training) / settings.batch)
+    while progress.epoch < settings.epochs and not progress.finished:
+        began = time.perf_counter()
+        epoch = progress.epoch
+        torch.manual_seed(epoch_seed(seed, epoch))
+        model.train()
+        sums: dict[str, float] = {loss.name: 0.0 for loss in losses}
+        total_sum = 0.0
+        for step, rows in enumerate(torch.randperm(len(training)).split(settings.batch)):
+            scheduler.step(epoch + step / steps)
+            total, terms = training_step(
+                model, losses, training[rows].to(device), settings, optimiser
+            )
+            if not math.isfinite(total):
+                bad = [name for name, value in terms.items() if not math.isfinite(value)]
+                raise TrainingError(
+                    f"epoch {epoch + 1}, batch {step + 1} of {steps}: the loss is {total} "
+                    f"({', '.join(bad) or 'the gradient'}). The last good checkpoint is {last}. "
+                    "Try a smaller training.lr, or look for extreme values with hcat inspect."
+                )
+            total_sum += total * len(rows)
+            for name, value in terms.items():
+                sums[name] += value * len(rows)
+
+        val = validate(model, validation, seed=seed, device=device)
+        better = _update_best(progress, val, settings.monitor)
+        progress.epoch = epoch + 1
+        progress.stale = 0 if BEST_AVERAGE in better else progress.stale + 1
+        progress.finished = progress.stale >= settings.early_stop_patience
+        record: dict[str, object] = {
+            "epoch": progress.epoch,
+            "epochs": settings.epochs,
+            "lr": optimiser.param_groups[0]["lr"],
+            "train_loss": total_sum / len(training),
+            "losses": {name: value / len(training) for name, value in sums.items()},
+            "val": val,
+            "best": BEST_AVERAGE in better,
+            "seconds": time.perf_counter() - began,
+        }
+        progress.history.append(record)
+        _write_epoch(model, optimiser, checkpoints, progress, better)
+        on_epoch(record)
+        if epoch == 0:
+            _say_idle_losses(losses, sums, say)
+    checkpoints.write(
+        checkpoints.folder / FINAL, model, {}, epoch=progress.epoch, history=progress.history
+    )
+    return progress
+
+
+def build_optimiser(model: HcatModel, settings: TrainingTable) -> torch.optim.AdamW:
+    """AdamW, with weight decay on matrices only: gains, biases and tokens are not shrunk."""
+    trainable = [p for p in model.parameters() if p.requires_grad]
+    return torch.optim.AdamW(
+        [
+            {"params": [p for p in trainable if p.ndim >= 2], "weight_decay": settings.weight_decay},
+            {"params": [p for p in trainable if p.ndim < 2], "weight_decay": 0.0},
+        ],
+        lr=settings.lr,
+        fused=True,
+    )
+
+
+def training_step(
+    model: HcatModel,
+    losses: list[WeightedLoss],
+    batch: Cohort,
+    settings: TrainingTable,
+    optimiser: torch.optim.Optimizer,
+) -> tuple[float, dict[str, float]]:
+    """One step of gradient descent; the weighted total and each unweighted term.
+
+    The gradient is applied only when it is finite; otherwise the total comes back as NaN.
+    """
+    view = augment(batch, settings)
+    second = augment(batch, settings) if any(l.loss.needs_second_view for l in losses) else None
+    outputs = model(view, second)
+    terms = {l.name: l.loss(outputs, batch) for l in losses}
+    total = torch.stack([l.weight * terms[l.name] for l in losses]).sum()
+    optimiser.zero_grad()
+    total.backward()
+    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), settings.grad_clip)
+    values = {name: float(term.detach()) for name, term in terms.items()}
+    if not torch.isfinite(norm):
+        return math.nan, values
+    optimiser.step()
+    return float(total.detach()), values
+
+
+def validate(
+    model: HcatModel, validation: Cohort, *, seed: int, device: torch.device
+) -> dict[str, dict[str, float | int | None]]:
+    """Metrics by task on the validation patients, at each task's own best threshold there."""
+    predicted = predict_cohort(model, validation, mc_samples=0, seed=seed, device=device)
+    result = {}
+    assert validation.targets is not None
+    for column, task in enumerate(validation.layout.task_names):
+        p = predicted.probability[:, column]
+        y = validation.targets.labels[:, column].numpy()
+        threshold = best_threshold(p[y >= 0], y[y >= 0])
+        result[task] = binary_metrics(p, y, threshold)
+    return result
+
+
+def epoch_seed(seed: int, epoch: int) -> int:
+    """One well-mixed 63-bit seed for each (seed, epoch)."""
+    return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> 1)
+
+
+def _update_best(
+    progress: Progress, val: Mapping[str, Mapping[str, float | int | None]], monitor: str
+) -> list[str]:
+    """The names this epoch is the best for. Compared with the old best before it is replaced."""
+    scores = {task: m[monitor] for task, m in val.items() if m[monitor] is not None}
+    if scores:
+        scores[BEST_AVERAGE] = float(np.mean(list(scores.values())))  # type: ignore[arg-type]
+    better = [
+        name
+        for name, score in scores.items()
+        if score is not None and score > progress.best.get(name, -math.inf)
+    ]
+    for name in better:
+        progress.best[name] = float(scores[name])  # type: ignore[arg-type]
+        progress.best_epoch[name] = progress.epoch + 1
+    return better
+
+
+def _write_epoch(
+    model: HcatModel,
+    optimiser: torch.optim.Optimizer,
+    checkpoints: Checkpoints,
+    progress: Progress,
+    better: list[str],
+) -> None:
+    """The best ones first: an epoch that ``last`` says is done has left all its files."""
+    for name in better:
+        checkpoints.write(
+            checkpoints.best(name), model, {}, epoch=progress.epoch, score=progress.best[name]
+        )
+    checkpoints.write(
+        checkpoints.folder / LAST,
+        model,
+        optimiser_tensors(optimiser),
+        progress=copy.deepcopy(asdict(progress)),
+    )
+
+
+def _say_idle_losses(
+    losses: list[WeightedLoss], sums: Mapping[str, float], say: Callable[[str], None]
+) -> None:
+    for loss in losses:
+        if loss.weight > 0 and sums[loss.name] == 0:
+            say(
+                f"loss {loss.name} is zero for every patient: no component of this recipe "
+                "computes it, and its weight has no effect"
+            )

@@ -1,0 +1,54 @@
+"""``mean``: each missing cell is its training mean, as sure as the training spread allows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from hcat_core.cohort import Cohort, Layout
+from hcat_core.interfaces import FitContext, Imputation
+
+
+class MeanImputer:
+    """Fills a missing cell with the mean of that feature over the training patients who have it.
+
+    ``std`` is the feature's standard deviation over those patients: knowing nothing else, that is the
+    predictive spread. A feature that no training patient has is filled with 0 at std 1, the mean and
+    spread of standardised data.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        self.cells = layout.cells
+        self.mean = torch.zeros(self.cells.shape)
+        self.spread = torch.ones(self.cells.shape)
+
+    def fit(self, train: Cohort, validation: Cohort, context: FitContext) -> None:
+        """Take mean and standard deviation per feature from ``train`` alone."""
+        count = train.measured.sum(dim=0)
+        known = count > 0
+        mean = train.emb.double().sum(dim=0) / count.clamp(min=1)
+        squares = ((train.emb.double() - mean).square() * train.measured).sum(dim=0)
+        self.mean = torch.where(known, mean, 0.0).float()
+        self.spread = torch.where(
+            known, (squares / count.clamp(min=1)).sqrt(), 1.0
+        ).float()
+
+    def __call__(self, batch: Cohort) -> Imputation:
+        """Fill every gap of the batch."""
+        device = batch.emb.device
+        filled = ~batch.measured & self.cells.to(device)
+        return Imputation(
+            emb=torch.where(filled, self.mean.to(device), batch.emb),
+            std=torch.where(filled, self.spread.to(device), torch.zeros_like(batch.emb)),
+            filled=filled,
+        )
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Mean and spread, (M, D) each."""
+        return {"mean": self.mean, "spread": self.spread}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Restore what ``state_dict`` gave."""
+        self.mean, self.spread = state["mean"].cpu(), state["spread"].cpu()

@@ -1,0 +1,42 @@
+"""``focal``: cross-entropy that dwells on the patients it still gets wrong."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from hcat_builtin.losses.binary_target import known_labels
+from hcat_core.cohort import Cohort, Layout
+from hcat_core.interfaces import Outputs
+
+
+class FocalLoss:
+    """Mean of ``(1 - p_true) ** gamma`` times the weighted cross-entropy (Lin et al. 2017, eq. 5).
+
+    Args:
+        layout: not used; every loss is given it.
+        head: whose logits.
+        gamma: 0 is ``bce``.
+    """
+
+    needs_second_view = False
+
+    def __init__(
+        self, layout: Layout, *, head: str, gamma: Annotated[float, Field(ge=0)] = 2.0
+    ) -> None:
+        self.head = head
+        self.gamma = gamma
+
+    def __call__(self, outputs: Outputs, batch: Cohort) -> Tensor:
+        """A scalar; 0 with no known outcome in the batch."""
+        logits, labels, pos_weight = known_labels(outputs, batch, self.head)
+        if not len(labels):
+            return logits.sum()
+        entropy = nn.functional.binary_cross_entropy_with_logits(
+            logits, labels, pos_weight=pos_weight, reduction="none"
+        )
+        p_true = torch.sigmoid(torch.where(labels == 1, logits, -logits))
+        return ((1 - p_true) ** self.gamma * entropy).mean()

@@ -1,0 +1,49 @@
+"""``infonce``: two views of a patient agree, views of two patients do not."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from hcat_core.cohort import Cohort, Layout
+from hcat_core.interfaces import Outputs
+
+
+class InfoNCE:
+    """Symmetric InfoNCE over a batch (van den Oord et al. 2018, eq. 4; both directions averaged).
+
+    The positive is the same patient under another modality mask and other noise, never the same
+    vector (SCIENCE trap 5): the training loop makes the second view.
+
+    Args:
+        layout: not used; every loss is given it.
+        temperature: divides the cosine similarities.
+    """
+
+    needs_second_view = True
+
+    def __init__(
+        self, layout: Layout, *, temperature: Annotated[float, Field(gt=0)] = 0.1
+    ) -> None:
+        self.temperature = temperature
+
+    def __call__(self, outputs: Outputs, batch: Cohort) -> Tensor:
+        """A scalar; 0 for a batch of one, which has no other patient.
+
+        Raises:
+            ValueError: when there is no second view or the fusion has no projection.
+        """
+        second = outputs.second_view
+        if second is None or second.projection is None or outputs.fused.projection is None:
+            raise ValueError("infonce needs two views and a fusion with a projection")
+        first = outputs.fused.projection
+        if len(first) < 2:
+            return first.sum() * 0
+        similarity = first @ second.projection.T / self.temperature
+        own = torch.arange(len(first), device=first.device)
+        forward = nn.functional.cross_entropy(similarity, own)
+        backward = nn.functional.cross_entropy(similarity.T, own)
+        return (forward + backward) / 2

@@ -1,0 +1,62 @@
+"""Splits: one patient, one side; the same share of every outcome; groups unbroken."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hcat_core.errors import DataError
+from hcat_core.settings import SplitTable
+from hcat_core.splits import SPLITS, split_cohort
+from hcat_core.testing.cohorts import random_cohort
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 1000), st.integers(60, 200))
+def test_every_patient_is_on_exactly_one_side(seed, patients):
+    cohort = random_cohort(patients, seed=seed)
+    cohort = cohort.hide(torch.arange(patients).unsqueeze(1).expand(-1, 3) < 3)
+    split = split_cohort(cohort, SplitTable(), seed)
+    rows = torch.cat([split.train, split.validation, split.test, split.left_out])
+    assert sorted(rows.tolist()) == list(range(patients))
+    assert split.left_out.tolist() == [0, 1, 2]
+
+
+def test_shares_and_outcomes_are_as_asked():
+    cohort = random_cohort(400)
+    split = split_cohort(cohort, SplitTable(validation=0.2, test=0.25), 3)
+    assert abs(len(split.test) - 100) <= 1 and abs(len(split.validation) - 80) <= 2
+    for task in range(2):
+        rates = []
+        for side in SPLITS:
+            labels = cohort.targets.labels[getattr(split, side), task]
+            rates.append(((labels == 1).sum() / (labels >= 0).sum()).item())
+        assert max(rates) - min(rates) < 0.06
+
+
+def test_the_same_seed_gives_the_same_split_and_another_another():
+    cohort = random_cohort(80)
+    one, same, other = (split_cohort(cohort, SplitTable(), seed) for seed in (1, 1, 2))
+    assert torch.equal(one.test, same.test) and not torch.equal(one.test, other.test)
+
+
+def test_trap_12_records_of_one_group_never_cross_sides():
+    cohort = random_cohort(120)
+    cohort = replace(cohort, groups=tuple(f"family {row % 30}" for row in range(120)))
+    split = split_cohort(cohort, SplitTable(), 0)
+    sides = {
+        side: {cohort.groups[row] for row in getattr(split, side).tolist()} for side in SPLITS
+    }
+    assert all(sides.values())
+    assert not sides["train"] & sides["test"]
+    assert not sides["train"] & sides["validation"]
+    assert not sides["validation"] & sides["test"]
+
+
+def test_a_task_with_one_outcome_only_stops():
+    cohort = random_cohort(60)
+    cohort.targets.labels[:, 1] = 0
+    with pytest.raises(DataError, match="task recurrence: .* 0 events"):
+        split_cohort(cohort, SplitTable(), 0)

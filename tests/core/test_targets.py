@@ -1,0 +1,88 @@
+"""Outcomes: unknown is not event-free, and a label may not contradict its own time."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hcat_core.errors import DataError
+from hcat_core.interfaces import ColumnTable
+from hcat_core.settings import TargetsTable
+from hcat_core.targets import derive_labels, read_targets
+
+
+class Columns:
+    source = "clinical.h5"
+
+    def __init__(self, **columns):
+        self.columns = {name: np.array(values) for name, values in columns.items()}
+
+    def read(self):
+        raise AssertionError("outcomes are columns")
+
+    def read_columns(self, names):
+        ids = np.array([f"P{i}" for i in range(len(self.columns[names[0]]))])
+        return ColumnTable(ids, {name: self.columns[name] for name in names})
+
+
+def table(**task):
+    return TargetsTable(path="clinical.h5", tasks={"survival": {"horizon_days": 100, **task}})
+
+
+def test_trap_10_a_patient_censored_before_the_horizon_is_unknown():
+    labels = derive_labels(
+        np.array([50.0, 50.0, 150.0, 150.0, np.nan]), np.array([1, 0, 1, 0, 1]), 100
+    )
+    assert labels.tolist() == [1, -1, 0, 0, -1]
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 300), st.sampled_from([-1, 0, 1])), min_size=1),
+    st.floats(1, 300),
+)
+def test_nobody_is_event_free_without_being_followed_to_the_horizon(pairs, horizon):
+    time = np.array([t for t, _ in pairs])
+    event = np.array([e for _, e in pairs])
+    labels = derive_labels(time, event, horizon)
+    assert (time[labels == 0] >= horizon).all()
+    assert (event[labels == 1] == 1).all() and (time[labels == 1] <= horizon).all()
+    assert (labels[event == -1] == -1).all()
+
+
+def test_trap_10_labels_that_disagree_with_their_times_stop_with_counts():
+    reader = Columns(y=[0, 0, 1, 0], t=[50.0, 50.0, 150.0, 150.0], e=[0, 1, 1, 0])
+    with pytest.raises(DataError, match=r"2 labels say the opposite, 1 patients censored"):
+        read_targets(reader, table(label="y", time="t", event="e"))
+
+
+def test_a_label_alone_and_a_time_alone_are_enough():
+    reader = Columns(y=[0.0, 1.0, np.nan], t=[150.0, 50.0, 50.0], e=[0, 1, 0])
+    _, by_label = read_targets(reader, table(label="y"))
+    tasks, by_time = read_targets(reader, table(time="t", event="e", outcome="death"))
+    assert by_label.targets.labels[:, 0].tolist() == [0, 1, -1]
+    assert by_time.targets.labels[:, 0].tolist() == [0, 1, -1]
+    assert by_time.targets.time[1, 0] == 50 and by_label.targets.time.isnan().all()
+    assert tasks[0].outcome == "death"
+
+
+@pytest.mark.parametrize(
+    ("columns", "task", "message"),
+    [
+        ({"y": [0, 2, 3]}, {"label": "y"}, "2 values that are not 1 .* first in row 1"),
+        ({"t": [-1.0], "e": [1]}, {"time": "t", "event": "e"}, "1 times are negative"),
+        ({"t": [1.0]}, {"time": "t"}, "belong together"),
+        ({"y": ["dead"]}, {"label": "y"}, "not a number"),
+    ],
+)
+def test_values_that_are_no_outcome_are_refused(columns, task, message):
+    with pytest.raises(DataError, match=message):
+        read_targets(Columns(**columns), table(**task))
+
+
+def test_a_second_row_of_outcomes_for_one_patient_is_refused():
+    class Twice(Columns):
+        def read_columns(self, names):
+            return ColumnTable(np.array(["P1", "P2", "P1"]), self.columns)
+
+    with pytest.raises(DataError, match="row 2 is a second row"):
+        read_targets(Twice(y=[0, 1, 1]), table(label="y"))
