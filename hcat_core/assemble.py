@@ -174,7 +174,7 @@ def _refuse_strangers(cohort: Cohort, embeddings: Mapping[str, PatientEmbeddings
 def _report(name: str, e: PatientEmbeddings) -> ModalityReport:
     several = e.n_rows > 1
     share = None
-    if several.any():
+    if e.variance is not None and several.any():
         within = float(e.variance[several].mean())
         between = float(np.nanmean(np.where(e.measured, e.mean, np.nan)[several].var(axis=0)))
         share = within / (within + between) if within + between > 0 else 0.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -51,19 +51,26 @@ class SpellingBook:
         self._spelling: dict[str, str] = {}
         self._known: dict[object, str] = {}
 
-    def normalize(self, raw_ids: Iterable[object]) -> list[str]:
+    def normalize(
+        self, raw_ids: Iterable[object], rows: Sequence[int] | None = None
+    ) -> list[str]:
         """Normalise one chunk of ids, remembering how each was spelt.
+
+        Args:
+            raw_ids: as the file gives them.
+            rows: their rows in the file, for messages; 0, 1, ... when not given.
 
         Raises:
             DataError: for an id that is none (with its row) or two spellings of one id.
         """
         ids: list[str] = []
-        for row, raw in enumerate(raw_ids):
+        for place, raw in enumerate(raw_ids):
             known = self._known.get(raw)
             if known is None:
                 try:
                     known = normalize_pid(raw)
-                except (ValueError, UnicodeDecodeError) as error:
+                except ValueError as error:
+                    row = place if rows is None else rows[place]
                     raise DataError(
                         f"{self.source}: row {row}: {error}. Give every row a patient id."
                     ) from None

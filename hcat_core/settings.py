@@ -50,7 +50,8 @@ class DemoTable(Table):
 class CohortTable(Table):
     """Files of one cohort. ``modalities`` holds reader tables, checked against their readers."""
 
-    root: str = "."
+    root: str | None = None
+    """Where relative paths start; relative itself to the caller. The recipe's folder when not given."""
     demo: DemoTable | None = None
     modalities: dict[str, dict[str, object]]
     targets: TargetsTable | None = None

@@ -77,7 +77,7 @@ def test_trap_4_a_missing_modality_weighs_by_how_sure_the_imputation_is():
         weigh(filled * std, filled, present, missing)[0] for std in (0.1, 0.5, 1.0, 2.0)
     ]
     assert all(w[0] == 1 for w in weights)
-    missing_weights = [float(w[1]) for w in weights]
+    missing_weights = [float(w[1].detach()) for w in weights]
     assert missing_weights == sorted(missing_weights, reverse=True)
     assert 0 < missing_weights[-1] < missing_weights[0] < 1
 

@@ -92,7 +92,10 @@ class AttentionPooling(nn.Module):
     def __init__(self, d_model: int) -> None:
         super().__init__()
         hidden = max(8, d_model // 4)
-        self.score = nn.Sequential(nn.Linear(d_model, hidden), nn.Tanh(), nn.Linear(hidden, 1))
+        # No bias on the score: the softmax would cancel it.
+        self.score = nn.Sequential(
+            nn.Linear(d_model, hidden), nn.Tanh(), nn.Linear(hidden, 1, bias=False)
+        )
 
     def forward(self, tokens: Tensor, log_weight: Tensor) -> tuple[Tensor, Tensor]:
         """(N, K, H) -> pooled (N, H) and the weights (N, K), which sum to 1."""
