@@ -88,18 +88,14 @@ def aggregate_spatial(chunks: Iterable[ModalityTable], source: str) -> PatientEm
         step = max(1, SLICE_BYTES // (4 * max(1, running.width)))
         for start in range(0, len(values), step):
             rows = slice(start, start + step)
-            not_measured += running.add(
-                codes[rows], _float32(values[rows]), weights[rows], quality[rows]
-            )
+            not_measured += running.add(codes[rows], _float32(values[rows]), weights[rows], quality[rows])
         rows_read += len(values)
     if running is None or not code_of:
         raise DataError(f"{source}: holds no rows. Give a file with at least one patient.")
     return running.result(source, tuple(code_of), features, rows_read, not_measured)
 
 
-def _codes(
-    raw: np.ndarray, book: SpellingBook, code_of: dict[str, int], first_row: int
-) -> np.ndarray:
+def _codes(raw: np.ndarray, book: SpellingBook, code_of: dict[str, int], first_row: int) -> np.ndarray:
     """(R,) number of each row's patient. Python sees each run of equal ids once, not each row."""
     starts = np.flatnonzero(np.r_[True, raw[1:] != raw[:-1]]) if len(raw) else np.zeros(0, int)
     local, unique = pd.factorize(raw[starts], use_na_sentinel=False)
@@ -168,9 +164,7 @@ class _Running:
         self.quality = _grown(self.quality, room)
         self.n_rows = _grown(self.n_rows, room)
 
-    def add(
-        self, codes: np.ndarray, values: np.ndarray, weights: np.ndarray, quality: np.ndarray
-    ) -> int:
+    def add(self, codes: np.ndarray, values: np.ndarray, weights: np.ndarray, quality: np.ndarray) -> int:
         """Take in one slice of rows; returns how many of its cells were not measured."""
         patients, starts, order = _group(codes)
         row_weight = np.add.reduceat(weights[order], starts)

@@ -48,9 +48,7 @@ def build_patient_embedding_map(readers: Mapping[str, Reader]) -> dict[str, Pati
     Raises:
         DataError: for a file that cannot be read, or ids that would make one patient of two.
     """
-    embeddings = {
-        name: aggregate_spatial(reader.read(), reader.source) for name, reader in readers.items()
-    }
+    embeddings = {name: aggregate_spatial(reader.read(), reader.source) for name, reader in readers.items()}
     refuse_case_twins({e.source: e.ids for e in embeddings.values()})
     return embeddings
 
@@ -83,9 +81,7 @@ def assemble_cohort(
             index.setdefault(patient, len(index))
 
     layout = Layout(
-        modalities=tuple(
-            Modality(name, e.mean.shape[1], e.features) for name, e in embeddings.items()
-        ),
+        modalities=tuple(Modality(name, e.mean.shape[1], e.features) for name, e in embeddings.items()),
         tasks=tasks,
         absent=absent,
     )
@@ -138,9 +134,7 @@ def _align(ids: tuple[str, ...], targets: Targets, index: Mapping[str, int]) -> 
     return aligned
 
 
-def _read_groups(
-    reader: Reader | None, column: str, index: Mapping[str, int]
-) -> tuple[str, ...] | None:
+def _read_groups(reader: Reader | None, column: str, index: Mapping[str, int]) -> tuple[str, ...] | None:
     if reader is None:
         raise DataError("cohort.groups names a column of the targets file: give cohort.targets too.")
     table = reader.read_columns([column])

@@ -59,9 +59,7 @@ def build_fusion(recipe: Recipe, catalog: Catalog, layout: Layout) -> Fusion:
 def build_heads(recipe: Recipe, catalog: Catalog, layout: Layout, width: int) -> dict[str, Head]:
     """A head for each table, by name; ``width`` is that of the fused vector."""
     return {
-        name: _build(
-            recipe, catalog, "head", table, (layout, table["task"], width), f"heads.{name}"
-        )
+        name: _build(recipe, catalog, "head", table, (layout, table["task"], width), f"heads.{name}")
         for name, table in recipe.heads.items()
     }
 

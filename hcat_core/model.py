@@ -81,9 +81,7 @@ class HcatModel(nn.Module):
                 columns[task.name] = prediction.event_probability[:, 0]
         pooled = outputs.fused.pooled
         unknown = pooled.new_full((len(pooled),), float("nan"))
-        return Prediction(
-            torch.stack([columns.get(t, unknown) for t in self.layout.task_names], dim=1)
-        )
+        return Prediction(torch.stack([columns.get(t, unknown) for t in self.layout.task_names], dim=1))
 
     def parts(self) -> dict[str, object]:
         """Every component by the name its state goes under in a checkpoint."""

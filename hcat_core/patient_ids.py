@@ -51,9 +51,7 @@ class SpellingBook:
         self._spelling: dict[str, str] = {}
         self._known: dict[object, str] = {}
 
-    def normalize(
-        self, raw_ids: Iterable[object], rows: Sequence[int] | None = None
-    ) -> list[str]:
+    def normalize(self, raw_ids: Iterable[object], rows: Sequence[int] | None = None) -> list[str]:
         """Normalise one chunk of ids, remembering how each was spelt.
 
         Args:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from hcat_core.catalog import did_you_mean
 from hcat_core.errors import Problem
+
+M = TypeVar("M", bound=BaseModel)
 
 _TYPES = {
     "integer": "a whole number",
@@ -22,7 +24,7 @@ _TYPES = {
 }
 
 
-def check_table[M: BaseModel](
+def check_table(
     model: type[M], values: Mapping[str, object], key: str, unknown: str
 ) -> tuple[M | None, list[Problem]]:
     """Validate a table strictly: ``"50"`` is no number and ``1`` is not true.
@@ -51,8 +53,8 @@ def _problem(error: Any, schema: Mapping[str, Any], key: str, unknown: str) -> P
         said = unknown if len(parent) == 0 else "no such key."
         return Problem(dotted, said + did_you_mean(path[-1], known.get("properties", {})))
     if error["type"] == "missing":
-        return Problem(dotted, f"is needed: {_expected(here)}")
-    return Problem(dotted, f"expected {_expected(here)}, got {_shown(error['input'])}")
+        return Problem(dotted, f"is needed: {expected(here)}")
+    return Problem(dotted, f"expected {expected(here)}, got {_shown(error['input'])}")
 
 
 def _locate(
@@ -84,9 +86,10 @@ def _deref(node: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[s
     return definitions[reference.rsplit("/", 1)[-1]] if reference else node
 
 
-def _expected(node: Mapping[str, Any]) -> str:
+def expected(node: Mapping[str, Any]) -> str:
+    """What a value may be, in words, from its JSON schema: ``a number in [0, 1)``."""
     if "anyOf" in node:
-        options = [_expected(o) for o in node["anyOf"] if o.get("type") != "null"]
+        options = [expected(o) for o in node["anyOf"] if o.get("type") != "null"]
         return " or ".join(dict.fromkeys(options))
     if "enum" in node:
         return "one of " + ", ".join(json.dumps(value) for value in node["enum"])

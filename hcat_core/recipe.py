@@ -11,7 +11,7 @@ import tomli_w
 
 from hcat_core.catalog import Catalog, did_you_mean
 from hcat_core.errors import Problem, RecipeError
-from hcat_core.options import apply_inputs, apply_options
+from hcat_core.overrides import apply_inputs, apply_options
 from hcat_core.parameters import check_component
 from hcat_core.problems import check_table
 from hcat_core.recipe_source import Tree, apply_sets, read_recipe_tree
@@ -119,9 +119,7 @@ def check_recipe(
 ) -> tuple[Recipe | None, list[Problem]]:
     """Check a merged tree; None with at least one problem."""
     problems = [
-        Problem(key, f"no such table or key.{did_you_mean(key, KEYS)}")
-        for key in tree
-        if key not in KEYS
+        Problem(key, f"no such table or key.{did_you_mean(key, KEYS)}") for key in tree if key not in KEYS
     ]
     tables: dict[str, Any] = {}
     for name, model in TABLES.items():
@@ -145,9 +143,7 @@ def check_recipe(
     raw_cohort = tree.get("cohort")
     modalities = _modalities(raw_cohort if isinstance(raw_cohort, dict) else {}, catalog, problems)
     imputer = check_component(catalog, "imputer", tree.get("imputer", {"use": "none"}), "imputer")
-    fusion = check_component(
-        catalog, "fusion", tree.get("fusion", {"use": "enhanced_hcat"}), "fusion"
-    )
+    fusion = check_component(catalog, "fusion", tree.get("fusion", {"use": "enhanced_hcat"}), "fusion")
     problems += imputer.problems + fusion.problems
     tasks = None
     if cohort is not None and cohort.targets is not None:
@@ -242,9 +238,7 @@ def _losses(
             continue
         weight = table.get("weight", 1.0)
         if isinstance(weight, bool) or not isinstance(weight, int | float) or not weight >= 0:
-            problems.append(
-                Problem(f"{key}.weight", f"expected a number of at least 0, got {weight!r}")
-            )
+            problems.append(Problem(f"{key}.weight", f"expected a number of at least 0, got {weight!r}"))
         head = table.get("head")
         if isinstance(head, str) and head not in heads:
             problems.append(

@@ -63,11 +63,11 @@ def apply_sets(tree: Tree, sets: Sequence[str]) -> tuple[Tree, list[Problem]]:
     problems: list[Problem] = []
     parsed: list[tuple[list[str], object]] = []
     for text in sets:
-        key, equals, value = text.partition("=")
+        key, equals, said = text.partition("=")
         if not equals or not key.strip():
             problems.append(Problem("--set", f'expected KEY=VALUE, got "{text}"'))
             continue
-        parsed.append((key.strip().split("."), _value(value.strip())))
+        parsed.append((key.strip().split("."), _value(said.strip())))
     parsed.sort(key=lambda item: (item[0][-1] != "use", len(item[0]) if item[0][-1] == "use" else 0))
     for path, value in parsed:
         problem = set_key(tree, path, value)

@@ -14,19 +14,15 @@ from hcat_core.catalog import Catalog
 from hcat_core.checkpoint import read_checkpoint, write_text
 from hcat_core.cohort import Cohort, Layout
 from hcat_core.errors import DataError, UsageError
-from hcat_core.evaluation import (
-    Predicted,
-    auc_interval,
-    best_threshold,
-    binary_metrics,
-    predict_cohort,
-)
+from hcat_core.evaluation import predict_cohort
 from hcat_core.interfaces import FitContext
 from hcat_core.model import HcatModel
 from hcat_core.recipe import Recipe, load_recipe
 from hcat_core.run_folder import RunFolder, environment
-from hcat_core.splits import SPLITS, Split, split_cohort
+from hcat_core.splits import SPLITS, split_cohort
 from hcat_core.standardise import Standardiser
+from hcat_core.summary import describe_data, describe_in_words, layout_as_json, score
+from hcat_core.synth.demo import write_demo
 from hcat_core.training import BEST_AVERAGE, LAST, Checkpoints, Progress, train
 
 Say = Callable[[str], None]
@@ -50,7 +46,7 @@ def run_recipe(
         raise UsageError(f"{recipe.source}: training needs outcomes: give cohort.targets.")
     split = split_cohort(cohort, recipe.split, recipe.seed)
     sides = {name: cohort[getattr(split, name)] for name in SPLITS}
-    say(_describe(cohort, report, split))
+    say(describe_in_words(cohort, report, split))
 
     with torch.random.fork_rng(devices=[] if device.type == "cpu" else [device]):
         torch.manual_seed(recipe.seed)
@@ -148,9 +144,7 @@ def read_recipe_cohort(
     """
     root = recipe.root
     if recipe.cohort.demo is not None and not root.exists():
-        from hcat_core.synth import demo
-
-        demo.write_demo(root, recipe.cohort.demo, say)
+        write_demo(root, recipe.cohort.demo, say)
     return assemble_cohort(
         build.build_readers(recipe, catalog),
         build.build_targets_reader(recipe, catalog),
@@ -195,95 +189,6 @@ def choose_device(name: str) -> torch.device:
         reason = str(error).splitlines()[0]
         raise UsageError(f"training.device: {name!r} is not to be had here: {reason}") from None
     return device
-
-
-def score(
-    cohort: Cohort, split: Split, predicted: Predicted, recipe: Recipe
-) -> dict[str, dict[str, object]]:
-    """Metrics by side and task: the threshold from validation patients, test patients scored once."""
-    assert cohort.targets is not None
-    result: dict[str, dict[str, object]] = {name: {} for name in SPLITS}
-    for column, task in enumerate(cohort.layout.task_names):
-        p = predicted.probability[:, column]
-        y = cohort.targets.labels[:, column].numpy()
-        on_validation = split.validation.numpy()
-        known = on_validation[y[on_validation] >= 0]
-        threshold = best_threshold(p[known], y[known])
-        for name in SPLITS:
-            rows = getattr(split, name).numpy()
-            measured: dict[str, object] = {**binary_metrics(p[rows], y[rows], threshold)}
-            measured["auc_95"] = auc_interval(
-                p[rows], y[rows], resamples=recipe.evaluation.bootstrap, seed=recipe.seed
-            )
-            result[name][task] = measured
-    return result
-
-
-def label_counts(cohort: Cohort) -> dict[str, dict[str, int]]:
-    """Events, event-free and unknown patients by task."""
-    if cohort.targets is None:
-        return {}
-    return {
-        task: {
-            "event": int((cohort.targets.labels[:, column] == 1).sum()),
-            "event_free": int((cohort.targets.labels[:, column] == 0).sum()),
-            "unknown": int((cohort.targets.labels[:, column] == -1).sum()),
-        }
-        for column, task in enumerate(cohort.layout.task_names)
-    }
-
-
-def describe_data(cohort: Cohort, report: ReadReport, split: Split) -> dict[str, object]:
-    """Counts for the summary."""
-    return {
-        "patients": len(cohort),
-        "patients_without_modality": report.patients_without_modality,
-        "modalities": {
-            m.name: {
-                "source": m.source,
-                "width": m.width,
-                "patients": m.patients,
-                "rows": m.rows,
-                "cells_not_measured": m.cells_not_measured,
-            }
-            for m in report.modalities
-        },
-        "labels": label_counts(cohort),
-        "split": {
-            name: {
-                "patients": len(getattr(split, name)),
-                "labels": label_counts(cohort[getattr(split, name)]),
-            }
-            for name in SPLITS
-        },
-    }
-
-
-def layout_as_json(layout: Layout) -> dict[str, object]:
-    """The layout, for a checkpoint's header."""
-    return {
-        "modalities": [
-            {"name": m.name, "width": m.width, "features": list(m.features)}
-            for m in layout.modalities
-        ],
-        "tasks": [
-            {"name": t.name, "horizon_days": t.horizon_days, "outcome": t.outcome}
-            for t in layout.tasks
-        ],
-        "absent": list(layout.absent),
-    }
-
-
-def _describe(cohort: Cohort, report: ReadReport, split: Split) -> str:
-    complete = int(cohort.present.all(dim=1).sum())
-    has = ", ".join(f"{m.name} {m.patients}" for m in report.modalities)
-    sides = ", ".join(f"{len(getattr(split, name))} {name}" for name in SPLITS)
-    text = (
-        f"{len(cohort)} patients, {complete} with every modality ({has}); {sides}"
-    )
-    if report.patients_without_modality:
-        text += f"; {report.patients_without_modality} without any modality are left out"
-    return text
 
 
 def _refuse_other_data(folder: RunFolder, cohort: Cohort) -> None:

@@ -98,9 +98,7 @@ class RunFolder:
         buffer = io.StringIO()
         writer = csv.writer(buffer, lineterminator="\n")
         names = [task.output_name for task in cohort.layout.tasks]
-        columns = [
-            column for name in names for column in (name, f"{name}_low", f"{name}_high")
-        ]
+        columns = [column for name in names for column in (name, f"{name}_low", f"{name}_high")]
         labels = [f"{task}_label" for task in cohort.layout.task_names]
         writer.writerow(["patient_id", "split", "modalities", *labels, *columns])
         sides = split.names(len(cohort))

@@ -54,9 +54,7 @@ def split_cohort(cohort: Cohort, table: SplitTable, seed: int) -> Split:
     rest, test = _cut(rows, by, groups, table.test, seed)
     share = table.validation / (1 - table.test)
     train, validation = _cut(rest, by, groups, share, seed + 1)
-    split = Split(
-        torch.from_numpy(train), torch.from_numpy(validation), torch.from_numpy(test), left_out
-    )
+    split = Split(torch.from_numpy(train), torch.from_numpy(validation), torch.from_numpy(test), left_out)
     _refuse_one_sided(cohort, split)
     return split
 

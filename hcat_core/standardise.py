@@ -28,9 +28,7 @@ class Standardiser:
         mean = torch.as_tensor(total) / count
         squares = sum(
             ((emb.double() - mean).square() * measured).sum(dim=0)
-            for emb, measured in zip(
-                train.emb.split(4096), train.measured.split(4096), strict=True
-            )
+            for emb, measured in zip(train.emb.split(4096), train.measured.split(4096), strict=True)
         )
         scale = (torch.as_tensor(squares) / count).sqrt()
         # Rounding of a constant column leaves a spread of float32 size, which is no spread.

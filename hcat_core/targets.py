@@ -64,9 +64,7 @@ def read_targets(reader: Reader, table: TargetsTable) -> tuple[tuple[Task, ...],
         time=torch.from_numpy(np.stack([time for _, time, _ in parts], axis=1)),
         event=torch.from_numpy(np.stack([event for _, _, event in parts], axis=1)),
     )
-    tasks = tuple(
-        Task(name, task.horizon_days, task.outcome or name) for name, task in table.tasks.items()
-    )
+    tasks = tuple(Task(name, task.horizon_days, task.outcome or name) for name, task in table.tasks.items())
     return tasks, Outcomes(tuple(ids), targets)
 
 
@@ -85,9 +83,7 @@ def _read_task(
             )
         event = _zero_one(source, columns.columns, task.event)
     elif task.time is not None or task.event is not None:
-        raise DataError(
-            f"cohort.targets.tasks.{name}: time and event belong together; only one is given."
-        )
+        raise DataError(f"cohort.targets.tasks.{name}: time and event belong together; only one is given.")
     derived = derive_labels(time, event, task.horizon_days)
     if task.label is None:
         if task.time is None:

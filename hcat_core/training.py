@@ -60,9 +60,7 @@ class Checkpoints:
         """The checkpoint of the best validation epoch for a task, or for their average."""
         return self.folder / f"best_{name}.safetensors"
 
-    def write(
-        self, path: Path, model: HcatModel, extra: Mapping[str, Tensor], **header: object
-    ) -> None:
+    def write(self, path: Path, model: HcatModel, extra: Mapping[str, Tensor], **header: object) -> None:
         """One complete checkpoint."""
         write_checkpoint(path, {**model.state(), **self.constants, **extra}, {**self.header, **header})
 
@@ -114,9 +112,7 @@ def train(
         total_sum = 0.0
         for step, rows in enumerate(torch.randperm(len(training)).split(settings.batch)):
             scheduler.step(epoch + step / steps)
-            total, terms = training_step(
-                model, losses, training[rows].to(device), settings, optimiser
-            )
+            total, terms = training_step(model, losses, training[rows].to(device), settings, optimiser)
             if not math.isfinite(total):
                 bad = [name for name, value in terms.items() if not math.isfinite(value)]
                 raise TrainingError(
@@ -148,9 +144,7 @@ def train(
         on_epoch(record)
         if epoch == 0:
             _say_idle_losses(losses, sums, say)
-    checkpoints.write(
-        checkpoints.folder / FINAL, model, {}, epoch=progress.epoch, history=progress.history
-    )
+    checkpoints.write(checkpoints.folder / FINAL, model, {}, epoch=progress.epoch, history=progress.history)
     return progress
 
 
@@ -179,10 +173,10 @@ def training_step(
     The gradient is applied only when it is finite; otherwise the total comes back as NaN.
     """
     view = augment(batch, settings)
-    second = augment(batch, settings) if any(l.loss.needs_second_view for l in losses) else None
+    second = augment(batch, settings) if any(term.loss.needs_second_view for term in losses) else None
     outputs = model(view, second)
-    terms = {l.name: l.loss(outputs, batch) for l in losses}
-    total = torch.stack([l.weight * terms[l.name] for l in losses]).sum()
+    terms = {term.name: term.loss(outputs, batch) for term in losses}
+    total = torch.stack([term.weight * terms[term.name] for term in losses]).sum()
     optimiser.zero_grad()
     total.backward()
     norm = torch.nn.utils.clip_grad_norm_(model.parameters(), settings.grad_clip)

@@ -62,9 +62,7 @@ def test_values_in_absent_slots_and_in_padding_change_nothing():
     module = fusion(cohort.layout)
     noise = torch.randn_like(cohort.emb)
     dirty = replace(cohort, emb=torch.where(cohort.measured, cohort.emb, noise))
-    assert torch.equal(
-        module(cohort, unfilled(cohort)).pooled, module(dirty, unfilled(dirty)).pooled
-    )
+    assert torch.equal(module(cohort, unfilled(cohort)).pooled, module(dirty, unfilled(dirty)).pooled)
 
 
 def test_trap_4_a_missing_modality_weighs_by_how_sure_the_imputation_is():
@@ -73,9 +71,7 @@ def test_trap_4_a_missing_modality_weighs_by_how_sure_the_imputation_is():
     filled = torch.zeros(1, 2, 6, dtype=torch.bool)
     filled[0, 1] = True
     missing = ~present
-    weights = [
-        weigh(filled * std, filled, present, missing)[0] for std in (0.1, 0.5, 1.0, 2.0)
-    ]
+    weights = [weigh(filled * std, filled, present, missing)[0] for std in (0.1, 0.5, 1.0, 2.0)]
     assert all(w[0] == 1 for w in weights)
     missing_weights = [float(w[1].detach()) for w in weights]
     assert missing_weights == sorted(missing_weights, reverse=True)
@@ -147,9 +143,7 @@ def test_branches_must_cover_the_cohort(branches, message):
 
 def test_a_branch_may_name_a_modality_this_run_has_no_file_for():
     layout = replace(random_cohort(4).layout, absent=("genes",))
-    module = EnhancedHCAT(
-        layout, d_model=8, n_heads=2, branches={**BRANCHES, "omics": ["genes"]}
-    )
+    module = EnhancedHCAT(layout, d_model=8, n_heads=2, branches={**BRANCHES, "omics": ["genes"]})
     assert set(module.members) == {"time", "space"}
 
 

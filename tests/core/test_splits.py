@@ -46,9 +46,7 @@ def test_trap_12_records_of_one_group_never_cross_sides():
     cohort = random_cohort(120)
     cohort = replace(cohort, groups=tuple(f"family {row % 30}" for row in range(120)))
     split = split_cohort(cohort, SplitTable(), 0)
-    sides = {
-        side: {cohort.groups[row] for row in getattr(split, side).tolist()} for side in SPLITS
-    }
+    sides = {side: {cohort.groups[row] for row in getattr(split, side).tolist()} for side in SPLITS}
     assert all(sides.values())
     assert not sides["train"] & sides["test"]
     assert not sides["train"] & sides["validation"]

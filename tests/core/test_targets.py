@@ -30,9 +30,7 @@ def table(**task):
 
 
 def test_trap_10_a_patient_censored_before_the_horizon_is_unknown():
-    labels = derive_labels(
-        np.array([50.0, 50.0, 150.0, 150.0, np.nan]), np.array([1, 0, 1, 0, 1]), 100
-    )
+    labels = derive_labels(np.array([50.0, 50.0, 150.0, 150.0, np.nan]), np.array([1, 0, 1, 0, 1]), 100)
     assert labels.tolist() == [1, -1, 0, 0, -1]
 
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import nn
 
 from hcat_builtin.fusions.enhanced_hcat_parts import (
     AttentionPooling,
@@ -89,9 +89,7 @@ class EnhancedHCAT(nn.Module):
         self.global_encoder = _encoder(d_model, n_heads, n_global_layers, dropout)
         self.branch_pooling = AttentionPooling(d_model)
         self.global_pooling = AttentionPooling(d_model)
-        self.cross_modal_fusion = CrossModalFusion(
-            d_model, n_heads, len(self.members) + 1, dropout
-        )
+        self.cross_modal_fusion = CrossModalFusion(d_model, n_heads, len(self.members) + 1, dropout)
         self.cproj = nn.Sequential(
             nn.Linear(d_model, d_model), nn.GELU(), nn.Linear(d_model, projection_dim)
         )
@@ -140,9 +138,7 @@ def _encoder(d_model: int, n_heads: int, n_layers: int, dropout: float) -> nn.Tr
         batch_first=True,
         norm_first=True,
     )
-    return nn.TransformerEncoder(
-        layer, n_layers, norm=nn.LayerNorm(d_model), enable_nested_tensor=False
-    )
+    return nn.TransformerEncoder(layer, n_layers, norm=nn.LayerNorm(d_model), enable_nested_tensor=False)
 
 
 def _branch_members(layout: Layout, branches: dict[str, list[str]] | None) -> dict[str, list[int]]:

@@ -93,9 +93,7 @@ class AttentionPooling(nn.Module):
         super().__init__()
         hidden = max(8, d_model // 4)
         # No bias on the score: the softmax would cancel it.
-        self.score = nn.Sequential(
-            nn.Linear(d_model, hidden), nn.Tanh(), nn.Linear(hidden, 1, bias=False)
-        )
+        self.score = nn.Sequential(nn.Linear(d_model, hidden), nn.Tanh(), nn.Linear(hidden, 1, bias=False))
 
     def forward(self, tokens: Tensor, log_weight: Tensor) -> tuple[Tensor, Tensor]:
         """(N, K, H) -> pooled (N, H) and the weights (N, K), which sum to 1."""
@@ -109,18 +107,14 @@ class CrossModalFusion(nn.Module):
     def __init__(self, d_model: int, n_heads: int, n_pooled: int, dropout: float) -> None:
         super().__init__()
         self.norm_query = nn.LayerNorm(d_model)
-        self.attention = nn.MultiheadAttention(
-            d_model, n_heads, dropout=dropout, batch_first=True
-        )
+        self.attention = nn.MultiheadAttention(d_model, n_heads, dropout=dropout, batch_first=True)
         self.refine = SemanticProjection(d_model, dropout)
         self.join = nn.Linear(n_pooled * d_model, d_model)
         self.norm = nn.LayerNorm(d_model)
 
     def forward(self, pooled: Tensor, tokens: Tensor) -> Tensor:
         """(N, B, H) pooled vectors and (N, M, H) tokens -> (N, H)."""
-        attended, _ = self.attention(
-            self.norm_query(pooled), tokens, tokens, need_weights=False
-        )
+        attended, _ = self.attention(self.norm_query(pooled), tokens, tokens, need_weights=False)
         refined = self.refine(pooled + attended)
         joined: Tensor = self.norm(self.join(refined.flatten(1)))
         return joined

@@ -66,7 +66,5 @@ class BinaryHead(nn.Module):
             ValueError: for any other horizon; a binary head knows one.
         """
         if horizons != (self.horizon,):
-            raise ValueError(
-                f"a binary head predicts at {self.horizon:g} days only, asked for {horizons}"
-            )
+            raise ValueError(f"a binary head predicts at {self.horizon:g} days only, asked for {horizons}")
         return Prediction(torch.sigmoid(raw - self.pos_weight.log()).unsqueeze(-1))

@@ -31,9 +31,7 @@ class MeanImputer:
         mean = train.emb.double().sum(dim=0) / count.clamp(min=1)
         squares = ((train.emb.double() - mean).square() * train.measured).sum(dim=0)
         self.mean = torch.where(known, mean, 0.0).float()
-        self.spread = torch.where(
-            known, (squares / count.clamp(min=1)).sqrt(), 1.0
-        ).float()
+        self.spread = torch.where(known, (squares / count.clamp(min=1)).sqrt(), 1.0).float()
 
     def __call__(self, batch: Cohort) -> Imputation:
         """Fill every gap of the batch."""

@@ -22,6 +22,4 @@ class BinaryCrossEntropy:
         logits, labels, pos_weight = known_labels(outputs, batch, self.head)
         if not len(labels):
             return logits.sum()
-        return nn.functional.binary_cross_entropy_with_logits(
-            logits, labels, pos_weight=pos_weight
-        )
+        return nn.functional.binary_cross_entropy_with_logits(logits, labels, pos_weight=pos_weight)

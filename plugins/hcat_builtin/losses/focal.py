@@ -24,9 +24,7 @@ class FocalLoss:
 
     needs_second_view = False
 
-    def __init__(
-        self, layout: Layout, *, head: str, gamma: Annotated[float, Field(ge=0)] = 2.0
-    ) -> None:
+    def __init__(self, layout: Layout, *, head: str, gamma: Annotated[float, Field(ge=0)] = 2.0) -> None:
         self.head = head
         self.gamma = gamma
 

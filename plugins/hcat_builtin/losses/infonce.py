@@ -25,9 +25,7 @@ class InfoNCE:
 
     needs_second_view = True
 
-    def __init__(
-        self, layout: Layout, *, temperature: Annotated[float, Field(gt=0)] = 0.1
-    ) -> None:
+    def __init__(self, layout: Layout, *, temperature: Annotated[float, Field(gt=0)] = 0.1) -> None:
         self.temperature = temperature
 
     def __call__(self, outputs: Outputs, batch: Cohort) -> Tensor:

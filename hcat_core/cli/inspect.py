@@ -1,0 +1,87 @@
+"""``hcat inspect RECIPE``: what a run would be given, before it is run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hcat_core.cli.console import Output, common_options, open_catalog
+from hcat_core.cli.recipe_options import recipe_from_command_line, recipe_options
+
+
+@click.command()
+@click.argument("recipe", type=click.Path(path_type=Path))
+@recipe_options
+@common_options
+def inspect(recipe: Path, as_json: bool, quiet: bool, **arguments: Any) -> None:
+    """Read the cohort of RECIPE and show who has what: modalities, patterns, outcomes, gaps."""
+    output = Output.make(as_json, quiet)
+    catalog = open_catalog(output)
+    loaded = recipe_from_command_line(recipe, catalog, output, arguments)
+
+    from hcat_core.inspection import inspect_cohort
+    from hcat_core.run import read_recipe_cohort
+
+    cohort, report = read_recipe_cohort(loaded, catalog, output.say)
+    found = inspect_cohort(cohort, report)
+    if as_json:
+        output.document(found)
+    elif not quiet:
+        _print(output, found)
+
+
+def _print(output: Output, found: dict[str, Any]) -> None:
+    from rich.table import Table
+
+    console = output.words
+    output.say(f"{found['patients']} patients, {found['complete']} with every modality")
+    if found["patients_without_modality"]:
+        output.say(
+            f"{found['patients_without_modality']} patients have outcomes and no modality: "
+            "they are left out of training"
+        )
+    headings = ("modality", "patients", "share", "width", "rows", "cells not measured", "file")
+    table = Table(*headings, title="modalities", title_justify="left")
+    for m in found["modalities"]:
+        gaps = f"{m['cells_not_measured']} ({m['share_not_measured']:.2%})"
+        table.add_row(
+            m["name"],
+            str(m["patients"]),
+            f"{m['share']:.1%}",
+            str(m["width"]),
+            str(m["rows"]),
+            gaps,
+            m["source"],
+        )
+    console.print(table)
+    for name in found["absent"]:
+        output.say(f"{name}: the recipe knows it, and there is no file")
+    for m in found["modalities"]:
+        if m["within_variance"] is not None:
+            output.say(
+                f"{m['name']}: {m['rows']} rows aggregated to {m['patients']} patients; "
+                f"{m['within_variance']:.0%} of the variance lies between rows of one patient"
+            )
+    table = Table("patients", *found["modality_names"], title="patterns", title_justify="left")
+    for pattern in found["patterns"]:
+        marks = ["x" if has else "-" for has in pattern["present"]]
+        table.add_row(str(pattern["patients"]), *marks)
+    console.print(table)
+    if not found["tasks"]:
+        output.say("no outcomes: the recipe has no cohort.targets")
+        return
+    table = Table(
+        "task", "horizon", "event", "event-free", "unknown", title="outcomes", title_justify="left"
+    )
+    for task in found["tasks"]:
+        table.add_row(
+            task["name"],
+            f"{task['horizon_days']:g} days",
+            str(task["event"]),
+            str(task["event_free"]),
+            str(task["unknown"]),
+        )
+    console.print(table)
+    output.say(f"outcomes from {found['targets_source']}")

@@ -1,0 +1,81 @@
+"""The options of every command that takes a recipe: ``--set``, ``--input``, the document's five inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hcat_core.catalog import Catalog
+from hcat_core.cli.console import Output
+from hcat_core.errors import UsageError
+from hcat_core.options import INPUTS, OPTIONS
+
+if TYPE_CHECKING:
+    from hcat_core.recipe import Recipe
+
+
+def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What names the data and changes the recipe."""
+    for name in reversed(INPUTS):
+        command = click.option(
+            f"--{name}", type=click.Path(path_type=Path), help=f"File of the {name} modality."
+        )(command)
+    command = click.option(
+        "--input",
+        "input_pairs",
+        metavar="NAME=FILE",
+        multiple=True,
+        help="File of any modality; repeatable. Modalities not named are then absent.",
+    )(command)
+    return click.option(
+        "--set",
+        "sets",
+        metavar="KEY=VALUE",
+        multiple=True,
+        help="Change a recipe key, such as training.lr=1e-4; repeatable.",
+    )(command)
+
+
+def document_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The document's other options, spelled as there and with hyphens; from ``OPTIONS``."""
+    for option in reversed(OPTIONS):
+        spellings = list(dict.fromkeys([f"--{option.name}", f"--{option.name.replace('_', '-')}"]))
+        text = f"{option.help} [{option.key}]"
+        if option.type is bool:
+            no = option.name.removeprefix("use_")
+            flag = f"--{option.name}/--no_{no}"
+            command = click.option(flag, flag.replace("_", "-"), option.name, default=None, help=text)(
+                command
+            )
+        else:
+            command = click.option(*spellings, option.name, type=option.type, help=text)(command)
+    return command
+
+
+def recipe_from_command_line(
+    path: Path, catalog: Catalog, output: Output, arguments: Mapping[str, Any]
+) -> Recipe:
+    """Load a recipe under the options of ``recipe_options`` and ``document_options``."""
+    from hcat_core.recipe import load_recipe
+
+    inputs = {name: arguments[name] for name in INPUTS if arguments.get(name) is not None}
+    for pair in arguments["input_pairs"]:
+        name, equals, file = pair.partition("=")
+        if not (name and equals and file):
+            raise UsageError(f'--input: expected NAME=FILE, got "{pair}"')
+        if name in inputs:
+            raise UsageError(f"--input: {name} is given twice")
+        inputs[name] = Path(file)
+    recipe, warnings = load_recipe(
+        path,
+        catalog,
+        sets=arguments["sets"],
+        options={option.name: arguments.get(option.name) for option in OPTIONS},
+        inputs=inputs,
+    )
+    for warning in warnings:
+        output.warn(warning)
+    return recipe

@@ -1,0 +1,80 @@
+"""``hcat run``: train and evaluate what a recipe describes."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hcat_core.cli.console import Output, common_options, open_catalog
+from hcat_core.cli.recipe_options import document_options, recipe_from_command_line, recipe_options
+from hcat_core.errors import UsageError
+
+
+@click.command()
+@click.argument("recipe", required=False, type=click.Path(path_type=Path))
+@click.option("--outdir", type=click.Path(path_type=Path), help="Run folder; new or empty. [outdir]")
+@click.option(
+    "--resume", type=click.Path(path_type=Path), metavar="RUN", help="Go on with an interrupted run."
+)
+@recipe_options
+@document_options
+@common_options
+def run(
+    recipe: Path | None,
+    outdir: Path | None,
+    resume: Path | None,
+    as_json: bool,
+    quiet: bool,
+    **arguments: Any,
+) -> int:
+    """Train, evaluate and report what RECIPE describes.
+
+    Every option below is a recipe key and wins over the recipe; --help shows which.
+    """
+    output = Output.make(as_json, quiet)
+    if (recipe is None) == (resume is None):
+        raise UsageError("give a RECIPE to begin a run, or --resume RUN to go on with one.")
+    if resume is not None:
+        given = [name for name, value in arguments.items() if value not in (None, ())]
+        if outdir is not None or given:
+            said = ", ".join(["outdir"] if outdir else given)
+            raise UsageError(
+                f"a resumed run keeps its recipe; leave out: {said}. Start a new run to change them."
+            )
+    catalog = open_catalog(output)
+
+    from hcat_core.cli.run_progress import RunProgress, print_results
+    from hcat_core.run import resume_run, run_recipe
+
+    progress = RunProgress(output)
+    catalog.plugins.register(progress)
+    folder: Path | None = None
+    try:
+        if resume is not None:
+            folder = resume
+            summary = resume_run(resume, catalog, say=progress.say)
+        else:
+            assert recipe is not None
+            loaded = recipe_from_command_line(recipe, catalog, output, arguments)
+            folder = outdir or (Path(loaded.outdir) if loaded.outdir else _default_folder(recipe))
+            summary = run_recipe(loaded, catalog, outdir=folder, say=progress.say)
+    except KeyboardInterrupt:
+        progress.stop()
+        if folder is not None and (folder / "recipe.toml").is_file():
+            output.warn(f"interrupted. The run can go on: hcat run --resume {folder}")
+        else:
+            output.warn("interrupted before anything was written")
+        return 130
+    finally:
+        progress.stop()
+    if not quiet:
+        print_results(output.words, summary, folder)
+    output.document({"run_folder": str(folder), **summary})
+    return 0
+
+
+def _default_folder(recipe: Path) -> Path:
+    return Path("runs") / f"{recipe.stem}-{datetime.datetime.now():%Y%m%d-%H%M%S}"

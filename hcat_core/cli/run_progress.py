@@ -1,0 +1,122 @@
+"""What ``hcat run`` shows while it trains, as a plugin on the same hooks as anybody's."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import TimeRemainingColumn as Remaining
+from rich.table import Table
+
+from hcat_core.cli.console import Output
+from hcat_core.hooks import hookimpl
+
+
+class RunProgress:
+    """A bar with ETA on a terminal, and one line an epoch everywhere."""
+
+    def __init__(self, output: Output) -> None:
+        self.output = output
+        self.bar: Progress | None = None
+        self.began = 0.0
+        self.first_epoch: int | None = None
+
+    def say(self, message: str) -> None:
+        """A line above the bar."""
+        self.output.say(message)
+
+    def stop(self) -> None:
+        """Take the bar away; safe to call twice."""
+        if self.bar is not None:
+            self.bar.stop()
+            self.bar = None
+
+    @hookimpl
+    def hcat_run_started(self, run_folder: Path, epochs: int, steps_per_epoch: int) -> None:
+        """Open the bar."""
+        self.began = time.monotonic()
+        self.output.say(f"training in {run_folder}: {epochs} epochs of {steps_per_epoch} steps")
+        if self.output.words.is_terminal and not self.output.quiet:
+            self.bar = Progress(
+                TextColumn("epoch"),
+                MofNCompleteColumn(),
+                BarColumn(),
+                TimeElapsedColumn(),
+                TextColumn("left"),
+                Remaining(),
+                TextColumn("{task.description}"),
+                console=self.output.words,
+                transient=True,
+            )
+            self.bar.start()
+            self.bar.add_task("", total=epochs)
+
+    @hookimpl
+    def hcat_epoch_finished(self, record: Mapping[str, Any]) -> None:
+        """One line, and the bar a step on."""
+        epoch, epochs = int(record["epoch"]), int(record["epochs"])
+        if self.first_epoch is None:
+            self.first_epoch = epoch
+        line = f"epoch {epoch:>3}/{epochs}  loss {record['train_loss']:.4f}"
+        for task, metrics in record["val"].items():
+            line += f"  {task} AUC {_number(metrics['auc'])} F1 {_number(metrics['f1'])}"
+        if record["best"]:
+            line += "  best"
+        if self.bar is None and epoch < epochs:
+            done = epoch - self.first_epoch + 1
+            left = (time.monotonic() - self.began) / done * (epochs - epoch)
+            line += f"  ({record['seconds']:.1f} s, at most {_duration(left)} left)"
+        self.output.say(line)
+        if self.bar is not None:
+            self.bar.update(
+                self.bar.task_ids[0], completed=epoch, description=f"loss {record['train_loss']:.3f}"
+            )
+
+    @hookimpl
+    def hcat_run_finished(self, run_folder: Path, summary: Mapping[str, object]) -> None:
+        """Close the bar."""
+        self.stop()
+
+
+def print_results(console: Console, summary: Mapping[str, Any], folder: Path) -> None:
+    """The metrics of validation and test patients, and where the files are."""
+    run = summary["run"]
+    stop = "stopped early" if run["stopped_early"] else "ran to the end"
+    best = run["best_epoch"].get("average")
+    console.print(f"{run['epochs']} epochs, {stop}; the weights of epoch {best} are scored", markup=False)
+    table = Table("task", "patients", "events", "AUC [95 %]", "AP", "Brier", "F1", "sens.", "spec.")
+    for side in ("validation", "test"):
+        for task, m in summary["metrics"][side].items():
+            auc = _number(m["auc"])
+            if m["auc_95"]:
+                auc += f" [{m['auc_95'][0]:.3f}, {m['auc_95'][1]:.3f}]"
+            numbers = ("average_precision", "brier", "f1", "sensitivity", "specificity")
+            table.add_row(
+                f"{side} {task}",
+                str(m["patients"]),
+                str(m["events"]),
+                auc,
+                *(_number(m[name]) for name in numbers),
+            )
+    console.print(table)
+    console.print(
+        "Thresholds are chosen on validation patients, whose figures are therefore too good; "
+        "test patients were scored once.",
+        markup=False,
+    )
+    console.print(f"{folder}/", markup=False)
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        console.print(f"  {path.relative_to(folder)}", markup=False)
+
+
+def _number(value: float | None) -> str:
+    return "  -  " if value is None else f"{value:.3f}"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -1,0 +1,52 @@
+"""``hcat show KIND NAME``: a component's parameters, and what it is."""
+
+from __future__ import annotations
+
+import click
+
+from hcat_core.cli.console import Output, common_options, open_catalog
+from hcat_core.component import KINDS, Kind
+
+
+@click.command()
+@click.argument("kind", type=click.Choice(KINDS))
+@click.argument("name")
+@common_options
+def show(kind: Kind, name: str, as_json: bool, quiet: bool) -> None:
+    """Show the parameters of one component: the keys of its recipe table."""
+    output = Output.make(as_json, quiet)
+    catalog = open_catalog(output)
+    component = catalog.find(kind, name)
+    provider = catalog.registries[kind].entries[name].provider
+
+    from hcat_core.describe import describe_parameters, documentation
+
+    parameters = describe_parameters(component)
+    if as_json:
+        output.document(
+            {
+                "kind": kind,
+                "name": name,
+                "summary": component.summary,
+                "tags": list(component.tags),
+                "target": component.target,
+                "provider": str(provider),
+                "documentation": documentation(component),
+                "parameters": parameters,
+            }
+        )
+        return
+    from rich.table import Table
+
+    output.say(f"{kind} {name}: {component.summary}")
+    output.say(f"from {provider}, {component.target}")
+    if component.tags:
+        output.say(f"tags: {', '.join(component.tags)}")
+    output.say(f"\n{documentation(component)}\n")
+    if not parameters:
+        output.say("It has no parameters.")
+        return
+    table = Table("parameter", "type", "default", box=None, pad_edge=False)
+    for row in parameters:
+        table.add_row(str(row["name"]), str(row["type"]), str(row["default"]))
+    output.words.print(table, markup=False)

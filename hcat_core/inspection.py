@@ -1,0 +1,44 @@
+"""Counts of a cohort that a user wants to see before training: presence, patterns, outcomes, gaps."""
+
+from __future__ import annotations
+
+from hcat_core.assemble import ReadReport
+from hcat_core.cohort import Cohort
+from hcat_core.patterns import count_patterns
+from hcat_core.summary import label_counts
+
+
+def inspect_cohort(cohort: Cohort, report: ReadReport) -> dict[str, object]:
+    """Everything ``hcat inspect`` shows, as plain values; no patient ids."""
+    n = len(cohort)
+    counts = label_counts(cohort)
+    return {
+        "patients": n,
+        "complete": int(cohort.present.all(dim=1).sum()),
+        "patients_without_modality": report.patients_without_modality,
+        "modality_names": list(cohort.layout.names),
+        "absent": list(cohort.layout.absent),
+        "modalities": [
+            {
+                "name": m.name,
+                "source": m.source,
+                "width": m.width,
+                "patients": m.patients,
+                "share": m.patients / n,
+                "rows": m.rows,
+                "cells_not_measured": m.cells_not_measured,
+                "share_not_measured": m.cells_not_measured / max(1, m.rows * m.width),
+                "within_variance": m.within_variance,
+            }
+            for m in report.modalities
+        ],
+        "patterns": [
+            {"present": list(pattern), "patients": patients}
+            for pattern, patients in count_patterns(cohort.present)
+        ],
+        "tasks": [
+            {"name": task.name, "horizon_days": task.horizon_days, **counts[task.name]}
+            for task in cohort.layout.tasks
+        ],
+        "targets_source": report.targets_source,
+    }

@@ -1,0 +1,51 @@
+"""Slide -> patient, from a CSV as slide collections ship it."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePath
+
+import pandas as pd
+
+from hcat_core.errors import DataError
+
+SLIDE_COLUMNS = ("slide_id", "slide", "filename", "file", "image", "image_id", "wsi")
+PATIENT_COLUMNS = ("patient_id", "patient", "case_id", "case", "pid")
+SUFFIXES = (".h5", ".hdf5", ".svs", ".tif", ".tiff", ".ndpi", ".mrxs", ".scn", ".czi")
+
+
+def read_slide_map(path: Path) -> dict[str, str]:
+    """Slide name without its file ending -> raw patient id.
+
+    Raises:
+        DataError: for a file without the two columns, or a slide of two patients.
+    """
+    try:
+        frame = pd.read_csv(path, dtype=str)
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such slide map.") from None
+    except (ValueError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: not a CSV: {error}") from None
+    columns = {str(name).strip().lower(): name for name in frame.columns}
+    slide = next((columns[name] for name in SLIDE_COLUMNS if name in columns), None)
+    patient = next((columns[name] for name in PATIENT_COLUMNS if name in columns), None)
+    if slide is None or patient is None:
+        raise DataError(
+            f"{path}: needs a slide column ({', '.join(SLIDE_COLUMNS[:3])}) and a patient column "
+            f"({', '.join(PATIENT_COLUMNS[:3])}); it has {', '.join(map(str, frame.columns))}."
+        )
+    if frame[[slide, patient]].isna().any(axis=None):
+        row = int(frame[[slide, patient]].isna().any(axis=1).to_numpy().argmax())
+        raise DataError(f"{path}: line {row + 2} lacks its slide or its patient.")
+    result: dict[str, str] = {}
+    for name, owner in zip(frame[slide], frame[patient], strict=True):
+        stem = _stem(str(name))
+        if result.setdefault(stem, str(owner)) != str(owner):
+            raise DataError(f"{path}: the slide {stem} is given to two patients.")
+    return result
+
+
+def _stem(name: str) -> str:
+    """A slide's name; a dot inside it (TCGA names have many) is no file ending."""
+    base = PurePath(name.strip()).name
+    ending = next((s for s in SUFFIXES if base.lower().endswith(s)), "")
+    return base[: len(base) - len(ending)]

@@ -1,0 +1,197 @@
+"""``table``: a modality from CSV or Parquet, one-hot where the recipe says so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hcat_core.catalog import did_you_mean
+from hcat_core.errors import DataError
+from hcat_core.interfaces import ColumnTable, ModalityTable
+
+ID_COLUMNS = ("patient_id", "patient_ids", "patient", "pid", "case_id", "id")
+CHUNK_ROWS = 4096
+
+
+class TableReader:
+    """Reads a modality from a table with a row per patient, or several.
+
+    Numbers and booleans become features as they are; text becomes features only where ``one_hot`` names
+    the column (one feature a category; an empty cell leaves all of them not measured).
+
+    Args:
+        path: a ``.csv`` or ``.parquet`` file.
+        patient_id: the column of ids, where it is not one of the usual.
+        columns: features to take; all but ids, ``drop``, ``weight`` and ``quality`` when not given.
+        one_hot: columns to encode as one feature a category.
+        drop: columns to leave out.
+        weight: column of row weights.
+        quality: column of quality scores in [0, 1].
+    """
+
+    def __init__(
+        self,
+        *,
+        path: Path,
+        patient_id: str | None = None,
+        columns: list[str] | None = None,
+        one_hot: list[str] | None = None,
+        drop: list[str] | None = None,
+        weight: str | None = None,
+        quality: str | None = None,
+    ) -> None:
+        self.source = str(path)
+        self.path = path
+        self.patient_id = patient_id
+        self.columns = columns
+        self.one_hot = one_hot or []
+        self.drop = drop or []
+        self.weight = weight
+        self.quality = quality
+
+    def read(self) -> Iterator[ModalityTable]:
+        """Rows in chunks.
+
+        Raises:
+            DataError: for a file that cannot be read, columns that are not there, or text among numbers.
+        """
+        header = self._header()
+        ids = self._id_column(header)
+        for name in (*self.one_hot, *self.drop, *(self.columns or []), self.weight, self.quality):
+            if name is not None:
+                self._require(name, header)
+        aside = {ids, *self.drop, self.weight, self.quality}
+        chosen = [name for name in (self.columns or header) if name not in aside]
+        if not chosen:
+            raise DataError(f"{self.source}: no column is left to be a feature.")
+        categories = self._categories(ids)
+        features = tuple(
+            feature
+            for name in chosen
+            for feature in (
+                [f"{name}={value}" for value in categories[name]] if name in categories else [name]
+            )
+        )
+        first = 0
+        for frame in self._frames(ids):
+            parts = [
+                _encoded(frame[name], categories[name])
+                if name in categories
+                else self._numbers(frame, name, first)[:, None]
+                for name in chosen
+            ]
+            yield ModalityTable(
+                ids=frame[ids].to_numpy(dtype=object),
+                values=np.concatenate(parts, axis=1).astype(np.float32),
+                weights=self._numbers(frame, self.weight, first) if self.weight else None,
+                quality=self._numbers(frame, self.quality, first) if self.quality else None,
+                features=features,
+            )
+            first += len(frame)
+
+    def read_columns(self, names: list[str]) -> ColumnTable:
+        """Columns by name: numbers where they are numbers, text otherwise.
+
+        Raises:
+            DataError: naming the column that the file lacks, and those it has.
+        """
+        header = self._header()
+        ids = self._id_column(header)
+        for name in names:
+            self._require(name, header)
+        frame = pd.concat(list(self._frames(ids)), ignore_index=True)
+        return ColumnTable(
+            frame[ids].to_numpy(dtype=object), {name: frame[name].to_numpy() for name in names}
+        )
+
+    def _header(self) -> list[str]:
+        if not self.path.exists():
+            raise DataError(f"{self.source}: no such file.")
+        try:
+            if self._is_parquet():
+                header = [str(name) for name in self._parquet().schema_arrow.names]
+            else:
+                header = [str(name) for name in pd.read_csv(self.path, nrows=0).columns]
+        except (OSError, ValueError) as error:
+            raise DataError(f"{self.source}: cannot be read as a table: {error}") from None
+        if len(header) < 2:
+            raise DataError(f"{self.source}: has {len(header)} column; is it separated by commas?")
+        return header
+
+    def _id_column(self, header: list[str]) -> str:
+        if self.patient_id is not None:
+            self._require(self.patient_id, header)
+            return self.patient_id
+        found = next((name for name in ID_COLUMNS if name in header), None)
+        if found is None:
+            raise DataError(
+                f"{self.source}: no column of patient ids among {', '.join(header[:20])}. "
+                f"Looked for {', '.join(ID_COLUMNS)}. Name yours: patient_id = ..."
+            )
+        return found
+
+    def _require(self, name: str, header: list[str]) -> None:
+        if name not in header:
+            raise DataError(
+                f'{self.source}: has no column "{name}".{did_you_mean(name, header)} '
+                f"Its columns: {', '.join(header[:40])}."
+            )
+
+    def _is_parquet(self) -> bool:
+        return self.path.suffix.lower() in (".parquet", ".pq")
+
+    def _parquet(self) -> Any:
+        try:
+            import pyarrow.parquet
+        except ImportError:
+            raise DataError(
+                f'{self.source}: reading Parquet needs pyarrow: pip install "hcat[parquet]".'
+            ) from None
+        return pyarrow.parquet.ParquetFile(self.path)
+
+    def _frames(self, ids: str) -> Iterator[pd.DataFrame]:
+        """The file in pieces; ids as they are written, so that ``007`` stays what it was."""
+        if self._is_parquet():
+            for batch in self._parquet().iter_batches(batch_size=CHUNK_ROWS):
+                yield batch.to_pandas()
+            return
+        try:
+            yield from pd.read_csv(self.path, dtype={ids: str}, chunksize=CHUNK_ROWS, low_memory=False)
+        except (ValueError, UnicodeDecodeError) as error:
+            raise DataError(f"{self.source}: cannot be read as a table: {error}") from None
+
+    def _categories(self, ids: str) -> dict[str, list[object]]:
+        """The values of each one-hot column over the whole file, sorted."""
+        seen: dict[str, set[object]] = {name: set() for name in self.one_hot}
+        if seen:
+            for frame in self._frames(ids):
+                for name, values in seen.items():
+                    values.update(frame[name].dropna().unique().tolist())
+        return {name: sorted(values, key=str) for name, values in seen.items()}
+
+    def _numbers(self, frame: pd.DataFrame, name: str, first: int) -> np.ndarray:
+        column = frame[name]
+        try:
+            return column.to_numpy(dtype=np.float64, na_value=np.nan)
+        except (ValueError, TypeError):
+            numbers = pd.to_numeric(column, errors="coerce")
+            bad = (numbers.isna() & column.notna()).to_numpy()
+            row = int(bad.argmax())
+            raise DataError(
+                f'{self.source}: column {name}, row {first + row}: "{column.iloc[row]}" is not a '
+                f"number. Put {name} into one_hot or drop."
+            ) from None
+
+
+def _encoded(column: pd.Series, categories: list[object]) -> np.ndarray:
+    """(R, C) 0 and 1; a row of NaN where the cell is empty."""
+    codes = pd.Categorical(column, categories=categories).codes
+    encoded = np.zeros((len(column), len(categories)))
+    known = codes >= 0
+    encoded[np.flatnonzero(known), codes[known]] = 1
+    encoded[~known] = np.nan
+    return encoded
