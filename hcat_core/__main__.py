@@ -1,6 +1,8 @@
-"""``python -m hcat_core`` is the ``hcat`` command."""
+"""``python -m hcat_core`` is ``hcat``."""
+
+import sys
 
 from hcat_core.cli.main import main
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
