@@ -1,1 +1,22 @@
-def write_demo(root, table, say): raise NotImplementedError
+"""The demo cohort: what a recipe reads when there is no data yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from hcat_core.settings import DemoTable
+from hcat_core.synth.generator import generate, preset_spec
+from hcat_core.synth.write import write_cohort
+
+SEED = 0  # not the recipe's: another seed trains another model on the same demo
+
+
+def write_demo(root: Path, table: DemoTable, say: Callable[[str], None]) -> None:
+    """Write the synthetic demo cohort to ``root``, and say so."""
+    spec = preset_spec("demo", patients=table.patients, width=table.width, seed=SEED)
+    sizes = write_cohort(root, generate(spec))
+    say(
+        f"no data at {root}: wrote a synthetic demo cohort there ({table.patients} patients, "
+        f"{len(spec.widths)} modalities of width {table.width}, {sum(sizes.values()) / 1e6:.0f} MB)"
+    )

@@ -1,0 +1,194 @@
+"""The generator: a mixture of low-rank factor analysers over modalities, with outcomes and gaps.
+
+Patient i belongs to cluster c with probability ``weights[c]``, has factors ``z ~ N(0, I_R)``, and
+
+    x[m, d] = means[c, m, d] + loadings[c, m, d] . z + noise[m, d] * e,      e ~ N(0, 1).
+
+The first ``shared`` factors act on every modality, so that a missing modality can be told from the
+others as far as they go; the rest belong to one modality each, and nobody can.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from hcat_core.synth.missingness import Mechanism, Missingness, draw_missingness
+from hcat_core.synth.outcomes import TASKS, RiskModel, SyntheticOutcomes, draw_outcomes
+
+MODALITIES = ("clinical", "semantic", "temporal", "pathological", "spatial")
+Preset = Literal["demo", "linear", "clusters"]
+
+
+@dataclass(frozen=True)
+class SynthSpec:
+    """What to draw. The variance of a cell is 1 within a cluster: shared, private, and noise.
+
+    Attributes:
+        widths: modality -> number of cells.
+        clusters: K.
+        separation: standard deviation of cluster means around 0.
+        shared: number of factors that act on every modality.
+        private: number of factors of each modality alone.
+        shared_variance: share of a cell's variance that shared factors explain, on average.
+        private_variance: the same of private ones.
+        mechanism: why modalities are missing.
+        missing_rate: share of missing blocks among all but the first modality, which all have.
+        gap_rate: share of cells not measured within a present block.
+        missing_strength: log odds ratio of being missing per standard deviation (MAR, MNAR).
+    """
+
+    patients: int = 600
+    widths: Mapping[str, int] = field(default_factory=lambda: dict.fromkeys(MODALITIES, 512))
+    clusters: int = 3
+    separation: float = 0.7
+    shared: int = 6
+    private: int = 2
+    shared_variance: float = 0.55
+    private_variance: float = 0.15
+    mechanism: Mechanism = "mcar"
+    missing_rate: float = 0.3
+    gap_rate: float = 0.02
+    missing_strength: float = 1.5
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class MixtureParameters:
+    """K clusters, M modalities, D widest, R factors: what the oracle knows.
+
+    ``weights`` (K,), ``means`` (K, M, D), ``loadings`` (K, M, D, R), ``noise`` (M, D) standard
+    deviations; padding cells have loadings 0 and noise 1.
+    """
+
+    weights: np.ndarray
+    means: np.ndarray
+    loadings: np.ndarray
+    noise: np.ndarray
+
+
+@dataclass(frozen=True)
+class SyntheticCohort:
+    """A drawn cohort and its truth.
+
+    ``complete`` (N, M, D) float32 has every cell, also those nobody measured; ``cluster`` (N,),
+    ``factors`` (N, R).
+    """
+
+    spec: SynthSpec
+    parameters: MixtureParameters
+    risk_model: RiskModel
+    ids: tuple[str, ...]
+    cluster: np.ndarray
+    factors: np.ndarray
+    complete: np.ndarray
+    missingness: Missingness
+    outcomes: SyntheticOutcomes
+
+    @property
+    def cells(self) -> np.ndarray:
+        """(M, D) bool, False on padding."""
+        widths = np.array(list(self.spec.widths.values()))
+        return np.arange(widths.max()) < widths[:, None]
+
+
+def preset_spec(
+    preset: str,
+    *,
+    patients: int = 600,
+    width: int = 512,
+    mechanism: Mechanism = "mcar",
+    missing_rate: float = 0.3,
+    seed: int = 0,
+) -> SynthSpec:
+    """A ready spec: ``demo`` (three clusters), ``linear`` (one), ``clusters`` (four, far apart).
+
+    Raises:
+        ValueError: for another name.
+    """
+    shapes = {"demo": (3, 0.7), "linear": (1, 0.0), "clusters": (4, 1.0)}
+    if preset not in shapes:
+        raise ValueError(f"no preset is named {preset!r}; there are {', '.join(shapes)}")
+    clusters, separation = shapes[preset]
+    return SynthSpec(
+        patients=patients,
+        widths=dict.fromkeys(MODALITIES, width),
+        clusters=clusters,
+        separation=separation,
+        mechanism=mechanism,
+        missing_rate=missing_rate,
+        seed=seed,
+    )
+
+
+def generate(spec: SynthSpec) -> SyntheticCohort:
+    """Draw a cohort. Each part has a random stream of its own: another mechanism, the same patients."""
+    streams = [np.random.default_rng(s) for s in np.random.SeedSequence(spec.seed).spawn(6)]
+    for_parameters, for_patients, for_noise, for_missing, for_gaps, for_outcomes = streams
+    parameters = draw_parameters(spec, for_parameters)
+    risk_model = RiskModel.draw(spec.shared, spec.clusters, for_parameters)
+    n, (_, m, d, r) = spec.patients, parameters.loadings.shape
+    cluster = for_patients.choice(spec.clusters, size=n, p=parameters.weights)
+    factors = for_patients.standard_normal((n, r))
+    complete = np.empty((n, m, d), np.float32)
+    for c in range(spec.clusters):
+        rows = np.flatnonzero(cluster == c)
+        signal = factors[rows] @ parameters.loadings[c].reshape(m * d, r).T
+        complete[rows] = parameters.means[c] + signal.reshape(len(rows), m, d)
+    complete += (for_noise.standard_normal((n, m, d)) * parameters.noise).astype(np.float32)
+    widths = np.array(list(spec.widths.values()))
+    complete[:, np.arange(d) >= widths[:, None]] = 0
+    missingness = draw_missingness(
+        complete,
+        widths,
+        mechanism=spec.mechanism,
+        rate=spec.missing_rate,
+        gap_rate=spec.gap_rate,
+        strength=spec.missing_strength,
+        rng=for_missing,
+        gap_rng=for_gaps,
+    )
+    outcomes = draw_outcomes(risk_model, cluster, factors, for_outcomes)
+    digits = len(str(n))
+    return SyntheticCohort(
+        spec=spec,
+        parameters=parameters,
+        risk_model=risk_model,
+        ids=tuple(f"P{row + 1:0{digits}d}" for row in range(n)),
+        cluster=cluster,
+        factors=factors,
+        complete=complete,
+        missingness=missingness,
+        outcomes=outcomes,
+    )
+
+
+def draw_parameters(spec: SynthSpec, rng: np.random.Generator) -> MixtureParameters:
+    """Loadings whose squares sum to the variances of the spec, in every cell."""
+    k, m, d = spec.clusters, len(spec.widths), max(spec.widths.values())
+    r = spec.shared + m * spec.private
+    loadings = np.zeros((k, m, d, r))
+    # A modality sees some shared factors well and others hardly: more modalities tell more.
+    visible = np.where(rng.random((m, spec.shared)) < 0.6, 1.0, 0.15)
+    shared = rng.standard_normal((k, m, d, spec.shared)) * visible[:, None, :]
+    shared /= np.sqrt((shared**2).sum(axis=3, keepdims=True))
+    loadings[..., : spec.shared] = shared * np.sqrt(spec.shared_variance)
+    for column in range(m if spec.private else 0):
+        own = slice(spec.shared + column * spec.private, spec.shared + (column + 1) * spec.private)
+        private = rng.standard_normal((k, d, spec.private))
+        private /= np.sqrt((private**2).sum(axis=2, keepdims=True))
+        loadings[:, column, :, own] = private * np.sqrt(spec.private_variance)
+    means = rng.standard_normal((k, m, d)) * spec.separation
+    noise = np.full((m, d), np.sqrt(1 - spec.shared_variance - spec.private_variance))
+    padding = np.arange(d) >= np.array(list(spec.widths.values()))[:, None]
+    loadings[:, padding] = 0
+    means[:, padding] = 0
+    noise[padding] = 1
+    weights = np.full(k, 1 / k) if k == 1 else rng.dirichlet(np.full(k, 10.0))
+    return MixtureParameters(weights, means, loadings, noise)
+
+
+__all__ = ["MODALITIES", "TASKS", "MixtureParameters", "SynthSpec", "SyntheticCohort", "generate"]

@@ -1,0 +1,91 @@
+"""Outcomes with times from a known risk: Weibull proportional hazards, competing death, censoring.
+
+    risk_t = cluster effect + coefficients_t . shared factors + interaction of the first two
+    P(T <= h) = 1 - exp(-(h / scale_t) ** shape * exp(risk_t))
+
+Death before recurrence censors the recurrence. Follow-up ends at a random date.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hcat_core.cohort import Task
+
+TASKS = (Task("survival", 1826.0, "death"), Task("recurrence", 730.0, "recurrence"))
+SHAPE = 1.2
+SCALE = np.array([4200.0, 2300.0])  # days at risk 0: about two fifths events among the known
+FOLLOW_UP = (180.0, 3650.0)  # days, uniform: about two fifths unknown at five years
+
+
+@dataclass(frozen=True)
+class RiskModel:
+    """(T, S) ``coefficients`` of S shared factors, (T, K) ``cluster``, (T,) ``interaction``."""
+
+    coefficients: np.ndarray
+    cluster: np.ndarray
+    interaction: np.ndarray
+
+    @classmethod
+    def draw(cls, shared: int, clusters: int, rng: np.random.Generator) -> RiskModel:
+        """Two related risks, each of standard deviation about 1.2 from the factors."""
+        common = rng.standard_normal(shared)
+        coefficients = common + 0.7 * rng.standard_normal((len(TASKS), shared))
+        coefficients *= 1.2 / np.sqrt((coefficients**2).sum(axis=1, keepdims=True))
+        cluster = rng.standard_normal((len(TASKS), clusters)) * (0.5 if clusters > 1 else 0.0)
+        return cls(coefficients, cluster, np.full(len(TASKS), 0.3 if shared > 1 else 0.0))
+
+    def risk(self, cluster: np.ndarray, factors: np.ndarray) -> np.ndarray:
+        """(N, T) log hazard ratios of (N,) clusters and (N, R) factors, the shared ones first."""
+        shared = factors[:, : self.coefficients.shape[1]]
+        product = shared[:, :1] * shared[:, 1:2] if shared.shape[1] > 1 else 0 * shared[:, :1]
+        return np.asarray(
+            shared @ self.coefficients.T + self.cluster.T[cluster] + product * self.interaction
+        )
+
+
+@dataclass(frozen=True)
+class SyntheticOutcomes:
+    """(N, T) each: true ``risk``, true event ``probability`` at the horizon, ``time``, ``event``, ``labels``."""
+
+    risk: np.ndarray
+    probability: np.ndarray
+    time: np.ndarray
+    event: np.ndarray
+    labels: np.ndarray
+
+
+def event_probability(risk: np.ndarray) -> np.ndarray:
+    """(N, T) probability of the event within each task's horizon, were nobody lost."""
+    horizons = np.array([task.horizon_days for task in TASKS])
+    return np.asarray(1 - np.exp(-((horizons / SCALE) ** SHAPE) * np.exp(risk)))
+
+
+def draw_outcomes(
+    model: RiskModel, cluster: np.ndarray, factors: np.ndarray, rng: np.random.Generator
+) -> SyntheticOutcomes:
+    """Times in whole days, events, and labels as a registry would hold them."""
+    from hcat_core.targets import derive_labels
+
+    risk = model.risk(cluster, factors)
+    n = len(risk)
+    latent = SCALE * (-np.log(rng.random((n, len(TASKS)))) * np.exp(-risk)) ** (1 / SHAPE)
+    last_seen = rng.uniform(*FOLLOW_UP, size=n)
+    time = np.empty_like(latent)
+    event = np.empty(latent.shape, np.int8)
+    limit = last_seen
+    for column in range(len(TASKS)):  # death first: it ends the follow-up of the rest
+        time[:, column] = np.ceil(np.minimum(latent[:, column], limit))
+        event[:, column] = latent[:, column] <= limit
+        if column == 0:
+            limit = np.minimum(latent[:, 0], last_seen)
+    labels = np.stack(
+        [
+            derive_labels(time[:, column], event[:, column], task.horizon_days)
+            for column, task in enumerate(TASKS)
+        ],
+        axis=1,
+    )
+    return SyntheticOutcomes(risk, event_probability(risk), time, event, labels)

@@ -1,0 +1,132 @@
+"""A synthetic cohort as files: five HDF5 files as a hospital would have them, and ``truth.h5``."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from hcat_core.errors import UsageError
+from hcat_core.synth.generator import SyntheticCohort
+
+LABELS = ("surv_5yr_label", "rec_2yr_label")
+TIMES = ("days_to_death_or_last_info", "days_to_recurrence_or_last_info")
+EVENTS = ("death_event", "recurrence_event")
+MOST_SLIDES = 6
+ROW_SPREAD = 0.5  # standard deviation of a slide around its patient
+
+
+def write_cohort(directory: Path, cohort: SyntheticCohort) -> dict[str, int]:
+    """Write every file, or none: they are made beside ``directory`` and moved there at the end.
+
+    The same spec gives the same bytes. Returns file names and sizes in bytes.
+
+    Raises:
+        UsageError: when there is something at ``directory`` already.
+    """
+    directory = Path(directory)
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise UsageError(f"{directory} is not empty. Name another folder, or remove it first.")
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
+    try:
+        _write_modalities(temporary, cohort)
+        _write_truth(temporary / "truth.h5", cohort)
+        sizes = {}
+        for path in sorted(temporary.iterdir()):
+            sizes[path.name] = path.stat().st_size
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+        temporary.chmod(0o755)
+        if directory.exists():
+            directory.rmdir()
+        temporary.rename(directory)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    return sizes
+
+
+def _write_modalities(directory: Path, cohort: SyntheticCohort) -> None:
+    stream = np.random.SeedSequence([cohort.spec.seed, 7])
+    rng = np.random.default_rng(stream)
+    ids = np.array(cohort.ids, dtype=object)
+    for column, (name, width) in enumerate(cohort.spec.widths.items()):
+        rows = np.flatnonzero(cohort.missingness.present[:, column])
+        cells = cohort.complete[rows, column, :width].copy()
+        cells[cohort.missingness.gaps[rows, column, :width]] = np.nan
+        quality = rng.beta(8, 2, size=len(rows)).astype(np.float32)
+        data: dict[str, np.ndarray] = {"patient_id": ids[rows], "embedding": cells, "quality": quality}
+        if name == "spatial":
+            data = _as_slides(ids[rows], cells, quality, rng)
+        if column == 0:
+            outcomes = cohort.outcomes
+            for task in range(outcomes.labels.shape[1]):
+                data[LABELS[task]] = outcomes.labels[rows, task]
+                data[TIMES[task]] = outcomes.time[rows, task].astype(np.float32)
+                data[EVENTS[task]] = outcomes.event[rows, task]
+        _write(directory / f"{name}.h5", data)
+
+
+def _as_slides(
+    ids: np.ndarray, cells: np.ndarray, quality: np.ndarray, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """One to six rows a patient that scatter around the embedding and average to it, by ``n_patches``."""
+    slides = rng.integers(1, MOST_SLIDES + 1, size=len(ids))
+    patient = np.repeat(np.arange(len(ids)), slides)
+    patches = rng.integers(50, 2000, size=len(patient)).astype(np.int32)
+    scatter = rng.standard_normal((len(patient), cells.shape[1])) * ROW_SPREAD
+    starts = np.r_[0, np.cumsum(slides)[:-1]]
+    weight = patches / np.add.reduceat(patches, starts)[patient]
+    centre = np.add.reduceat(scatter * weight[:, None], starts, axis=0)
+    rows = cells[patient] + (scatter - centre[patient]).astype(np.float32)
+    return {
+        "patient_id": ids[patient],
+        "embedding": rows.astype(np.float32),
+        "quality": quality[patient],
+        "n_patches": patches,
+    }
+
+
+def _write_truth(path: Path, cohort: SyntheticCohort) -> None:
+    p, missing, outcomes = cohort.parameters, cohort.missingness, cohort.outcomes
+    _write(
+        path,
+        {
+            "patient_id": np.array(cohort.ids, dtype=object),
+            "embedding": cohort.complete,
+            "present": missing.present,
+            "gaps": missing.gaps,
+            "cluster": cohort.cluster,
+            "factors": cohort.factors,
+            "risk": outcomes.risk,
+            "event_probability": outcomes.probability,
+            "parameters/weights": p.weights,
+            "parameters/means": p.means,
+            "parameters/loadings": p.loadings.astype(np.float32),
+            "parameters/noise": p.noise,
+            "risk_model/coefficients": cohort.risk_model.coefficients,
+            "risk_model/cluster": cohort.risk_model.cluster,
+            "risk_model/interaction": cohort.risk_model.interaction,
+            "missingness/intercept": missing.intercept,
+            "missingness/direction": missing.direction,
+            "missingness/offset": missing.offset,
+        },
+        spec=json.dumps(asdict(cohort.spec), sort_keys=True),
+    )
+
+
+def _write(path: Path, data: Mapping[str, np.ndarray], **attributes: str) -> None:
+    # Neither times nor the library's newest format: the same data is the same bytes.
+    with h5py.File(path, "w", libver=("earliest", "v110"), track_order=False) as file:
+        for name, values in data.items():
+            dtype = h5py.string_dtype("utf-8") if values.dtype == object else values.dtype
+            file.create_dataset(name, data=values, dtype=dtype, track_times=False)
+        file.attrs.update(attributes)
