@@ -37,8 +37,17 @@ def read_recipe_tree(path: Path) -> Tree:
         here = here.parent / parent
     merged: Tree = {}
     for tree in reversed(trees):
+        cohort = tree.get("cohort")
+        if isinstance(cohort, dict) and "root" in cohort:
+            drop_demo(merged)
         merged = merge(merged, tree)
     return merged
+
+
+def drop_demo(tree: Tree) -> None:
+    """Whoever names data of their own must never get the demo's, not even by a slip in the path."""
+    if isinstance(tree.get("cohort"), dict):
+        tree["cohort"].pop("demo", None)
 
 
 def merge(base: Tree, over: Tree) -> Tree:
@@ -69,6 +78,8 @@ def apply_sets(tree: Tree, sets: Sequence[str]) -> tuple[Tree, list[Problem]]:
             continue
         parsed.append((key.strip().split("."), _value(said.strip())))
     parsed.sort(key=lambda item: (item[0][-1] != "use", len(item[0]) if item[0][-1] == "use" else 0))
+    if any(path == ["cohort", "root"] for path, _ in parsed):
+        drop_demo(tree)
     for path, value in parsed:
         problem = set_key(tree, path, value)
         if problem:

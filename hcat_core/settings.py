@@ -53,6 +53,7 @@ class CohortTable(Table):
     root: str | None = None
     """Where relative paths start; relative itself to the caller. The recipe's folder when not given."""
     demo: DemoTable | None = None
+    """Gone as soon as a child recipe or the command line names a root or a file."""
     modalities: dict[str, dict[str, object]]
     targets: TargetsTable | None = None
     groups: str | None = None

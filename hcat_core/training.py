@@ -213,7 +213,7 @@ def _update_best(
     """The names this epoch is the best for. Compared with the old best before it is replaced."""
     scores = {task: m[monitor] for task, m in val.items() if m[monitor] is not None}
     if scores:
-        scores[BEST_AVERAGE] = float(np.mean(list(scores.values())))  # type: ignore[arg-type]
+        scores[BEST_AVERAGE] = float(np.mean(list(scores.values())))
     better = [
         name
         for name, score in scores.items()

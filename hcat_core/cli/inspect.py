@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hcat_core.cli.console import Output, common_options, open_catalog
 from hcat_core.cli.recipe_options import recipe_from_command_line, recipe_options
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
 @click.command()
@@ -32,9 +35,16 @@ def inspect(recipe: Path, as_json: bool, quiet: bool, **arguments: Any) -> None:
         _print(output, found)
 
 
-def _print(output: Output, found: dict[str, Any]) -> None:
+def _table(title: str, *headings: str) -> Table:
     from rich.table import Table
 
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    return table
+
+
+def _print(output: Output, found: dict[str, Any]) -> None:
     console = output.words
     output.say(f"{found['patients']} patients, {found['complete']} with every modality")
     if found["patients_without_modality"]:
@@ -43,7 +53,7 @@ def _print(output: Output, found: dict[str, Any]) -> None:
             "they are left out of training"
         )
     headings = ("modality", "patients", "share", "width", "rows", "cells not measured", "file")
-    table = Table(*headings, title="modalities", title_justify="left")
+    table = _table("modalities", *headings)
     for m in found["modalities"]:
         gaps = f"{m['cells_not_measured']} ({m['share_not_measured']:.2%})"
         table.add_row(
@@ -64,7 +74,7 @@ def _print(output: Output, found: dict[str, Any]) -> None:
                 f"{m['name']}: {m['rows']} rows aggregated to {m['patients']} patients; "
                 f"{m['within_variance']:.0%} of the variance lies between rows of one patient"
             )
-    table = Table("patients", *found["modality_names"], title="patterns", title_justify="left")
+    table = _table("patterns of missingness", "patients", *found["modality_names"])
     for pattern in found["patterns"]:
         marks = ["x" if has else "-" for has in pattern["present"]]
         table.add_row(str(pattern["patients"]), *marks)
@@ -72,9 +82,7 @@ def _print(output: Output, found: dict[str, Any]) -> None:
     if not found["tasks"]:
         output.say("no outcomes: the recipe has no cohort.targets")
         return
-    table = Table(
-        "task", "horizon", "event", "event-free", "unknown", title="outcomes", title_justify="left"
-    )
+    table = _table("outcomes", "task", "horizon", "event", "event-free", "unknown")
     for task in found["tasks"]:
         table.add_row(
             task["name"],

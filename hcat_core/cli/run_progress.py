@@ -88,19 +88,19 @@ def print_results(console: Console, summary: Mapping[str, Any], folder: Path) ->
     stop = "stopped early" if run["stopped_early"] else "ran to the end"
     best = run["best_epoch"].get("average")
     console.print(f"{run['epochs']} epochs, {stop}; the weights of epoch {best} are scored", markup=False)
-    table = Table("task", "patients", "events", "AUC [95 %]", "AP", "Brier", "F1", "sens.", "spec.")
+    table = Table(box=None, pad_edge=False)
+    for heading in ("split", "task", "events/n", "AUC", "95 %", "AP", "Brier", "F1"):
+        table.add_column(heading, no_wrap=True)
     for side in ("validation", "test"):
         for task, m in summary["metrics"][side].items():
-            auc = _number(m["auc"])
-            if m["auc_95"]:
-                auc += f" [{m['auc_95'][0]:.3f}, {m['auc_95'][1]:.3f}]"
-            numbers = ("average_precision", "brier", "f1", "sensitivity", "specificity")
+            interval = m["auc_95"]
             table.add_row(
-                f"{side} {task}",
-                str(m["patients"]),
-                str(m["events"]),
-                auc,
-                *(_number(m[name]) for name in numbers),
+                side,
+                task,
+                f"{m['events']}/{m['patients']}",
+                _number(m["auc"]),
+                f"{interval[0]:.3f} to {interval[1]:.3f}" if interval else "-",
+                *(_number(m[name]) for name in ("average_precision", "brier", "f1")),
             )
     console.print(table)
     console.print(
@@ -114,7 +114,7 @@ def print_results(console: Console, summary: Mapping[str, Any], folder: Path) ->
 
 
 def _number(value: float | None) -> str:
-    return "  -  " if value is None else f"{value:.3f}"
+    return "-" if value is None else f"{value:.3f}"
 
 
 def _duration(seconds: float) -> str:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from hcat_core.cli.console import Output, common_options
+
+if TYPE_CHECKING:
+    from hcat_core.synth.missingness import Mechanism
 
 
 @click.command()
@@ -37,7 +41,7 @@ def synth(
     preset: str,
     patients: int,
     width: int,
-    mechanism: str,
+    mechanism: Mechanism,
     missing_rate: float,
     seed: int,
     as_json: bool,

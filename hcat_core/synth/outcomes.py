@@ -48,7 +48,7 @@ class RiskModel:
 
 @dataclass(frozen=True)
 class SyntheticOutcomes:
-    """(N, T) each: true ``risk``, true event ``probability`` at the horizon, ``time``, ``event``, ``labels``."""
+    """(N, T) each: true ``risk`` and event ``probability`` at the horizon, and what was seen of it."""
 
     risk: np.ndarray
     probability: np.ndarray

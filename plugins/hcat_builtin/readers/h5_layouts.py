@@ -227,7 +227,7 @@ def per_row(file: h5py.File, names: tuple[str, ...], rows: int) -> np.ndarray | 
             return np.full(rows, values.reshape(-1)[0])
         if values.shape[0] != rows:
             raise DataError(f"{file.filename}: {name} has {values.shape[0]} rows and the embedding {rows}.")
-        return values.reshape(rows, -1).mean(axis=1)
+        return np.asarray(values.reshape(rows, -1).mean(axis=1))
     return None
 
 
