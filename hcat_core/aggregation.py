@@ -149,7 +149,8 @@ class _Running:
         self.row_weight = np.zeros(0)
         self.quality = np.zeros(0)
         self.n_rows = np.zeros(0, np.int32)
-        self.centre: np.ndarray | None = None
+        self.centre = np.zeros(width, np.float32)
+        self.centred = np.zeros(width, bool)  # columns of which a number has been seen
         self.buffer = np.zeros((0, width), np.float32)
 
     def grow(self, patients: int) -> None:
@@ -178,10 +179,12 @@ class _Running:
         if len(self.buffer) < len(values):
             self.buffer = np.empty_like(values)
         deviation = self.buffer[: len(values)]
-        if self.centre is None:
+        if not self.centred.all():
             finite = np.isfinite(values)
-            centre = np.where(finite, values, 0).sum(axis=0) / np.maximum(finite.sum(axis=0), 1)
-            self.centre = centre.astype(np.float32)
+            count = finite.sum(axis=0)
+            mean = np.where(finite, values, 0).sum(axis=0) / np.maximum(count, 1)
+            self.centre = np.where(self.centred, self.centre, mean).astype(np.float32)
+            self.centred |= count > 0
         np.subtract(values, self.centre, out=deviation)
         first = sums @ deviation
         weight = row_weight.reshape(-1, 1)

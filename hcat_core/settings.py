@@ -17,7 +17,7 @@ Count = Annotated[int, Field(ge=1)]
 class Table(BaseModel):
     """A recipe table: unknown keys are problems, values never change once read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class TaskTable(Table):

@@ -85,8 +85,15 @@ def train(
     over tasks, is kept as ``best_<name>``.
 
     Raises:
-        TrainingError: when a loss is not finite; the last good checkpoint stays.
+        TrainingError: when a loss is not finite (the last good checkpoint stays), or when a contrastive
+            loss would compare each patient with itself.
     """
+    contrastive = [term.name for term in losses if term.loss.needs_second_view and term.weight > 0]
+    if contrastive and settings.moddrop == 0 and settings.emb_noise == 0:
+        raise TrainingError(
+            f"{contrastive[0]} compares two views of a patient, and without training.moddrop and "
+            "training.emb_noise they are the same. Set one of them above 0, or leave the loss out."
+        )
     model.to(device)
     optimiser = build_optimiser(model, settings)
     scheduler = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(

@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hcat_core.aggregation import aggregate_spatial
+from hcat_core.errors import DataError
+from hcat_core.interfaces import ModalityTable
+
+
+def chunked(table: ModalityTable, size: int):
+    for start in range(0, len(table.ids), size):
+        part = slice(start, start + size)
+        yield ModalityTable(
+            table.ids[part],
+            table.values[part],
+            None if table.weights is None else table.weights[part],
+            None if table.quality is None else table.quality[part],
+        )
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    rows=st.integers(1, 60),
+    patients=st.integers(1, 8),
+    chunk=st.integers(1, 25),
+    gaps=st.booleans(),
+)
+def test_a_stream_in_any_order_and_any_chunks_is_the_weighted_mean_and_variance(
+    seed, rows, patients, chunk, gaps
+):
+    rng = np.random.default_rng(seed)
+    owner = rng.integers(0, patients, rows)
+    values = (rng.standard_normal((rows, 3)) + 100).astype(np.float32)
+    if gaps:
+        values[rng.random((rows, 3)) < 0.3] = np.nan
+        values[0, 0] = np.inf
+    weights = rng.integers(0, 5, rows).astype(float)
+    ids = np.array([f"p{o}" for o in owner], dtype=object)
+    found = aggregate_spatial(chunked(ModalityTable(ids, values, weights), chunk), "file")
+    assert found.n_rows_read == rows
+    assert found.n_cells_not_measured == (~np.isfinite(values)).sum()
+    for row, patient in enumerate(found.ids):
+        mine = ids == patient
+        w = np.where(np.isfinite(values[mine]), weights[mine][:, None], 0)
+        v = np.where(np.isfinite(values[mine]), values[mine], 0).astype(float)
+        known = w.sum(axis=0) > 0
+        assert (found.measured[row] == known).all()
+        mean = (w * v).sum(axis=0) / np.maximum(w.sum(axis=0), 1e-9)
+        np.testing.assert_allclose(found.mean[row][known], mean[known], rtol=1e-6)
+        if found.variance is not None:
+            variance = (w * (v - mean) ** 2).sum(axis=0) / np.maximum(w.sum(axis=0), 1e-9)
+            np.testing.assert_allclose(found.variance[row][known], variance[known], atol=1e-4)
+        assert found.n_rows[row] == (weights[mine] > 0).sum()
+
+
+def test_many_patches_weigh_more_than_few():
+    table = ModalityTable(np.array(["a", "a"]), np.array([[0.0], [10.0]]), np.array([3.0, 1.0]))
+    assert aggregate_spatial([table], "file").mean[0, 0] == 2.5
+
+
+def test_quality_is_averaged_clipped_and_one_where_the_file_has_no_number():
+    table = ModalityTable(np.array(["a", "a", "b"]), np.ones((3, 1)), quality=np.array([0.2, 7.0, np.nan]))
+    np.testing.assert_allclose(aggregate_spatial([table], "file").quality, [0.6, 1.0])
+
+
+def test_one_row_a_patient_keeps_no_variance():
+    table = ModalityTable(np.array(["a", "b"]), np.array([[1.0, np.nan], [2.0, 3.0]]))
+    found = aggregate_spatial([table], "file")
+    assert found.variance is None
+    assert found.measured.tolist() == [[True, False], [True, True]]
+    assert found.mean.tolist() == [[1.0, 0.0], [2.0, 3.0]]
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        (ModalityTable(np.array(["a", ""], dtype=object), np.ones((2, 1))), "row 1"),
+        (ModalityTable(np.array(["a", "b"]), np.ones((2, 1)), np.array([1.0, -2.0])), "row 1 has weight"),
+        (ModalityTable(np.array(["7", "007"]), np.ones((2, 1))), "'7' and '007'"),
+        (ModalityTable(np.array(["a"]), np.ones((2, 1))), "one id a row"),
+        (ModalityTable(np.zeros(0, dtype=object), np.ones((0, 1))), "holds no rows"),
+    ],
+)
+def test_what_cannot_be_aggregated_is_refused_with_file_and_row(table, says):
+    with pytest.raises(DataError, match=says) as error:
+        aggregate_spatial([table], "spatial.h5")
+    assert str(error.value).startswith("spatial.h5:")
+
+
+def test_the_row_of_a_bad_id_is_the_row_of_the_file_not_of_the_chunk():
+    first = ModalityTable(np.array(["a"] * 5), np.ones((5, 1)))
+    second = ModalityTable(np.array(["b", "b", "  "], dtype=object), np.ones((3, 1)))
+    with pytest.raises(DataError, match="row 7"):
+        aggregate_spatial([first, second], "file")

@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+
+from hcat_core.assemble import assemble_cohort, build_patient_embedding_map
+from hcat_core.errors import DataError
+from hcat_core.interfaces import ColumnTable, ModalityTable
+from hcat_core.settings import TargetsTable
+
+
+class MemoryReader:
+    def __init__(self, source, ids, values, columns=None):
+        self.source = source
+        self.ids = np.array(ids, dtype=object)
+        self.values = np.array(values, dtype=float)
+        self.columns = columns or {}
+
+    def read(self):
+        yield ModalityTable(self.ids, self.values)
+
+    def read_columns(self, names):
+        return ColumnTable(self.ids, {name: np.array(self.columns[name]) for name in names})
+
+
+def targets(**tasks):
+    return TargetsTable.model_validate({"path": "x", "tasks": tasks or {"t": TASK}})
+
+
+TASK = {"label": "y", "horizon_days": 730}
+
+
+def test_modalities_meet_on_the_patient_whatever_the_spelling_and_order():
+    readers = {
+        "a": MemoryReader("a.h5", [b"001", "B-7"], [[1.0], [2.0]]),
+        "b": MemoryReader("b.h5", ["B-7", 1], [[3.0, np.nan], [4.0, 5.0]]),
+    }
+    cohort, report = assemble_cohort(readers)
+    assert cohort.patient_ids == ("1", "B-7")
+    assert cohort.emb.tolist() == [[[1, 0], [4, 5]], [[2, 0], [3, 0]]]
+    assert cohort.measured.tolist() == [
+        [[True, False], [True, True]],
+        [[True, False], [True, False]],
+    ]
+    assert report.modalities[1].cells_not_measured == 1
+
+
+def test_trap_8_ids_that_share_digits_stay_two_patients():
+    readers = {"a": MemoryReader("a.h5", ["A12", "B12"], [[1.0], [2.0]])}
+    assert build_patient_embedding_map(readers)["a"].ids == ("A12", "B12")
+
+
+def test_trap_8_ids_that_collide_stop_with_both_and_the_file():
+    readers = {"a": MemoryReader("a.h5", ["12", "012"], [[1.0], [2.0]])}
+    with pytest.raises(DataError, match=r"a\.h5.*'12' and '012'"):
+        assemble_cohort(readers)
+
+
+def test_trap_8_ids_that_differ_in_case_between_files_stop_with_both_files():
+    readers = {
+        "a": MemoryReader("a.h5", ["p1"], [[1.0]]),
+        "b": MemoryReader("b.h5", ["P1"], [[1.0]]),
+    }
+    with pytest.raises(DataError, match=r"'p1' \(a\.h5\) and 'P1' \(b\.h5\)"):
+        assemble_cohort(readers)
+
+
+def test_a_modality_that_shares_no_patient_with_the_others_is_refused():
+    readers = {
+        "a": MemoryReader("a.h5", ["p1", "p2"], [[1.0], [2.0]]),
+        "b": MemoryReader("b.h5", ["x-1", "x-2"], [[1.0], [2.0]]),
+    }
+    with pytest.raises(DataError, match="none of the 2 patients"):
+        assemble_cohort(readers)
+
+
+def test_a_patient_with_outcomes_only_is_kept_and_counted():
+    reader = MemoryReader("a.h5", ["p1", "p2"], [[1.0], [2.0]])
+    outcomes = MemoryReader("y.csv", ["p2", "p9"], [[0.0], [0.0]], {"y": [1, 0]})
+    cohort, report = assemble_cohort({"a": reader}, outcomes, targets())
+    assert cohort.patient_ids == ("p1", "p2", "p9")
+    assert cohort.targets.labels[:, 0].tolist() == [-1, 1, 0]
+    assert report.patients_without_modality == 1
+    assert not cohort.present[2].any()
+
+
+def test_a_block_of_nothing_but_gaps_is_absent_with_quality_zero():
+    readers = {
+        "a": MemoryReader("a.h5", ["p1", "p2"], [[1.0], [2.0]]),
+        "b": MemoryReader("b.h5", ["p1", "p2"], [[np.nan], [2.0]]),
+    }
+    cohort, _ = assemble_cohort(readers)
+    assert cohort.present.tolist() == [[True, False], [True, True]]
+    assert cohort.quality.tolist() == [[1, 0], [1, 1]]
+
+
+def test_groups_come_from_the_targets_file():
+    outcomes = MemoryReader(
+        "y.csv", ["p1", "p2"], [[0.0], [0.0]], {"y": [1, 0], "site": ["north", "south"]}
+    )
+    cohort, _ = assemble_cohort({"a": outcomes}, outcomes, targets(), groups="site")
+    assert cohort.groups == ("north", "south")

@@ -1,0 +1,231 @@
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hcat_core.catalog import load_catalog
+from hcat_core.errors import RecipeError
+from hcat_core.recipe import load_recipe
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+
+
+@pytest.fixture(scope="module")
+def catalog():
+    return load_catalog()
+
+
+def problems(catalog, path=RECIPES / "enhanced.toml", **arguments):
+    with pytest.raises(RecipeError) as error:
+        load_recipe(path, catalog, **arguments)
+    return {p.key: p.message for p in error.value.problems}
+
+
+def test_every_problem_is_told_at_once_with_the_nearest_name(catalog):
+    found = problems(
+        catalog,
+        sets=[
+            "imputer.use=meen",
+            "fusion.dropout=high",
+            "fusion.d_modle=3",
+            "training.epocs=3",
+            "trainig.lr=1",
+        ],
+    )
+    assert found == {
+        "imputer.use": 'no imputer is named "meen". Did you mean "mean"?',
+        "fusion.dropout": 'expected a number in [0, 1), got "high"',
+        "fusion.d_modle": '"enhanced_hcat" has no such parameter. Did you mean "d_model"?',
+        "training.epocs": 'no such key. Did you mean "epochs"?',
+        "trainig": 'no such table or key. Did you mean "training"?',
+    }
+
+
+def test_the_message_counts_and_aligns(catalog):
+    with pytest.raises(RecipeError) as error:
+        load_recipe(RECIPES / "enhanced.toml", catalog, sets=["imputer.use=meen", "training.epochs=0"])
+    lines = str(error.value).splitlines()
+    assert lines[0].endswith("enhanced.toml: 2 problems")
+    assert (
+        len({line.index(message) for line, message in zip(lines[1:], ("expected", "no imp"), strict=True)})
+        == 1
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("training.epochs", '"50"', 'expected a whole number of at least 1, got "50"'),
+        ("training.epochs", "1.5", "expected a whole number of at least 1, got 1.5"),
+        ("training.lr", "inf", "expected a number above 0"),
+        ("training.imputer_gradient", "1", "expected true or false, got 1"),
+        ("training.moddrop_mode", "often", 'one of "per_sample", "per_batch"'),
+        ("cohort.targets.tasks.survival.horizon_days", "-3", "a number above 0"),
+        ("cohort.targets.tasks.survival.time", "days", "time and event belong together"),
+        ("cohort.modalities.clinical.paht", "x", 'Did you mean "path"?'),
+        ("heads.survival.task", "survivl", 'Did you mean "survival"?'),
+        ("losses.0.head", "nobody", 'no head is named "nobody"'),
+        ("losses.0.weight", "-1", "a number of at least 0"),
+        ("losses.9.weight", "1", "the list has 5 entries"),
+        ("seed", "-1", "a whole number of at least 0"),
+        ("imputer", "mean", "expected a table"),
+        ("split.test", "0.9", "leave no patient for training"),
+    ],
+)
+def test_a_bad_value_is_named_with_what_was_expected(catalog, key, value, says):
+    found = problems(catalog, sets=[f"{key}={value}"])
+    assert says in " ".join(found.values()), found
+
+
+def test_set_wins_over_the_recipe_and_options_over_set(catalog):
+    recipe, _ = load_recipe(
+        RECIPES / "enhanced.toml",
+        catalog,
+        sets=["training.lr=1e-3", "training.batch=8"],
+        options={"lr": 1e-2},
+    )
+    assert recipe.training.lr == 1e-2
+    assert recipe.training.batch == 8
+
+
+def test_setting_use_drops_the_old_components_keys(catalog):
+    recipe, _ = load_recipe(
+        RECIPES / "enhanced.toml",
+        catalog,
+        sets=["losses.0.gamma=1.0", "losses.0.use=focal", "losses.0.head=survival"],
+    )
+    assert recipe.losses[0] == {"use": "focal", "head": "survival", "gamma": 1.0, "weight": 1.0}
+
+
+def test_a_child_recipe_merges_tables_and_replaces_another_component_whole(catalog, tmp_path):
+    child = tmp_path / "child.toml"
+    child.write_text(
+        f'extends = "{RECIPES / "enhanced.toml"}"\n[fusion]\nd_model = 64\n[imputer]\nuse = "none"\n'
+    )
+    recipe, _ = load_recipe(child, catalog)
+    assert recipe.fusion["d_model"] == 64
+    assert recipe.fusion["n_heads"] == 8
+    assert recipe.imputer == {"use": "none"}
+
+
+def test_recipes_that_extend_each_other_in_a_circle_are_refused(catalog, tmp_path):
+    for name, other in (("a", "b"), ("b", "a")):
+        (tmp_path / f"{name}.toml").write_text(f'extends = "{other}.toml"\n')
+    assert "extends itself" in problems(catalog, tmp_path / "a.toml")["extends"]
+
+
+def test_a_missing_recipe_and_a_missing_parent_are_named(catalog, tmp_path):
+    assert "no recipe at" in problems(catalog, tmp_path / "nowhere.toml")["file"]
+    (tmp_path / "a.toml").write_text('extends = "b.toml"\n')
+    assert "b.toml" in problems(catalog, tmp_path / "a.toml")["extends"]
+
+
+def test_the_saved_recipe_is_complete_and_gives_itself_again(catalog, tmp_path):
+    recipe, _ = load_recipe(RECIPES / "hancock.toml", catalog, caller=tmp_path)
+    saved = tmp_path / "elsewhere" / "recipe.toml"
+    saved.parent.mkdir()
+    saved.write_text(recipe.to_toml())
+    again, _ = load_recipe(saved, catalog, caller=Path("/"))
+    assert again.as_dict() == recipe.as_dict()
+    assert tomllib.loads(saved.read_text())["fusion"]["projection_dim"] == 128
+
+
+def test_whoever_names_data_never_gets_the_demo(catalog, tmp_path):
+    demo, _ = load_recipe(RECIPES / "enhanced.toml", catalog)
+    assert demo.cohort.demo is not None
+    named, _ = load_recipe(RECIPES / "enhanced.toml", catalog, sets=["cohort.root=mine"])
+    assert named.cohort.demo is None
+    child, _ = load_recipe(RECIPES / "hancock.toml", catalog)
+    assert child.cohort.demo is None
+    file, _ = load_recipe(RECIPES / "enhanced.toml", catalog, inputs={"clinical": Path("c.h5")})
+    assert file.cohort.demo is None
+
+
+def test_named_inputs_leave_the_others_absent_and_take_the_outcomes_along(catalog, tmp_path):
+    recipe, _ = load_recipe(
+        RECIPES / "enhanced.toml",
+        catalog,
+        inputs={"spatial": Path("s.h5"), "clinical": Path("c.h5"), "extra": Path("e.csv")},
+        caller=tmp_path,
+    )
+    assert list(recipe.cohort.modalities) == ["clinical", "spatial", "extra"]
+    assert recipe.cohort.modalities["clinical"]["path"] == str(tmp_path / "c.h5")
+    assert recipe.cohort.modalities["extra"]["use"] == "table"
+    assert recipe.cohort.targets.path == str(tmp_path / "c.h5")
+    assert set(recipe.cohort.absent) == {"semantic", "temporal", "pathological"}
+
+
+def test_outcomes_never_come_from_the_demo_when_a_file_is_named(catalog):
+    found = problems(catalog, inputs={"spatial": Path("s.h5")})
+    assert "--clinical" in found["cohort.targets.path"]
+
+
+def test_an_option_that_has_nowhere_to_go_is_one_warning(catalog):
+    recipe, warnings = load_recipe(
+        RECIPES / "enhanced.toml", catalog, options={"n_impute_iterations": 5, "epochs": 3}
+    )
+    assert warnings == ['--n_impute_iterations changes nothing: the imputer "mean" has no n_iterations.']
+    assert recipe.training.epochs == 3
+
+
+def test_the_alphas_weigh_the_losses_they_name(catalog):
+    recipe, warnings = load_recipe(
+        RECIPES / "enhanced.toml",
+        catalog,
+        options={
+            "alpha_surv": 1.5,
+            "alpha_rec": 2.5,
+            "alpha_con": 3.5,
+            "alpha_kl": 4.5,
+            "alpha_impute": 5.5,
+        },
+    )
+    assert not warnings
+    assert [loss["weight"] for loss in recipe.losses] == [1.5, 2.5, 3.5, 4.5, 5.5]
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=st.text(max_size=200))
+def test_any_text_is_a_recipe_or_a_recipe_error(catalog, tmp_path, text):
+    path = tmp_path / "any.toml"
+    path.write_text(text, encoding="utf-8", errors="replace")
+    with pytest.raises(RecipeError):
+        load_recipe(path, catalog)
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    key=st.sampled_from(
+        [
+            "seed",
+            "cohort",
+            "split",
+            "imputer",
+            "fusion",
+            "heads",
+            "losses",
+            "training",
+            "evaluation",
+            "outdir",
+        ]
+    ),
+    value=VALUES,
+)
+def test_any_value_in_any_table_is_a_recipe_or_its_problems(catalog, key, value):
+    from hcat_core.recipe import check_recipe
+    from hcat_core.recipe_source import read_recipe_tree
+
+    path = RECIPES / "enhanced.toml"
+    tree = {**read_recipe_tree(path), key: value}
+    recipe, found = check_recipe(tree, catalog, path, Path.cwd())
+    assert (recipe is None) == bool(found)
+    assert all(p.key for p in found)

@@ -1,0 +1,180 @@
+import json
+
+import pytest
+import torch
+
+from hcat_builtin.fusions.enhanced_hcat import EnhancedHCAT
+from hcat_builtin.heads.binary import BinaryHead
+from hcat_builtin.imputers.none import NoImputer
+from hcat_builtin.losses.bce import BinaryCrossEntropy
+from hcat_builtin.losses.infonce import InfoNCE
+from hcat_core import training
+from hcat_core.build import WeightedLoss
+from hcat_core.checkpoint import read_checkpoint
+from hcat_core.errors import TrainingError
+from hcat_core.model import HcatModel
+from hcat_core.settings import TrainingTable
+from hcat_core.testing.cohorts import random_cohort
+from hcat_core.training import Checkpoints, train
+
+COHORT = random_cohort(72)
+TRAINING, VALIDATION = COHORT[slice(0, 48)], COHORT[slice(48, 72)]
+
+
+def new_model():
+    torch.manual_seed(1)
+    layout = COHORT.layout
+    fusion = EnhancedHCAT(layout, d_model=16, n_heads=2, n_global_layers=1)
+    heads = {task: BinaryHead(layout, task, 16) for task in layout.task_names}
+    return HcatModel(layout, NoImputer(layout), fusion, heads, {t: t for t in layout.task_names})
+
+
+def run(folder, *, epochs=4, resume=False, on_epoch=lambda record: None, losses=None, **settings):
+    layout = COHORT.layout
+    losses = losses or [
+        *(WeightedLoss(f"bce_{t}", 1.0, BinaryCrossEntropy(layout, head=t)) for t in layout.task_names),
+        WeightedLoss("infonce", 0.1, InfoNCE(layout)),
+    ]
+    folder.mkdir(exist_ok=True)
+    model = new_model()
+    settings = {"lr": 1e-3, "batch": 16, **settings}
+    progress = train(
+        model,
+        losses,
+        TRAINING,
+        VALIDATION,
+        TrainingTable(epochs=epochs, **settings),
+        seed=3,
+        device=torch.device("cpu"),
+        checkpoints=Checkpoints(folder, {}, {}),
+        resume=resume,
+        on_epoch=on_epoch,
+        say=lambda message: None,
+    )
+    return model, progress
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+def without_seconds(history):
+    return [{k: v for k, v in record.items() if k != "seconds"} for record in history]
+
+
+def test_the_same_seed_gives_identical_weights(tmp_path):
+    first, _ = run(tmp_path / "a")
+    second, _ = run(tmp_path / "b")
+    assert same(first.state(), second.state())
+
+
+def test_the_weights_move_and_the_loss_falls(tmp_path):
+    model, progress = run(tmp_path / "a", epochs=12)
+    assert not same(model.state(), new_model().state())
+    assert progress.history[-1]["train_loss"] < progress.history[0]["train_loss"]
+
+
+class Stop(Exception):
+    pass
+
+
+@pytest.mark.parametrize("at", [1, 3])
+def test_a_resumed_run_ends_with_the_unbroken_runs_weights_optimiser_and_history(tmp_path, at):
+    whole, unbroken = run(tmp_path / "whole", epochs=5)
+
+    def stop(record):
+        if record["epoch"] == at:
+            raise Stop
+
+    with pytest.raises(Stop):
+        run(tmp_path / "broken", epochs=5, on_epoch=stop)
+    model, progress = run(tmp_path / "broken", epochs=5, resume=True)
+    assert same(model.state(), whole.state())
+    last, _ = read_checkpoint(tmp_path / "broken" / training.LAST)
+    expected, _ = read_checkpoint(tmp_path / "whole" / training.LAST)
+    assert same(last, expected)
+    assert without_seconds(progress.history) == without_seconds(unbroken.history)
+
+
+def test_a_run_stopped_inside_an_epoch_resumes_from_its_start(tmp_path, monkeypatch):
+    whole, _ = run(tmp_path / "whole", epochs=3)
+    step, calls = training.training_step, []
+
+    def interrupted(*arguments):
+        calls.append(1)
+        if len(calls) == 5:  # three steps an epoch: inside the second
+            raise KeyboardInterrupt
+        return step(*arguments)
+
+    monkeypatch.setattr(training, "training_step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "broken", epochs=3)
+    monkeypatch.setattr(training, "training_step", step)
+    model, _ = run(tmp_path / "broken", epochs=3, resume=True)
+    assert same(model.state(), whole.state())
+
+
+def test_trap_6_early_stopping_waits_while_epochs_get_better_and_stops_when_they_do_not(
+    tmp_path, monkeypatch
+):
+    scores = iter([0.6, 0.7, 0.65, 0.8, 0.7, 0.7, 0.7, 0.9])
+
+    def scripted(*arguments, **keywords):
+        auc = next(scores)
+        return {task: {"auc": auc, "f1": auc} for task in COHORT.layout.task_names}
+
+    monkeypatch.setattr(training, "validate", scripted)
+    _, progress = run(tmp_path / "a", epochs=8, early_stop_patience=3)
+    # Better at 1, 2 and 4; then three epochs without: it stops at 7, and never sees the 0.9.
+    assert progress.epoch == 7
+    assert progress.best_epoch["average"] == 4
+    assert progress.best["average"] == pytest.approx(0.8)
+
+
+def test_a_best_checkpoint_holds_the_weights_of_its_epoch(tmp_path):
+    states = {}
+
+    def remember(record):
+        tensors, _ = read_checkpoint(tmp_path / "a" / training.LAST)
+        states[record["epoch"]] = tensors
+
+    _, progress = run(tmp_path / "a", epochs=5, on_epoch=remember)
+    for name, epoch in progress.best_epoch.items():
+        tensors, header = read_checkpoint(tmp_path / "a" / f"best_{name}.safetensors")
+        assert header["epoch"] == epoch
+        assert all(torch.equal(tensors[k], states[epoch][k]) for k in tensors)
+
+
+class Exploding:
+    needs_second_view = False
+
+    def __init__(self):
+        self.calls = 0
+
+    def __call__(self, outputs, batch):
+        self.calls += 1
+        factor = float("nan") if self.calls == 5 else 1.0
+        return outputs.fused.pooled.square().mean() * factor
+
+
+def test_a_loss_that_is_not_finite_stops_with_epoch_and_batch_and_leaves_the_last_good_checkpoint(
+    tmp_path,
+):
+    with pytest.raises(TrainingError, match=r"epoch 2, batch 2 of 3: the loss is nan \(boom\)"):
+        run(tmp_path / "a", losses=[WeightedLoss("boom", 1.0, Exploding())])
+    _, header = read_checkpoint(tmp_path / "a" / training.LAST)
+    assert header["progress"]["epoch"] == 1
+
+
+def test_trap_5_a_contrastive_loss_without_two_different_views_is_refused(tmp_path):
+    with pytest.raises(TrainingError, match="moddrop"):
+        run(tmp_path / "a", moddrop=0.0, emb_noise=0.0)
+
+
+def test_a_record_is_plain_json(tmp_path):
+    records = []
+    run(tmp_path / "a", epochs=1, on_epoch=records.append)
+    record = json.loads(json.dumps(records[0], allow_nan=False))
+    assert record["epoch"] == 1
+    assert set(record["val"]) == set(COHORT.layout.task_names)
+    assert {"auc", "f1"} <= set(record["val"]["survival"])

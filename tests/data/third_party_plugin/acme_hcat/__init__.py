@@ -1,0 +1,17 @@
+"""What this plugin offers. Importing this module must not import torch."""
+
+from hcat_core.component import Component
+from hcat_core.hooks import hookimpl
+
+
+@hookimpl
+def hcat_components():
+    return [
+        Component(
+            "imputer",
+            "acme/mean",
+            "acme_hcat.mean:AcmeMean",
+            "the training mean, shrunk towards zero",
+            ("closed-form",),
+        )
+    ]
