@@ -172,6 +172,8 @@ class _Running:
         self.row_weight[patients] += row_weight
         self.quality[patients] += np.add.reduceat((weights * quality)[order], starts)
         self.n_rows[patients] += np.add.reduceat((weights > 0)[order], starts, dtype=np.int32)
+        if len(patients) == len(values):
+            return self._add_single(patients, row_weight, values[order])
         # Sums weighted rows by patient: (k, R), a few bytes a row, and one pass over the values.
         sums = csr_array(
             (weights[order], order, np.r_[starts, len(order)]), shape=(len(starts), len(order))
@@ -195,20 +197,29 @@ class _Running:
             deviation[~finite] = 0
             first = sums @ deviation
             weight = sums @ finite.astype(np.float32)
-            if self.weight.shape[1] == 1:
-                self.weight = np.repeat(self.weight, self.width, axis=1)
         mean = first / np.maximum(weight, np.finfo(np.float32).tiny)  # 0 where the weight is 0
-        squares = None
-        if len(patients) < len(values):
-            np.square(deviation, out=deviation)
-            squares = sums @ deviation - first * mean
-            np.maximum(squares, 0, out=squares)
+        np.square(deviation, out=deviation)
+        squares = sums @ deviation - first * mean
+        np.maximum(squares, 0, out=squares)
         self._merge(patients, weight, mean + self.centre, squares)
+        return gaps
+
+    def _add_single(self, patients: np.ndarray, row_weight: np.ndarray, values: np.ndarray) -> int:
+        """A slice in which every patient has one row: its values are the mean, to the last bit."""
+        finite = np.isfinite(values)
+        weight = row_weight.reshape(-1, 1)
+        gaps = int(finite.size - finite.sum())
+        if gaps:
+            weight = weight * finite
+            values = np.where(finite, values, 0)
+        self._merge(patients, weight, values, None)
         return gaps
 
     def _merge(
         self, patients: np.ndarray, weight: np.ndarray, mean: np.ndarray, squares: np.ndarray | None
     ) -> None:
+        if weight.shape[1] > self.weight.shape[1]:
+            self.weight = np.repeat(self.weight, self.width, axis=1)
         before = self.weight[patients]
         seen = bool(before.any())
         if (squares is not None or seen) and self.squares is None:

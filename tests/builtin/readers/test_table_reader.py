@@ -1,0 +1,91 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from hcat_builtin.readers.table import TableReader
+from hcat_core.aggregation import aggregate_spatial
+from hcat_core.errors import DataError
+
+FRAME = pd.DataFrame(
+    {
+        "patient_id": ["007", "B-2", "C-3"],
+        "age": [61, 70, None],
+        "smoker": [True, False, True],
+        "stage": ["I", None, "II"],
+        "note": ["x", "y", "z"],
+    }
+)
+
+
+@pytest.fixture(params=["csv", "parquet"])
+def path(request, tmp_path):
+    path = tmp_path / f"t.{request.param}"
+    if request.param == "csv":
+        FRAME.to_csv(path, index=False)
+    else:
+        FRAME.to_parquet(path)
+    return path
+
+
+def read(path, **arguments):
+    reader = TableReader(path=path, **arguments)
+    return aggregate_spatial(reader.read(), reader.source)
+
+
+def test_numbers_booleans_and_one_hot_categories_become_features(path):
+    found = read(path, one_hot=["stage"], drop=["note"])
+    assert found.ids == ("7", "B-2", "C-3")
+    assert found.features == ("age", "smoker", "stage=I", "stage=II")
+    np.testing.assert_array_equal(
+        np.where(found.measured, found.mean, np.nan),
+        [[61, 1, 1, 0], [70, 0, np.nan, np.nan], [np.nan, 1, 0, 1]],
+    )
+    assert found.n_cells_not_measured == 3
+
+
+def test_text_that_the_recipe_does_not_name_is_refused_with_column_value_and_row(path):
+    with pytest.raises(DataError, match='column note, row 0: "x" is not a number. Put note into one_hot'):
+        read(path, one_hot=["stage"])
+
+
+def test_columns_may_be_chosen(path):
+    assert read(path, columns=["age"]).features == ("age",)
+
+
+def test_columns_of_outcomes_are_read_by_name(path):
+    table = TableReader(path=path).read_columns(["age", "note"])
+    assert table.columns["age"][:2].tolist() == [61, 70]
+    assert table.columns["note"].tolist() == ["x", "y", "z"]
+
+
+def test_a_wrong_column_name_comes_with_the_nearest(path):
+    with pytest.raises(DataError, match='no column "stge".* Did you mean "stage"'):
+        read(path, one_hot=["stge"])
+
+
+def test_several_rows_a_patient_are_weighted(tmp_path):
+    (tmp_path / "t.csv").write_text("pid,x,n,q\na,1,3,0.5\na,5,1,0.5\nb,2,1,1\n")
+    found = read(tmp_path / "t.csv", weight="n", quality="q")
+    assert found.mean.tolist() == [[2], [2]]
+    assert found.quality.tolist() == [0.5, 1]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("patient_id;x\n1;2\n", "separated by commas"),
+        ("name,x\n1,2\n", "no column of patient ids"),
+        ("", "cannot be read as a table"),
+        ("patient_id,x\n", "holds no rows"),
+    ],
+)
+def test_what_is_no_table_is_refused_by_name(tmp_path, text, says):
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(DataError, match=says) as error:
+        read(tmp_path / "t.csv")
+    assert "t.csv" in str(error.value)
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(DataError, match="no such file"):
+        read(tmp_path / "t.csv")
