@@ -1,0 +1,268 @@
+"""The best possible imputation of a synthetic cohort, in closed form: E[x | what was measured].
+
+Given a cluster, factors and cells are jointly Gaussian; with W the loadings of measured cells and P
+their noise variances (Woodbury: nothing of size D x D is ever made),
+
+    precision  A = I + W' P^-1 W            factors | x  ~  N(A^-1 W' P^-1 (x - mean), A^-1)
+    log p(x)     = -1/2 (log|P| + log|A| + (x - mean)' P^-1 (x - mean) - b' A^-1 b) + constant
+
+and the clusters' answers are mixed by their posterior. Under MNAR the pattern itself is evidence: see
+``condition_on_pattern``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hcat_core.synth.generator import MixtureParameters, SyntheticCohort
+from hcat_core.synth.missingness import Missingness
+from hcat_core.synth.outcomes import RiskModel, event_probability
+
+BATCH = 512  # patients at once
+
+
+@dataclass(frozen=True)
+class ScoreNoise:
+    """What a pattern says of the noise in open cells, through the score e[m] that they add up to (MNAR).
+
+    ``slope`` (N, M, D) is d E[noise] / d e; given the pattern e has ``mean`` and ``variance`` (N, K, M),
+    without it mean 0 and variance ``prior``; ``cross`` (N, K, M, R) is its covariance with the factors.
+    """
+
+    slope: np.ndarray
+    mean: np.ndarray
+    variance: np.ndarray
+    prior: np.ndarray
+    cross: np.ndarray
+
+
+@dataclass(frozen=True)
+class FactorPosterior:
+    """Of N patients under K clusters: ``responsibility`` (N, K), factor ``mean`` (N, K, R) and
+    ``covariance`` (N, K, R, R); ``noise`` where a pattern speaks of the noise too."""
+
+    responsibility: np.ndarray
+    mean: np.ndarray
+    covariance: np.ndarray
+    noise: ScoreNoise | None = None
+
+
+@dataclass(frozen=True)
+class OracleImputation:
+    """(N, M, D) each: conditional ``mean`` and ``variance`` of every cell, noise included."""
+
+    mean: np.ndarray
+    variance: np.ndarray
+
+
+def factor_posterior(
+    parameters: MixtureParameters, cells: np.ndarray, measured: np.ndarray
+) -> FactorPosterior:
+    """Condition the mixture on (N, M, D) ``cells`` where ``measured``."""
+    k, m, d, r = parameters.loadings.shape
+    n = len(cells)
+    x = np.where(measured, cells, 0).reshape(n, m * d).astype(np.float64)
+    seen = measured.reshape(n, m * d).astype(np.float64)
+    precision = 1 / parameters.noise.reshape(m * d) ** 2
+    log_p = np.empty((n, k))
+    mean = np.empty((n, k, r))
+    covariance = np.empty((n, k, r, r))
+    for c in range(k):
+        w = parameters.loadings[c].reshape(m * d, r).astype(np.float64)
+        outer = (w[:, :, None] * w[:, None, :] * precision[:, None, None]).reshape(m * d, r * r)
+        deviation = (x - parameters.means[c].reshape(m * d)) * seen
+        a = np.eye(r) + (seen @ outer).reshape(n, r, r)
+        b = (deviation * precision) @ w
+        covariance[:, c] = np.linalg.inv(a)
+        mean[:, c] = np.einsum("nij,nj->ni", covariance[:, c], b)
+        square = (deviation**2) @ precision - (b * mean[:, c]).sum(axis=1)
+        log_p[:, c] = np.log(parameters.weights[c]) - 0.5 * (np.linalg.slogdet(a)[1] + square)
+    log_p -= log_p.max(axis=1, keepdims=True)
+    responsibility = np.exp(log_p)
+    return FactorPosterior(responsibility / responsibility.sum(axis=1, keepdims=True), mean, covariance)
+
+
+def oracle_imputation(
+    parameters: MixtureParameters,
+    cells: np.ndarray,
+    measured: np.ndarray,
+    missingness: Missingness | None = None,
+    *,
+    draws: int = 256,
+    seed: int = 0,
+) -> OracleImputation:
+    """Conditional mean and variance of every cell of (N, M, D) ``cells`` given those ``measured``.
+
+    Args:
+        parameters: of the generator.
+        cells: (N, M, D); values where not ``measured`` are not looked at.
+        measured: (N, M, D) bool.
+        missingness: under MNAR, condition on the pattern too; None: on the values alone.
+        draws: importance samples a patient and cluster, under MNAR.
+        seed: of those.
+    """
+    means, variances = [], []
+    rng = np.random.default_rng(seed)
+    for start in range(0, len(cells), BATCH):
+        rows = slice(start, start + BATCH)
+        posterior = factor_posterior(parameters, cells[rows], measured[rows])
+        if missingness is not None and missingness.mechanism == "mnar":
+            posterior = condition_on_pattern(
+                parameters, posterior, cells[rows], measured[rows], missingness, draws, rng
+            )
+        mean, variance = _cells_of(parameters, posterior)
+        means.append(mean)
+        variances.append(variance)
+    return OracleImputation(np.concatenate(means), np.concatenate(variances))
+
+
+def condition_on_pattern(
+    parameters: MixtureParameters,
+    posterior: FactorPosterior,
+    cells: np.ndarray,
+    measured: np.ndarray,
+    missingness: Missingness,
+    draws: int,
+    rng: np.random.Generator,
+) -> FactorPosterior:
+    """What the fact of being missing adds (MNAR): factors reweighted by P(pattern | x).
+
+    Factors, and the noise that open cells add to each block's score, are drawn from the posterior given
+    the values; each draw weighs the product of its missing blocks' P(missing) and its present blocks'
+    P(present) (importance sampling). Moments of the weighted draws replace those of the posterior, as
+    differences to the unweighted ones, so that the sampling error of what the pattern does not change
+    cancels.
+    """
+    n, k, r = posterior.mean.shape
+    m, d = parameters.noise.shape
+    present = measured.any(axis=2)
+    direction = missingness.direction
+    known = np.where(measured, cells, 0).astype(np.float64)
+    measured_score = np.einsum("nmd,md->nm", known, direction)
+    open_direction = np.where(measured, 0, direction)  # (N, M, D): what of the score is still open
+    noise_sd = np.sqrt(np.einsum("nmd,md->nm", open_direction**2, parameters.noise**2))
+    responsibility = np.empty((n, k))
+    mean = np.empty_like(posterior.mean)
+    covariance = np.empty_like(posterior.covariance)
+    noise_mean, noise_variance = np.empty((n, k, m)), np.empty((n, k, m))
+    prior, cross = np.empty((n, k, m)), np.empty((n, k, m, r))
+    for c in range(k):
+        root = np.linalg.cholesky(posterior.covariance[:, c])
+        standard = rng.standard_normal((n, draws, r))
+        z = posterior.mean[:, c, None] + np.einsum("nij,nsj->nsi", root, standard)
+        along = np.einsum("nmd,mdr->nmr", open_direction, parameters.loadings[c], optimize=True)
+        base = measured_score + np.einsum("nmd,md->nm", open_direction, parameters.means[c])
+        score = base[:, None] + np.einsum("nmr,nsr->nsm", along, z)
+        noise = rng.standard_normal(score.shape) * noise_sd[:, None]
+        score += noise
+        missing = missingness.missing_probability(score + missingness.offset)
+        likelihood = np.where(np.expand_dims(present, 1), 1 - missing, missing)
+        likelihood[:, :, 0] = 1  # the first modality is never missing
+        weight = likelihood.prod(axis=2) + 1e-300
+        responsibility[:, c] = posterior.responsibility[:, c] * weight.mean(axis=1)
+        share = weight / weight.sum(axis=1, keepdims=True)
+        plain = z.mean(axis=1)
+        shifted = np.einsum("ns,nsr->nr", share, z)
+        mean[:, c] = posterior.mean[:, c] + shifted - plain
+        centred, around = z - shifted[:, None], z - plain[:, None]
+        covariance[:, c] = (
+            posterior.covariance[:, c]
+            + np.einsum("ns,nsi,nsj->nij", share, centred, centred, optimize=True)
+            - np.einsum("nsi,nsj->nij", around, around, optimize=True) / draws
+        )
+        prior[:, c] = noise.var(axis=1)
+        noise_mean[:, c] = np.einsum("ns,nsm->nm", share, noise) - noise.mean(axis=1)
+        noise_centred = noise - np.einsum("ns,nsm->nm", share, noise)[:, None]
+        noise_variance[:, c] = np.einsum("ns,nsm->nm", share, noise_centred**2)
+        cross[:, c] = np.einsum("ns,nsm,nsr->nmr", share, noise_centred, centred, optimize=True)
+        cross[:, c] -= np.einsum("nsm,nsr->nmr", noise, around, optimize=True) / draws
+    responsibility /= responsibility.sum(axis=1, keepdims=True)
+    slope = open_direction * parameters.noise**2 / np.maximum(noise_sd**2, 1e-12)[:, :, None]
+    return FactorPosterior(
+        responsibility,
+        mean,
+        covariance,
+        ScoreNoise(slope, noise_mean, noise_variance, prior, cross),
+    )
+
+
+def finite_sample_limit(
+    cohort: SyntheticCohort, train: np.ndarray, measured: np.ndarray
+) -> MixtureParameters:
+    """Loadings as well as N patients allow: each cell regressed on the training patients' true factors.
+
+    Nobody who has to guess the factors as well can do better on average. Cells regress within the true
+    clusters, on an intercept and the factors, over training patients who have the cell; the ridge is
+    that of the generator's own prior on loadings.
+
+    Args:
+        cohort: with its truth.
+        train: row numbers of the training patients.
+        measured: (N, M, D) what those patients have.
+    """
+    true = cohort.parameters
+    k, m, d, r = true.loadings.shape
+    means, loadings = np.zeros_like(true.means), np.zeros_like(true.loadings)
+    residual, count = np.zeros(m * d), np.zeros(m * d)
+    prior = np.r_[1e-6, np.full(r, float(np.mean(true.noise**2) / max(1e-9, np.mean(true.loadings**2))))]
+    weights = np.zeros(k)
+    for c in range(k):
+        rows = train[cohort.cluster[train] == c]
+        weights[c] = len(rows) + 1
+        if not len(rows):
+            continue
+        design = np.column_stack([np.ones(len(rows)), cohort.factors[rows]])
+        seen = measured[rows].reshape(len(rows), m * d).astype(np.float64)
+        x = cohort.complete[rows].reshape(len(rows), m * d).astype(np.float64) * seen
+        outer = (design[:, :, None] * design[:, None, :]).reshape(len(rows), -1)
+        gram = (seen.T @ outer).reshape(m * d, r + 1, r + 1) + np.diag(prior)
+        solved = np.linalg.solve(gram, (x.T @ design)[:, :, None])[:, :, 0]
+        means[c] = solved[:, 0].reshape(m, d)
+        loadings[c] = solved[:, 1:].reshape(m, d, r)
+        residual += (seen * (x - design @ solved.T) ** 2).sum(axis=0)
+        count += seen.sum(axis=0)
+    noise = np.sqrt(residual.sum() / max(1.0, count.sum() - k * (r + 1) * m * d))
+    return MixtureParameters(
+        weights / weights.sum(), means, loadings, np.full((m, d), max(float(noise), 1e-3))
+    )
+
+
+def expected_event_probability(
+    model: RiskModel, posterior: FactorPosterior, *, draws: int = 128, seed: int = 0
+) -> np.ndarray:
+    """(N, T) E[P(event by the horizon) | measured cells]: nothing ranks better from the same cells."""
+    rng = np.random.default_rng(seed)
+    n, k, r = posterior.mean.shape
+    total = 0.0
+    for c in range(k):
+        root = np.linalg.cholesky(posterior.covariance[:, c] + 1e-9 * np.eye(r))
+        z = posterior.mean[:, c, None] + np.einsum("nij,nsj->nsi", root, rng.standard_normal((n, draws, r)))
+        risk = model.risk(np.full(n * draws, c), z.reshape(n * draws, r))
+        probability = event_probability(risk).reshape(n, draws, -1).mean(axis=1)
+        total = total + posterior.responsibility[:, c, None] * probability
+    return np.asarray(total)
+
+
+def _cells_of(parameters: MixtureParameters, posterior: FactorPosterior) -> tuple[np.ndarray, np.ndarray]:
+    k, m, d, r = parameters.loadings.shape
+    n = len(posterior.mean)
+    mean = np.zeros((n, m * d))
+    second = np.zeros((n, m * d))
+    noise = parameters.noise.reshape(m * d) ** 2
+    for c in range(k):
+        w = parameters.loadings[c].reshape(m * d, r).astype(np.float64)
+        outer = (w[:, :, None] * w[:, None, :]).reshape(m * d, r * r)
+        here = parameters.means[c].reshape(m * d) + posterior.mean[:, c] @ w.T
+        spread = posterior.covariance[:, c].reshape(n, r * r) @ outer.T + noise
+        extra = posterior.noise
+        if extra is not None:
+            here = here + (extra.slope * extra.mean[:, c, :, None]).reshape(n, m * d)
+            change = extra.slope**2 * (extra.variance - extra.prior)[:, c, :, None]
+            tied = np.einsum("nmr,mdr->nmd", extra.cross[:, c], parameters.loadings[c], optimize=True)
+            spread = spread + (change + 2 * extra.slope * tied).reshape(n, m * d)
+        share = posterior.responsibility[:, c, None]
+        mean += share * here
+        second += share * (spread + here**2)
+    return mean.reshape(n, m, d), np.maximum(second - mean**2, 1e-12).reshape(n, m, d)

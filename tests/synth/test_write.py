@@ -1,0 +1,94 @@
+import hashlib
+import json
+
+import h5py
+import numpy as np
+import pytest
+
+from hcat_builtin.readers.h5 import H5Reader
+from hcat_core.assemble import assemble_cohort
+from hcat_core.errors import UsageError
+from hcat_core.settings import TargetsTable
+from hcat_core.synth.cohort_view import to_cohort
+from hcat_core.synth.generator import generate, preset_spec
+from hcat_core.synth.write import write_cohort
+
+TARGETS = TargetsTable.model_validate(
+    {
+        "path": "clinical.h5",
+        "tasks": {
+            "survival": {
+                "label": "surv_5yr_label",
+                "time": "days_to_death_or_last_info",
+                "event": "death_event",
+                "horizon_days": 1826,
+                "outcome": "death",
+            },
+            "recurrence": {
+                "label": "rec_2yr_label",
+                "time": "days_to_recurrence_or_last_info",
+                "event": "recurrence_event",
+                "horizon_days": 730,
+            },
+        },
+    }
+)
+
+
+def cohort(**arguments):
+    return generate(preset_spec("demo", **{"patients": 80, "width": 12, **arguments}))
+
+
+def digests(folder):
+    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.iterdir()}
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        write_cohort(tmp_path / name, cohort(seed=seed))
+    assert digests(tmp_path / "a") == digests(tmp_path / "b")
+    assert all(digests(tmp_path / "a")[n] != d for n, d in digests(tmp_path / "c").items())
+
+
+def test_the_files_read_back_as_the_cohort_that_was_drawn(tmp_path):
+    drawn = cohort()
+    write_cohort(tmp_path / "a", drawn)
+    readers = {name: H5Reader(path=tmp_path / "a" / f"{name}.h5") for name in drawn.spec.widths}
+    read, report = assemble_cohort(readers, readers["clinical"], TARGETS)
+    expected = to_cohort(drawn)
+    assert read.patient_ids == expected.patient_ids
+    assert (read.measured == expected.measured).all()
+    assert (read.present == expected.present).all()
+    np.testing.assert_allclose(read.emb, expected.emb, atol=1e-5)
+    assert (read.targets.labels == expected.targets.labels).all()
+    assert report.modalities[-1].rows > report.modalities[-1].patients
+
+
+def test_the_truth_has_what_the_files_lack(tmp_path):
+    drawn = cohort()
+    write_cohort(tmp_path / "a", drawn)
+    with h5py.File(tmp_path / "a" / "truth.h5") as file:
+        assert np.isfinite(file["embedding"][...]).all()
+        assert file["embedding"].shape == (80, 5, 12)
+        assert json.loads(file.attrs["spec"])["mechanism"] == "mcar"
+        assert {"means", "loadings", "noise", "weights"} <= set(file["parameters"])
+
+
+def test_a_folder_with_something_in_it_is_left_alone(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "mine.txt").write_text("precious")
+    with pytest.raises(UsageError, match="is not empty"):
+        write_cohort(tmp_path / "a", cohort())
+    assert [p.name for p in tmp_path.rglob("*")] == ["a", "mine.txt"]
+
+
+def test_what_fails_halfway_leaves_nothing(tmp_path, monkeypatch):
+    from hcat_core.synth import write
+
+    def full(path, cohort):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(write, "_write_truth", full)
+    with pytest.raises(OSError, match="No space"):
+        write_cohort(tmp_path / "a", cohort())
+    assert list(tmp_path.iterdir()) == []
