@@ -50,8 +50,7 @@ def aggregate_spatial(chunks: Iterable[ModalityTable], source: str) -> PatientEm
     """Aggregate a stream of rows to one embedding a patient, whatever the order of the rows.
 
     The document aggregates patches of the spatial modality; any modality may have several rows. Memory
-    is that of the result and one chunk. Sums are taken about a common centre and merged as in Chan,
-    Golub and LeVeque (1983), so the variance does not cancel.
+    is that of the result and one chunk. Slices are merged as in Chan, Golub and LeVeque (1983).
 
     Args:
         chunks: rows as a reader gives them.
@@ -178,31 +177,37 @@ class _Running:
         sums = csr_array(
             (weights[order], order, np.r_[starts, len(order)]), shape=(len(starts), len(order))
         )
-        if len(self.buffer) < len(values):
-            self.buffer = np.empty_like(values)
-        deviation = self.buffer[: len(values)]
-        if not self.centred.all():
-            finite = np.isfinite(values)
-            count = finite.sum(axis=0)
-            mean = np.where(finite, values, 0).sum(axis=0) / np.maximum(count, 1)
-            self.centre = np.where(self.centred, self.centre, mean).astype(np.float32)
-            self.centred |= count > 0
-        np.subtract(values, self.centre, out=deviation)
-        first = sums @ deviation
+        # The mean is of the patient's own values alone, to the last bit: centred on a number that others
+        # have a part in, held-out patients would reach the training patients' rounding.
+        first = sums @ values
         weight = row_weight.reshape(-1, 1)
         gaps = 0
         if not np.isfinite(first).all():  # one look at the sums instead of one at every cell
             finite = np.isfinite(values)
             gaps = int(finite.size - finite.sum())
-            deviation[~finite] = 0
-            first = sums @ deviation
+            values = np.where(finite, values, 0)
             weight = sums @ finite.astype(np.float32)
-        mean = first / np.maximum(weight, np.finfo(np.float32).tiny)  # 0 where the weight is 0
+            first = sums @ values
+        self._update_centre(values)
+        if len(self.buffer) < len(values):
+            self.buffer = np.empty_like(values)
+        deviation = np.subtract(values, self.centre, out=self.buffer[: len(values)])
+        if gaps:
+            deviation[~finite] = 0
         np.square(deviation, out=deviation)
-        squares = sums @ deviation - first * mean
+        mean = first / np.maximum(weight, np.finfo(np.float32).tiny)  # 0 where the weight is 0
+        squares = sums @ deviation - weight * np.square(mean - self.centre)
         np.maximum(squares, 0, out=squares)
-        self._merge(patients, weight, mean + self.centre, squares)
+        self._merge(patients, weight, mean, squares)
         return gaps
+
+    def _update_centre(self, values: np.ndarray) -> None:
+        """About the middle of each column, so that squares do not cancel; 0 until a number is seen."""
+        if not self.centred.all():
+            count = (values != 0).sum(axis=0)
+            mean = values.sum(axis=0, dtype=np.float64) / np.maximum(count, 1)
+            self.centre = np.where(self.centred, self.centre, mean).astype(np.float32)
+            self.centred |= count > 0
 
     def _add_single(self, patients: np.ndarray, row_weight: np.ndarray, values: np.ndarray) -> int:
         """A slice in which every patient has one row: its values are the mean, to the last bit."""

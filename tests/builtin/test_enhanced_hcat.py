@@ -185,3 +185,17 @@ def test_trap_11_none_leaves_gaps_unfilled_and_mean_says_what_it_fills():
     result = mean(cohort)
     assert torch.equal(result.filled, ~cohort.measured & cohort.layout.cells)
     assert (result.std[result.filled] > 0).all() and not result.std[cohort.measured].any()
+
+
+def test_dropout_drops_at_its_rate_keeps_the_mean_and_is_off_in_evaluation():
+    from hcat_builtin.fusions.enhanced_hcat_parts import ByteDropout
+
+    torch.manual_seed(0)
+    drop = ByteDropout(0.2)
+    x = torch.ones(1000, 999, requires_grad=True)
+    y = drop(x)
+    assert abs(float((y == 0).float().mean()) - 0.2) < 0.003
+    assert abs(float(y.detach().mean()) - 1) < 0.003
+    y.sum().backward()
+    assert torch.equal(x.grad, y.detach())
+    assert drop.eval()(x) is x

@@ -94,3 +94,15 @@ def test_the_row_of_a_bad_id_is_the_row_of_the_file_not_of_the_chunk():
     second = ModalityTable(np.array(["b", "b", "  "], dtype=object), np.ones((3, 1)))
     with pytest.raises(DataError, match="row 7"):
         aggregate_spatial([first, second], "file")
+
+
+def test_trap_7_a_patients_embedding_has_no_part_in_anothers_not_even_in_the_last_bit():
+    rng = np.random.default_rng(0)
+    ids = np.repeat(["a", "b", "c"], 7)
+    values = rng.standard_normal((21, 5)).astype(np.float32)
+    others = values.copy()
+    others[ids != "b"] = others[ids != "b"] * 10 + 3
+    one = aggregate_spatial([ModalityTable(ids, values)], "file")
+    two = aggregate_spatial([ModalityTable(ids, others)], "file")
+    assert np.array_equal(one.mean[1], two.mean[1])
+    assert not np.array_equal(one.mean[0], two.mean[0])

@@ -14,6 +14,7 @@ from torch import nn
 
 from hcat_builtin.fusions.enhanced_hcat_parts import (
     AttentionPooling,
+    ByteDropout,
     CrossModalFusion,
     ModalityPositionalEncoding,
     QualityGate,
@@ -138,6 +139,7 @@ def _encoder(d_model: int, n_heads: int, n_layers: int, dropout: float) -> nn.Tr
         batch_first=True,
         norm_first=True,
     )
+    layer.dropout, layer.dropout1, layer.dropout2 = (ByteDropout(dropout) for _ in range(3))
     return nn.TransformerEncoder(layer, n_layers, norm=nn.LayerNorm(d_model), enable_nested_tensor=False)
 
 

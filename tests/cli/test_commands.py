@@ -1,0 +1,88 @@
+import json
+from pathlib import Path
+
+import pytest
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+HANCOCK = Path(__file__).parents[3] / "shared" / "data" / "hancock" / "h5"
+
+
+def test_list_components_has_every_kind(hcat):
+    code, out, _ = hcat("list-components", "--json")
+    assert code == 0
+    listed = {(c["kind"], c["name"]) for c in json.loads(out)["components"]}
+    assert {
+        ("reader", "h5"),
+        ("reader", "table"),
+        ("imputer", "none"),
+        ("imputer", "mean"),
+        ("fusion", "enhanced_hcat"),
+        ("head", "binary"),
+        ("loss", "bce"),
+        ("loss", "focal"),
+        ("loss", "infonce"),
+        ("loss", "kl"),
+        ("loss", "imputation"),
+    } <= listed
+
+
+def test_list_components_of_one_kind(hcat):
+    _, out, _ = hcat("list-components", "head", "--json")
+    assert {c["kind"] for c in json.loads(out)["components"]} == {"head"}
+
+
+def test_every_listed_component_can_be_shown(hcat):
+    _, out, _ = hcat("list-components", "--json")
+    for component in json.loads(out)["components"]:
+        code, out, err = hcat("show", component["kind"], component["name"], "--json")
+        assert (code, err) == (0, "")
+        shown = json.loads(out)
+        assert len(shown["documentation"]) > 40
+        assert all(row["type"] for row in shown["parameters"])
+
+
+def test_show_tells_types_ranges_and_defaults(hcat):
+    _, out, _ = hcat("show", "fusion", "enhanced_hcat")
+    assert "a number in [0, 1)" in out and "0.2" in out
+
+
+def test_synth_writes_and_refuses_to_write_twice(hcat):
+    arguments = ("synth", "data", "--patients=40", "--width=6", "--mechanism=mnar", "--json")
+    code, out, _ = hcat(*arguments)
+    assert code == 0
+    assert set(json.loads(out)["files"]) == {
+        "clinical.h5",
+        "semantic.h5",
+        "temporal.h5",
+        "pathological.h5",
+        "spatial.h5",
+        "truth.h5",
+    }
+    code, _, err = hcat(*arguments)
+    assert code == 2
+    assert "is not empty" in err
+
+
+@pytest.mark.skipif(not HANCOCK.is_dir(), reason="the HANCOCK files are not here")
+def test_inspect_counts_hancock_as_its_readme_does(hcat):
+    code, out, _ = hcat("inspect", RECIPES / "hancock.toml", f"--set=cohort.root={HANCOCK}", "--json")
+    assert code == 0
+    found = json.loads(out)
+    assert found["patients"] == 763
+    assert {m["name"]: m["patients"] for m in found["modalities"]} == {
+        "clinical": 763,
+        "semantic": 712,
+        "temporal": 692,
+        "pathological": 763,
+        "spatial": 760,
+    }
+    assert sum(p["patients"] for p in found["patterns"]) == 763
+    counts = {t["name"]: (t["event"], t["event_free"], t["unknown"]) for t in found["tasks"]}
+    assert counts == {"survival": (173, 243, 347), "recurrence": (133, 456, 174)}
+
+
+def test_inspect_prints_who_has_what(hcat, cohort_folder):
+    code, out, _ = hcat("inspect", RECIPES / "enhanced.toml", f"--set=cohort.root={cohort_folder}")
+    assert code == 0
+    for part in ("120 patients", "patterns of missingness", "event-free", "cells not"):
+        assert part in out
