@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any
 
 import numpy as np
 
@@ -20,12 +20,11 @@ from hcat_core.synth.missingness import Mechanism, Missingness, draw_missingness
 from hcat_core.synth.outcomes import TASKS, RiskModel, SyntheticOutcomes, draw_outcomes
 
 MODALITIES = ("clinical", "semantic", "temporal", "pathological", "spatial")
-Preset = Literal["demo", "linear", "clusters"]
 
 
 @dataclass(frozen=True)
 class SynthSpec:
-    """What to draw. The variance of a cell is 1 within a cluster: shared, private, and noise.
+    """What to draw. A cell's variance within a cluster is that of shared factors, private ones and noise.
 
     Attributes:
         widths: modality -> number of cells.
@@ -33,8 +32,10 @@ class SynthSpec:
         separation: standard deviation of cluster means around 0.
         shared: number of factors that act on every modality.
         private: number of factors of each modality alone.
-        shared_variance: share of a cell's variance that shared factors explain, on average.
-        private_variance: the same of private ones.
+        visible: chance that a modality sees a shared factor well; the others it hardly sees.
+        shared_variance: of a cell that sees every shared factor; loadings are N(0, variance / factors).
+        private_variance: of the private factors, likewise.
+        noise_variance: of the rest.
         mechanism: why modalities are missing.
         missing_rate: share of missing blocks among all but the first modality, which all have.
         gap_rate: share of cells not measured within a present block.
@@ -47,8 +48,10 @@ class SynthSpec:
     separation: float = 0.7
     shared: int = 6
     private: int = 2
-    shared_variance: float = 0.55
-    private_variance: float = 0.15
+    visible: float = 0.6
+    shared_variance: float = 0.8
+    private_variance: float = 0.2
+    noise_variance: float = 0.25
     mechanism: Mechanism = "mcar"
     missing_rate: float = 0.3
     gap_rate: float = 0.02
@@ -104,23 +107,37 @@ def preset_spec(
     missing_rate: float = 0.3,
     seed: int = 0,
 ) -> SynthSpec:
-    """A ready spec: ``demo`` (three clusters), ``linear`` (one), ``clusters`` (four, far apart).
+    """A ready spec.
+
+    ``demo`` has three clusters, factors that some modalities hardly see, and gaps. ``linear`` and
+    ``clusters`` are the reference cohorts of the imputer comparison: 16 factors that every modality
+    sees, loadings N(0, 1/16), unit noise; one cluster, or four whose means have standard deviation 0.7.
 
     Raises:
         ValueError: for another name.
     """
-    shapes = {"demo": (3, 0.7), "linear": (1, 0.0), "clusters": (4, 1.0)}
-    if preset not in shapes:
-        raise ValueError(f"no preset is named {preset!r}; there are {', '.join(shapes)}")
-    clusters, separation = shapes[preset]
+    reference: dict[str, Any] = {
+        "shared": 16,
+        "private": 0,
+        "visible": 1.0,
+        "shared_variance": 1.0,
+        "noise_variance": 1.0,
+        "gap_rate": 0.0,
+    }
+    presets: dict[str, dict[str, Any]] = {
+        "demo": {},
+        "linear": {**reference, "clusters": 1, "separation": 0.0},
+        "clusters": {**reference, "clusters": 4, "separation": 0.7},
+    }
+    if preset not in presets:
+        raise ValueError(f"no preset is named {preset!r}; there are {', '.join(presets)}")
     return SynthSpec(
         patients=patients,
         widths=dict.fromkeys(MODALITIES, width),
-        clusters=clusters,
-        separation=separation,
         mechanism=mechanism,
         missing_rate=missing_rate,
         seed=seed,
+        **presets[preset],
     )
 
 
@@ -167,27 +184,25 @@ def generate(spec: SynthSpec) -> SyntheticCohort:
 
 
 def draw_parameters(spec: SynthSpec, rng: np.random.Generator) -> MixtureParameters:
-    """Loadings whose squares sum to the variances of the spec, in every cell."""
+    """Draw means, loadings and noise of a spec."""
     k, m, d = spec.clusters, len(spec.widths), max(spec.widths.values())
     r = spec.shared + m * spec.private
     loadings = np.zeros((k, m, d, r))
     # A modality sees some shared factors well and others hardly: more modalities tell more.
-    visible = np.where(rng.random((m, spec.shared)) < 0.6, 1.0, 0.15)
+    visible = np.where(rng.random((m, spec.shared)) < spec.visible, 1.0, 0.15)
     shared = rng.standard_normal((k, m, d, spec.shared)) * visible[:, None, :]
-    shared /= np.sqrt((shared**2).sum(axis=3, keepdims=True))
-    loadings[..., : spec.shared] = shared * np.sqrt(spec.shared_variance)
+    loadings[..., : spec.shared] = shared * np.sqrt(spec.shared_variance / spec.shared)
     for column in range(m if spec.private else 0):
         own = slice(spec.shared + column * spec.private, spec.shared + (column + 1) * spec.private)
         private = rng.standard_normal((k, d, spec.private))
-        private /= np.sqrt((private**2).sum(axis=2, keepdims=True))
-        loadings[:, column, :, own] = private * np.sqrt(spec.private_variance)
+        loadings[:, column, :, own] = private * np.sqrt(spec.private_variance / spec.private)
     means = rng.standard_normal((k, m, d)) * spec.separation
-    noise = np.full((m, d), np.sqrt(1 - spec.shared_variance - spec.private_variance))
+    noise = np.full((m, d), np.sqrt(spec.noise_variance))
     padding = np.arange(d) >= np.array(list(spec.widths.values()))[:, None]
     loadings[:, padding] = 0
     means[:, padding] = 0
     noise[padding] = 1
-    weights = np.full(k, 1 / k) if k == 1 else rng.dirichlet(np.full(k, 10.0))
+    weights = rng.dirichlet(np.full(k, 20.0))
     return MixtureParameters(weights, means, loadings, noise)
 
 

@@ -46,9 +46,16 @@ def test_another_mechanism_has_the_same_patients():
     assert np.array_equal(one.outcomes.time, other.outcomes.time)
 
 
-def test_a_cells_variance_within_a_cluster_is_one():
-    cohort = small(clusters=1, separation=0.0)
-    assert abs(cohort.complete[:, cohort.cells].var() - 1) < 0.03
+def test_the_reference_cohorts_are_what_the_comparison_says():
+    for preset, clusters, variance in (("linear", 1, 2.0), ("clusters", 4, 2.49)):
+        cohort = generate(preset_spec(preset, patients=500, width=100))
+        p = cohort.parameters
+        assert p.loadings.shape == (clusters, 5, 100, 16)
+        assert abs(p.loadings.var() - 1 / 16) < 0.002
+        assert (p.noise == 1).all()
+        assert abs(p.means.std() - (0.0 if clusters == 1 else 0.7)) < 0.03
+        assert abs(cohort.complete.var() - variance) < 0.1
+        assert not cohort.missingness.gaps.any()
 
 
 def test_gaps_are_where_the_rate_says_and_never_a_whole_block():

@@ -80,7 +80,7 @@ def test_the_oracle_beats_the_mean_and_its_intervals_hold_what_they_say(clusters
     cohort = small(**WIDE, clusters=clusters)
     found = oracle_imputation(cohort.parameters, cohort.complete, measured(cohort))
     where = hidden(cohort)
-    assert r2(cohort, found.mean, where) > 0.45
+    assert r2(cohort, found.mean, where) > 0.4
     z = np.abs(cohort.complete - found.mean)[where] / np.sqrt(found.variance[where])
     assert abs((z < 1.645).mean() - 0.9) < 0.01
     assert abs((z < 0.6745).mean() - 0.5) < 0.02
