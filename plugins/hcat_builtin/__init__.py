@@ -36,6 +36,13 @@ def hcat_components() -> list[Component]:
             ("closed-form",),
         ),
         Component(
+            "imputer",
+            "gaussian",
+            "hcat_builtin.imputers.gaussian:GaussianImputer",
+            "mixture of low-rank factor analysers, exact for every pattern",
+            ("closed-form", "draws"),
+        ),
+        Component(
             "fusion",
             "enhanced_hcat",
             "hcat_builtin.fusions.enhanced_hcat:EnhancedHCAT",

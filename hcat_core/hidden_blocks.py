@@ -1,0 +1,96 @@
+"""Hiding blocks whose truth is known: what imputers are trained, chosen, calibrated and scored on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from hcat_core.cohort import Cohort
+
+
+@dataclass(frozen=True)
+class HiddenBlock:
+    """``rows`` of a cohort as if ``column`` (and what else ``pattern`` lacks) were missing.
+
+    ``cohort`` is those patients with the blocks hidden; ``truth`` (n, D) and ``measured`` (n, D) are the
+    hidden block's cells; ``pattern`` (M,) bool is what was left.
+    """
+
+    column: int
+    pattern: tuple[bool, ...]
+    rows: Tensor
+    cohort: Cohort
+    truth: Tensor
+    measured: Tensor
+
+
+def leave_one_block_out(cohort: Cohort) -> Iterator[HiddenBlock]:
+    """For each modality: the patients who have it and another, with that one hidden."""
+    for column in range(cohort.present.shape[1]):
+        several = cohort.present.sum(dim=1) > 1
+        rows = (cohort.present[:, column] & several).nonzero().squeeze(1)
+        if not len(rows):
+            continue
+        patients = cohort[rows]
+        blocks = torch.zeros_like(patients.present)
+        blocks[:, column] = True
+        yield HiddenBlock(
+            column=column,
+            pattern=(),
+            rows=rows,
+            cohort=patients.hide(blocks),
+            truth=patients.emb[:, column],
+            measured=patients.measured[:, column],
+        )
+
+
+def mask_down(cohort: Cohort, patterns: Tensor, *, most: int = 0) -> Iterator[HiddenBlock]:
+    """For each (S, M) pattern and each block it lacks: the patients who have both, masked down to it.
+
+    Args:
+        cohort: patients with at least one modality.
+        patterns: bool, as real patients have them.
+        most: patients a pattern and block, the first in cohort order; 0 for all.
+    """
+    for pattern in patterns:
+        if not pattern.any():
+            continue
+        for column in (~pattern).nonzero().squeeze(1).tolist():
+            fits = (cohort.present | ~pattern).all(dim=1) & cohort.present[:, column]
+            rows = fits.nonzero().squeeze(1)
+            if most:
+                rows = rows[:most]
+            if not len(rows):
+                continue
+            patients = cohort[rows]
+            yield HiddenBlock(
+                column=column,
+                pattern=tuple(bool(has) for has in pattern.tolist()),
+                rows=rows,
+                cohort=patients.hide(~pattern.expand_as(patients.present)),
+                truth=patients.emb[:, column],
+                measured=patients.measured[:, column],
+            )
+
+
+def random_hiding(present: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """(N, M) bool: present blocks to hide, so that each patient keeps what another patient has.
+
+    Patterns are drawn from the batch itself: what is hidden in training is what is missing in life.
+    A patient always keeps a block, and loses one where there are two and the draw took none.
+    """
+    n, m = present.shape
+    device = present.device
+    other = torch.randint(n, (n,), generator=generator, device=device)
+    hide = present & ~present[other]
+    score = torch.rand((n, m), generator=generator, device=device)
+    first = score.masked_fill(~present, -1.0).argmax(dim=1)
+    one = torch.zeros_like(present).scatter_(1, first.unsqueeze(1), True) & present
+    hide = torch.where(hide.any(dim=1, keepdim=True), hide, one)
+    left = present & ~hide
+    keeper = score.masked_fill(~present, 2.0).argmin(dim=1)
+    keep = torch.zeros_like(present).scatter_(1, keeper.unsqueeze(1), True) & present
+    return hide & ~(keep & ~left.any(dim=1, keepdim=True))
