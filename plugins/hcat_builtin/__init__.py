@@ -37,6 +37,27 @@ def hcat_components() -> list[Component]:
         ),
         Component(
             "imputer",
+            "vae",
+            "hcat_builtin.imputers.vae:MultiModalVAE",
+            "joint variational autoencoder: product of experts over present modalities",
+            ("trainable", "draws"),
+        ),
+        Component(
+            "imputer",
+            "attention",
+            "hcat_builtin.imputers.attention:AttentionImputer",
+            "a learned query for each modality attends over the present ones",
+            ("trainable",),
+        ),
+        Component(
+            "imputer",
+            "iterative",
+            "hcat_builtin.imputers.iterative:AdvancedIterativeImputer",
+            "transformer refinements of any first imputer, each trained on hidden blocks",
+            ("trainable",),
+        ),
+        Component(
+            "imputer",
             "gaussian",
             "hcat_builtin.imputers.gaussian:GaussianImputer",
             "mixture of low-rank factor analysers, exact for every pattern",

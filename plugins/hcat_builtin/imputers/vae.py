@@ -1,0 +1,175 @@
+"""``vae``: a joint variational autoencoder over modalities (the document's ``MultiModalVAE``)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Generator, Tensor, nn
+
+from hcat_builtin.imputers.neural_blocks import (
+    MultiScaleEncoder,
+    PerModality,
+    attend_over_present,
+    bounded,
+    negative_log_likelihood,
+)
+from hcat_builtin.imputers.pretraining import pretrain
+from hcat_core.cohort import Cohort, Layout
+from hcat_core.hidden_blocks import random_hiding
+from hcat_core.interfaces import FitContext, Imputation
+
+Count = Annotated[int, Field(ge=1)]
+Rate = Annotated[float, Field(gt=0)]
+
+
+@dataclass(frozen=True)
+class LatentImputation(Imputation):
+    """Draws come from the latent posterior, so that a block's cells vary together."""
+
+    decode: Callable[[Tensor], Tensor] | None = None
+    latent_mean: Tensor | None = None
+    latent_std: Tensor | None = None
+    noise: Tensor | None = None
+
+    def draw(self, n: int, generator: Generator) -> Tensor:
+        """(n, N, M, D); measured cells as they are."""
+        assert self.decode is not None and self.noise is not None
+        assert self.latent_mean is not None and self.latent_std is not None
+        device = self.emb.device
+        draws = []
+        for _ in range(n):
+            white = torch.randn(self.latent_mean.shape, generator=generator, device=device)
+            cells = self.decode(self.latent_mean + self.latent_std * white)
+            white = torch.randn(cells.shape, generator=generator, device=device)
+            draws.append(torch.where(self.filled, cells + self.noise * white, self.emb))
+        return torch.stack(draws)
+
+
+class MultiModalVAE(nn.Module):
+    """Encoders at several scales, attention among present modalities, one latent posterior, decoders.
+
+    Each present modality gives a Gaussian over the latent; their precision-weighted product with the
+    prior is the joint posterior (product of experts: Wu and Goodman 2018, eq. 3; JAMIE: Cohen Kalafut
+    et al. 2023). In training, blocks are hidden as they are missing in the cohort and reconstructed all
+    the same, so that imputing is what it is trained for. Noise of each cell is learned by likelihood.
+
+    Args:
+        layout: modalities and widths.
+        latent_dim: of the joint posterior.
+        hidden: width of the networks; a multiple of 4 and of ``n_heads``.
+        n_heads: of the attention among modalities.
+        samples: latent points over which mean and spread are taken when imputing.
+        kl_warmup: training steps until the KL term has its full weight.
+        fit_epochs: of fitting alone, before the predictor; 0 leaves it all to the joint training.
+        frozen: keep what was fitted when the predictor trains.
+        lr: of fitting alone.
+    """
+
+    steps: Tensor
+    points: Tensor
+
+    def __init__(
+        self,
+        layout: Layout,
+        *,
+        latent_dim: Count = 64,
+        hidden: Count = 128,
+        n_heads: Count = 4,
+        samples: Count = 8,
+        kl_warmup: Count = 300,
+        fit_epochs: Annotated[int, Field(ge=0)] = 0,
+        frozen: bool = False,
+        lr: Rate = 2e-3,
+    ) -> None:
+        super().__init__()
+        if hidden % 4 or hidden % n_heads:
+            raise ValueError(f"hidden = {hidden} must be a multiple of 4 and of n_heads = {n_heads}")
+        self.cells = layout.cells
+        self.latent_dim = latent_dim
+        self.kl_warmup = kl_warmup
+        self.fit_epochs = fit_epochs
+        self.frozen = frozen
+        self.lr = lr
+        self.encoder = MultiScaleEncoder(layout, hidden)
+        self.attention = attend_over_present(hidden, n_heads)
+        self.expert = nn.Linear(hidden, 2 * latent_dim)
+        self.trunk = nn.Sequential(
+            nn.Linear(latent_dim, hidden), nn.GELU(), nn.Linear(hidden, hidden), nn.GELU()
+        )
+        self.decoders = PerModality(layout, hidden)
+        self.log_noise = nn.Parameter(torch.zeros(layout.cells.shape))
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+        points = torch.randn((samples + 1) // 2, latent_dim, generator=torch.Generator().manual_seed(0))
+        # In pairs about 0, the same for every patient: no imputation hangs on its neighbours' order.
+        self.register_buffer("points", torch.cat([points, -points])[:samples])
+
+    def fit(self, train: Cohort, validation: Cohort, context: FitContext) -> None:
+        """Fit alone for ``fit_epochs``, and freeze where the recipe says so."""
+        pretrain(self, train, validation, context, epochs=self.fit_epochs, lr=self.lr)
+        if self.frozen:
+            self.requires_grad_(False)
+
+    def forward(self, batch: Cohort) -> Imputation:
+        """Fill every gap; in training also the losses ``kl``, ``reconstruction`` and ``hidden``."""
+        losses = self._losses(batch) if self.training and not self.frozen else {}
+        mean, std = self.posterior(batch)
+        noise = bounded(self.log_noise).exp()
+        if self.training:
+            cells = self.decode(mean)
+            spread = noise.expand_as(cells)
+        else:
+            points = mean + std * self.points.unsqueeze(1)
+            decoded = torch.stack([self.decode(point) for point in points])
+            cells = decoded.mean(dim=0)
+            between = decoded.var(dim=0, correction=min(1, len(decoded) - 1))
+            spread = (noise.square() + between).sqrt()
+        filled = ~batch.measured & self.cells.to(batch.emb.device)
+        return LatentImputation(
+            emb=torch.where(filled, cells, batch.emb),
+            std=torch.where(filled, spread, 0.0),
+            filled=filled,
+            losses=losses,
+            decode=self.decode,
+            latent_mean=mean,
+            latent_std=std,
+            noise=noise,
+        )
+
+    def posterior(self, batch: Cohort) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation (N, L) of the product of the present modalities' experts."""
+        tokens = self.encoder(batch)
+        tokens = self.attention(tokens, src_key_padding_mask=~batch.present)
+        mean, log_variance = self.expert(tokens).chunk(2, dim=-1)
+        precision = torch.exp(-log_variance.clamp(-8, 8)) * batch.present.unsqueeze(-1)
+        total = 1 + precision.sum(dim=1)  # the prior is an expert too
+        # Where nothing is present attention gives NaN: there, the prior alone speaks.
+        mean = torch.where(batch.present.unsqueeze(-1), mean, 0.0)
+        return (mean * precision).sum(dim=1) / total, total.rsqrt()
+
+    def decode(self, latent: Tensor) -> Tensor:
+        """(N, L) -> (N, M, D)."""
+        trunk = self.trunk(latent).unsqueeze(1)
+        cells: Tensor = self.decoders(trunk.expand(-1, len(self.log_noise), -1))
+        return cells
+
+    def _losses(self, batch: Cohort) -> dict[str, Tensor]:
+        hide = random_hiding(batch.present)
+        mean, std = self.posterior(batch.hide(hide))
+        cells = self.decode(mean + std * torch.randn_like(std))
+        log_noise = bounded(self.log_noise)
+        hidden = batch.measured & hide.unsqueeze(-1)
+        seen = batch.measured & ~hide.unsqueeze(-1)
+        self.steps += 1
+        warm = (self.steps / self.kl_warmup).clamp(max=1.0)
+        kl = 0.5 * (mean.square() + std.square() - 1 - 2 * std.log()).sum(dim=1).mean()
+        # The others are nats a cell: in the same unit the bound is kept, whatever the width.
+        per_cell = batch.measured.sum() / len(batch)
+        return {
+            "kl": warm * kl / per_cell.clamp_min(1),
+            "reconstruction": negative_log_likelihood(batch.emb, cells, log_noise, seen),
+            "hidden": negative_log_likelihood(batch.emb, cells, log_noise, hidden),
+        }
