@@ -14,6 +14,7 @@ from sklearn import metrics
 from torch import nn
 
 from hcat_core.cohort import Cohort
+from hcat_core.interfaces import Imputation
 from hcat_core.model import HcatModel
 
 MC_ROWS = 512  # patients x samples in one forward pass: enough to keep the matrix products busy
@@ -37,11 +38,15 @@ def predict_cohort(
 ) -> Predicted:
     """Predict every patient of a standardised cohort.
 
+    With samples, each one draws what is missing anew and drops out anew, and the probability is their
+    mean: Rubin's (1987) multiple imputation, so that an interval holds what imputing cannot know.
+
     Args:
         model: the trained assembly.
         cohort: N patients.
-        mc_samples: dropout samples a patient (Gal and Ghahramani 2016); 0 for one pass without.
-        seed: of the dropout masks; torch's global generator is left as it was.
+        mc_samples: draws and dropout samples a patient (Gal and Ghahramani 2016); 0 for one pass at the
+            imputation's mean, without dropout.
+        seed: of draws and dropout masks; torch's global generator is left as it was.
         device: where to compute.
     """
     training = model.training
@@ -52,10 +57,18 @@ def predict_cohort(
         torch.manual_seed(seed)
         if mc_samples:
             _dropout_only(model)
+        generator = torch.Generator(device=device).manual_seed(seed)
         for start in range(0, len(cohort), max(1, MC_ROWS // samples)):
             rows = torch.arange(start, min(len(cohort), start + max(1, MC_ROWS // samples)))
+            imputation = model.impute(cohort[rows].to(device))
             batch = cohort[rows.repeat(samples)].to(device)
-            probability = model.predict(model(batch)).event_probability
+            if mc_samples:
+                imputation = Imputation(
+                    emb=imputation.draw(samples, generator).flatten(0, 1),
+                    std=imputation.std.repeat(samples, 1, 1),
+                    filled=imputation.filled.repeat(samples, 1, 1),
+                )
+            probability = model.predict(model.fuse(batch, imputation)).event_probability
             parts.append(probability.reshape(samples, len(rows), -1).cpu())
     model.train(training)
     draws = torch.cat(parts, dim=1).double().numpy() if parts else np.zeros((1, 0, 0))

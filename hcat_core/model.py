@@ -51,7 +51,7 @@ class HcatModel(nn.Module):
         """Impute and fuse a batch, and with it ``second``, another view of the same patients."""
         n = len(batch)
         both = batch if second is None else concatenate(batch, second)
-        imputation = self.imputer(both.without_targets())
+        imputation = self.impute(both)
         fused = self.fusion(both, imputation if self.imputer_gradient else _detached(imputation))
         if second is not None:
             fused, other = _rows(fused, slice(0, n)), _rows(fused, slice(n, 2 * n))
@@ -69,6 +69,22 @@ class HcatModel(nn.Module):
             fused=fused,
             imputation=imputation,
             second_view=other,
+        )
+
+    def impute(self, batch: Cohort) -> Imputation:
+        """The imputer's answer for a batch whose targets it does not see."""
+        return self.imputer(batch.without_targets())
+
+    def fuse(self, batch: Cohort, imputation: Imputation) -> Outputs:
+        """Everything behind the imputer, for an imputation made (or drawn) elsewhere."""
+        fused = self.fusion(batch, imputation)
+        raw = {name: head(fused) for name, head in self.heads.items()}
+        return Outputs(raw=raw, heads=self.heads, fused=fused, imputation=imputation)
+
+    def imputer_trains(self) -> bool:
+        """Does the imputer learn together with the predictor?"""
+        return isinstance(self.imputer, nn.Module) and any(
+            parameter.requires_grad for parameter in self.imputer.parameters()
         )
 
     def predict(self, outputs: Outputs) -> Prediction:

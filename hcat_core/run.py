@@ -10,6 +10,7 @@ import torch
 
 from hcat_core import build
 from hcat_core.assemble import ReadReport, assemble_cohort
+from hcat_core.calibration import Calibrated
 from hcat_core.catalog import Catalog
 from hcat_core.checkpoint import read_checkpoint, write_text
 from hcat_core.cohort import Cohort, Layout
@@ -159,7 +160,7 @@ def build_model(recipe: Recipe, catalog: Catalog, layout: Layout) -> HcatModel:
     fusion = build.build_fusion(recipe, catalog, layout)
     return HcatModel(
         layout,
-        build.build_imputer(recipe, catalog, layout),
+        Calibrated(layout, build.build_imputer(recipe, catalog, layout)),
         fusion,
         build.build_heads(recipe, catalog, layout, fusion.width),
         {name: str(table["task"]) for name, table in recipe.heads.items()},

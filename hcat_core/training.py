@@ -19,6 +19,7 @@ from torch import Tensor
 
 from hcat_core.augment import augment
 from hcat_core.build import WeightedLoss
+from hcat_core.calibration import Calibrated
 from hcat_core.checkpoint import (
     optimiser_tensors,
     read_checkpoint,
@@ -131,6 +132,8 @@ def train(
             for name, value in terms.items():
                 sums[name] += value * len(rows)
 
+        if isinstance(model.imputer, Calibrated) and model.imputer_trains():
+            model.imputer.calibrate(training.present, validation.to(device))
         val = validate(model, validation, seed=seed, device=device)
         better = _update_best(progress, val, settings.monitor)
         progress.epoch = epoch + 1

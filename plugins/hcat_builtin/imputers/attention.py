@@ -76,17 +76,16 @@ class AttentionImputer(nn.Module):
         self.norm = nn.LayerNorm(hidden)
         self.mean = PerModality(layout, hidden)
         self.log_std = PerModality(layout, hidden, zero=True)
+        self.requires_grad_(not frozen)
 
     def fit(self, train: Cohort, validation: Cohort, context: FitContext) -> None:
         """Fit alone for ``fit_epochs``, and freeze where the recipe says so."""
         pretrain(self, train, validation, context, epochs=self.fit_epochs, lr=self.lr)
-        if self.frozen:
-            self.requires_grad_(False)
 
     def forward(self, batch: Cohort) -> Imputation:
         """Fill every gap; in training also the loss ``hidden``."""
         losses: dict[str, Tensor] = {}
-        if self.training and not self.frozen:
+        if self.training and self.query.requires_grad:
             hide = random_hiding(batch.present)
             mean, log_std = self._answer(batch.hide(hide))
             where = batch.measured & hide.unsqueeze(-1)

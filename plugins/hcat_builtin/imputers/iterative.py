@@ -71,18 +71,18 @@ class AdvancedIterativeImputer(nn.Module):
             PerModality(layout, hidden, zero=True) for _ in range(n_iterations)
         )
         self.confidence = nn.ModuleList(nn.Linear(hidden, 1) for _ in range(n_iterations))
+        if frozen:
+            self.requires_grad_(False)
 
     def fit(self, train: Cohort, validation: Cohort, context: FitContext) -> None:
         """Fit the first imputer, then the refinements for ``fit_epochs``."""
         self.first.fit(train, validation, context)
         pretrain(self, train, validation, context, epochs=self.fit_epochs, lr=self.lr)
-        if self.frozen:
-            self.requires_grad_(False)
 
     def forward(self, batch: Cohort) -> Imputation:
         """Fill every gap; in training also a loss for each step, and the first imputer's own."""
         losses: dict[str, Tensor] = {}
-        if self.training and not self.frozen:
+        if self.training and self.position.requires_grad:
             hide = random_hiding(batch.present)
             masked = batch.hide(hide)
             start = self.first(masked)

@@ -34,7 +34,9 @@ def pretrain(
     """
     if not epochs:
         return
-    trainable = [p for p in imputer.parameters() if p.requires_grad]
+    trainable = own_parameters(imputer)
+    for parameter in trainable:
+        parameter.requires_grad_(True)
     devices = [] if context.device.type == "cpu" else [context.device]
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(context.seed)
@@ -68,7 +70,19 @@ def pretrain(
                 break
         imputer.load_state_dict(state)
         imputer.eval()
+        for parameter in trainable:
+            parameter.requires_grad_(not imputer.frozen)
         context.progress(f"{type(imputer).__name__}: CRPS {best:.4f} on hidden blocks")
+
+
+def own_parameters(imputer: nn.Module) -> list[nn.Parameter]:
+    """Parameters of a neural imputer, without those of a frozen one inside it."""
+    inside = [
+        {id(p) for p in module.parameters()}
+        for module in imputer.modules()
+        if module is not imputer and getattr(module, "frozen", False)
+    ]
+    return [p for p in imputer.parameters() if not any(id(p) in ids for ids in inside)]
 
 
 @torch.no_grad()

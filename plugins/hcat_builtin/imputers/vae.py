@@ -106,19 +106,18 @@ class MultiModalVAE(nn.Module):
         points = torch.randn((samples + 1) // 2, latent_dim, generator=torch.Generator().manual_seed(0))
         # In pairs about 0, the same for every patient: no imputation hangs on its neighbours' order.
         self.register_buffer("points", torch.cat([points, -points])[:samples])
+        self.requires_grad_(not frozen)
 
     def fit(self, train: Cohort, validation: Cohort, context: FitContext) -> None:
         """Fit alone for ``fit_epochs``, and freeze where the recipe says so."""
         pretrain(self, train, validation, context, epochs=self.fit_epochs, lr=self.lr)
-        if self.frozen:
-            self.requires_grad_(False)
 
     def forward(self, batch: Cohort) -> Imputation:
         """Fill every gap; in training also the losses ``kl``, ``reconstruction`` and ``hidden``."""
-        losses = self._losses(batch) if self.training and not self.frozen else {}
+        losses = self._losses(batch) if self.training and self.log_noise.requires_grad else {}
         mean, std = self.posterior(batch)
         noise = bounded(self.log_noise).exp()
-        if self.training:
+        if losses:
             cells = self.decode(mean)
             spread = noise.expand_as(cells)
         else:
