@@ -37,6 +37,20 @@ def hcat_components() -> list[Component]:
         ),
         Component(
             "imputer",
+            "knn",
+            "hcat_builtin.imputers.knn:NearestNeighbourImputer",
+            "the nearest training patients (scikit-learn)",
+            ("stores-patients",),
+        ),
+        Component(
+            "imputer",
+            "mice",
+            "hcat_builtin.imputers.mice:ChainedEquationsImputer",
+            "chained equations (scikit-learn), on a reduced basis where modalities are wide",
+            ("stores-patients",),
+        ),
+        Component(
+            "imputer",
             "vae",
             "hcat_builtin.imputers.vae:MultiModalVAE",
             "joint variational autoencoder: product of experts over present modalities",
