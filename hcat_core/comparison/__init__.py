@@ -1,0 +1,1 @@
+"""The comparison of imputers: hidden blocks, one protocol, on synthetic cohorts and on a user's own."""
