@@ -14,7 +14,7 @@ from hcat_core.errors import UsageError
 from hcat_core.parameters import Parameters, load_parameters
 from hcat_core.synth.missingness import Mechanism
 
-ORACLE, LIMIT = "oracle", "finite-sample limit"
+ORACLE, LIMIT = "oracle", "finite-N limit"
 FIT_EPOCHS = 120  # of networks, which otherwise learn beside a predictor
 FIRST = {"use": "gaussian"}  # where an imputer refines another
 

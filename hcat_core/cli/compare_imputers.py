@@ -1,0 +1,185 @@
+"""``hcat compare-imputers``: every imputer on the same hidden blocks."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hcat_core.cli.console import Output, common_options, open_catalog
+from hcat_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from hcat_core.comparison.table import Estimate, Row
+
+
+@click.command("compare-imputers")
+@click.argument("recipe", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--imputer",
+    "imputers",
+    multiple=True,
+    help="One of the catalog, or OUTER(FIRST); repeatable. All of them when not given.",
+)
+@click.option(
+    "--mechanism",
+    "mechanisms",
+    multiple=True,
+    type=click.Choice(("mcar", "mar", "mnar")),
+    default=("mcar", "mar", "mnar"),
+    show_default=True,
+)
+@click.option(
+    "--missing-rate",
+    "missing_rates",
+    multiple=True,
+    type=click.FloatRange(0.01, 0.9),
+    default=(0.3,),
+    show_default=True,
+)
+@click.option("--seeds", type=click.IntRange(1), default=3, show_default=True)
+@click.option(
+    "--preset",
+    type=click.Choice(("demo", "linear", "clusters")),
+    default="clusters",
+    show_default=True,
+    help="Synthetic cohort, where no RECIPE is given.",
+)
+@click.option("--patients", type=click.IntRange(50), default=600, show_default=True)
+@click.option("--width", type=click.IntRange(2), default=128, show_default=True)
+@click.option("--jobs", type=click.IntRange(1), default=None, help="Processes; one a core if not given.")
+@click.option(
+    "--set", "sets", metavar="KEY=VALUE", multiple=True, help="Change a key of RECIPE; repeatable."
+)
+@click.option(
+    "--outdir",
+    type=click.Path(path_type=Path),
+    default=Path("imputer-comparison"),
+    show_default=True,
+    help="Table, JSON, figures, and one result a job; what is there is not run again.",
+)
+@common_options
+def compare_imputers(
+    recipe: Path | None,
+    imputers: tuple[str, ...],
+    mechanisms: tuple[Any, ...],
+    missing_rates: tuple[float, ...],
+    seeds: int,
+    preset: str,
+    patients: int,
+    width: int,
+    jobs: int | None,
+    sets: tuple[str, ...],
+    outdir: Path,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Compare imputers on blocks whose truth is known.
+
+    Without RECIPE: synthetic cohorts, where the best possible imputation is known too. With RECIPE: the
+    recipe's own cohort, with observed blocks hidden. Each imputer is fitted on training patients,
+    calibrated on validation patients, and scored on the hidden blocks of others.
+    """
+    output = Output.make(as_json, quiet)
+    catalog = open_catalog(output)
+    if sets and recipe is None:
+        raise UsageError("--set changes a recipe: give a RECIPE.")
+
+    from hcat_core.calibration import ASSUMPTION
+    from hcat_core.checkpoint import write_text
+    from hcat_core.cli.comparison_progress import ComparisonProgress
+    from hcat_core.comparison.figures import draw_figures
+    from hcat_core.comparison.run import run_jobs
+    from hcat_core.comparison.settings import imputer_tables, plan
+    from hcat_core.comparison.table import as_csv, summarise
+    from hcat_core.comparison.table import as_json as rows_as_json
+
+    tables = imputer_tables(catalog, imputers)
+    if not imputers and "iterative" in tables and "vae" in tables:
+        tables |= imputer_tables(catalog, ["iterative(vae)"])
+    source = None
+    if recipe is not None:
+        from hcat_core.recipe import load_recipe
+        from hcat_core.run import read_recipe_cohort
+
+        loaded, _ = load_recipe(recipe, catalog, sets=sets)
+        read_recipe_cohort(loaded, catalog, output.say)  # what cannot be read is told before the jobs
+        outdir.mkdir(parents=True, exist_ok=True)
+        write_text(outdir / "recipe.toml", loaded.to_toml())
+        source = str((outdir / "recipe.toml").resolve())
+    todo = plan(
+        tables,
+        mechanisms=mechanisms,
+        missing_rates=missing_rates,
+        seeds=seeds,
+        preset=preset,
+        patients=patients,
+        width=width,
+        recipe=source,
+    )
+    with ComparisonProgress(output, len(todo)) as progress:
+        records = run_jobs(
+            todo,
+            outdir / "jobs",
+            n_jobs=jobs or os.cpu_count() or 1,
+            finished=progress.finished,
+        )
+    rows = summarise(records)
+    document = {"rows": rows_as_json(rows), "records": records, "assumption": ASSUMPTION}
+    write_text(outdir / "comparison.json", json.dumps(document, indent=1, allow_nan=False) + "\n")
+    write_text(outdir / "comparison.csv", as_csv(rows))
+    draw_figures(rows, outdir)
+    if not quiet and not as_json:
+        _print(output, rows)
+        output.say(f"90 % and 50 %: {ASSUMPTION}.")
+        output.say(f"table, records and figures: {outdir}/")
+    output.document(document)
+    return 4 if all(row.seeds == 0 for row in rows) else 0
+
+
+def _print(output: Output, rows: list[Row]) -> None:
+    from rich.table import Table
+
+    for mechanism, rate in dict.fromkeys((row.mechanism, row.missing_rate) for row in rows):
+        table = Table(
+            title=f"{mechanism.upper()}, {rate:.0%} of blocks missing",
+            title_justify="left",
+            title_style="bold",
+            box=None,
+            pad_edge=False,
+        )
+        headings = ("imputer", "R2", "limit", "CRPS", "50 %", "90 %", "fit s", "AUC", "over none")
+        for heading in headings:
+            table.add_column(heading, no_wrap=True)
+        for row in rows:
+            if (row.mechanism, row.missing_rate) != (mechanism, rate):
+                continue
+            v = row.values
+            table.add_row(
+                row.name,
+                _shown(v["r2"]),
+                _shown(v["share_of_limit"]),
+                _shown(v["crps"]),
+                _shown(v["coverage_50"]),
+                _shown(v["coverage_90"]),
+                _shown(v["fit_seconds"], digits=1),
+                _shown(v["auc"]),
+                _shown(v["auc_over_none"], spread=True, sign=True),
+            )
+        output.words.print(table)
+        for row in rows:
+            if (row.mechanism, row.missing_rate) == (mechanism, rate):
+                for error in row.errors:
+                    output.warn(f"{row.name}: {error}")
+
+
+def _shown(estimate: Estimate | None, *, digits: int = 3, spread: bool = False, sign: bool = False) -> str:
+    if estimate is None:
+        return "-"
+    text = f"{estimate.mean:+.{digits}f}" if sign else f"{estimate.mean:.{digits}f}"
+    if spread and estimate.high == estimate.high:
+        text += f" ±{(estimate.high - estimate.low) / 2:.{digits}f}"
+    return text

@@ -1,0 +1,61 @@
+"""Progress of a comparison: a bar with ETA on a terminal, a line a job elsewhere."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Any
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import TimeRemainingColumn as Remaining
+
+from hcat_core.cli.console import Output
+
+
+class ComparisonProgress:
+    """Shows each finished job; a context manager, so that the bar goes away whatever happens."""
+
+    def __init__(self, output: Output, jobs: int) -> None:
+        self.output = output
+        self.began = time.monotonic()
+        self.known = 0
+        self.bar: Progress | None = None
+        if output.words.is_terminal and not output.quiet:
+            self.bar = Progress(
+                MofNCompleteColumn(),
+                BarColumn(),
+                TimeElapsedColumn(),
+                TextColumn("left"),
+                Remaining(),
+                TextColumn("{task.description}"),
+                console=output.words,
+                transient=True,
+            )
+            self.bar.add_task("", total=jobs)
+
+    def __enter__(self) -> ComparisonProgress:
+        if self.bar is not None:
+            self.bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+
+    def finished(self, record: dict[str, Any], done: int, jobs: int) -> None:
+        """A job is done, or was done before."""
+        setting = record["setting"]
+        label = f"{record['name']}, {setting['mechanism']}, seed {setting['seed']}"
+        if record["error"] is not None:
+            self.output.warn(f"{label}: {record['error']}")
+        if self.bar is not None:
+            self.bar.update(self.bar.task_ids[0], completed=done, description=label)
+            return
+        r2 = record.get("r2")
+        score = "" if r2 is None else f"  R2 {r2:.3f}"
+        self.output.say(f"{done:>4}/{jobs}  {label}{score}")
