@@ -43,6 +43,7 @@ class Calibrated(nn.Module):
     def __init__(self, layout: Layout, inner: Imputer) -> None:
         super().__init__()
         m = len(layout.modalities)
+        self.layout = layout
         self.inner = inner
         self.register_buffer("patterns", torch.zeros((0, m), dtype=torch.bool))
         self.register_buffer("factors", torch.ones((0, m)))
@@ -90,7 +91,15 @@ class Calibrated(nn.Module):
         self.overall = overall.clamp_min(floor)
 
     def forward(self, batch: Cohort) -> Imputation:
-        """The inner imputation with its standard deviations scaled; draws are scaled about their mean."""
+        """The inner imputation with its standard deviations scaled; draws are scaled about their mean.
+
+        Raises:
+            ValueError: for a batch of another layout than the imputer's.
+        """
+        if batch.layout.names != self.layout.names or batch.layout.widths != self.layout.widths:
+            raise ValueError(
+                f"the imputer was made for {_widths(self.layout)}, this batch has {_widths(batch.layout)}"
+            )
         imputation: Imputation = self.inner(batch)
         same = (batch.present.unsqueeze(1) == self.patterns).all(dim=2)  # (N, S)
         known = same.any(dim=1, keepdim=True)
@@ -136,6 +145,10 @@ class ScaledImputation(Imputation):
         assert self.inner is not None and self.factor is not None
         drawn = self.inner.draw(n, generator)
         return torch.where(self.filled, self.emb + (drawn - self.inner.emb) * self.factor, self.emb)
+
+
+def _widths(layout: Layout) -> str:
+    return ", ".join(f"{m.name} ({m.width})" for m in layout.modalities)
 
 
 def _quantile(values: Tensor, weights: Tensor) -> Tensor:

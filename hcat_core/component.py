@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 Kind = Literal["reader", "imputer", "fusion", "head", "loss"]
@@ -20,6 +21,7 @@ class Component:
         target: ``"package.module:Class"``.
         summary: one line for ``hcat list-components``.
         tags: what a user must know: ``trainable``, ``closed-form``, ``draws``, ``stores-patients``.
+        expected_failures: conformance check -> why it fails, and that this is meant.
     """
 
     kind: Kind
@@ -27,6 +29,7 @@ class Component:
     target: str
     summary: str
     tags: tuple[str, ...] = ()
+    expected_failures: Mapping[str, str] = field(default_factory=dict)
 
     def load(self) -> type:
         """Import the class.

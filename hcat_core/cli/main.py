@@ -18,6 +18,7 @@ COMMANDS = {
     "list-components": "hcat_core.cli.list_components:list_components",
     "show": "hcat_core.cli.show:show",
     "compare-imputers": "hcat_core.cli.compare_imputers:compare_imputers",
+    "check": "hcat_core.cli.check:check",
     "synth": "hcat_core.cli.synth:synth",
 }
 INTERRUPTED = 130

@@ -1,0 +1,119 @@
+"""What every fusion promises."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from hcat_core.cohort import Cohort
+from hcat_core.interfaces import Fused, Imputation
+from hcat_core.testing.checks import Check, Subject, require, state_of
+
+
+def _filled(batch: Cohort, value: float = 0.0) -> Imputation:
+    filled = ~batch.measured & batch.layout.cells
+    return Imputation(torch.where(filled, value, batch.emb), filled * 0.3, filled)
+
+
+def _make(subject: Subject) -> Any:
+    fusion = subject.make()
+    if isinstance(fusion, nn.Module):
+        fusion.eval()
+    return fusion
+
+
+def shapes(subject: Subject) -> None:
+    """One vector a patient, as wide as ``width`` says."""
+    batch = subject.test
+    fusion = _make(subject)
+    for some in (batch, batch[slice(0, 1)]):
+        fused = fusion(some, _filled(some))
+        require(isinstance(fused, Fused), "it does not return a Fused")
+        expected = (len(some), fusion.width)
+        require(tuple(fused.pooled.shape) == expected, f"pooled is {tuple(fused.pooled.shape)}")
+        require(fused.tokens.ndim == 3, "tokens are not (N, K, H)")
+
+
+def finite_with_one_modality(subject: Subject) -> None:
+    """Filled or not."""
+    batch = subject.test
+    hide = torch.ones_like(batch.present)
+    hide[:, 0] = False
+    alone = batch.hide(hide)
+    nothing = Imputation(alone.emb, torch.zeros_like(alone.emb), torch.zeros_like(alone.measured))
+    fusion = _make(subject)
+    for imputation in (_filled(alone), nothing):
+        require(fusion(alone, imputation).pooled.isfinite().all(), "not finite with one modality")
+
+
+def imputed_blocks_count(subject: Subject) -> None:
+    """They move patients who lack something, and nobody else."""
+    batch = subject.test
+    fusion = _make(subject)
+    low, high = (fusion(batch, _filled(batch, value)).pooled for value in (-1.0, 1.0))
+    moved = (low - high).abs().amax(dim=1)
+    complete = batch.measured.sum(dim=(1, 2)) == sum(batch.layout.widths)
+    lacking = ~batch.present.all(dim=1)
+    require((moved[lacking] > 0).all(), "an imputed block does not reach the fused vector")
+    require((moved[complete] == 0).all(), "a complete patient depends on the imputer")
+
+
+def absent_slots_are_not_looked_at(subject: Subject) -> None:
+    """Whatever lies where nothing was measured or filled."""
+    batch = subject.test
+    nothing = Imputation(batch.emb, torch.zeros_like(batch.emb), torch.zeros_like(batch.measured))
+    emb = torch.where(batch.measured, batch.emb, 1e4)
+    rubbish = replace(batch, emb=emb)
+    fusion = _make(subject)
+    one = fusion(batch, nothing).pooled
+    two = fusion(rubbish, replace(nothing, emb=emb)).pooled
+    require(torch.equal(one, two), "values in absent slots change the fused vector")
+
+
+def order_changes_nothing(subject: Subject) -> None:
+    """Patients are fused on their own."""
+    batch = subject.test
+    order = torch.randperm(len(batch), generator=torch.Generator().manual_seed(0))
+    fusion = _make(subject)
+    one, two = fusion(batch, _filled(batch)).pooled, fusion(batch[order], _filled(batch[order])).pooled
+    require(torch.allclose(one[order], two, atol=1e-4), "another order gives another vector")
+
+
+def gradients_are_finite(subject: Subject) -> None:
+    """And reach the parameters."""
+    fusion = subject.make()
+    if not isinstance(fusion, nn.Module):
+        return
+    fused = fusion(subject.test, _filled(subject.test))
+    fused.pooled.square().mean().backward()
+    gradients: list[Tensor] = [p.grad for p in fusion.parameters() if p.grad is not None]
+    require(gradients and all(g.isfinite().all() for g in gradients), "a gradient is not finite")
+
+
+def state_round_trips(subject: Subject) -> None:
+    """To the same vector."""
+    fusion = _make(subject)
+    torch.manual_seed(99)
+    fresh = _make(subject)
+    if not isinstance(fusion, nn.Module):
+        return
+    for parameter in fresh.parameters():
+        nn.init.zeros_(parameter)
+    fresh.load_state_dict(state_of(fusion))
+    imputation = _filled(subject.test)
+    one, two = fusion(subject.test, imputation).pooled, fresh(subject.test, imputation).pooled
+    require(torch.equal(one, two), "what was saved and loaded fuses otherwise")
+
+
+FUSION_CHECKS = [
+    Check("gives one vector a patient, of its width", shapes),
+    Check("finite with one modality left", finite_with_one_modality),
+    Check("imputed blocks count, and only where something is missing", imputed_blocks_count),
+    Check("values in absent slots change nothing", absent_slots_are_not_looked_at),
+    Check("order of patients changes nothing", order_changes_nothing),
+    Check("gradients are finite", gradients_are_finite),
+    Check("state round-trips", state_round_trips),
+]

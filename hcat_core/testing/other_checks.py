@@ -1,0 +1,167 @@
+"""What heads, losses and readers promise."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from hcat_core.cohort import Cohort
+from hcat_core.errors import DataError
+from hcat_core.interfaces import Fused, Head, Imputation, Outputs, Prediction
+from hcat_core.testing.checks import Check, Subject, require
+
+WIDTH = 16
+
+
+def _fused(n: int, seed: int = 0) -> Fused:
+    g = torch.Generator().manual_seed(seed)
+    pooled = torch.randn((n, WIDTH), generator=g, requires_grad=True)
+    projection = nn.functional.normalize(torch.randn((n, 8), generator=g), dim=1).requires_grad_()
+    return Fused(pooled, pooled.unsqueeze(1), projection)
+
+
+def _head(subject: Subject) -> Any:
+    head = subject.make(subject.cohort.layout, "survival", WIDTH)
+    head.prepare(subject.train)
+    return head
+
+
+def head_predicts_probabilities(subject: Subject) -> None:
+    """(N, 1) in [0, 1] at the task's horizon, also for one patient."""
+    head = _head(subject)
+    horizon = subject.cohort.layout.tasks[0].horizon_days
+    for n in (7, 1):
+        raw = head(_fused(n))
+        require(len(raw) == n, "raw outputs are not one a patient")
+        p = head.predict(raw, (horizon,)).event_probability
+        require(tuple(p.shape) == (n, 1), f"event_probability is {tuple(p.shape)}, not ({n}, 1)")
+        require(((p >= 0) & (p <= 1)).all(), "a probability is outside [0, 1]")
+
+
+def head_is_prepared_without_outcomes(subject: Subject) -> None:
+    """Where every outcome is unknown."""
+    train = subject.train
+    assert train.targets is not None
+    unknown = replace(train.targets, labels=torch.full_like(train.targets.labels, -1))
+    head = subject.make(subject.cohort.layout, "survival", WIDTH)
+    head.prepare(replace(train, targets=unknown))
+    require(head(_fused(4)).isfinite().all(), "not finite")
+
+
+def head_gradients_are_finite(subject: Subject) -> None:
+    """And reach the fused vector."""
+    fused = _fused(9)
+    _head(subject)(fused).square().sum().backward()
+    grad = fused.pooled.grad
+    require(grad is not None and grad.isfinite().all() and (grad != 0).any(), "no finite gradient")
+
+
+class _LogitHead(nn.Module):
+    """The simplest head that a binary loss can be asked about."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(WIDTH, 1)
+        self.column = 0
+        self.pos_weight = torch.tensor(2.0)
+
+    def prepare(self, train: Cohort) -> None:
+        """Nothing."""
+
+    def forward(self, fused: Fused) -> Tensor:
+        """Logits."""
+        logits: Tensor = self.linear(fused.pooled).squeeze(-1)
+        return logits
+
+    def predict(self, raw: Tensor, horizons: tuple[float, ...]) -> Prediction:
+        """The logit's probability."""
+        return Prediction(torch.sigmoid(raw).unsqueeze(-1))
+
+
+def _outputs(subject: Subject, batch: Cohort) -> Outputs:
+    fused = _fused(len(batch))
+    head: Head = _LogitHead()
+    emb = batch.emb
+    imputation = Imputation(
+        emb,
+        torch.zeros_like(emb),
+        torch.zeros_like(batch.measured),
+        {"kl": fused.pooled.square().mean(), "hidden": fused.pooled.abs().mean()},
+    )
+    return Outputs(
+        {"survival": head(fused)}, {"survival": head}, fused, imputation, _fused(len(batch), seed=1)
+    )
+
+
+def loss_is_a_finite_scalar(subject: Subject) -> None:
+    """With a finite gradient, also for one patient."""
+    loss = subject.make()
+    for batch in (subject.train[slice(0, 24)], subject.train[slice(0, 1)]):
+        outputs = _outputs(subject, batch)
+        value = loss(outputs, batch)
+        require(value.ndim == 0 and value.isfinite(), "not a finite scalar")
+        if value.requires_grad:
+            value.backward()
+            grad = outputs.fused.pooled.grad
+            require(grad is None or grad.isfinite().all(), "a gradient is not finite")
+
+
+def loss_is_zero_without_targets(subject: Subject) -> None:
+    """Where every outcome is unknown, a supervised loss is 0 with a gradient of 0."""
+    if "head" not in subject.table:
+        return
+    batch = subject.train[slice(0, 12)]
+    assert batch.targets is not None
+    labels = torch.full_like(batch.targets.labels, -1)
+    unknown = replace(
+        batch,
+        targets=replace(
+            batch.targets,
+            labels=labels,
+            event=labels,
+            time=torch.full_like(batch.targets.time, float("nan")),
+        ),
+    )
+    outputs = _outputs(subject, unknown)
+    value = subject.make()(outputs, unknown)
+    require(value == 0, f"the loss is {float(value)} where no outcome is known")
+    value.backward()
+    grad = outputs.fused.pooled.grad
+    require(grad is None or (grad == 0).all(), "unknown outcomes have a gradient")
+
+
+def reader_names_a_missing_file(subject: Subject) -> None:
+    """One clear ``DataError``, with the path."""
+    if "path" not in subject.table:
+        return
+    reader = subject.make_reader()
+    for read in (lambda: list(reader.read()), lambda: reader.read_columns(["x"])):
+        try:
+            read()
+        except DataError as error:
+            require("no-such-file" in str(error), f"the error does not name the file: {error}")
+            continue
+        require(False, "a missing file is no DataError")
+
+
+def reader_has_a_source(subject: Subject) -> None:
+    """For messages."""
+    require(isinstance(subject.make_reader().source, str), "source is not text")
+
+
+HEAD_CHECKS = [
+    Check("predicts probabilities", head_predicts_probabilities),
+    Check("is prepared where no outcome is known", head_is_prepared_without_outcomes),
+    Check("gradients are finite", head_gradients_are_finite),
+]
+LOSS_CHECKS = [
+    Check("a finite scalar with a finite gradient", loss_is_a_finite_scalar),
+    Check("0 where no outcome is known", loss_is_zero_without_targets),
+]
+READER_CHECKS = [
+    Check("has a source", reader_has_a_source),
+    Check("names a missing file", reader_names_a_missing_file),
+]

@@ -1,0 +1,147 @@
+"""The kit goes red on components that break their contract: each check is seen to fail."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from hcat_builtin.imputers.mean import MeanImputer
+from hcat_core.catalog import Catalog, Entry, Provider, Registry, load_catalog
+from hcat_core.component import KINDS, Component
+from hcat_core.testing import conformance
+from hcat_core.testing.checks import run_checks
+
+
+class ChangesMeasured(MeanImputer):
+    """A broken one."""
+
+    def __call__(self, batch):
+        found = super().__call__(batch)
+        return dataclasses.replace(found, emb=found.emb + 1e-3)
+
+
+class LeavesGaps(MeanImputer):
+    """A broken one."""
+
+    def __call__(self, batch):
+        found = super().__call__(batch)
+        return dataclasses.replace(found, filled=found.filled & ~batch.present.unsqueeze(-1))
+
+
+class LooksAtNeighbours(MeanImputer):
+    """A broken one."""
+
+    def __call__(self, batch):
+        found = super().__call__(batch)
+        shift = batch.emb[0].sum() * 0.01
+        return dataclasses.replace(found, emb=torch.where(found.filled, found.emb + shift, found.emb))
+
+
+class LooksIntoAbsentSlots(MeanImputer):
+    """A broken one."""
+
+    def __call__(self, batch):
+        found = super().__call__(batch)
+        return dataclasses.replace(found, emb=torch.where(found.filled, batch.emb * 0.5, found.emb))
+
+
+class PeeksAtTargets(MeanImputer):
+    """A broken one."""
+
+    def fit(self, train, validation, context):
+        super().fit(train, validation, context)
+        if train.targets is not None:
+            self.mean = self.mean + train.targets.labels.float().mean()
+
+
+class RandomFit(MeanImputer):
+    """A broken one."""
+
+    def fit(self, train, validation, context):
+        super().fit(train, validation, context)
+        self.mean = self.mean + torch.randn((), generator=torch.Generator().manual_seed(id(self)))
+
+
+class ForgetsState(MeanImputer):
+    """A broken one."""
+
+    def state_dict(self):
+        return {"mean": self.mean * 0}
+
+
+class WrongDraws(MeanImputer):
+    """A broken one."""
+
+    def __call__(self, batch):
+        found = super().__call__(batch)
+
+        @dataclasses.dataclass(frozen=True)
+        class Narrow(type(found)):
+            def draw(self, n, generator):
+                return self.emb.expand(n, *self.emb.shape)
+
+        return Narrow(found.emb, found.std, found.filled)
+
+
+class NotFinite(MeanImputer):
+    """A broken one."""
+
+    def __call__(self, batch):
+        found = super().__call__(batch)
+        alone = (batch.present.sum(dim=1) == 1)[:, None, None]
+        return dataclasses.replace(found, emb=torch.where(alone & found.filled, torch.nan, found.emb))
+
+
+class Undocumented(MeanImputer):
+    __doc__ = None
+
+
+class SwallowsShapes(MeanImputer):
+    """A broken one."""
+
+    def __call__(self, batch):
+        if batch.emb.shape[1:] != self.mean.shape:
+            from hcat_core.interfaces import Imputation
+
+            return Imputation(batch.emb, batch.emb * 0, batch.measured)
+        return super().__call__(batch)
+
+
+def catalog_of(cls) -> Catalog:
+    target = f"{__name__}:{cls.__name__}"
+    component = Component("imputer", "test/broken", target, "broken", ("draws",))
+    component = dataclasses.replace(component)
+    object.__setattr__(component, "load", lambda: cls)
+    real = load_catalog()
+    registries = {kind: Registry(kind, dict(real.registries[kind].entries)) for kind in KINDS}
+    registries["imputer"].entries["test/broken"] = Entry(component, Provider("test", "test"))
+    return Catalog(registries, (), real.plugins)
+
+
+@pytest.mark.parametrize(
+    ("cls", "check"),
+    [
+        (ChangesMeasured, "keeps measured cells bit for bit"),
+        (LeavesGaps, "fills every gap"),
+        (NotFinite, "finite with one modality left, and for one patient"),
+        (LooksAtNeighbours, "order of patients changes nothing"),
+        (LooksIntoAbsentSlots, "values in absent slots change nothing"),
+        (PeeksAtTargets, "targets never reach it"),
+        (RandomFit, "same seed, same result"),
+        (ForgetsState, "state round-trips through safetensors"),
+        (WrongDraws, "draws have the claimed mean and spread"),
+        (MeanImputer, "draws of a block vary together"),
+        (MeanImputer, "beats the mean"),
+        (Undocumented, "is documented and annotated"),
+        (SwallowsShapes, "wrong shapes are an error"),
+    ],
+)
+def test_a_broken_imputer_fails_the_check_that_is_about_it(cls, check):
+    results = {r.check: r for r in run_checks(catalog_of(cls), "imputer", "test/broken")}
+    assert results[check].status == "failed", results[check]
+    assert results[check].message
+
+
+@conformance("imputer", "mean")
+def test_the_decorator_runs_every_check_on_its_own(check):
+    check()
