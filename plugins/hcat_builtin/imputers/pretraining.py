@@ -15,6 +15,7 @@ from hcat_core.interfaces import FitContext, Imputer
 
 BATCH = 64
 PATIENCE = 5  # looks at the validation patients without a better one
+WARM_UP = 0.1
 LOOKS = 40  # over the whole fitting
 
 
@@ -42,9 +43,8 @@ def pretrain(
         torch.manual_seed(context.seed)
         imputer.to(context.device)
         optimiser = torch.optim.AdamW(trainable, lr=lr, weight_decay=1e-3)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimiser, max_lr=lr, total_steps=epochs * math.ceil(len(train) / BATCH), pct_start=0.1
-        )
+        steps = epochs * math.ceil(len(train) / BATCH)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _share(step / steps))
         best = hidden_block_crps(imputer, validation.to(context.device))
         state = copy.deepcopy(imputer.state_dict())
         stale = 0
@@ -73,6 +73,13 @@ def pretrain(
         for parameter in trainable:
             parameter.requires_grad_(not imputer.frozen)
         context.progress(f"{type(imputer).__name__}: CRPS {best:.4f} on hidden blocks")
+
+
+def _share(done: float) -> float:
+    """Of the learning rate: a tenth of the way up, then down along a cosine."""
+    if done < WARM_UP:
+        return 0.05 + 0.95 * done / WARM_UP
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, (done - WARM_UP) / (1 - WARM_UP))))
 
 
 def own_parameters(imputer: nn.Module) -> list[nn.Parameter]:
