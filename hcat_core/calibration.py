@@ -91,7 +91,7 @@ class Calibrated(nn.Module):
         self.overall = overall.clamp_min(floor)
 
     def forward(self, batch: Cohort) -> Imputation:
-        """The inner imputation with its standard deviations scaled; draws are scaled about their mean.
+        """The inner imputation, its standard deviations and draws scaled; while training as it is.
 
         Raises:
             ValueError: for a batch of another layout than the imputer's.
@@ -101,6 +101,8 @@ class Calibrated(nn.Module):
                 f"the imputer was made for {_widths(self.layout)}, this batch has {_widths(batch.layout)}"
             )
         imputation: Imputation = self.inner(batch)
+        if self.training:  # validation patients have no part in the weights that are being learned
+            return imputation
         same = (batch.present.unsqueeze(1) == self.patterns).all(dim=2)  # (N, S)
         known = same.any(dim=1, keepdim=True)
         factor = torch.where(known, same.to(self.factors.dtype) @ self.factors, self.overall)

@@ -37,6 +37,9 @@ def apply_options(
                     f'"{value}". The recipe\'s imputer stays.'
                 )
                 continue
+            old = tree.get("imputer")
+            if value == ADVANCED_IMPUTER and isinstance(old, dict) and old.get("use") != value:
+                tree["imputer"] = {"use": value, "first": old}  # it refines what the recipe has
         if option.key.startswith("losses["):
             selector, key = option.key.removeprefix("losses[").split("].")
             field, wanted = selector.split("=")

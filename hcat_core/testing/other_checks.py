@@ -127,7 +127,7 @@ def loss_is_zero_without_targets(subject: Subject) -> None:
     )
     outputs = _outputs(subject, unknown)
     value = subject.make()(outputs, unknown)
-    require(value == 0, f"the loss is {float(value)} where no outcome is known")
+    require(value == 0, f"the loss is {float(value.detach())} where no outcome is known")
     value.backward()
     grad = outputs.fused.pooled.grad
     require(grad is None or (grad == 0).all(), "unknown outcomes have a gradient")

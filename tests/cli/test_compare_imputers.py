@@ -5,7 +5,7 @@ import pytest
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 SMALL = (
-    "--patients=150",
+    "--patients=300",
     "--width=16",
     "--preset=linear",
     "--seeds=2",

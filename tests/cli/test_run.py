@@ -251,11 +251,18 @@ def test_the_demo_is_written_once_said_and_read_back(hcat, tmp_path):
     assert before == {p.name: p.read_bytes() for p in (tmp_path / "hcat-demo").iterdir()}
 
 
-def test_trap_7_the_held_out_patients_shape_nothing_that_is_fitted(small_run, tmp_path, cohort_folder):
+@pytest.mark.parametrize(
+    ("sides", "measured_on_validation"),
+    [(("test",), ()), (("validation", "test"), ("imputer.factors", "imputer.overall"))],
+)
+def test_trap_7_the_held_out_patients_shape_nothing_that_is_fitted(
+    small_run, tmp_path, cohort_folder, sides, measured_on_validation
+):
+    """Test patients nothing at all; validation patients their own measure, the calibration, alone."""
     import shutil
 
     small_run("--epochs=1", outdir="one")
-    held_out = {r["patient_id"] for r in predictions("one") if r["split"] != "train"}
+    held_out = {r["patient_id"] for r in predictions("one") if r["split"] in sides}
     data = tmp_path / "data"
     shutil.copytree(cohort_folder, data)
     for name in MODALITIES:
@@ -267,8 +274,10 @@ def test_trap_7_the_held_out_patients_shape_nothing_that_is_fitted(small_run, tm
     small_run("--epochs=1", f"--set=cohort.root={data}", outdir="two")
     one, _ = read_checkpoint(tmp_path / "one" / "checkpoints" / "final.safetensors")
     two, _ = read_checkpoint(tmp_path / "two" / "checkpoints" / "final.safetensors")
-    assert all(torch.equal(one[k], two[k]) for k in one)
-    assert any(k.startswith("standardiser.") for k in one) and any(k.startswith("imputer.") for k in one)
+    changed = {k for k in one if not torch.equal(one[k], two[k])}
+    assert changed == set(measured_on_validation)
+    assert any(k.startswith("standardiser.") for k in one)
+    assert any(k.startswith("imputer.inner.") for k in one)
 
 
 def test_usage_errors_exit_2(capsys):

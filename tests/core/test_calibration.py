@@ -88,7 +88,7 @@ def test_another_layout_is_refused_in_words():
 def test_the_state_goes_round():
     one = Calibrated(COHORT.layout, Overconfident(COHORT.layout))
     one.fit(TRAIN, VALIDATION, FitContext(0))
-    two = Calibrated(COHORT.layout, Overconfident(COHORT.layout))
+    two = Calibrated(COHORT.layout, Overconfident(COHORT.layout)).eval()
     two.load_state_dict(one.state_dict())
     assert torch.equal(one(TEST).std, two(TEST).std)
 

@@ -164,10 +164,31 @@ def test_outcomes_never_come_from_the_demo_when_a_file_is_named(catalog):
 
 def test_an_option_that_has_nowhere_to_go_is_one_warning(catalog):
     recipe, warnings = load_recipe(
-        RECIPES / "enhanced.toml", catalog, options={"n_impute_iterations": 5, "epochs": 3}
+        RECIPES / "enhanced.toml",
+        catalog,
+        sets=["imputer.use=mean"],
+        options={"n_impute_iterations": 5, "epochs": 3},
     )
     assert warnings == ['--n_impute_iterations changes nothing: the imputer "mean" has no n_iterations.']
     assert recipe.training.epochs == 3
+
+
+def test_advanced_imputation_is_the_iterative_imputer_and_no_advanced_imputation_is_none(catalog):
+    sets = ["imputer.use=mean"]
+    on, _ = load_recipe(
+        RECIPES / "enhanced.toml",
+        catalog,
+        options={"use_advanced_imputation": True, "n_impute_iterations": 5},
+    )
+    assert (on.imputer["use"], on.imputer["n_iterations"]) == ("iterative", 5)
+    assert on.imputer["first"]["use"] == "vae"
+    swapped, _ = load_recipe(
+        RECIPES / "enhanced.toml", catalog, sets=sets, options={"use_advanced_imputation": True}
+    )
+    assert swapped.imputer["use"] == "iterative"
+    assert swapped.imputer["first"] == {"use": "mean"}
+    off, _ = load_recipe(RECIPES / "enhanced.toml", catalog, options={"use_advanced_imputation": False})
+    assert off.imputer["use"] == "none"
 
 
 def test_the_alphas_weigh_the_losses_they_name(catalog):
