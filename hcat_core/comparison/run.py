@@ -59,7 +59,7 @@ def run_job(job: Job) -> tuple[str, Record]:
     torch.set_num_threads(1)
     record: Record = {"name": job.name, "setting": asdict(job.setting), "error": None}
     try:
-        trial = make_trial(job.setting, _read_recipe)
+        trial = make_trial(job.setting, read_recipe_at)
         if job.table is None:
             record |= _limit(job, trial)
         else:
@@ -139,7 +139,8 @@ def _limit(job: Job, trial: Trial) -> Record:
     return record
 
 
-def _read_recipe(path: str) -> Cohort:
+def read_recipe_at(path: str) -> Cohort:
+    """The cohort of the recipe at ``path``."""
     from hcat_core.recipe import load_recipe
     from hcat_core.run import read_recipe_cohort
 
