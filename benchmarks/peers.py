@@ -2,8 +2,8 @@
 
     pip install -e ".[peers]" && python benchmarks/peers.py
 
-``mofapy2`` (MOFA+, Argelaguet et al. 2020) imputes only rows that it is fitted on: it is given the
-scored patients too, without what is hidden, which the built-in is not. Libraries that cannot be imported
+``mofapy2`` (MOFA+, Argelaguet et al. 2020) imputes only rows that it is fitted on, so here both are fitted
+on the scored patients too, without what is hidden. Libraries that cannot be imported
 are named and left out; ``multivae`` needs torchvision, for which no CPU build may exist, and has no
 adapter here.
 """
@@ -27,14 +27,16 @@ from hcat_core.comparison.run import read_recipe_at
 from hcat_core.comparison.scores import score_imputation
 from hcat_core.comparison.settings import Setting
 from hcat_core.interfaces import FitContext
+from hcat_core.model import concatenate
 
 Answer = tuple[torch.Tensor, torch.Tensor]
 
 
 def gaussian(trial: Trial, seed: int) -> Answer:
-    """Fitted on training patients, rank and number chosen."""
+    """Rank and number chosen by validation patients."""
     imputer = GaussianImputer(trial.train.layout)
-    imputer.fit(trial.train.without_targets(), trial.validation.without_targets(), FitContext(seed))
+    both = concatenate(trial.train, trial.test)
+    imputer.fit(both, trial.validation.without_targets(), FitContext(seed))
     found = imputer(trial.test.without_targets())
     return found.emb, found.std
 

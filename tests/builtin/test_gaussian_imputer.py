@@ -134,3 +134,24 @@ def test_draws_of_a_block_vary_as_its_error_does():
     assert cov.fill_diagonal_(0).abs().sum() > 0
     assert (block.std(dim=0) / found.std[row, column]).mean().sub(1).abs() < 0.1
     assert apart > 0
+
+
+def test_where_other_modalities_say_nothing_it_draws_back_to_the_mean():
+    # Every factor belongs to one modality: nothing can be told from the others.
+    _, _, cohort = trial(1, 400, shared_variance=1e-9, private=2, private_variance=1.5)
+    imputer = GaussianImputer(cohort.layout)
+    imputer.fit(cohort[slice(0, 300)], cohort[slice(300, 400)], FitContext(0))
+    test = cohort[slice(400, 900)]
+    found = imputer(test)
+    missing = ~test.present
+    assert float(found.emb[missing].square().mean()) < 0.01
+    assert abs(float(found.std[missing].square().mean()) - 1) < 0.1
+    drawn = found.draw(50, torch.Generator().manual_seed(0))
+    assert abs(float(drawn[:, missing].square().mean()) - 1) < 0.15
+
+
+def test_where_they_do_it_trusts_itself():
+    _, _, cohort = trial(1, 400)
+    imputer = GaussianImputer(cohort.layout)
+    imputer.fit(cohort[slice(0, 300)], cohort[slice(300, 400)], FitContext(0))
+    assert (imputer.trust > 0.9).all()

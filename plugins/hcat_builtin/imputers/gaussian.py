@@ -38,14 +38,18 @@ class GaussianImputation(Imputation):
     model: FactorMixture | None = None
     posterior: Posterior | None = None
     index: Tensor | None = None
+    plain_mean: Tensor | None = None
+    widening: Tensor | None = None
 
     def draw(self, n: int, generator: Generator) -> Tensor:
         """(n, N, M, D); measured cells as they are."""
         assert self.model is not None and self.posterior is not None and self.index is not None
+        assert self.plain_mean is not None and self.widening is not None
         flat = draw(self.model, self.posterior, n, generator)
         whole = self.emb.new_zeros((n, len(self.emb), self.emb[0].numel()))
         whole[:, :, self.index] = flat.to(whole.dtype)
-        return torch.where(self.filled, whole.reshape(n, *self.emb.shape), self.emb)
+        around = (whole.reshape(n, *self.emb.shape) - self.plain_mean) * self.widening
+        return torch.where(self.filled, self.emb + around, self.emb)
 
 
 class GaussianImputer:
@@ -54,7 +58,9 @@ class GaussianImputer:
     Fitted by EM on incomplete data, with a posterior over loadings, so that the variance contains what
     a small cohort cannot know. The number of components and the rank are those that best predict
     hidden blocks of validation patients (CRPS); the prior on loadings shrinks factors away that a
-    modality does not need.
+    modality does not need. Where the other modalities say less of a modality than the model believes,
+    as those blocks show, its imputations are drawn back to the training mean, and widened: to the point
+    of being the mean.
 
     Args:
         layout: modalities and widths.
@@ -75,6 +81,7 @@ class GaussianImputer:
         self.rank = rank
         self.components = components
         self.iterations = iterations
+        self.trust = torch.ones(len(layout.modalities))
         self.index = layout.cells.flatten().nonzero().squeeze(1)
         self.block = self.index // layout.widest
         p = len(self.index)
@@ -88,8 +95,11 @@ class GaussianImputer:
 
     def fit(self, train: Cohort, validation: Cohort, context: FitContext) -> None:
         """Choose rank and components where they are not given, and fit on ``train``."""
+        self.trust = torch.ones_like(self.trust)
         if self.rank is not None and self.components is not None:
             self.model = self._fit(train, self.rank, self.components, context.seed)
+            if len(validation) >= ENOUGH:
+                self.trust = self._trust(validation)
             return
         if len(validation) >= ENOUGH:
             fitted_on, judged_on = train, validation
@@ -99,7 +109,10 @@ class GaussianImputer:
             fitted_on, judged_on = train[order[fifth:]], train[order[:fifth]]
         rank, components, model = self._choose(fitted_on, judged_on, context)
         context.progress(f"gaussian: {components} components of rank {rank}")
-        self.model = model if fitted_on is train else self._fit(train, rank, components, context.seed)
+        self.model = model
+        self.trust = self._trust(judged_on)
+        if fitted_on is not train:
+            self.model = self._fit(train, rank, components, context.seed)
 
     def __call__(self, batch: Cohort) -> Imputation:
         """Fill every gap of the batch."""
@@ -113,20 +126,33 @@ class GaussianImputer:
         std = torch.zeros_like(emb)
         emb[:, index] = mean.to(emb.dtype)
         std[:, index] = variance.sqrt().to(emb.dtype)
+        emb, std = emb.reshape(batch.emb.shape), std.reshape(batch.emb.shape)
+        # Standardised cells: the training mean is 0 and its variance 1. A gap within a block that is
+        # there has that block to go by, which the trust in a modality says nothing of.
+        trust = torch.where(batch.present, 1.0, self.trust.to(device)).unsqueeze(-1)
+        widened = (trust * std.square() + (1 - trust)).sqrt()
         filled = ~batch.measured & self.cells.to(device)
         return GaussianImputation(
-            emb=torch.where(filled, emb.reshape(batch.emb.shape), batch.emb),
-            std=torch.where(filled, std.reshape(batch.emb.shape), 0.0),
+            emb=torch.where(filled, trust * emb, batch.emb),
+            std=torch.where(filled, widened, 0.0),
             filled=filled,
             model=model,
             posterior=found,
             index=index,
+            plain_mean=emb,
+            widening=widened / std.clamp_min(1e-6),
         )
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Weights, loadings, noise and the loadings' spread."""
+        """Weights, loadings, noise, the loadings' spread, and the trust in each modality."""
         m = self.model
-        return {"weight": m.weight, "loading": m.loading, "noise": m.noise, "spread": m.spread}
+        return {
+            "weight": m.weight,
+            "loading": m.loading,
+            "noise": m.noise,
+            "spread": m.spread,
+            "trust": self.trust,
+        }
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Restore what ``state_dict`` gave."""
@@ -137,6 +163,7 @@ class GaussianImputer:
             state["spread"].cpu(),
             self.block,
         )
+        self.trust = state["trust"].cpu()
 
     def _fit(
         self,
@@ -195,6 +222,23 @@ class GaussianImputer:
                     if score < best[0]:
                         best = (score, rank, components, model)
         return best[1], best[2], best[3]
+
+    def _trust(self, judge: Cohort) -> Tensor:
+        """(M,) slope of the truth on the imputation of hidden blocks, between 0 and 1.
+
+        Patients are the unit of its standard error; a slope that 1 is within reach of is 1.
+        """
+        trust = torch.ones_like(self.trust)
+        for hidden in leave_one_block_out(judge):
+            if len(hidden.rows) < ENOUGH:
+                continue
+            imputed = self(hidden.cohort).emb[:, hidden.column] * hidden.measured
+            product = (imputed * hidden.truth).sum(dim=1).double()
+            square = imputed.square().sum(dim=1).double()
+            slope = product.sum() / square.sum().clamp_min(1e-9)
+            error = (product - slope * square).square().sum().sqrt() / square.sum().clamp_min(1e-9)
+            trust[hidden.column] = 1.0 if slope + error >= 1 else slope.clamp(0, 1)
+        return trust
 
     def _score(self, model: FactorMixture, judge: Cohort) -> float:
         """Mean CRPS of hidden blocks, each block and each patient counting the same."""
