@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from hcat_core.cohort import Cohort, Layout, Modality, Targets
-from hcat_core.interfaces import FitContext
+from hcat_core.interfaces import FitContext, Imputation, Imputer
 from hcat_core.testing.checks import TEST, Check, Subject, require, same_state, state_of
 
 DRAWS = 400
@@ -27,7 +27,7 @@ def annotated(subject: Subject) -> None:
 def keeps_measured_cells(subject: Subject) -> None:
     """Bit for bit."""
     batch = subject.test
-    found = subject.fitted(batch)
+    found = _imputed(subject, batch)
     require(
         torch.equal(found.emb[batch.measured], batch.emb[batch.measured]), "measured cells were changed"
     )
@@ -38,7 +38,7 @@ def keeps_measured_cells(subject: Subject) -> None:
 def fills_every_gap(subject: Subject) -> None:
     """Missing blocks, and gaps within present ones, with a spread."""
     batch = subject.test
-    found = subject.fitted(batch)
+    found = _imputed(subject, batch)
     gaps = ~batch.measured & batch.layout.cells
     require((found.filled == gaps).all(), f"{int((gaps & ~found.filled).sum())} gaps were left")
     require((found.std[gaps] > 0).all(), "std is 0 in a cell that was not measured")
@@ -52,7 +52,7 @@ def finite_whatever_is_left(subject: Subject) -> None:
         hide = torch.ones_like(batch.present[rows])
         hide[:, column] = False
         for few in (rows, rows[:1]):
-            found = subject.fitted(batch[few].hide(hide[: len(few)]))
+            found = _imputed(subject, batch[few].hide(hide[: len(few)]))
             require(
                 found.emb.isfinite().all() and found.std.isfinite().all(),
                 f"not finite with {batch.layout.names[column]} alone, {len(few)} patients",
@@ -65,7 +65,7 @@ def finite_with_a_modality_never_seen(subject: Subject) -> None:
     hide = torch.zeros_like(subject.train.present)
     hide[:, column] = True
     blind = subject.fit(subject.make(), subject.train.hide(hide).without_targets())
-    found = blind(subject.test)
+    found = _quietly(blind, subject.test)
     require(found.emb.isfinite().all() and found.std.isfinite().all(), "not finite")
 
 
@@ -73,7 +73,7 @@ def absent_slots_are_not_looked_at(subject: Subject) -> None:
     """Whatever lies where nothing was measured."""
     batch = subject.test
     rubbish = replace(batch, emb=torch.where(batch.measured, batch.emb, 1e4))
-    one, two = subject.fitted(batch), subject.fitted(rubbish)
+    one, two = _imputed(subject, batch), _imputed(subject, rubbish)
     gaps = one.filled
     require(
         torch.equal(one.emb[gaps], two.emb[gaps]) and torch.equal(one.std, two.std),
@@ -85,7 +85,7 @@ def order_changes_nothing(subject: Subject) -> None:
     """Patients are imputed on their own."""
     batch = subject.test
     order = torch.randperm(len(batch), generator=torch.Generator().manual_seed(0))
-    one, two = subject.fitted(batch), subject.fitted(batch[order])
+    one, two = _imputed(subject, batch), _imputed(subject, batch[order])
     require(
         torch.allclose(one.emb[order], two.emb, atol=1e-4)
         and torch.allclose(one.std[order], two.std, atol=1e-4),
@@ -122,7 +122,7 @@ def state_round_trips(subject: Subject) -> None:
     fresh.load_state_dict(loaded)
     if isinstance(fresh, nn.Module):
         fresh.eval()
-    one, two = subject.fitted(subject.test), fresh(subject.test)
+    one, two = _imputed(subject, subject.test), _quietly(fresh, subject.test)
     require(
         torch.equal(one.emb, two.emb) and torch.equal(one.std, two.std),
         "what was saved and loaded imputes otherwise",
@@ -153,7 +153,7 @@ def gradients_are_finite(subject: Subject) -> None:
 def draws_as_claimed(subject: Subject) -> None:
     """Mean and spread of each cell; measured cells stay."""
     batch = subject.test[slice(0, 20)]
-    found = subject.fitted(batch)
+    found = _imputed(subject, batch)
     where = found.filled
     require(where.any(), "nothing was filled")
     with torch.no_grad():
@@ -174,7 +174,7 @@ def draws_vary_together(subject: Subject) -> None:
         return
     truth = _truth(subject)
     batch = subject.test
-    found = subject.fitted(batch)
+    found = _imputed(subject, batch)
     with torch.no_grad():
         drawn = found.draw(100, torch.Generator().manual_seed(1))
     missing = ~batch.present
@@ -198,7 +198,7 @@ def beats_the_mean(subject: Subject) -> None:
     """On the linear cohort, where the oracle explains about two thirds of what is hidden."""
     truth = _truth(subject)
     batch = subject.test
-    found = subject.fitted(batch)
+    found = _imputed(subject, batch)
     where = (~batch.present).unsqueeze(-1) & batch.layout.cells
     r2 = 1 - (truth - found.emb)[where].square().sum() / truth[where].square().sum()
     require(r2 > 0.1, f"R2 {float(r2):.3f} of hidden blocks; the mean has 0")
@@ -219,7 +219,7 @@ def wrong_shapes_are_refused(subject: Subject) -> None:
         n_rows=batch.n_rows,
     )
     try:
-        subject.fitted(other)
+        _imputed(subject, other)
     except (ValueError, RuntimeError, IndexError, TypeError) as error:
         require(str(error), "the error says nothing")
         return
@@ -231,6 +231,15 @@ def _truth(subject: Subject) -> Tensor:
     complete = torch.from_numpy(subject.synthetic.complete[TEST])
     cells = (complete - subject.standardiser.mean) / subject.standardiser.scale
     return torch.where(layout.cells, cells, 0.0)
+
+
+def _imputed(subject: Subject, batch: Cohort) -> Imputation:
+    return _quietly(subject.fitted, batch)
+
+
+@torch.no_grad()
+def _quietly(imputer: Imputer, batch: Cohort) -> Imputation:
+    return imputer(batch)
 
 
 IMPUTER_CHECKS = [
