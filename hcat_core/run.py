@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -48,6 +49,8 @@ def run_recipe(
     split = split_cohort(cohort, recipe.split, recipe.seed)
     sides = {name: cohort[getattr(split, name)] for name in SPLITS}
     say(describe_in_words(cohort, report, split))
+    for name in stores_patients(recipe.imputer, catalog):
+        say(f"imputer {name} keeps training patients in its state: think before you share {outdir}")
 
     with torch.random.fork_rng(devices=[] if device.type == "cpu" else [device]):
         torch.manual_seed(recipe.seed)
@@ -166,6 +169,14 @@ def build_model(recipe: Recipe, catalog: Catalog, layout: Layout) -> HcatModel:
         {name: str(table["task"]) for name, table in recipe.heads.items()},
         imputer_gradient=recipe.training.imputer_gradient,
     )
+
+
+def stores_patients(table: Mapping[str, Any], catalog: Catalog) -> list[str]:
+    """Names of the imputers in a table, nested ones too, whose state holds patients' rows."""
+    component = catalog.registries["imputer"].find(str(table.get("use")))
+    own = [component.name] if component and "stores-patients" in component.tags else []
+    inner = [value for value in table.values() if isinstance(value, Mapping)]
+    return own + [name for value in inner for name in stores_patients(value, catalog)]
 
 
 def prepare(model: HcatModel, training: Cohort, validation: Cohort, context: FitContext) -> None:

@@ -88,6 +88,19 @@ def test_json_puts_one_document_on_stdout(small_run):
     assert "epoch   1/2" in err
 
 
+def test_an_imputer_that_keeps_patients_is_announced_before_the_folder_is_shared(small_run):
+    code, out, _ = small_run("--epochs=1", "--set=imputer.use=iterative", "--set=imputer.first.use=knn")
+    assert code == 0
+    assert "imputer knn keeps training patients in its state" in out
+    assert "keeps training patients" not in small_run("--epochs=1", outdir="other")[1]
+
+
+@pytest.mark.parametrize("imputer", ["none", "mean", "knn", "gaussian", "vae", "attention"])
+def test_any_imputer_can_be_swapped_in(small_run, imputer):
+    code, out, err = small_run("--epochs=1", f"--set=imputer.use={imputer}")
+    assert (code, err) == (0, "")
+
+
 def test_quiet_says_nothing(small_run):
     assert small_run("-q") == (0, "", "")
 
