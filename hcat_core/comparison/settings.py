@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from hcat_core import __version__
 from hcat_core.catalog import Catalog
 from hcat_core.errors import UsageError
 from hcat_core.parameters import Parameters, load_parameters
@@ -44,12 +45,11 @@ class Job:
     name: str
     table: dict[str, Any] | None
     setting: Setting
-    version: int = 1
 
     @property
     def key(self) -> str:
-        """Names the result file: the same job, the same name; any change, another."""
-        text = json.dumps(asdict(self), sort_keys=True)
+        """Names the result file: the same job of the same hcat, the same name; any change, another."""
+        text = json.dumps({**asdict(self), "hcat": __version__}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
