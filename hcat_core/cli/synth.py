@@ -52,6 +52,7 @@ def synth(
     The same options give the same bytes.
     """
     output = Output.make(as_json, quiet)
+    from hcat_core.synth.best_auc import best_auc
     from hcat_core.synth.generator import generate, preset_spec
     from hcat_core.synth.write import write_cohort
 
@@ -63,8 +64,23 @@ def synth(
         missing_rate=missing_rate,
         seed=seed,
     )
-    files = write_cohort(directory, generate(spec))
+    cohort = generate(spec)
+    files = write_cohort(directory, cohort)
     output.say(f"{patients} patients, {mechanism.upper()} at {missing_rate:.0%}, in {directory}:")
     for name, size in files.items():
         output.say(f"  {name}  {size / 1e6:.1f} MB")
-    output.document({"directory": str(directory), "files": files, "seed": seed, "patients": patients})
+    best = best_auc(cohort)
+    for task in best:
+        output.say(
+            f"  {task.task}: no model can pass an AUC of {task.measured:.3f} on average from these files; "
+            f"who knew the true risks would reach {task.truth:.3f}"
+        )
+    output.document(
+        {
+            "directory": str(directory),
+            "files": files,
+            "seed": seed,
+            "patients": patients,
+            "best_auc": {task.task: {"measured": task.measured, "truth": task.truth} for task in best},
+        }
+    )

@@ -24,18 +24,24 @@ ROW_SPREAD = 0.5  # standard deviation of a slide around its patient
 
 
 def write_cohort(directory: Path, cohort: SyntheticCohort) -> dict[str, int]:
-    """Write every file, or none: they are made beside ``directory`` and moved there at the end.
+    """Write every file, or none: they are made in a hidden folder and moved at the end.
 
-    The same spec gives the same bytes. Returns file names and sizes in bytes.
+    An empty folder, or a link to one, is filled; it stays the same folder, so that a shell that stands
+    in it sees the files. The same spec gives the same bytes. Returns file names and sizes in bytes.
 
     Raises:
-        UsageError: when there is something at ``directory`` already.
+        UsageError: when there is something at ``directory`` already, or it cannot be made.
     """
-    directory = Path(directory)
+    directory = Path(directory).resolve()
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise UsageError(f"{directory} is not empty. Name another folder, or remove it first.")
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
+    made = not directory.exists()
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=".hcat-synth.", dir=directory))
+    except OSError as error:
+        raise UsageError(f"{directory} cannot be written: {error.strerror}. Name another folder.") from None
+    moved: list[Path] = []
     try:
         _write_modalities(temporary, cohort)
         _write_truth(temporary / "truth.h5", cohort)
@@ -44,12 +50,15 @@ def write_cohort(directory: Path, cohort: SyntheticCohort) -> dict[str, int]:
             sizes[path.name] = path.stat().st_size
             with path.open("rb") as file:
                 os.fsync(file.fileno())
-        temporary.chmod(0o755)
-        if directory.exists():
-            directory.rmdir()
-        temporary.rename(directory)
+        for path in sorted(temporary.iterdir()):
+            moved.append(path.rename(directory / path.name))
+        temporary.rmdir()
     except BaseException:
+        for path in moved:
+            path.unlink()
         shutil.rmtree(temporary, ignore_errors=True)
+        if made:
+            directory.rmdir()
         raise
     return sizes
 

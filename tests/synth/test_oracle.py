@@ -136,3 +136,35 @@ def test_what_the_measured_cells_say_of_the_outcome_ranks_below_the_truth_and_ab
     best = roc_auc_score(labels[known], cohort.outcomes.probability[known, 0])
     seen = roc_auc_score(labels[known], expected[known, 0])
     assert 0.7 < seen <= best + 0.02
+
+
+def test_under_mnar_the_answer_is_that_of_numerical_integration():
+    # Two modalities of one cell: E[x2 | x1, that x2 is missing] is an integral over a line.
+    cohort = small(
+        widths={"a": 1, "b": 1},
+        patients=60,
+        clusters=1,
+        shared=1,
+        private=0,
+        visible=1.0,
+        gap_rate=0.0,
+        mechanism="mnar",
+        missing_strength=4.0,
+        missing_rate=0.5,
+    )
+    p, missing = cohort.parameters, cohort.missingness
+    found = oracle_imputation(p, cohort.complete, measured(cohort), missing, draws=40_000)
+    w, mu, noise = p.loadings[0, :, 0, 0], p.means[0, :, 0], p.noise[:, 0] ** 2
+    rows = np.flatnonzero(~missing.present[:, 1])
+    assert len(rows) > 15
+    for row in rows:
+        slope = w[0] * w[1] / (w[0] ** 2 + noise[0])
+        mean = mu[1] + slope * (cohort.complete[row, 0, 0] - mu[0])
+        variance = w[1] ** 2 + noise[1] - slope * w[0] * w[1]
+        x = mean + np.linspace(-8, 8, 4001) * np.sqrt(variance)
+        score = np.stack([np.zeros_like(x), missing.direction[1, 0] * x + missing.offset[1]], axis=1)
+        density = np.exp(-((x - mean) ** 2) / (2 * variance)) * missing.missing_probability(score)[:, 1]
+        density /= density.sum()
+        exact = (density * x).sum()
+        assert abs(found.mean[row, 1, 0] - exact) < 0.02
+        assert abs(found.variance[row, 1, 0] - (density * (x - exact) ** 2).sum()) < 0.02

@@ -1,5 +1,6 @@
 import hashlib
 import json
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -92,3 +93,21 @@ def test_what_fails_halfway_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space"):
         write_cohort(tmp_path / "a", cohort())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_folder_or_a_link_to_one_is_filled(tmp_path, monkeypatch):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    write_cohort(tmp_path / "link", cohort())
+    assert (tmp_path / "link").is_symlink()
+    (tmp_path / "b").mkdir()
+    monkeypatch.chdir(tmp_path / "b")
+    write_cohort(Path("."), cohort())
+    assert digests(Path(".")) == digests(tmp_path / "a")
+    assert len(digests(Path("."))) == 6
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="file/a cannot be written"):
+        write_cohort(tmp_path / "file" / "a", cohort())
