@@ -102,9 +102,9 @@ def test_an_empty_folder_or_a_link_to_one_is_filled(tmp_path, monkeypatch):
     assert (tmp_path / "link").is_symlink()
     (tmp_path / "b").mkdir()
     monkeypatch.chdir(tmp_path / "b")
-    write_cohort(Path("."), cohort())
-    assert digests(Path(".")) == digests(tmp_path / "a")
-    assert len(digests(Path("."))) == 6
+    write_cohort(Path(), cohort())
+    assert digests(Path()) == digests(tmp_path / "a")
+    assert len(digests(Path())) == 6
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
