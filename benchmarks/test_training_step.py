@@ -18,10 +18,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from hcat_core import build
+from hcat_core.assembly import Assembly
 from hcat_core.catalog import load_catalog
 from hcat_core.cohort import Cohort
 from hcat_core.recipe import load_recipe
-from hcat_core.run import build_model
 from hcat_core.testing.cohorts import random_cohort
 from hcat_core.training import build_optimiser, training_step
 
@@ -48,7 +48,7 @@ class MatrixShapes(TorchDispatchMode):
 def step_of(batch: Cohort):
     catalog = load_catalog()
     recipe, _ = load_recipe(RECIPE, catalog, sets=["imputer.use=none"])
-    model = build_model(recipe, catalog, batch.layout)
+    model = Assembly(recipe, catalog).build_model(batch.layout)
     losses = build.build_losses(recipe, catalog, batch.layout)
     optimiser = build_optimiser(model, recipe.training)
     model.train()

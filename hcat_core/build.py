@@ -10,7 +10,7 @@ from hcat_core.catalog import Catalog
 from hcat_core.cohort import Layout
 from hcat_core.component import Kind
 from hcat_core.errors import Problem, RecipeError
-from hcat_core.interfaces import Fusion, Head, Imputer, Loss, Reader
+from hcat_core.interfaces import Estimator, Fusion, Head, Imputer, Loss, Reader
 from hcat_core.parameters import construct
 from hcat_core.recipe import Recipe
 
@@ -42,6 +42,12 @@ def build_targets_reader(recipe: Recipe, catalog: Catalog) -> Reader | None:
         table["patient_id"] = targets.patient_id
     reader: Reader = _build(recipe, catalog, "reader", table, (), "cohort.targets")
     return reader
+
+
+def build_estimator(recipe: Recipe, catalog: Catalog, layout: Layout) -> Estimator:
+    """The estimator, not fitted."""
+    estimator: Estimator = _build(recipe, catalog, "estimator", recipe.estimator, (layout,), "estimator")
+    return estimator
 
 
 def build_imputer(recipe: Recipe, catalog: Catalog, layout: Layout) -> Imputer:

@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+CURVE_STEPS = 12
+
 
 @dataclass(frozen=True)
 class Modality:
@@ -43,6 +45,11 @@ class Task:
         if abs(years - round(years)) * 365.25 <= 2:
             return f"p_{self.outcome}_{round(years)}y"
         return f"p_{self.outcome}_{round(self.horizon_days)}d"
+
+    @property
+    def curve_days(self) -> tuple[float, ...]:
+        """Where a risk curve is given: twelve equal steps, the last of them the horizon."""
+        return tuple(self.horizon_days * step / CURVE_STEPS for step in range(1, CURVE_STEPS + 1))
 
 
 @dataclass(frozen=True)
@@ -206,6 +213,33 @@ class Cohort:
         for tensor in tensors:
             digest.update(np.ascontiguousarray(tensor.cpu().numpy()).data)
         return digest.hexdigest()
+
+
+def concatenate(first: Cohort, second: Cohort) -> Cohort:
+    """The patients of both; targets and groups where both have them."""
+
+    def join(name: str) -> Tensor:
+        return torch.cat([getattr(first, name), getattr(second, name)])
+
+    targets = groups = None
+    if first.targets is not None and second.targets is not None:
+        a, b = first.targets, second.targets
+        targets = Targets(
+            torch.cat([a.labels, b.labels]), torch.cat([a.time, b.time]), torch.cat([a.event, b.event])
+        )
+    if first.groups is not None and second.groups is not None:
+        groups = first.groups + second.groups
+    return Cohort(
+        patient_ids=first.patient_ids + second.patient_ids,
+        layout=first.layout,
+        emb=join("emb"),
+        measured=join("measured"),
+        present=join("present"),
+        quality=join("quality"),
+        n_rows=join("n_rows"),
+        targets=targets,
+        groups=groups,
+    )
 
 
 def _pick(values: tuple[str, ...], rows: list[int] | slice) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-Kind = Literal["reader", "imputer", "fusion", "head", "loss"]
+Kind = Literal["reader", "imputer", "fusion", "head", "loss", "estimator"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 

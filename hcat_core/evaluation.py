@@ -13,8 +13,8 @@ import torch
 from sklearn import metrics
 from torch import nn
 
-from hcat_core.cohort import Cohort
-from hcat_core.interfaces import Imputation
+from hcat_core.cohort import CURVE_STEPS, Cohort
+from hcat_core.interfaces import Imputation, Prediction
 from hcat_core.model import HcatModel
 
 MC_ROWS = 512  # patients x samples in one forward pass: enough to keep the matrix products busy
@@ -24,12 +24,27 @@ MC_ROWS = 512  # patients x samples in one forward pass: enough to keep the matr
 class Predicted:
     """Probabilities of a cohort, (N, T) each: mean, and 5th and 95th percentile over MC-dropout.
 
-    Without MC samples ``low`` and ``high`` are the probability itself.
+    Without MC samples ``low`` and ``high`` are the probability itself. ``curve`` (N, T, 12) is the mean
+    event probability by each of a task's ``curve_days``, NaN where the risk over time is not known.
     """
 
     probability: np.ndarray
     low: np.ndarray
     high: np.ndarray
+    curve: np.ndarray
+
+    @classmethod
+    def of(cls, prediction: Prediction) -> Predicted:
+        """An estimator's prediction as arrays; without an interval, the probability itself."""
+        p = prediction.event_probability.double().numpy()
+        curve = np.full((*p.shape, CURVE_STEPS), np.nan)
+        curve[..., -1] = p
+        if prediction.curve is not None:
+            curve = prediction.curve.double().numpy()
+        low = high = p
+        if prediction.interval is not None:
+            low, high = np.moveaxis(prediction.interval.double().numpy(), -1, 0)
+        return cls(p, low, high, curve)
 
 
 @torch.inference_mode()
@@ -52,7 +67,7 @@ def predict_cohort(
     training = model.training
     model.eval()
     samples = max(1, mc_samples)
-    parts = []
+    parts, curves = [], []
     with torch.random.fork_rng(devices=[] if device.type == "cpu" else [device]):
         torch.manual_seed(seed)
         if mc_samples:
@@ -68,12 +83,16 @@ def predict_cohort(
                     std=imputation.std.repeat(samples, 1, 1),
                     filled=imputation.filled.repeat(samples, 1, 1),
                 )
-            probability = model.predict(model.fuse(batch, imputation)).event_probability
-            parts.append(probability.reshape(samples, len(rows), -1).cpu())
+            predicted = model.predict(model.fuse(batch, imputation))
+            assert predicted.curve is not None
+            parts.append(predicted.event_probability.unflatten(0, (samples, len(rows))).cpu())
+            curves.append(predicted.curve.unflatten(0, (samples, len(rows))).mean(dim=0).cpu())
     model.train(training)
-    draws = torch.cat(parts, dim=1).double().numpy() if parts else np.zeros((1, 0, 0))
+    tasks = len(model.layout.tasks)
+    draws = torch.cat(parts, dim=1).double().numpy() if parts else np.zeros((1, 0, tasks))
+    curve = torch.cat(curves).double().numpy() if curves else np.zeros((0, tasks, CURVE_STEPS))
     low, high = np.quantile(draws, [0.05, 0.95], axis=0)
-    return Predicted(draws.mean(axis=0), low, high)
+    return Predicted(draws.mean(axis=0), low, high, curve)
 
 
 def _dropout_only(model: HcatModel) -> None:

@@ -1,4 +1,4 @@
-"""The contracts of the five component kinds, and the records that pass between them.
+"""The contracts of the six component kinds, and the records that pass between them.
 
 Protocols, no base classes: a class with these methods is a component. ``layout`` is injected first
 (heads also get their task and the fused width); keyword-only constructor parameters are the recipe's
@@ -10,13 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from torch import Generator, Tensor
 
 from hcat_core.cohort import Cohort
+
+if TYPE_CHECKING:
+    from hcat_core.assembly import Assembly
 
 # --------------------------------------------------------------------------------------- reader
 
@@ -76,11 +80,16 @@ class Reader(Protocol):
 
 @dataclass(frozen=True)
 class FitContext:
-    """What a component may know while it is fitted, beside its patients."""
+    """What a component may know while it is fitted, beside its patients.
+
+    ``assembly`` is the recipe's imputer, fusion, heads and losses, for estimators that train them; None
+    where a recipe has none.
+    """
 
     seed: int
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     progress: Callable[[str], None] = lambda message: None
+    assembly: Assembly | None = None
 
 
 @dataclass(frozen=True)
@@ -159,8 +168,8 @@ class Fusion(Protocol):
 class Prediction:
     """``event_probability`` (N, T) in [0, 1]; where known a risk ``curve`` and an ``interval``.
 
-    ``curve`` is (N, T, H) event probability by each of ``horizons`` (days); ``interval`` is
-    (N, T, 2), lower and upper.
+    ``curve`` is (N, T, 12) event probability by each of a task's ``curve_days``, the last of which is its
+    horizon, NaN for a task whose risk over time is not known; ``interval`` is (N, T, 2), lower and upper.
     """
 
     event_probability: Tensor
@@ -170,7 +179,10 @@ class Prediction:
 
 @runtime_checkable
 class Head(Protocol):
-    """Turns a fused vector into one task's prediction. Injected: layout, task, fused width."""
+    """Turns a fused vector into one task's prediction. Injected: layout, task, fused width.
+
+    One that knows risk over time is a ``TimedHead``, and is asked for any horizon.
+    """
 
     def prepare(self, train: Cohort) -> None:
         """Take what it needs from training targets: class weights, hazard bins."""
@@ -182,6 +194,20 @@ class Head(Protocol):
 
     def predict(self, raw: Tensor, horizons: tuple[float, ...]) -> Prediction:
         """Probabilities (N, H) of the event within each horizon, in days."""
+        ...
+
+
+@runtime_checkable
+class TimedHead(Protocol):
+    """A head that knows risk over time: ``predict`` answers for every horizon.
+
+    One with ``needs_baseline`` is shown its raw outputs for all training patients after each epoch.
+    """
+
+    needs_baseline: bool
+
+    def fit_baseline(self, raw: Tensor, train: Cohort) -> None:
+        """Fit what turns raw outputs into probabilities over time, from training patients alone."""
         ...
 
 
@@ -208,4 +234,37 @@ class Loss(Protocol):
 
     def __call__(self, outputs: Outputs, batch: Cohort) -> Tensor:
         """A scalar; 0 with no usable target."""
+        ...
+
+
+# ------------------------------------------------------------------------------------ estimator
+
+
+@runtime_checkable
+class Estimator(Protocol):
+    """Predicts outcomes of patients with any subset of modalities. Injected: layout.
+
+    It is given cohorts as they were read: whatever it standardises, imputes or selects, it fits in
+    ``fit``, on those patients alone. A class attribute ``refits = True`` says that it has no use for
+    validation patients: it is fitted once to choose thresholds on them, and once more with them.
+    """
+
+    def fit(self, train: Cohort, validation: Cohort, context: FitContext) -> None:
+        """Learn from training patients; ``validation`` (maybe of no patients) stops and calibrates."""
+        ...
+
+    def predict(self, cohort: Cohort) -> Prediction:
+        """Predict every patient, whatever they lack; targets are not looked at."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write everything that was fitted into an empty folder: safetensors, JSON, skops; no pickle."""
+        ...
+
+    def load(self, folder: Path, context: FitContext) -> None:
+        """Restore what ``save`` wrote.
+
+        Raises:
+            DataError: for files that are damaged, or hold types that are not trusted.
+        """
         ...

@@ -8,8 +8,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from hcat_core.cohort import Cohort, Layout
-from hcat_core.interfaces import Fused, Fusion, Head, Imputation, Imputer, Outputs, Prediction
+from hcat_core.cohort import CURVE_STEPS, Cohort, Layout, concatenate
+from hcat_core.interfaces import Fused, Fusion, Head, Imputation, Imputer, Outputs, Prediction, TimedHead
 
 
 class HcatModel(nn.Module):
@@ -50,7 +50,7 @@ class HcatModel(nn.Module):
     def forward(self, batch: Cohort, second: Cohort | None = None) -> Outputs:
         """Impute and fuse a batch, and with it ``second``, another view of the same patients."""
         n = len(batch)
-        both = batch if second is None else concatenate(batch, second)
+        both = batch if second is None else concatenate(batch.without_targets(), second.without_targets())
         imputation = self.impute(both)
         fused = self.fusion(both, imputation if self.imputer_gradient else _detached(imputation))
         if second is not None:
@@ -88,16 +88,25 @@ class HcatModel(nn.Module):
         )
 
     def predict(self, outputs: Outputs) -> Prediction:
-        """(N, T) event probabilities; where several heads share a task, the first named speaks."""
-        columns: dict[str, Tensor] = {}
+        """(N, T) event probabilities, and their curves (N, T, 12) from heads that know time.
+
+        Where several heads share a task, the first named speaks.
+        """
+        curves: dict[str, Tensor] = {}
         for name, head in self.heads.items():
             task = self.layout.tasks[self.layout.task_names.index(self.tasks[name])]
-            if task.name not in columns:
-                prediction = head.predict(outputs.raw[name], (task.horizon_days,))
-                columns[task.name] = prediction.event_probability[:, 0]
+            if task.name in curves:
+                continue
+            if isinstance(head, TimedHead):
+                curves[task.name] = head.predict(outputs.raw[name], task.curve_days).event_probability
+            else:
+                last = head.predict(outputs.raw[name], (task.horizon_days,)).event_probability
+                unknown = last.new_full((len(last), CURVE_STEPS - 1), float("nan"))
+                curves[task.name] = torch.cat([unknown, last], dim=1)
         pooled = outputs.fused.pooled
-        unknown = pooled.new_full((len(pooled),), float("nan"))
-        return Prediction(torch.stack([columns.get(t, unknown) for t in self.layout.task_names], dim=1))
+        nothing = pooled.new_full((len(pooled), CURVE_STEPS), float("nan"))
+        curve = torch.stack([curves.get(t, nothing) for t in self.layout.task_names], dim=1)
+        return Prediction(curve[:, :, -1], curve)
 
     def parts(self) -> dict[str, object]:
         """Every component by the name its state goes under in a checkpoint."""
@@ -119,23 +128,6 @@ class HcatModel(nn.Module):
             own = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
             if hasattr(component, "load_state_dict"):
                 component.load_state_dict(own)
-
-
-def concatenate(first: Cohort, second: Cohort) -> Cohort:
-    """The patients of both, as one batch without targets; ids repeat and are not looked at."""
-
-    def join(name: str) -> Tensor:
-        return torch.cat([getattr(first, name), getattr(second, name)])
-
-    return Cohort(
-        patient_ids=first.patient_ids + second.patient_ids,
-        layout=first.layout,
-        emb=join("emb"),
-        measured=join("measured"),
-        present=join("present"),
-        quality=join("quality"),
-        n_rows=join("n_rows"),
-    )
 
 
 def _state_of(component: object) -> Mapping[str, Tensor]:

@@ -24,6 +24,7 @@ PROTOCOLS: dict[object, Kind] = {
     interfaces.Fusion: "fusion",
     interfaces.Head: "head",
     interfaces.Loss: "loss",
+    interfaces.Estimator: "estimator",
 }
 Shape = Literal["one", "list", "dict"]
 

@@ -14,7 +14,14 @@ from hcat_core.errors import Problem, RecipeError
 from hcat_core.overrides import apply_inputs, apply_options
 from hcat_core.parameters import check_component
 from hcat_core.problems import check_table
-from hcat_core.recipe_source import Tree, apply_sets, read_recipe_tree
+from hcat_core.recipe_source import (
+    ASSEMBLY,
+    NEURAL,
+    Tree,
+    apply_sets,
+    read_recipe_tree,
+    uses_neural,
+)
 from hcat_core.settings import CohortTable, EvaluationTable, SplitTable, Table, TrainingTable
 
 TABLES: dict[str, type[Table]] = {
@@ -23,7 +30,7 @@ TABLES: dict[str, type[Table]] = {
     "training": TrainingTable,
     "evaluation": EvaluationTable,
 }
-KEYS = ("seed", "outdir", *TABLES, "imputer", "fusion", "heads", "losses")
+KEYS = ("seed", "outdir", *TABLES, "estimator", *ASSEMBLY)
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,8 @@ class Recipe:
         split: shares of patients.
         training: the loop.
         evaluation: what is measured after it.
-        imputer: component table.
+        estimator: component table; ``neural`` trains the four that follow.
+        imputer: component table; empty, like the next three, where no estimator is ``neural``.
         fusion: component table.
         heads: component tables by head name, each with its ``task``.
         losses: component tables, each with its ``weight``.
@@ -53,6 +61,7 @@ class Recipe:
     split: SplitTable
     training: TrainingTable
     evaluation: EvaluationTable
+    estimator: dict[str, Any]
     imputer: dict[str, Any]
     fusion: dict[str, Any]
     heads: dict[str, dict[str, Any]]
@@ -65,13 +74,27 @@ class Recipe:
             "seed": self.seed,
             "cohort": {**cohort, "root": str(self.root)},
             "split": self.split.model_dump(mode="json"),
-            "imputer": self.imputer,
-            "fusion": self.fusion,
-            "heads": self.heads,
-            "losses": self.losses,
-            "training": self.training.model_dump(mode="json"),
+            **self.method(),
             "evaluation": self.evaluation.model_dump(mode="json"),
         }
+
+    def method(self) -> dict[str, Any]:
+        """The tables that say how to predict, apart from the cohort and its split."""
+        result: dict[str, Any] = {"estimator": self.estimator}
+        if self.is_neural:
+            result |= {
+                "imputer": self.imputer,
+                "fusion": self.fusion,
+                "heads": self.heads,
+                "losses": self.losses,
+                "training": self.training.model_dump(mode="json"),
+            }
+        return result
+
+    @property
+    def is_neural(self) -> bool:
+        """Does any estimator train the recipe's imputer, fusion and heads?"""
+        return uses_neural(self.estimator)
 
     def to_toml(self) -> str:
         """``as_dict`` as TOML."""
@@ -142,16 +165,32 @@ def check_recipe(
     cohort = tables.get("cohort")
     raw_cohort = tree.get("cohort")
     modalities = _modalities(raw_cohort if isinstance(raw_cohort, dict) else {}, catalog, problems)
-    imputer = check_component(catalog, "imputer", tree.get("imputer", {"use": "none"}), "imputer")
-    fusion = check_component(catalog, "fusion", tree.get("fusion", {"use": "enhanced_hcat"}), "fusion")
-    problems += imputer.problems + fusion.problems
+    estimator = check_component(catalog, "estimator", tree.get("estimator", {"use": NEURAL}), "estimator")
+    problems += estimator.problems
     tasks = None
     if cohort is not None and cohort.targets is not None:
         tasks = tuple(cohort.targets.tasks)
         _check_tasks(cohort, problems)
-    heads = _heads(tree.get("heads", {}), catalog, tasks, problems)
-    losses = _losses(tree.get("losses", []), catalog, heads, problems)
-    if problems or cohort is None or imputer.table is None or fusion.table is None:
+    imputer: dict[str, Any] = {}
+    fusion: dict[str, Any] = {}
+    heads: dict[str, dict[str, Any]] = {}
+    losses: list[dict[str, Any]] = []
+    if uses_neural(tree.get("estimator", {"use": NEURAL})):
+        checked = check_component(catalog, "imputer", tree.get("imputer", {"use": "none"}), "imputer")
+        problems += checked.problems
+        imputer = checked.table or {}
+        checked = check_component(catalog, "fusion", tree.get("fusion", {"use": "enhanced_hcat"}), "fusion")
+        problems += checked.problems
+        fusion = checked.table or {}
+        heads = _heads(tree.get("heads", {}), catalog, tasks, problems)
+        losses = _losses(tree.get("losses", []), catalog, heads, problems)
+    else:
+        problems += [
+            Problem(name, f'has no part in the estimator "{estimator.table["use"]}"; leave it out')
+            for name in ASSEMBLY
+            if name in tree and estimator.table is not None
+        ]
+    if problems or cohort is None or estimator.table is None:
         return None, problems
     recipe = Recipe(
         source=str(path),
@@ -162,8 +201,9 @@ def check_recipe(
         split=tables["split"],
         training=tables["training"],
         evaluation=tables["evaluation"],
-        imputer=imputer.table,
-        fusion=fusion.table,
+        estimator=estimator.table,
+        imputer=imputer,
+        fusion=fusion,
         heads=heads,
         losses=losses,
     )

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import copy
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hcat_core.errors import Problem, RecipeError
 
 Tree = dict[str, Any]
+ASSEMBLY = ("imputer", "fusion", "heads", "losses", "training")  # what the estimator ``neural`` trains
+NEURAL = "neural"
 
 
 def read_recipe_tree(path: Path) -> Tree:
@@ -40,6 +42,8 @@ def read_recipe_tree(path: Path) -> Tree:
         cohort = tree.get("cohort")
         if isinstance(cohort, dict) and "root" in cohort:
             drop_demo(merged)
+        if "estimator" in tree:
+            drop_assembly(merged, tree["estimator"])
         merged = merge(merged, tree)
     return merged
 
@@ -48,6 +52,22 @@ def drop_demo(tree: Tree) -> None:
     """Whoever names data of their own must never get the demo's, not even by a slip in the path."""
     if isinstance(tree.get("cohort"), dict):
         tree["cohort"].pop("demo", None)
+
+
+def uses_neural(table: object) -> bool:
+    """Is this estimator table, or one inside it, that of the neural assembly?"""
+    if isinstance(table, list):
+        return any(uses_neural(inner) for inner in table)
+    if not isinstance(table, Mapping):
+        return False
+    return table.get("use") == NEURAL or any(uses_neural(inner) for inner in table.values())
+
+
+def drop_assembly(tree: Tree, estimator: object) -> None:
+    """Another estimator takes the place of the neural assembly that it inherits, unless it holds one."""
+    if not uses_neural(estimator):
+        for name in ASSEMBLY:
+            tree.pop(name, None)
 
 
 def merge(base: Tree, over: Tree) -> Tree:
@@ -80,6 +100,8 @@ def apply_sets(tree: Tree, sets: Sequence[str]) -> tuple[Tree, list[Problem]]:
     parsed.sort(key=lambda item: (item[0][-1] != "use", len(item[0]) if item[0][-1] == "use" else 0))
     if any(path == ["cohort", "root"] for path, _ in parsed):
         drop_demo(tree)
+    if any(path == ["estimator", "use"] for path, _ in parsed):
+        drop_assembly(tree, {"use": dict((".".join(p), v) for p, v in parsed)["estimator.use"]})
     for path, value in parsed:
         problem = set_key(tree, path, value)
         if problem:

@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from hcat_core import build
 from hcat_core.assemble import ReadReport, assemble_cohort
-from hcat_core.calibration import Calibrated
+from hcat_core.assembly import Assembly, prepare, stores_patients
 from hcat_core.catalog import Catalog
 from hcat_core.checkpoint import read_checkpoint, write_text
-from hcat_core.cohort import Cohort, Layout
+from hcat_core.cohort import Cohort
 from hcat_core.errors import DataError, UsageError
-from hcat_core.evaluation import predict_cohort
+from hcat_core.evaluation import Predicted, predict_cohort
+from hcat_core.fitting import assembly_of, fit_estimator
 from hcat_core.interfaces import FitContext
-from hcat_core.model import HcatModel
 from hcat_core.recipe import Recipe, load_recipe
 from hcat_core.run_folder import RunFolder, environment
-from hcat_core.splits import SPLITS, split_cohort
+from hcat_core.splits import Split, split_cohort
 from hcat_core.standardise import Standardiser
 from hcat_core.summary import describe_data, describe_in_words, layout_as_json, score
 from hcat_core.synth.demo import write_demo
 from hcat_core.training import BEST_AVERAGE, LAST, Checkpoints, Progress, train
 
 Say = Callable[[str], None]
+ONE_TRAINING = {"use": "neural", "seeds": 1}
 
 
 def run_recipe(
@@ -47,15 +48,42 @@ def run_recipe(
     if cohort.targets is None:
         raise UsageError(f"{recipe.source}: training needs outcomes: give cohort.targets.")
     split = split_cohort(cohort, recipe.split, recipe.seed)
-    sides = {name: cohort[getattr(split, name)] for name in SPLITS}
     say(describe_in_words(cohort, report, split))
-    for name in stores_patients(recipe.imputer, catalog):
-        say(f"imputer {name} keeps training patients in its state: think before you share {outdir}")
+    for name in stores_patients(recipe.method(), catalog):
+        say(f"{name} keeps training patients in its state: think before you share {outdir}")
+    data = Data(cohort, report, split)
+    if recipe.estimator == ONE_TRAINING:
+        return _run_training(recipe, catalog, data, outdir, resume, device, say)
+    if resume:
+        raise UsageError(f"{outdir}: only one neural training can be resumed; run this recipe anew.")
+    return _run_estimator(recipe, catalog, data, outdir, device, say)
 
+
+@dataclass(frozen=True)
+class Data:
+    """What a run is about."""
+
+    cohort: Cohort
+    report: ReadReport
+    split: Split
+
+
+def _run_training(
+    recipe: Recipe,
+    catalog: Catalog,
+    data: Data,
+    outdir: Path,
+    resume: bool,
+    device: torch.device,
+    say: Say,
+) -> dict[str, object]:
+    """One neural training, an epoch at a time, with checkpoints to go on from."""
+    cohort, split = data.cohort, data.split
+    assembly = Assembly(recipe, catalog)
     with torch.random.fork_rng(devices=[] if device.type == "cpu" else [device]):
         torch.manual_seed(recipe.seed)
-        model = build_model(recipe, catalog, cohort.layout)
-        losses = build.build_losses(recipe, catalog, cohort.layout)
+        model = assembly.build_model(cohort.layout)
+        losses = assembly.build_losses(cohort.layout)
         folder = RunFolder.open(outdir) if resume else RunFolder.create(outdir)
         facts = {**environment(catalog, device), "data": cohort.fingerprint()}
         if resume:
@@ -63,7 +91,7 @@ def run_recipe(
             tensors, _ = read_checkpoint(folder.checkpoints / LAST)
             standardiser = Standardiser(tensors["standardiser.mean"], tensors["standardiser.scale"])
         else:
-            standardiser = Standardiser.fit(sides["train"])
+            standardiser = Standardiser.fit(cohort[split.train])
             write_text(folder.recipe, recipe.to_toml())
             write_text(folder.environment, json.dumps(facts, indent=2) + "\n")
         standard = standardiser.apply(cohort)
@@ -110,24 +138,64 @@ def run_recipe(
             device=device,
         )
 
+    about = {
+        "epochs": progress.epoch,
+        "stopped_early": progress.finished,
+        "best_epoch": progress.best_epoch,
+        "best_validation": {"metric": recipe.training.monitor, **progress.best},
+        "outcome_informed_imputation": recipe.training.imputer_gradient,
+        "parameters": sum(p.numel() for p in model.parameters()),
+    }
+    return _finish(recipe, catalog, data, folder, predicted, facts, about, progress.history)
+
+
+def _run_estimator(
+    recipe: Recipe, catalog: Catalog, data: Data, outdir: Path, device: torch.device, say: Say
+) -> dict[str, object]:
+    """Fit any other estimator, whole, and keep it in ``estimator/``."""
+    cohort, split = data.cohort, data.split
+    folder = RunFolder.create(outdir)
+    facts = {**environment(catalog, device), "data": cohort.fingerprint()}
+    write_text(folder.recipe, recipe.to_toml())
+    write_text(folder.environment, json.dumps(facts, indent=2) + "\n")
+    context = FitContext(recipe.seed, device, say, assembly_of(recipe, catalog))
+    say(f"fitting {recipe.estimator['use']}")
+    fitted = fit_estimator(recipe, catalog, cohort[split.train], cohort[split.validation], context)
+    if fitted.took_validation:
+        taken = torch.cat([split.train, split.validation]).sort().values
+        split = replace(split, train=taken, validation=split.validation[:0])
+        data = replace(data, split=split)
+    predicted = Predicted.of(fitted.estimator.predict(cohort.without_targets()))
+    folder.estimator.mkdir()
+    fitted.estimator.save(folder.estimator)
+    write_text(folder.estimator / "layout.json", json.dumps(layout_as_json(cohort.layout), indent=1) + "\n")
+    about = {"estimator": recipe.estimator["use"], "thresholds": fitted.thresholds}
+    return _finish(recipe, catalog, data, folder, predicted, facts, about, [], fitted.thresholds)
+
+
+def _finish(
+    recipe: Recipe,
+    catalog: Catalog,
+    data: Data,
+    folder: RunFolder,
+    predicted: Predicted,
+    facts: dict[str, object],
+    about: dict[str, object],
+    history: list[dict[str, object]],
+    thresholds: Sequence[float] | None = None,
+) -> dict[str, object]:
+    """Score, write predictions and summary, tell plugins."""
     summary: dict[str, object] = {
-        "run": {
-            "epochs": progress.epoch,
-            "stopped_early": progress.finished,
-            "best_epoch": progress.best_epoch,
-            "best_validation": {"metric": recipe.training.monitor, **progress.best},
-            "outcome_informed_imputation": recipe.training.imputer_gradient,
-            "parameters": sum(p.numel() for p in model.parameters()),
-        },
-        "metrics": score(cohort, split, predicted, recipe),
-        "data": describe_data(cohort, report, split),
+        "run": about,
+        "metrics": score(data.cohort, data.split, predicted, recipe, thresholds),
+        "data": describe_data(data.cohort, data.report, data.split),
         "environment": facts,
         "recipe": recipe.as_dict(),
-        "history": progress.history,
+        "history": history,
     }
-    folder.write_predictions(cohort, split, predicted)
+    folder.write_predictions(data.cohort, data.split, predicted)
     write_text(folder.summary, json.dumps(summary, indent=2, allow_nan=False) + "\n")
-    catalog.plugins.hook.hcat_run_finished(run_folder=outdir, summary=summary)
+    catalog.plugins.hook.hcat_run_finished(run_folder=folder.path, summary=summary)
     return summary
 
 
@@ -156,34 +224,6 @@ def read_recipe_cohort(
         recipe.cohort.groups,
         tuple(recipe.cohort.absent),
     )
-
-
-def build_model(recipe: Recipe, catalog: Catalog, layout: Layout) -> HcatModel:
-    """Imputer, fusion and heads of a recipe, for a cohort's layout."""
-    fusion = build.build_fusion(recipe, catalog, layout)
-    return HcatModel(
-        layout,
-        Calibrated(layout, build.build_imputer(recipe, catalog, layout)),
-        fusion,
-        build.build_heads(recipe, catalog, layout, fusion.width),
-        {name: str(table["task"]) for name, table in recipe.heads.items()},
-        imputer_gradient=recipe.training.imputer_gradient,
-    )
-
-
-def stores_patients(table: Mapping[str, Any], catalog: Catalog) -> list[str]:
-    """Names of the imputers in a table, nested ones too, whose state holds patients' rows."""
-    component = catalog.registries["imputer"].find(str(table.get("use")))
-    own = [component.name] if component and "stores-patients" in component.tags else []
-    inner = [value for value in table.values() if isinstance(value, Mapping)]
-    return own + [name for value in inner for name in stores_patients(value, catalog)]
-
-
-def prepare(model: HcatModel, training: Cohort, validation: Cohort, context: FitContext) -> None:
-    """Everything that is fitted before the first step; the imputer never sees a target."""
-    model.imputer.fit(training.without_targets(), validation.without_targets(), context)
-    for head in model.heads.values():
-        head.prepare(training)
 
 
 def choose_device(name: str) -> torch.device:

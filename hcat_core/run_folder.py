@@ -75,6 +75,11 @@ class RunFolder:
         return self.path / "checkpoints"
 
     @property
+    def estimator(self) -> Path:
+        """The folder of a fitted estimator that is not one neural training."""
+        return self.path / "estimator"
+
+    @property
     def metrics(self) -> Path:
         """One JSON line an epoch."""
         return self.path / "metrics.jsonl"

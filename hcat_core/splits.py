@@ -51,15 +51,22 @@ def split_cohort(cohort: Cohort, table: SplitTable, seed: int) -> Split:
     left_out = (~cohort.present.any(dim=1)).nonzero().squeeze(1)
     groups = np.arange(len(cohort)) if cohort.groups is None else np.array(cohort.groups)
     by = strata(cohort)
-    rest, test = _cut(rows, by, groups, table.test, seed)
+    rest, test = hold_out(rows, by, groups, table.test, seed)
     share = table.validation / (1 - table.test)
-    train, validation = _cut(rest, by, groups, share, seed + 1)
+    train, validation = hold_out(rest, by, groups, share, seed + 1)
     split = Split(torch.from_numpy(train), torch.from_numpy(validation), torch.from_numpy(test), left_out)
     _refuse_one_sided(cohort, split)
     return split
 
 
-def _cut(
+def hold_out_patients(cohort: Cohort, share: float, seed: int) -> tuple[Tensor, Tensor]:
+    """Row numbers of the rest, and of about ``share`` of the patients: stratified, whole groups."""
+    groups = np.arange(len(cohort)) if cohort.groups is None else np.array(cohort.groups)
+    rest, held = hold_out(np.arange(len(cohort)), strata(cohort), groups, share, seed)
+    return torch.from_numpy(rest), torch.from_numpy(held)
+
+
+def hold_out(
     rows: np.ndarray, by: np.ndarray, groups: np.ndarray, share: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Take about ``share`` of ``rows`` away, stratified; whole groups where there are any."""
@@ -72,13 +79,13 @@ def _cut(
     else:
         n_folds = max(2, round(1 / share))
         folds = StratifiedGroupKFold(n_splits=n_folds, shuffle=True, random_state=seed)
-        common = _merge_rare(by[shuffled], n_folds)
+        common = merge_rare(by[shuffled], n_folds)
         _, picked_rows = next(folds.split(shuffled, common, groups[shuffled]))
         picked = np.isin(np.arange(len(shuffled)), picked_rows)
     return np.sort(shuffled[~picked]), np.sort(shuffled[picked])
 
 
-def _merge_rare(by: np.ndarray, n_folds: int) -> np.ndarray:
+def merge_rare(by: np.ndarray, n_folds: int) -> np.ndarray:
     """The strata, those too small to be in every fold joined to the commonest."""
     values, counts = np.unique(by, return_counts=True)
     rare = values[counts < n_folds]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hcat_core.assemble import ReadReport
 from hcat_core.cohort import Cohort, Layout
 from hcat_core.evaluation import Predicted, auc_interval, best_threshold, binary_metrics
@@ -10,9 +12,21 @@ from hcat_core.splits import SPLITS, Split
 
 
 def score(
-    cohort: Cohort, split: Split, predicted: Predicted, recipe: Recipe
+    cohort: Cohort,
+    split: Split,
+    predicted: Predicted,
+    recipe: Recipe,
+    thresholds: Sequence[float] | None = None,
 ) -> dict[str, dict[str, object]]:
-    """Metrics by side and task: the threshold from validation patients, test patients scored once."""
+    """Metrics by side and task: the threshold from validation patients, test patients scored once.
+
+    Args:
+        cohort: everyone.
+        split: who is on which side.
+        predicted: for everyone.
+        recipe: bootstrap resamples and seed.
+        thresholds: by task, where they were chosen already.
+    """
     assert cohort.targets is not None
     result: dict[str, dict[str, object]] = {name: {} for name in SPLITS}
     for column, task in enumerate(cohort.layout.task_names):
@@ -20,7 +34,7 @@ def score(
         y = cohort.targets.labels[:, column].numpy()
         on_validation = split.validation.numpy()
         known = on_validation[y[on_validation] >= 0]
-        threshold = best_threshold(p[known], y[known])
+        threshold = best_threshold(p[known], y[known]) if thresholds is None else thresholds[column]
         for name in SPLITS:
             rows = getattr(split, name).numpy()
             measured: dict[str, object] = {**binary_metrics(p[rows], y[rows], threshold)}

@@ -28,7 +28,8 @@ from hcat_core.checkpoint import (
 )
 from hcat_core.cohort import Cohort
 from hcat_core.errors import TrainingError
-from hcat_core.evaluation import best_threshold, binary_metrics, predict_cohort
+from hcat_core.evaluation import MC_ROWS, best_threshold, binary_metrics, predict_cohort
+from hcat_core.interfaces import TimedHead
 from hcat_core.model import HcatModel
 from hcat_core.settings import TrainingTable
 
@@ -134,6 +135,7 @@ def train(
 
         if isinstance(model.imputer, Calibrated) and model.imputer_trains():
             model.imputer.calibrate(training.present, validation.to(device))
+        fit_baselines(model, training, device)
         val = validate(model, validation, seed=seed, device=device)
         better = _update_best(progress, val, settings.monitor)
         progress.epoch = epoch + 1
@@ -195,6 +197,23 @@ def training_step(
         return math.nan, values
     optimiser.step()
     return float(total.detach()), values
+
+
+@torch.no_grad()
+def fit_baselines(model: HcatModel, training: Cohort, device: torch.device) -> None:
+    """Show heads that need it what they now say of every training patient."""
+    heads = [h for h in model.heads.values() if isinstance(h, TimedHead) and h.needs_baseline]
+    if not heads:
+        return
+    model.eval()
+    raw: dict[str, list[Tensor]] = {}
+    for rows in torch.arange(len(training)).split(MC_ROWS):
+        for name, value in model(training[rows].to(device)).raw.items():
+            raw.setdefault(name, []).append(value)
+    on_device = training.to(device)
+    for name, head in model.heads.items():
+        if isinstance(head, TimedHead) and head.needs_baseline:
+            head.fit_baseline(torch.cat(raw[name]), on_device)
 
 
 def validate(

@@ -85,14 +85,19 @@ class RunProgress:
 def print_results(console: Console, summary: Mapping[str, Any], folder: Path) -> None:
     """The metrics of validation and test patients, and where the files are."""
     run = summary["run"]
-    stop = "stopped early" if run["stopped_early"] else "ran to the end"
-    best = run["best_epoch"].get("average")
-    console.print(f"{run['epochs']} epochs, {stop}; the weights of epoch {best} are scored", markup=False)
+    if "epochs" in run:
+        stop = "stopped early" if run["stopped_early"] else "ran to the end"
+        best = run["best_epoch"].get("average")
+        console.print(
+            f"{run['epochs']} epochs, {stop}; the weights of epoch {best} are scored", markup=False
+        )
     table = Table(box=None, pad_edge=False)
     for heading in ("split", "task", "events/n", "AUC", "95 %", "AP", "Brier", "F1"):
         table.add_column(heading, no_wrap=True)
     for side in ("validation", "test"):
         for task, m in summary["metrics"][side].items():
+            if not m["patients"]:
+                continue
             interval = m["auc_95"]
             table.add_row(
                 side,

@@ -99,6 +99,20 @@ def hcat_components() -> list[Component]:
             ("trainable",),
         ),
         Component(
+            "head",
+            "discrete_hazard",
+            "hcat_builtin.heads.discrete_hazard:DiscreteHazardHead",
+            "hazards of time intervals: censored patients teach too",
+            ("trainable",),
+        ),
+        Component(
+            "head",
+            "cox",
+            "hcat_builtin.heads.cox:CoxHead",
+            "log hazard ratio, with Breslow's baseline: censored patients teach too",
+            ("trainable",),
+        ),
+        Component(
             "loss",
             "bce",
             "hcat_builtin.losses.bce:BinaryCrossEntropy",
@@ -109,6 +123,18 @@ def hcat_components() -> list[Component]:
             "focal",
             "hcat_builtin.losses.focal:FocalLoss",
             "masked focal loss for rare events",
+        ),
+        Component(
+            "loss",
+            "hazard",
+            "hcat_builtin.losses.hazard:HazardLoss",
+            "likelihood of a discrete_hazard head",
+        ),
+        Component(
+            "loss",
+            "cox",
+            "hcat_builtin.losses.cox:CoxLoss",
+            "partial likelihood of a cox head (torchsurv)",
         ),
         Component(
             "loss",
@@ -127,5 +153,48 @@ def hcat_components() -> list[Component]:
             "imputation",
             "hcat_builtin.losses.imputer_terms:ImputationLoss",
             "everything else the imputer trains on",
+        ),
+        Component(
+            "estimator",
+            "neural",
+            "hcat_core.neural:NeuralEstimator",
+            "the recipe's imputer, fusion, heads and losses, trained together",
+            ("trainable",),
+        ),
+        Component(
+            "estimator",
+            "logistic",
+            "hcat_builtin.estimators.logistic:LogisticEstimator",
+            "ridge logistic regression (scikit-learn)",
+        ),
+        Component(
+            "estimator",
+            "random_forest",
+            "hcat_builtin.estimators.random_forest:RandomForestEstimator",
+            "bagged trees (scikit-learn)",
+        ),
+        Component(
+            "estimator",
+            "hist_gradient_boosting",
+            "hcat_builtin.estimators.hist_gradient_boosting:GradientBoostingEstimator",
+            "boosted trees that take missing values as they are (scikit-learn)",
+        ),
+        Component(
+            "estimator",
+            "coxnet",
+            "hcat_builtin.estimators.coxnet:CoxnetEstimator",
+            "elastic-net Cox regression: censored patients teach too",
+        ),
+        Component(
+            "estimator",
+            "late_fusion",
+            "hcat_builtin.estimators.late_fusion:LateFusionEstimator",
+            "one model a modality, averaged over what a patient has",
+        ),
+        Component(
+            "estimator",
+            "stack",
+            "hcat_builtin.estimators.stack:StackEstimator",
+            "any estimators, combined by what they predict out of fold",
         ),
     ]

@@ -1,0 +1,81 @@
+"""Survival times: partial likelihood, Breslow's baseline, censoring weights, pseudo-observations.
+
+Losses come from torchsurv; what is here is the handling of patients whose time is unknown, and the
+estimators of a handful of lines.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hcat_core.cohort import Targets
+
+
+def timed(targets: Targets, column: int) -> Tensor:
+    """(N,) bool: time and event of a task are known, and the time is not 0."""
+    time = targets.time[:, column]
+    return (targets.event[:, column] >= 0) & time.isfinite() & (time > 0)
+
+
+def partial_likelihood(log_hazard: Tensor, time: Tensor, event: Tensor) -> Tensor:
+    """Cox's negative log partial likelihood, mean over events, Efron's ties; 0 without events."""
+    if int(event.sum()) == 0:
+        return log_hazard.sum() * 0
+    from torchsurv.loss.cox import neg_partial_log_likelihood
+
+    with warnings.catch_warnings():  # days tie; Efron's method is what we want
+        warnings.simplefilter("ignore", UserWarning)
+        loss: Tensor = neg_partial_log_likelihood(log_hazard, event.bool(), time)
+    return loss
+
+
+def breslow(log_hazard: Tensor, time: Tensor, event: Tensor, days: Tensor) -> Tensor:
+    """(H,) baseline cumulative hazard by each of ``days`` (Breslow 1974)."""
+    order = torch.argsort(time, descending=True)
+    t, e, risk = time[order], event[order].double(), log_hazard[order].double().exp()
+    # Everyone whose time is not shorter is at risk, those tied with the event too.
+    last = torch.searchsorted(-t, -t, right=True) - 1
+    at_risk = risk.cumsum(0)[last]
+    step = e / at_risk
+    return torch.stack([(step * (t <= day)).sum() for day in days])
+
+
+def kaplan_meier(time: np.ndarray, event: np.ndarray, days: np.ndarray) -> np.ndarray:
+    """(H,) P(no event by each of ``days``), for (N,) times and events."""
+    values, place = np.unique(time, return_inverse=True)
+    died = np.bincount(place, event == 1, len(values))
+    left = np.bincount(place, minlength=len(values))
+    at_risk = left[::-1].cumsum()[::-1]
+    survival = np.cumprod(1 - died / at_risk)
+    return np.asarray(np.r_[1.0, survival][np.searchsorted(values, days, side="right")])
+
+
+def censoring_survival(time: np.ndarray, event: np.ndarray, days: np.ndarray) -> np.ndarray:
+    """(H,) P(not yet censored just before each of ``days``), at least 0.05 so that no weight explodes."""
+    before = np.nextafter(np.asarray(days, dtype=np.float64), 0)
+    return np.asarray(np.maximum(kaplan_meier(time, 1 - event, before), 0.05))
+
+
+def pseudo_observations(time: np.ndarray, event: np.ndarray, day: float) -> np.ndarray:
+    """(N,) jackknife pseudo-values of P(event by ``day``) (Andersen, Klein and Rosthoj 2003).
+
+    Their regression on covariates is consistent for the event probability when censoring does not depend
+    on the covariates, so that censored patients teach too.
+    """
+    n = len(time)
+    values, place = np.unique(time, return_inverse=True)
+    died = np.bincount(place, event == 1, len(values))
+    at_risk = np.bincount(place, minlength=len(values))[::-1].cumsum()[::-1]
+    upto = values <= day
+    whole = 1 - np.prod(1 - died[upto] / at_risk[upto])
+    # Leaving out patient i takes one from those at risk up to their time, and their event from its day.
+    columns = np.flatnonzero(upto)
+    less = (values[columns] <= time[:, None]).astype(float)
+    own = ((place[:, None] == columns) & (event == 1)[:, None]).astype(float)
+    risk = np.maximum(at_risk[columns] - less, 1e-12)
+    without = 1 - np.prod(1 - (died[columns] - own) / risk, axis=1)
+    return np.asarray(n * whole - (n - 1) * without)

@@ -1,0 +1,1 @@
+"""Estimators that predict without the neural assembly: the baselines it has to beat."""

@@ -1,0 +1,75 @@
+"""``hist_gradient_boosting``: boosted trees that take missing values as they are (scikit-learn)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+from hcat_builtin.estimators.features import PatientFeatures
+from hcat_builtin.estimators.per_task import TaskClassifiers
+from hcat_core.cohort import Cohort, Layout
+from hcat_core.interfaces import FitContext, Prediction
+
+
+class GradientBoostingEstimator:
+    """Each split learns which side a missing value belongs to.
+
+    Args:
+        layout: modalities and tasks.
+        rounds: trees.
+        learning_rate: of each tree.
+        leaf: fewest patients in a leaf.
+        depth: of each tree.
+        modalities: names of those to use; all when left out.
+        components: principal components of a modality wider than ``widest``.
+        widest: number of cells up to which a modality is taken as it is.
+    """
+
+    refits = True
+
+    def __init__(
+        self,
+        layout: Layout,
+        *,
+        rounds: Annotated[int, Field(ge=1)] = 100,
+        learning_rate: Annotated[float, Field(gt=0)] = 0.03,
+        leaf: Annotated[int, Field(ge=1)] = 20,
+        depth: Annotated[int, Field(ge=1)] = 3,
+        modalities: list[str] | None = None,
+        components: Annotated[int, Field(ge=1)] = 16,
+        widest: Annotated[int, Field(ge=1)] = 64,
+    ) -> None:
+        features = PatientFeatures(
+            layout, modalities=modalities, components=components, widest=widest, fill="nan"
+        )
+
+        def make(seed: int) -> Any:
+            return HistGradientBoostingClassifier(
+                max_iter=rounds,
+                learning_rate=learning_rate,
+                min_samples_leaf=leaf,
+                max_depth=depth,
+                random_state=seed,
+                early_stopping=False,
+            )
+
+        self.inner = TaskClassifiers(layout, features, make)
+
+    def fit(self, train: Cohort, validation: Cohort, context: FitContext) -> None:
+        """Fit on training patients; validation patients are not needed."""
+        self.inner.fit(train, context.seed)
+
+    def predict(self, cohort: Cohort) -> Prediction:
+        """(N, T) probabilities."""
+        return self.inner.predict(cohort)
+
+    def save(self, folder: Path) -> None:
+        """Trees and statistics."""
+        self.inner.save(folder)
+
+    def load(self, folder: Path, context: FitContext) -> None:
+        """What ``save`` wrote."""
+        self.inner.load(folder)

@@ -1,0 +1,62 @@
+"""``logistic``: ridge logistic regression on all features (scikit-learn)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+from sklearn.linear_model import LogisticRegression
+
+from hcat_builtin.estimators.features import PatientFeatures
+from hcat_builtin.estimators.per_task import TaskClassifiers
+from hcat_core.cohort import Cohort, Layout
+from hcat_core.interfaces import FitContext, Prediction
+
+
+class LogisticEstimator:
+    """Penalised maximum likelihood on standardised features, the mean where a cell is missing.
+
+    Args:
+        layout: modalities and tasks.
+        inverse_penalty: scikit-learn's C.
+        modalities: names of those to use; all when left out.
+        components: principal components of a modality wider than ``widest``.
+        widest: number of cells up to which a modality is taken as it is.
+    """
+
+    refits = True
+
+    def __init__(
+        self,
+        layout: Layout,
+        *,
+        inverse_penalty: Annotated[float, Field(gt=0)] = 0.01,
+        modalities: list[str] | None = None,
+        components: Annotated[int, Field(ge=1)] = 16,
+        widest: Annotated[int, Field(ge=1)] = 64,
+    ) -> None:
+        features = PatientFeatures(
+            layout, modalities=modalities, components=components, widest=widest, absence=True
+        )
+
+        def make(seed: int) -> Any:
+            return LogisticRegression(C=inverse_penalty, max_iter=2000)
+
+        self.inner = TaskClassifiers(layout, features, make)
+
+    def fit(self, train: Cohort, validation: Cohort, context: FitContext) -> None:
+        """Fit on training patients; validation patients are not needed."""
+        self.inner.fit(train, context.seed)
+
+    def predict(self, cohort: Cohort) -> Prediction:
+        """(N, T) probabilities."""
+        return self.inner.predict(cohort)
+
+    def save(self, folder: Path) -> None:
+        """Coefficients and statistics."""
+        self.inner.save(folder)
+
+    def load(self, folder: Path, context: FitContext) -> None:
+        """What ``save`` wrote."""
+        self.inner.load(folder)

@@ -1,0 +1,70 @@
+"""One scikit-learn classifier a task, on the patients whose outcome is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from hcat_builtin.estimators.features import PatientFeatures
+from hcat_builtin.estimators.saved_models import load_models, save_models
+from hcat_core.cohort import Cohort, Layout
+from hcat_core.interfaces import Prediction
+
+
+class TaskClassifiers:
+    """Features and a classifier a task; a task with one outcome only is predicted at its rate.
+
+    Args:
+        layout: tasks.
+        features: of patients.
+        make: a fresh classifier with ``fit`` and ``predict_proba``, from a seed.
+    """
+
+    def __init__(self, layout: Layout, features: PatientFeatures, make: Callable[[int], Any]) -> None:
+        self.layout = layout
+        self.features = features
+        self.make = make
+        self.models: dict[str, Any] = {}
+        self.rates = torch.full((len(layout.tasks),), float("nan"), dtype=torch.float64)
+
+    def fit(self, train: Cohort, seed: int) -> None:
+        """Fit the features on all patients, each classifier on those with a known outcome.
+
+        Raises:
+            ValueError: without targets.
+        """
+        if train.targets is None:
+            raise ValueError("fitting needs patients with targets")
+        x = self.features.fit(train)
+        self.models = {}
+        for column, task in enumerate(self.layout.task_names):
+            labels = train.targets.labels[:, column].numpy()
+            known = labels >= 0
+            self.rates[column] = float(labels[known].mean()) if known.any() else 0.5
+            if 0 < (labels == 1).sum() < known.sum():
+                self.models[task] = self.make(seed).fit(x[known], labels[known])
+
+    def predict(self, cohort: Cohort) -> Prediction:
+        """(N, T) probabilities."""
+        x = self.features.transform(cohort)
+        columns = []
+        for column, task in enumerate(self.layout.task_names):
+            if task in self.models and len(x):
+                columns.append(self.models[task].predict_proba(x)[:, 1])
+            else:
+                columns.append(np.full(len(x), float(self.rates[column])))
+        return Prediction(torch.from_numpy(np.stack(columns, axis=1)))
+
+    def save(self, folder: Path) -> None:
+        """A skops file a task, and the features' statistics."""
+        save_models(folder, self.models, {**self.features.state, "rates": self.rates})
+
+    def load(self, folder: Path) -> None:
+        """What ``save`` wrote."""
+        self.models, state = load_models(folder)
+        self.rates = state.pop("rates")
+        self.features.state = state

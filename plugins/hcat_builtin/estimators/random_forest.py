@@ -1,0 +1,66 @@
+"""``random_forest``: bagged trees (scikit-learn)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+from sklearn.ensemble import RandomForestClassifier
+
+from hcat_builtin.estimators.features import PatientFeatures
+from hcat_builtin.estimators.per_task import TaskClassifiers
+from hcat_core.cohort import Cohort, Layout
+from hcat_core.interfaces import FitContext, Prediction
+
+
+class RandomForestEstimator:
+    """The median where a cell is missing.
+
+    Args:
+        layout: modalities and tasks.
+        trees: number of them.
+        leaf: fewest patients in a leaf.
+        modalities: names of those to use; all when left out.
+        components: principal components of a modality wider than ``widest``.
+        widest: number of cells up to which a modality is taken as it is.
+    """
+
+    refits = True
+
+    def __init__(
+        self,
+        layout: Layout,
+        *,
+        trees: Annotated[int, Field(ge=1)] = 400,
+        leaf: Annotated[int, Field(ge=1)] = 5,
+        modalities: list[str] | None = None,
+        components: Annotated[int, Field(ge=1)] = 16,
+        widest: Annotated[int, Field(ge=1)] = 64,
+    ) -> None:
+        features = PatientFeatures(
+            layout, modalities=modalities, components=components, widest=widest, fill="median"
+        )
+
+        def make(seed: int) -> Any:
+            return RandomForestClassifier(
+                n_estimators=trees, min_samples_leaf=leaf, random_state=seed, n_jobs=1
+            )
+
+        self.inner = TaskClassifiers(layout, features, make)
+
+    def fit(self, train: Cohort, validation: Cohort, context: FitContext) -> None:
+        """Fit on training patients; validation patients are not needed."""
+        self.inner.fit(train, context.seed)
+
+    def predict(self, cohort: Cohort) -> Prediction:
+        """(N, T) probabilities."""
+        return self.inner.predict(cohort)
+
+    def save(self, folder: Path) -> None:
+        """Trees and statistics."""
+        self.inner.save(folder)
+
+    def load(self, folder: Path, context: FitContext) -> None:
+        """What ``save`` wrote."""
+        self.inner.load(folder)

@@ -1,0 +1,54 @@
+"""scikit-learn models and tensors on disk: skops with a fixed list of trusted types, no pickle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import skops.io
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from hcat_core.errors import DataError
+
+TRUSTED = [
+    "sklearn._loss.link.LogitLink",
+    "sklearn._loss.loss.HalfBinomialLoss",
+    "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn._loss._loss.CyHalfBinomialLoss",
+    "sklearn.tree._tree.Tree",
+    "numpy.dtype",
+]
+
+
+def save_models(folder: Path, models: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> None:
+    """``NAME.skops`` for each model, ``state.safetensors`` for the rest."""
+    for name, model in models.items():
+        skops.io.dump(model, folder / f"{name}.skops")
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, folder / "state.safetensors")
+
+
+def load_models(folder: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """What ``save_models`` wrote.
+
+    Raises:
+        DataError: for a file that is damaged, or holds a type that is not on the list.
+    """
+    models = {}
+    for path in sorted(folder.glob("*.skops")):
+        try:
+            strange = [t for t in skops.io.get_untrusted_types(file=path) if t not in TRUSTED]
+            if strange:
+                raise DataError(f"{path}: holds {strange[0]}, which hcat does not load.")
+            models[path.stem] = skops.io.load(path, trusted=TRUSTED)
+        except DataError:
+            raise
+        except Exception as error:  # a damaged archive fails in many ways
+            raise DataError(f"{path}: damaged or not a saved model ({error}).") from None
+    try:
+        return models, load_file(folder / "state.safetensors")
+    except (SafetensorError, OSError) as error:
+        raise DataError(f"{folder / 'state.safetensors'}: damaged or missing ({error}).") from None

@@ -1,0 +1,176 @@
+"""``stack``: any estimators, combined by what each predicted for patients it had not seen."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+from pydantic import Field
+from scipy.optimize import minimize
+from torch import Tensor
+
+from hcat_core.cohort import Cohort, Layout
+from hcat_core.evaluation import best_threshold
+from hcat_core.folds import joint_folds
+from hcat_core.interfaces import Estimator, FitContext, Prediction
+from hcat_core.splits import hold_out_patients
+
+VALIDATION = 0.15  # of an inner fold's patients, for members that stop by them
+
+
+class StackEstimator:
+    """Stacked generalisation (Wolpert 1992), told what each patient lacks.
+
+    Each member is fitted in ``folds`` inner folds, and predicts the patients left out. A penalised
+    logistic regression combines their logits,
+
+        logit p = a + sum_k w_k z_k + sum_m missing_m (b_m + c_m z_mean),
+
+    shrunk to their plain average: w_k to 1 / K, the rest to 0. It also recalibrates: a sum of weights
+    below 1 draws overconfident members back. Members are then fitted again on everyone.
+
+    Args:
+        layout: modalities and tasks.
+        members: estimators.
+        folds: inner folds.
+        penalty: of the combination, as patients' worth of belief in the plain average.
+    """
+
+    refits = True
+
+    def __init__(
+        self,
+        layout: Layout,
+        *,
+        members: list[Estimator],
+        folds: Annotated[int, Field(ge=2)] = 5,
+        penalty: Annotated[float, Field(gt=0)] = 10.0,
+    ) -> None:
+        if not members:
+            raise ValueError("a stack needs at least one member")
+        self.layout = layout
+        self.members = members
+        self.folds = folds
+        self.penalty = penalty
+        self.fitted: list[Estimator] = []
+        self.weights = torch.zeros(0, dtype=torch.float64)
+        self.thresholds = [0.5] * len(layout.tasks)
+
+    def fit(self, train: Cohort, validation: Cohort, context: FitContext) -> None:
+        """Fit members inside and outside, and their combination.
+
+        Raises:
+            ValueError: without targets.
+        """
+        if train.targets is None:
+            raise ValueError("fitting needs patients with targets")
+        logits = self._held_out(train, context)
+        labels = train.targets.labels.numpy()
+        missing = ~train.present.numpy()
+        rows = []
+        self.thresholds = []
+        for column in range(len(self.layout.tasks)):
+            known = (labels[:, column] >= 0) & np.isfinite(logits[:, :, column]).all(axis=1)
+            z, y, gone = logits[known, :, column], labels[known, column], missing[known]
+            weights = _combine(_design(z, gone), y, z.shape[1], self.penalty)
+            rows.append(weights)
+            self.thresholds.append(best_threshold(_sigmoid(_design(z, gone) @ weights), y))
+        self.weights = torch.from_numpy(np.stack(rows))
+        self.fitted = [self._fit_member(member, train, context) for member in self.members]
+
+    def predict(self, cohort: Cohort) -> Prediction:
+        """(N, T) combined probabilities.
+
+        The curve is the mean of the members' that have one, its cumulative hazard scaled so that it
+        ends at the combined probability.
+        """
+        found = [member.predict(cohort) for member in self.fitted]
+        logits = np.stack([_logit(p.event_probability) for p in found], axis=1)
+        missing = ~cohort.present.numpy()
+        columns = [
+            _sigmoid(_design(logits[:, :, task], missing) @ self.weights[task].numpy())
+            for task in range(len(self.layout.tasks))
+        ]
+        probability = torch.from_numpy(np.stack(columns, axis=1))
+        return Prediction(probability, _scaled_curve(found, probability))
+
+    def save(self, folder: Path) -> None:
+        """A folder a member, and the weights."""
+        for place, member in enumerate(self.fitted):
+            (folder / str(place)).mkdir()
+            member.save(folder / str(place))
+        text = json.dumps({"weights": self.weights.tolist(), "thresholds": self.thresholds})
+        (folder / "stack.json").write_text(text + "\n", encoding="utf-8")
+
+    def load(self, folder: Path, context: FitContext) -> None:
+        """What ``save`` wrote."""
+        kept = json.loads((folder / "stack.json").read_text(encoding="utf-8"))
+        self.weights = torch.tensor(kept["weights"], dtype=torch.float64)
+        self.thresholds = [float(value) for value in kept["thresholds"]]
+        self.fitted = [copy.deepcopy(member) for member in self.members]
+        for place, member in enumerate(self.fitted):
+            member.load(folder / str(place), context)
+
+    def _held_out(self, train: Cohort, context: FitContext) -> np.ndarray:
+        """(N, K, T) logits of members that had not seen the patient."""
+        logits = np.full((len(train), len(self.members), len(self.layout.tasks)), np.nan)
+        for fold in joint_folds(train, self.folds, 1, context.seed):
+            for place, member in enumerate(self.members):
+                fitted = self._fit_member(member, train[fold.rest], context)
+                predicted = fitted.predict(train[fold.test].without_targets())
+                logits[fold.test.numpy(), place] = _logit(predicted.event_probability)
+        return logits
+
+    def _fit_member(self, member: Estimator, train: Cohort, context: FitContext) -> Estimator:
+        fresh = copy.deepcopy(member)
+        if getattr(fresh, "refits", False):
+            fresh.fit(train, train[slice(0, 0)], context)
+        else:
+            rest, held = hold_out_patients(train, VALIDATION, context.seed)
+            fresh.fit(train[rest], train[held], context)
+        return fresh
+
+
+def _design(logits: np.ndarray, missing: np.ndarray) -> np.ndarray:
+    """(N, K) logits and (N, M) gaps -> columns: members, one, gaps, gaps times the mean logit."""
+    mean = logits.mean(axis=1, keepdims=True)
+    return np.concatenate([logits, np.ones_like(mean), missing, missing * mean], axis=1)
+
+
+def _combine(design: np.ndarray, labels: np.ndarray, members: int, penalty: float) -> np.ndarray:
+    """Penalised maximum likelihood around the plain average; the intercept is free."""
+    prior = np.zeros(design.shape[1])
+    prior[:members] = 1 / members
+    strength = np.full(design.shape[1], penalty)
+    strength[members] = 0.0
+
+    def loss(w: np.ndarray) -> tuple[float, np.ndarray]:
+        eta = design @ w
+        value = np.logaddexp(0, eta).sum() - (labels * eta).sum()
+        slope = design.T @ (_sigmoid(eta) - labels)
+        away = w - prior
+        return value + 0.5 * float(strength @ away**2), slope + strength * away
+
+    return np.asarray(minimize(loss, prior, jac=True, method="L-BFGS-B").x)
+
+
+def _scaled_curve(found: list[Prediction], probability: Tensor) -> Tensor | None:
+    curves = [p.curve.double() for p in found if p.curve is not None and bool(p.curve.isfinite().all())]
+    if not curves:
+        return None
+    hazard = -torch.log1p(-torch.stack(curves).mean(dim=0).clamp(0, 1 - 1e-9))
+    wanted = -torch.log1p(-probability.clamp(0, 1 - 1e-9))
+    return 1 - torch.exp(-hazard * (wanted / hazard[:, :, -1].clamp(min=1e-9)).unsqueeze(-1))
+
+
+def _logit(probability: Tensor) -> np.ndarray:
+    p = probability.double().clamp(1e-4, 1 - 1e-4)
+    return (p / (1 - p)).log().numpy()
+
+
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    return np.asarray(0.5 * (1 + np.tanh(0.5 * x)))

@@ -1,0 +1,90 @@
+"""``cox``: one log hazard ratio a patient, and Breslow's baseline."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from hcat_builtin.fusions.enhanced_hcat import Dropout
+from hcat_core.cohort import CURVE_STEPS, Cohort, Layout
+from hcat_core.interfaces import Fused, Prediction
+from hcat_core.survival import breslow, timed
+
+
+class CoxHead(nn.Module):
+    """Proportional hazards (Katzman et al. 2018): raw outputs are log hazard ratios.
+
+    Args:
+        layout: where the task is looked up.
+        task: the task's name.
+        width: H of the fused vector.
+        hidden: width of the hidden layer; 0 for none.
+        dropout: before the last layer.
+    """
+
+    needs_baseline = True
+    days: Tensor
+    baseline: Tensor
+
+    def __init__(
+        self,
+        layout: Layout,
+        task: str,
+        width: int,
+        *,
+        hidden: Annotated[int, Field(ge=0)] = 64,
+        dropout: Dropout = 0.2,
+    ) -> None:
+        super().__init__()
+        self.column = layout.task_names.index(task)
+        first: list[nn.Module] = [nn.Linear(width, hidden), nn.GELU()] if hidden else []
+        self.mlp = nn.Sequential(*first, nn.Dropout(dropout), nn.Linear(hidden or width, 1, bias=False))
+        days = torch.tensor(layout.tasks[self.column].curve_days)
+        self.register_buffer("days", days)
+        self.register_buffer("baseline", torch.zeros(CURVE_STEPS, dtype=torch.float64))
+
+    def prepare(self, train: Cohort) -> None:
+        """Take the baseline of patients who all have the same risk.
+
+        Raises:
+            ValueError: for a task without times.
+        """
+        if train.targets is None:
+            return
+        if not timed(train.targets, self.column).any():
+            raise ValueError(
+                "a cox head needs times: give the task's time and event columns in cohort.targets"
+            )
+        self.fit_baseline(torch.zeros(len(train)), train)
+
+    def fit_baseline(self, raw: Tensor, train: Cohort) -> None:
+        """Breslow's cumulative baseline hazard under (N,) log hazard ratios."""
+        assert train.targets is not None
+        known = timed(train.targets, self.column)
+        self.baseline.copy_(
+            breslow(
+                raw[known],
+                train.targets.time[known, self.column],
+                train.targets.event[known, self.column] == 1,
+                self.days,
+            )
+        )
+
+    def forward(self, fused: Fused) -> Tensor:
+        """Log hazard ratios (N,)."""
+        ratio: Tensor = self.mlp(fused.pooled).squeeze(-1)
+        return ratio
+
+    def predict(self, raw: Tensor, horizons: tuple[float, ...]) -> Prediction:
+        """Event probability (N, H) by each of ``horizons``; linear between the curve's days."""
+        days = torch.tensor(horizons, dtype=torch.float64, device=raw.device)
+        ends = torch.cat([self.days.new_zeros(1), self.days]).double()
+        values = torch.cat([self.baseline.new_zeros(1), self.baseline])
+        place = torch.searchsorted(ends, days).clamp(1, len(ends) - 1)
+        share = ((days - ends[place - 1]) / (ends[place] - ends[place - 1])).clamp(0, 1)
+        hazard = values[place - 1] + share * (values[place] - values[place - 1])
+        risk = raw.double().clamp(-20, 20).exp()
+        return Prediction(1 - torch.exp(-risk.unsqueeze(1) * hazard))

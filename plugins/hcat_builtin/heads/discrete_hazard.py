@@ -1,0 +1,102 @@
+"""``discrete_hazard``: the chance of the event in each interval of time, given that it has not come yet."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from hcat_builtin.fusions.enhanced_hcat import Dropout
+from hcat_core.cohort import Cohort, Layout
+from hcat_core.interfaces import Fused, Prediction
+from hcat_core.survival import kaplan_meier, timed
+
+
+class DiscreteHazardHead(nn.Module):
+    """Logistic hazards (Gensheimer and Narasimhan 2019), one a bin.
+
+    The bins' edges are quantiles of the training patients' event times up to the horizon, so that every
+    bin has about the same number of events, and one bin after it. Output biases start at the
+    Kaplan-Meier hazards. Within a bin the hazard is constant.
+
+    Args:
+        layout: where the task is looked up.
+        task: the task's name.
+        width: H of the fused vector.
+        bins: up to the horizon.
+        hidden: width of the hidden layer; 0 for none.
+        dropout: before the last layer.
+    """
+
+    needs_baseline = False
+    edges: Tensor
+
+    def __init__(
+        self,
+        layout: Layout,
+        task: str,
+        width: int,
+        *,
+        bins: Annotated[int, Field(ge=1)] = 8,
+        hidden: Annotated[int, Field(ge=0)] = 64,
+        dropout: Dropout = 0.2,
+    ) -> None:
+        super().__init__()
+        self.column = layout.task_names.index(task)
+        self.horizon = layout.tasks[self.column].horizon_days
+        inner = hidden or width
+        first: list[nn.Module] = [nn.Linear(width, hidden), nn.GELU()] if hidden else []
+        self.last = nn.Linear(inner, bins + 1)
+        self.mlp = nn.Sequential(*first, nn.Dropout(dropout), self.last)
+        # Right ends of the bins; the last bin, after the horizon, has none.
+        self.register_buffer("edges", torch.linspace(0, self.horizon, bins + 1)[1:])
+
+    def prepare(self, train: Cohort) -> None:
+        """Take edges and hazards from training patients whose time is known.
+
+        Raises:
+            ValueError: for a task without times.
+        """
+        if train.targets is None:
+            return
+        known = timed(train.targets, self.column)
+        if not known.any():
+            raise ValueError(
+                "a discrete_hazard head needs times: give the task's time and event in cohort.targets"
+            )
+        time = train.targets.time[known, self.column].double().numpy()
+        event = (train.targets.event[known, self.column] == 1).numpy()
+        times = time[event & (time <= self.horizon)]
+        if len(times) > len(self.edges):
+            inner = np.quantile(times, np.linspace(0, 1, len(self.edges) + 1)[1:-1])
+            edges = np.unique(np.r_[inner, self.horizon])
+            # Ties may leave fewer edges: the rest of the bins lie beyond every time and stay empty.
+            padding = self.horizon + 1e6 * np.arange(1, len(self.edges) - len(edges) + 1)
+            self.edges.copy_(torch.from_numpy(np.r_[edges, padding]))
+        ends = np.r_[self.edges.double().numpy(), np.inf]
+        survival = np.r_[1.0, kaplan_meier(time, event, ends)]
+        hazard = np.clip(1 - survival[1:] / np.maximum(survival[:-1], 1e-9), 1e-3, 0.5)
+        with torch.no_grad():
+            self.last.bias.copy_(torch.from_numpy(np.log(hazard / (1 - hazard))))
+
+    def fit_baseline(self, raw: Tensor, train: Cohort) -> None:
+        """Nothing: the hazards are absolute."""
+
+    def forward(self, fused: Fused) -> Tensor:
+        """Hazard logits (N, bins + 1)."""
+        logits: Tensor = self.mlp(fused.pooled)
+        return logits
+
+    def predict(self, raw: Tensor, horizons: tuple[float, ...]) -> Prediction:
+        """Event probability (N, H) by each of ``horizons``; after the last edge the last hazard goes on
+        for as long as the last bin is wide."""
+        log_survival = nn.functional.logsigmoid(-raw).double()
+        ends = torch.cat([torch.zeros_like(self.edges[:1]), self.edges]).double()
+        widths = ends.diff()
+        widths = torch.cat([widths, widths[-1:]])
+        days = torch.tensor(horizons, dtype=torch.float64, device=raw.device)
+        share = ((days.unsqueeze(1) - ends) / widths).clamp(0, 1)  # (H, bins + 1) of each bin gone by
+        return Prediction(1 - (log_survival @ share.T).exp())
