@@ -228,7 +228,10 @@ class Outputs:
 
 @runtime_checkable
 class Loss(Protocol):
-    """One term of the weighted sum; ``needs_second_view`` asks for another view of each patient."""
+    """One term of the weighted sum; ``needs_second_view`` asks for another view of each patient.
+
+    A class attribute ``made_for`` may name the head component that it needs.
+    """
 
     needs_second_view: bool
 

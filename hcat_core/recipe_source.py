@@ -100,8 +100,9 @@ def apply_sets(tree: Tree, sets: Sequence[str]) -> tuple[Tree, list[Problem]]:
     parsed.sort(key=lambda item: (item[0][-1] != "use", len(item[0]) if item[0][-1] == "use" else 0))
     if any(path == ["cohort", "root"] for path, _ in parsed):
         drop_demo(tree)
-    if any(path == ["estimator", "use"] for path, _ in parsed):
-        drop_assembly(tree, {"use": dict((".".join(p), v) for p, v in parsed)["estimator.use"]})
+    named = [{path[-1]: value} for path, value in parsed if path[0] == "estimator"]
+    if any("use" in table for table in named):
+        drop_assembly(tree, named)
     for path, value in parsed:
         problem = set_key(tree, path, value)
         if problem:

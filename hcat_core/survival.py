@@ -46,18 +46,27 @@ def breslow(log_hazard: Tensor, time: Tensor, event: Tensor, days: Tensor) -> Te
 
 def kaplan_meier(time: np.ndarray, event: np.ndarray, days: np.ndarray) -> np.ndarray:
     """(H,) P(no event by each of ``days``), for (N,) times and events."""
-    values, place = np.unique(time, return_inverse=True)
-    died = np.bincount(place, event == 1, len(values))
-    left = np.bincount(place, minlength=len(values))
-    at_risk = left[::-1].cumsum()[::-1]
+    values, died, _, at_risk = _counts(time, event)
     survival = np.cumprod(1 - died / at_risk)
     return np.asarray(np.r_[1.0, survival][np.searchsorted(values, days, side="right")])
 
 
 def censoring_survival(time: np.ndarray, event: np.ndarray, days: np.ndarray) -> np.ndarray:
-    """(H,) P(not yet censored just before each of ``days``), at least 0.05 so that no weight explodes."""
-    before = np.nextafter(np.asarray(days, dtype=np.float64), 0)
-    return np.asarray(np.maximum(kaplan_meier(time, 1 - event, before), 0.05))
+    """(H,) P(not yet censored just before each of ``days``), at least 0.05 so that no weight explodes.
+
+    Kaplan-Meier with the roles exchanged; of those who leave on one day, events leave first.
+    """
+    values, died, lost, at_risk = _counts(time, event)
+    survival = np.cumprod(1 - lost / np.maximum(at_risk - died, 1))
+    return np.asarray(np.maximum(np.r_[1.0, survival][np.searchsorted(values, days, side="left")], 0.05))
+
+
+def _counts(time: np.ndarray, event: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Distinct times, and at each: events, censored, and how many were at risk."""
+    values, place = np.unique(time, return_inverse=True)
+    died = np.bincount(place, event == 1, len(values))
+    lost = np.bincount(place, event != 1, len(values))
+    return values, died, lost, (died + lost)[::-1].cumsum()[::-1]
 
 
 def pseudo_observations(time: np.ndarray, event: np.ndarray, day: float) -> np.ndarray:

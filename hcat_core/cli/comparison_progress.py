@@ -49,13 +49,24 @@ class ComparisonProgress:
 
     def finished(self, record: dict[str, Any], done: int, jobs: int) -> None:
         """A job is done, or was done before."""
-        setting = record["setting"]
-        label = f"{record['name']}, {setting['mechanism']}, seed {setting['seed']}"
+        label = _label(record)
         if record["error"] is not None:
             self.output.warn(f"{label}: {record['error']}")
         if self.bar is not None:
             self.bar.update(self.bar.task_ids[0], completed=done, description=label)
             return
-        r2 = record.get("r2")
-        score = "" if r2 is None else f"  R2 {r2:.3f}"
-        self.output.say(f"{done:>4}/{jobs}  {label}{score}")
+        self.output.say(f"{done:>4}/{jobs}  {label}{_score(record)}")
+
+
+def _label(record: dict[str, Any]) -> str:
+    if "setting" in record:
+        return f"{record['name']}, {record['setting']['mechanism']}, seed {record['setting']['seed']}"
+    return f"{record['name']}, repeat {record['repeat'] + 1}, fold {record['fold'] + 1}"
+
+
+def _score(record: dict[str, Any]) -> str:
+    if "tasks" in record:
+        found = {task: values["auc"] for task, values in record["tasks"].items()}
+        return "".join(f"  {task} AUC {auc:.3f}" for task, auc in found.items() if auc is not None)
+    r2 = record.get("r2")
+    return "" if r2 is None else f"  R2 {r2:.3f}"

@@ -17,6 +17,7 @@ COMMANDS = {
     "inspect": "hcat_core.cli.inspect:inspect",
     "list-components": "hcat_core.cli.list_components:list_components",
     "show": "hcat_core.cli.show:show",
+    "compare": "hcat_core.cli.compare:compare",
     "compare-imputers": "hcat_core.cli.compare_imputers:compare_imputers",
     "check": "hcat_core.cli.check:check",
     "synth": "hcat_core.cli.synth:synth",

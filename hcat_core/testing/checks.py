@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from hcat_core.synth.cohort_view import to_cohort
 from hcat_core.synth.generator import SynthSpec, generate
 
 WIDTHS = {"clinical": 12, "semantic": 20, "temporal": 16, "pathological": 24}
+MODEL = {"use": "logistic"}  # where an estimator is made of others
 FIT_EPOCHS = 60  # of networks
 TRAIN, VALIDATION = slice(0, 320), slice(320, 420)
 TEST = slice(420, 520)
@@ -60,13 +61,15 @@ class Result:
 class Subject:
     """A component under test, and the linear synthetic cohort that it is tested on.
 
-    ``make()`` gives a fresh one; ``fitted`` one fitted on ``train``, for checks that only look.
+    ``make()`` gives a fresh one; ``fitted`` an imputer fitted on ``train``, for checks that only look;
+    ``kept`` is where the checks of other kinds keep what is costly to make.
     """
 
     catalog: Catalog
     kind: Kind
     name: str
     table: Mapping[str, Any]
+    kept: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
     def cohort(self) -> Cohort:
@@ -135,6 +138,7 @@ class Subject:
 
 def checks_of(kind: Kind) -> list[Check]:
     """Every check of a kind."""
+    from hcat_core.testing.estimator_checks import ESTIMATOR_CHECKS
     from hcat_core.testing.fusion_checks import FUSION_CHECKS
     from hcat_core.testing.imputer_checks import IMPUTER_CHECKS
     from hcat_core.testing.other_checks import HEAD_CHECKS, LOSS_CHECKS, READER_CHECKS
@@ -145,6 +149,7 @@ def checks_of(kind: Kind) -> list[Check]:
         "fusion": FUSION_CHECKS,
         "head": HEAD_CHECKS,
         "loss": LOSS_CHECKS,
+        "estimator": ESTIMATOR_CHECKS,
     }
     assert set(found) == set(KINDS)
     return found[kind]
@@ -169,6 +174,8 @@ def subject_of(
     for key, nested in spec.nested.items():
         if nested.kind == "imputer" and nested.default is ...:
             table[key] = dict(FIRST)
+        if nested.kind == "estimator" and nested.default is ...:
+            table[key] = dict(MODEL) if nested.shape == "one" else [dict(MODEL)]
     if kind == "loss" and "head" in spec.names:
         table["head"] = "survival"
     if kind == "reader" and "path" in spec.names:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from hcat_core.cohort import Cohort
 from hcat_core.errors import DataError
 from hcat_core.interfaces import Fused, Head, Imputation, Outputs, Prediction
+from hcat_core.parameters import construct
 from hcat_core.testing.checks import Check, Subject, require
 
 WIDTH = 16
@@ -84,6 +86,11 @@ class _LogitHead(nn.Module):
 def _outputs(subject: Subject, batch: Cohort) -> Outputs:
     fused = _fused(len(batch))
     head: Head = _LogitHead()
+    made_for = getattr(subject.catalog.find("loss", subject.name).load(), "made_for", None)
+    if made_for is not None:
+        injected = (batch.layout, "survival", WIDTH)
+        head = construct(subject.catalog, "head", {"use": made_for}, injected, Path.cwd())
+        head.prepare(subject.train)
     emb = batch.emb
     imputation = Imputation(
         emb,

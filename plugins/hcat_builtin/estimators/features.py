@@ -66,11 +66,14 @@ class PatientFeatures:
             spread = np.sqrt((np.where(known, cells - mean, 0) ** 2).sum(axis=0) / count)
             scale = np.where(spread > 1e-8, spread, 1.0)
             standard = (cells - mean) / scale
+            # What no training patient has is 0 for everyone: a constant, which no model looks at.
+            seen = known.any(axis=0)
             middle = np.zeros(len(mean))
             if self.fill == "median":
-                seen = known.any(axis=0)
                 middle[seen] = np.nanmedian(standard[:, seen], axis=0)
-            self._keep(column, mean=mean, scale=scale, middle=middle)
+            if self.fill == "nan":
+                middle[seen] = np.nan
+            self._keep(column, mean=mean, scale=scale, middle=middle, seen=np.array(seen.any()))
             if self.widths[column] > self.widest:
                 here = np.where(np.isfinite(standard), standard, 0)[known.any(axis=1)]
                 most = min(self.components, *here.shape)
@@ -92,8 +95,10 @@ class PatientFeatures:
             if "axes" in state:
                 cells = np.where(gap, 0, cells) @ state["axes"].T
                 gap = np.broadcast_to(absent[:, None], cells.shape)
-                state["middle"] = np.zeros(cells.shape[1])
-            parts.append(np.where(gap, np.nan if self.fill == "nan" else state["middle"], cells))
+                state["middle"] = np.full(
+                    cells.shape[1], np.nan if self.fill == "nan" and state["seen"] else 0
+                )
+            parts.append(np.where(gap, state["middle"], cells))
             if self.absence:
                 parts.append(absent[:, None].astype(float))
         return np.concatenate(parts, axis=1)

@@ -14,6 +14,7 @@ class CoxLoss:
     """Mean negative log partial likelihood (Cox 1972; Efron's ties) among a batch's own patients."""
 
     needs_second_view = False
+    made_for = "cox"
 
     def __init__(self, layout: Layout, *, head: str) -> None:
         self.head = head

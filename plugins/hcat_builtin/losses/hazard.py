@@ -19,6 +19,7 @@ class HazardLoss:
     """
 
     needs_second_view = False
+    made_for = "discrete_hazard"
 
     def __init__(self, layout: Layout, *, head: str) -> None:
         self.head = head

@@ -1,0 +1,1 @@
+"""Whole recipes compared on the same folds: ``hcat compare``."""

@@ -1,0 +1,178 @@
+"""What every estimator promises."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hcat_core.assembly import Assembly
+from hcat_core.cohort import CURVE_STEPS, Cohort
+from hcat_core.interfaces import FitContext, Prediction
+from hcat_core.recipe import load_recipe
+from hcat_core.recipe_source import uses_neural
+from hcat_core.testing.checks import Check, Subject, require
+
+SMALL_ASSEMBLY = """
+[cohort.modalities.clinical]
+use = "h5"
+path = "not-read.h5"
+[imputer]
+use = "mean"
+[fusion]
+use = "enhanced_hcat"
+d_model = 16
+n_heads = 2
+n_global_layers = 1
+[heads.survival]
+use = "binary"
+[heads.recurrence]
+use = "binary"
+[[losses]]
+use = "bce"
+head = "survival"
+[[losses]]
+use = "bce"
+head = "recurrence"
+[training]
+epochs = 2
+[evaluation]
+mc_samples = 4
+"""
+
+
+def context_for(subject: Subject) -> FitContext:
+    """A context with a small neural assembly, for estimators that train one."""
+    if not uses_neural(subject.table):
+        return FitContext(3)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "assembly.toml"
+        path.write_text(SMALL_ASSEMBLY, encoding="utf-8")
+        recipe, _ = load_recipe(path, subject.catalog)
+    return FitContext(3, assembly=Assembly(recipe, subject.catalog))
+
+
+def predicts_probabilities(subject: Subject) -> None:
+    """(N, T) in [0, 1], with a curve and an interval of the right shapes where there are any."""
+    batch = subject.test
+    found = _predict(subject, batch)
+    n, t = len(batch), len(batch.layout.tasks)
+    p = found.event_probability
+    require(p.shape == (n, t), f"event_probability has shape {tuple(p.shape)}, not {(n, t)}")
+    require(p.isfinite().all() and (p >= 0).all() and (p <= 1).all(), "not a probability")
+    if found.curve is not None:
+        require(found.curve.shape == (n, t, CURVE_STEPS), f"curve has shape {tuple(found.curve.shape)}")
+        last = found.curve[:, :, -1].to(p.dtype)
+        require(torch.allclose(last, p, atol=1e-5), "the curve does not end at the probability")
+    if found.interval is not None:
+        require(found.interval.shape == (n, t, 2), f"interval has shape {tuple(found.interval.shape)}")
+
+
+def finite_with_one_modality(subject: Subject) -> None:
+    """Whichever is left; for one patient."""
+    batch = subject.test
+    for column in range(batch.present.shape[1]):
+        rows = batch.present[:, column].nonzero().squeeze(1)[:8]
+        hide = torch.ones_like(batch.present[rows])
+        hide[:, column] = False
+        alone = batch[rows].hide(hide)
+        for few in (alone, alone[slice(0, 1)]):
+            found = _predict(subject, few).event_probability
+            require(found.isfinite().all(), f"not finite with {batch.layout.names[column]} alone")
+
+
+def finite_with_a_modality_never_seen(subject: Subject) -> None:
+    """No training patient has it."""
+    hide = torch.zeros_like(subject.train.present)
+    hide[:, 2] = True
+    estimator = _fit(subject, subject.train.hide(hide))
+    require(estimator.predict(_blind(subject.test)).event_probability.isfinite().all(), "not finite")
+
+
+def outcomes_are_not_looked_at(subject: Subject) -> None:
+    """When predicting."""
+    one = _predict(subject, subject.test).event_probability
+    two = _fitted(subject).predict(subject.test).event_probability
+    require(torch.equal(one, two), "a prediction changes when the patient's outcome is known")
+
+
+def absent_slots_change_nothing(subject: Subject) -> None:
+    """Whatever lies where nothing was measured."""
+    batch = subject.test
+    rubbish = replace(batch, emb=torch.where(batch.measured, batch.emb, 1e4))
+    one, two = _predict(subject, batch), _predict(subject, rubbish)
+    require(
+        torch.equal(one.event_probability, two.event_probability),
+        "values in slots that were not measured change the prediction",
+    )
+
+
+def same_seed_same_prediction(subject: Subject) -> None:
+    """Two fits."""
+    again = _fit(subject, subject.train).predict(_blind(subject.test)).event_probability
+    require(
+        torch.equal(_predict(subject, subject.test).event_probability, again),
+        "the same seed gives another prediction",
+    )
+
+
+def saved_and_loaded(subject: Subject) -> None:
+    """To the same prediction, and no pickle on the disk."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        _fitted(subject).save(folder)
+        bad = [p.name for p in folder.rglob("*") if p.suffix in (".pkl", ".pickle", ".joblib", ".pt")]
+        require(not bad, f"it writes {', '.join(bad)}: pickles run code when they are read")
+        fresh = subject.make()
+        fresh.load(folder, context_for(subject))
+        loaded = fresh.predict(_blind(subject.test)).event_probability
+    require(torch.equal(_predict(subject, subject.test).event_probability, loaded), "it predicts otherwise")
+
+
+def learns_something(subject: Subject) -> None:
+    """Better than chance on patients it has not seen."""
+    assert subject.test.targets is not None
+    labels = subject.test.targets.labels[:, 0]
+    p = _predict(subject, subject.test).event_probability[:, 0]
+    events, free = p[labels == 1], p[labels == 0]
+    above = (events.unsqueeze(1) > free).double() + 0.5 * (events.unsqueeze(1) == free)
+    require(above.mean() > 0.52, f"AUC {float(above.mean()):.3f} on a cohort whose risk can be seen")
+
+
+def _fit(subject: Subject, train: Cohort) -> Any:
+    torch.manual_seed(3)
+    estimator = subject.make()
+    nobody = subject.validation[slice(0, 0)]
+    held = nobody if getattr(estimator, "refits", False) else subject.validation
+    estimator.fit(train, held, context_for(subject))
+    return estimator
+
+
+def _fitted(subject: Subject) -> Any:
+    if "estimator" not in subject.kept:
+        subject.kept["estimator"] = _fit(subject, subject.train)
+    return subject.kept["estimator"]
+
+
+def _predict(subject: Subject, batch: Cohort) -> Prediction:
+    found: Prediction = _fitted(subject).predict(_blind(batch))
+    return found
+
+
+def _blind(batch: Cohort) -> Cohort:
+    return batch.without_targets()
+
+
+ESTIMATOR_CHECKS = [
+    Check("predicts probabilities", predicts_probabilities),
+    Check("finite with one modality left, and for one patient", finite_with_one_modality),
+    Check("finite with a modality never seen in training", finite_with_a_modality_never_seen),
+    Check("outcomes are not looked at when predicting", outcomes_are_not_looked_at),
+    Check("values in absent slots change nothing", absent_slots_change_nothing),
+    Check("same seed, same prediction", same_seed_same_prediction),
+    Check("saved and loaded, it predicts the same", saved_and_loaded),
+    Check("learns something", learns_something),
+]

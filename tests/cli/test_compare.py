@@ -1,0 +1,129 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from hcat_core.crossval.table import nadeau_bengio, paired_differences
+from hcat_core.synth.generator import generate, preset_spec
+from hcat_core.synth.write import write_cohort
+
+BASELINES = Path(__file__).resolve().parents[2] / "recipes" / "baselines"
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cohort") / "c"
+    write_cohort(folder, generate(preset_spec("demo", patients=200, width=10)))
+    return folder
+
+
+def compare(hcat, cohort, outdir, *extra):
+    recipes = [str(BASELINES / f"{name}.toml") for name in ("coxnet", "logistic")]
+    return hcat(
+        "compare", *recipes, "--set", f"cohort.root={cohort}", "--folds", "3", "--repeats", "1",
+        "--no-baselines", "--jobs", "1", "--outdir", str(outdir), *extra,
+    )  # fmt: skip
+
+
+def test_two_recipes_on_the_same_folds(hcat, cohort, tmp_path):
+    code, out, err = compare(hcat, cohort, tmp_path / "c", "--json")
+    assert code == 0
+    found = json.loads(out)
+    assert list(found["recipes"]) == ["coxnet", "logistic"]
+    survival = found["recipes"]["coxnet"]["survival"]
+    assert 0.5 < survival["auc"]["mean"] < 1 and survival["auc"]["folds"] == 3
+    assert 0.5 < survival["c_index"]["mean"] < 1 and survival["integrated_brier"]["mean"] < 0.25
+    assert survival["pooled_calibration"]["slope_95"][0] < survival["pooled_calibration"]["slope_95"][1]
+    assert set(survival["auc_fall_without"]) == {
+        "clinical", "semantic", "temporal", "pathological", "spatial",
+    }  # fmt: skip
+    # A model of labels has no curve: it gets no integrated Brier score, rather than a made-up one.
+    assert found["recipes"]["logistic"]["survival"]["integrated_brier"] is None
+    assert {d["what"] for d in found["differences"]} == {"all modalities", "two hidden"}
+    assert (tmp_path / "c" / "comparison.csv").read_text().startswith("recipe,task,folds,auc,auc_sd")
+
+    rows = np.concatenate(
+        [
+            json.loads(path.read_text())["tasks"]["survival"]["rows"]
+            for path in (tmp_path / "c" / "folds").iterdir()
+        ]
+    )
+    assert (np.bincount(rows) == 2).all()  # every patient once for each recipe
+
+
+def test_what_is_done_is_not_run_again_and_half_a_file_is(hcat, cohort, tmp_path, monkeypatch):
+    compare(hcat, cohort, tmp_path / "c")
+    before = (tmp_path / "c" / "comparison.json").read_text()
+    files = sorted((tmp_path / "c" / "folds").iterdir())
+    assert len(files) == 6
+    files[0].write_text(files[0].read_text()[:50])
+    from hcat_core.crossval import jobs
+
+    ran = []
+    real = jobs.run_job
+    monkeypatch.setattr(jobs, "run_job", lambda job, c: ran.append(job) or real(job, c))
+    code, _, _ = compare(hcat, cohort, tmp_path / "c")
+    assert code == 0 and len(ran) == 1
+    assert (tmp_path / "c" / "comparison.json").read_text() == before
+
+
+def test_no_patient_is_named_in_what_is_written(hcat, cohort, tmp_path):
+    compare(hcat, cohort, tmp_path / "c")
+    for path in (tmp_path / "c").rglob("*.*"):
+        assert "P001" not in path.read_text()
+
+
+def test_the_baselines_stand_beside_a_recipe_by_default(hcat, cohort, tmp_path):
+    code, out, _ = hcat(
+        "compare", str(BASELINES / "logistic.toml"), "--set", f"cohort.root={cohort}", "--folds", "2",
+        "--repeats", "1", "--jobs", "1", "--outdir", str(tmp_path / "c"), "--json",
+    )  # fmt: skip
+    found = json.loads(out)
+    # The first recipe has no times: there is nothing for coxnet to learn from.
+    assert code == 0
+    assert list(found["recipes"]) == ["logistic", "random_forest", "hist_gradient_boosting"]
+
+
+def test_a_recipe_that_fails_is_told_and_the_others_go_on(hcat, cohort, tmp_path):
+    recipes = [str(BASELINES / f"{name}.toml") for name in ("logistic", "coxnet")]
+    code, out, err = hcat(
+        "compare", *recipes, "--set", f"cohort.root={cohort}", "--folds", "2", "--repeats", "1",
+        "--no-baselines", "--jobs", "1", "--outdir", str(tmp_path / "c"), "--json",
+    )  # fmt: skip
+    found = json.loads(out)
+    assert code == 1 and "has no times" in err
+    assert "has no times" in found["recipes"]["coxnet"]["errors"][0]
+    assert found["recipes"]["logistic"]["survival"]["auc"]["mean"] > 0.5
+
+
+def test_the_interval_is_that_of_nadeau_and_bengio():
+    differences = np.array([0.02, 0.01, 0.03, -0.01, 0.02] * 3)
+    low, high = nadeau_bengio(differences, 5)
+    error = differences.std(ddof=1) * np.sqrt(1 / 15 + 1 / 4)
+    assert high - low == pytest.approx(2 * stats.t.ppf(0.975, 14) * error)
+    assert (low + high) / 2 == pytest.approx(differences.mean())
+
+
+@pytest.mark.parametrize(
+    ("shift", "verdict"), [(0.0, "no detectable difference"), (0.2, "better"), (-0.2, "worse")]
+)
+def test_a_difference_is_claimed_only_when_the_interval_leaves_out_zero(shift, verdict):
+    rng = np.random.default_rng(0)
+    records = []
+    for fold in range(15):
+        noise = rng.normal(0, 0.02)
+        for name, extra in (("a", 0.0), ("b", shift)):
+            auc = 0.7 + noise + extra + rng.normal(0, 0.01)
+            records.append(
+                {
+                    "name": name,
+                    "repeat": fold // 5,
+                    "fold": fold % 5,
+                    "error": None,
+                    "tasks": {"survival": {"auc": auc, "subsets": {}}},
+                }
+            )
+    (one, mean) = paired_differences(records, ["a", "b"], ["survival"], "a", 5)
+    assert one.verdict == verdict and mean.mean == one.mean
