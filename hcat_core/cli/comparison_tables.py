@@ -15,6 +15,7 @@ COLUMNS = (
     ("IBS", "integrated_brier"),
     ("F1", "f1"),
 )
+WIDE = 112  # columns that the tables need: a file or a pipe has as many as we like
 
 
 def print_comparison(console: Console, document: dict[str, Any]) -> None:
@@ -35,7 +36,7 @@ def print_comparison(console: Console, document: dict[str, Any]) -> None:
             pooled = values["pooled_calibration"]
             two = values["auc_two_hidden"]
             table.add_row(name, *cells, _slope(pooled), "-" if two is None else f"{two:.3f}")
-        console.print(table)
+        console.print(table, width=max(console.width, WIDE), crop=False)
     differences = document["differences"]
     if differences:
         table = Table(
@@ -52,7 +53,7 @@ def print_comparison(console: Console, document: dict[str, Any]) -> None:
             if d["low"] is not None:
                 text += f" [{d['low']:+.3f}, {d['high']:+.3f}]"
             table.add_row(d["name"], d["task"], d["what"], text, d["verdict"])
-        console.print(table)
+        console.print(table, width=max(console.width, WIDE), crop=False)
     for name, result in recipes.items():
         for error in result["errors"]:
             console.print(f"{name}: {error}", markup=False)
