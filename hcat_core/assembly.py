@@ -60,12 +60,12 @@ def prepare(model: HcatModel, training: Cohort, validation: Cohort, context: Fit
 
 
 def stores_patients(table: Mapping[str, Any], catalog: Catalog) -> list[str]:
-    """Names of the components in a table, nested ones too, whose state holds patients' rows."""
+    """Kind and name of the components in a table, nested ones too, whose state holds patients' rows."""
     own = []
     kinds: tuple[Kind, ...] = ("imputer", "estimator")
     for kind in kinds:
         component = catalog.registries[kind].find(str(table.get("use")))
-        own += [component.name] if component and "stores-patients" in component.tags else []
+        own += [f"{kind} {component.name}"] if component and "stores-patients" in component.tags else []
     values = [v for value in table.values() for v in (value if isinstance(value, list) else [value])]
     inner = [value for value in values if isinstance(value, Mapping)]
     return own + [name for value in inner for name in stores_patients(value, catalog)]

@@ -91,6 +91,7 @@ def _run_training(
             tensors, _ = read_checkpoint(folder.checkpoints / LAST)
             standardiser = Standardiser(tensors["standardiser.mean"], tensors["standardiser.scale"])
         else:
+            folder.checkpoints.mkdir()
             standardiser = Standardiser.fit(cohort[split.train])
             write_text(folder.recipe, recipe.to_toml())
             write_text(folder.environment, json.dumps(facts, indent=2) + "\n")

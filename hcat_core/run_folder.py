@@ -44,7 +44,7 @@ class RunFolder:
                 f"hcat run --resume {path}"
             )
         folder = cls(path)
-        folder.checkpoints.mkdir(parents=True, exist_ok=True)
+        path.mkdir(parents=True, exist_ok=True)
         return folder
 
     @classmethod

@@ -108,9 +108,13 @@ def print_results(console: Console, summary: Mapping[str, Any], folder: Path) ->
                 *(_number(m[name]) for name in ("average_precision", "brier", "f1")),
             )
     console.print(table)
+    validation = any(m["patients"] for m in summary["metrics"]["validation"].values())
     console.print(
         "Thresholds are chosen on validation patients, whose figures are therefore too good; "
-        "test patients were scored once.",
+        "test patients were scored once."
+        if validation
+        else "Test patients were scored once; validation patients were learned from after they had chosen "
+        "the thresholds.",
         markup=False,
     )
     console.print(f"{folder}/", markup=False)

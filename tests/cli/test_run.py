@@ -304,3 +304,28 @@ def test_usage_errors_exit_2(capsys):
     assert main(["run", "--no-such-option"]) == 2
     assert main(["show", "imputer", "meen"]) == 2
     assert 'Did you mean "mean"?' in capsys.readouterr().err
+
+
+def test_a_baseline_runs_like_any_recipe(hcat, tmp_path):
+    from pathlib import Path
+
+    from hcat_core.synth.generator import generate, preset_spec
+    from hcat_core.synth.write import write_cohort
+
+    write_cohort(tmp_path / "c", generate(preset_spec("demo", patients=150, width=8)))
+    recipe = Path(__file__).resolve().parents[2] / "recipes" / "baselines" / "logistic.toml"
+    code, out, _ = hcat("run", str(recipe), "--set", f"cohort.root={tmp_path / 'c'}", "--outdir",
+                        str(tmp_path / "run"), "--json")  # fmt: skip
+    summary = json.loads(out)
+    assert code == 0 and summary["metrics"]["test"]["survival"]["auc"] > 0.5
+    # Validation patients were learned from after they had chosen the thresholds: they are not scored.
+    assert summary["metrics"]["validation"]["survival"]["patients"] == 0
+    assert {p.name for p in (tmp_path / "run").iterdir()} == {
+        "enhanced_hcat_training_summary.json",
+        "environment.json",
+        "estimator",
+        "predictions.csv",
+        "recipe.toml",
+    }
+    code, _, err = hcat("run", "--resume", str(tmp_path / "run"))
+    assert code == 2 and "only one neural training can be resumed" in err
