@@ -19,6 +19,7 @@ from hcat_core.errors import DataError, UsageError
 from hcat_core.evaluation import Predicted, predict_cohort
 from hcat_core.fitting import assembly_of, fit_estimator
 from hcat_core.interfaces import FitContext
+from hcat_core.leakage import refuse_leaks
 from hcat_core.recipe import Recipe, load_recipe
 from hcat_core.run_folder import RunFolder, environment
 from hcat_core.splits import Split, split_cohort
@@ -39,7 +40,8 @@ def run_recipe(
     Nothing is written before the data has been read and the model built.
 
     Raises:
-        DataError: for input that cannot be read, or that changed since the run to resume.
+        DataError: for input that cannot be read, that changed since the run to resume, or that holds
+            features which know the outcome.
         UsageError: for a run folder in use.
         TrainingError: for a training that cannot go on.
     """
@@ -48,6 +50,7 @@ def run_recipe(
     if cohort.targets is None:
         raise UsageError(f"{recipe.source}: training needs outcomes: give cohort.targets.")
     split = split_cohort(cohort, recipe.split, recipe.seed)
+    refuse_leaks(cohort, split.train, recipe.cohort.targets, recipe.cohort.allow)
     say(describe_in_words(cohort, report, split))
     for name in stores_patients(recipe.method(), catalog):
         say(f"{name} keeps training patients in its state: think before you share {outdir}")

@@ -58,6 +58,8 @@ class CohortTable(Table):
     targets: TargetsTable | None = None
     groups: str | None = None
     """A column of the targets file: records of one group never cross folds."""
+    allow: list[str] = []
+    """Features that pass the leakage guard, whatever they are called and however much they tell."""
     absent: list[str] = []
     """Modalities that the model knows and this run has no file for."""
 

@@ -62,6 +62,7 @@ def compare(
 
     from hcat_core.crossval.jobs import Job, run_jobs
     from hcat_core.folds import joint_folds, per_task_folds
+    from hcat_core.leakage import refuse_leaks
     from hcat_core.run import read_recipe_cohort
 
     loaded = _load(recipes, catalog, sets, output)
@@ -73,6 +74,8 @@ def compare(
         loaded |= _baselines(loaded, first, catalog, cohort)
     make = joint_folds if split == "joint" else per_task_folds
     made = make(cohort, folds, repeats, seed)
+    for fold in made:
+        refuse_leaks(cohort, fold.rest, first.cohort.targets, first.cohort.allow)
     data = cohort.fingerprint()
     planned = [Job(name, recipe, fold, data) for fold in made for name, recipe in loaded.items()]
     with ComparisonProgress(output, len(planned)) as progress:

@@ -19,16 +19,24 @@ if TYPE_CHECKING:
 @recipe_options
 @common_options
 def inspect(recipe: Path, as_json: bool, quiet: bool, **arguments: Any) -> None:
-    """Read the cohort of RECIPE and show who has what: modalities, patterns, outcomes, gaps."""
+    """Read the cohort of RECIPE and show who has what: modalities, patterns, outcomes, gaps, leaks."""
     output = Output.make(as_json, quiet)
     catalog = open_catalog(output)
     loaded = recipe_from_command_line(recipe, catalog, output, arguments)
 
+    from dataclasses import asdict
+
+    import torch
+
     from hcat_core.inspection import inspect_cohort
+    from hcat_core.leakage import find_leaks
     from hcat_core.run import read_recipe_cohort
 
     cohort, report = read_recipe_cohort(loaded, catalog, output.say)
     found = inspect_cohort(cohort, report)
+    everyone = torch.arange(len(cohort))
+    leaks = find_leaks(cohort, everyone, loaded.cohort.targets, loaded.cohort.allow)
+    found["leaks"] = [asdict(leak) for leak in leaks]
     if as_json:
         output.document(found)
     elif not quiet:
@@ -93,3 +101,7 @@ def _print(output: Output, found: dict[str, Any]) -> None:
         )
     console.print(table)
     output.say(f"outcomes from {found['targets_source']}")
+    for leak in found["leaks"]:
+        output.warn(f"{leak['modality']}: {leak['feature']} {leak['reason']}: hcat run would stop")
+    if not found["leaks"]:
+        output.say("no feature has a follow-up's name, and none alone tells an outcome")

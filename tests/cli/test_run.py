@@ -329,3 +329,30 @@ def test_a_baseline_runs_like_any_recipe(hcat, tmp_path):
     }
     code, _, err = hcat("run", "--resume", str(tmp_path / "run"))
     assert code == 2 and "only one neural training can be resumed" in err
+
+
+def test_a_follow_up_column_among_the_features_stops_the_run_with_its_name(hcat, tmp_path):
+    from pathlib import Path
+
+    import h5py
+
+    from hcat_core.synth.generator import generate, preset_spec
+    from hcat_core.synth.write import write_cohort
+
+    folder = tmp_path / "c"
+    write_cohort(folder, generate(preset_spec("demo", patients=150, width=3)))
+    with h5py.File(folder / "clinical.h5", "a") as file:
+        file["feature_names"] = ["age", "days_to_last_information", "stage"]
+    recipe = Path(__file__).resolve().parents[2] / "recipes" / "baselines" / "logistic.toml"
+    arguments = ["run", str(recipe), "--set", f"cohort.root={folder}", "--outdir", str(tmp_path / "run")]
+    code, _, err = hcat(*arguments)
+    assert code == 3
+    assert "clinical: days_to_last_information has the name of a follow-up column" in err
+    assert 'cohort.allow = ["days_to_last_information"]' in err
+    assert not (tmp_path / "run").exists()
+    code, out, err = hcat("inspect", str(recipe), "--set", f"cohort.root={folder}", "--json")
+    assert code == 0 and [leak["feature"] for leak in json.loads(out)["leaks"]] == [
+        "days_to_last_information"
+    ]
+    code, _, err = hcat(*arguments, "--set", 'cohort.allow=["days_to_last_information"]')
+    assert code == 0, err

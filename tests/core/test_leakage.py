@@ -1,0 +1,103 @@
+from dataclasses import replace
+
+import pytest
+import torch
+from sklearn.metrics import roc_auc_score
+
+from hcat_core.cohort import Layout, Modality
+from hcat_core.errors import DataError
+from hcat_core.leakage import _single_feature_aucs, find_leaks, refuse_leaks
+from hcat_core.settings import TargetsTable
+from hcat_core.testing.cohorts import random_cohort
+
+EVERYONE = torch.arange(200)
+TARGETS = TargetsTable.model_validate(
+    {"path": "c.h5", "tasks": {"survival": {"label": "surv_5yr_label", "horizon_days": 1826}}}
+)
+
+
+def cohort_with(*names, patients=200):
+    cohort = random_cohort(patients, {"clinical": len(names), "blood": 3})
+    # The kit's outcomes follow the first cell: noise instead, so that nothing leaks by itself.
+    noise = torch.randn(cohort.emb.shape, generator=torch.Generator().manual_seed(1))
+    layout = Layout((Modality("clinical", len(names), names), Modality("blood", 3)), cohort.layout.tasks)
+    return replace(cohort, layout=layout, emb=noise * cohort.measured)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "days_to_last_information",
+        "days_to_death_or_last_info",
+        "Follow-up time",
+        "survival_status",
+        "survival_status_with_cause",
+        "vital status",
+        "recurrence",
+        "recurrence_1",
+        "rfs_event",
+        "OS",
+        "time_to_progression",
+        "surv_5yr_label",
+    ],
+)
+def test_a_follow_up_column_is_found_by_its_name(name):
+    cohort = cohort_with("age", name, "stage")
+    assert [leak.feature for leak in find_leaks(cohort, EVERYONE, TARGETS)] == [name]
+    assert find_leaks(cohort, EVERYONE, TARGETS, allow=[name]) == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["smoking_status_1", "resection_status", "age_at_initial_diagnosis", "Hemoglobin [Mass/volume]",
+     "hospital_days", "pT_stage", "primarily_metastasis", "osmolality", "deathwatch_beetle"],
+)  # fmt: skip
+def test_what_is_known_before_the_outcome_passes(name):
+    refuse_leaks(cohort_with("age", name), EVERYONE, TARGETS)
+
+
+def test_a_feature_without_a_telling_name_is_found_by_its_auc_in_either_direction():
+    cohort = cohort_with("age", "x17", "x18")
+    emb = cohort.emb.clone()
+    known = cohort.targets.labels[:, 1].float()
+    emb[:, 0, 1] = -(known + 0.1 * emb[:, 0, 1])
+    emb = emb * cohort.measured
+    (leak,) = find_leaks(replace(cohort, emb=emb), EVERYONE, TARGETS)
+    assert leak.feature == "x17" and leak.auc > 0.95 and "recurrence" in leak.reason
+    with pytest.raises(
+        DataError, match=r'(?s)x17 alone tells recurrence .*cohort\.allow = \["x17"\]'
+    ) as error:
+        refuse_leaks(replace(cohort, emb=emb), EVERYONE, TARGETS)
+    assert error.value.exit_code == 3
+
+
+def test_only_training_patients_are_looked_at():
+    cohort = cohort_with("age", "x17")
+    emb = cohort.emb.clone()
+    emb[100:, 0, 1] = cohort.targets.labels[100:, 0].float() * cohort.measured[100:, 0, 1]
+    assert find_leaks(replace(cohort, emb=emb), torch.arange(100), TARGETS) == []
+    assert find_leaks(replace(cohort, emb=emb), torch.arange(100, 200), TARGETS) != []
+
+
+def test_the_aucs_are_scikit_learns_gaps_left_out(monkeypatch):
+    from hcat_core import leakage
+
+    monkeypatch.setattr(leakage, "MOST_AUC", 0.0)
+    cohort = cohort_with("a", "b")
+    cohort = replace(cohort, emb=(cohort.emb * 3).round() / 3)  # ties
+    found = _single_feature_aucs(cohort, 0)
+    for place in range(2):
+        expected = []
+        for task in range(2):
+            y = cohort.targets.labels[:, task].numpy()
+            rows = (y >= 0) & cohort.measured[:, 0, place].numpy()
+            auc = roc_auc_score(y[rows], cohort.emb[rows, 0, place])
+            expected.append(max(auc, 1 - auc))
+        assert found[place][0] == pytest.approx(max(expected))
+
+
+def test_few_patients_prove_nothing():
+    cohort = cohort_with("x", patients=12)
+    emb = cohort.emb.clone()
+    emb[:, 0, 0] = cohort.targets.labels[:, 0].float()
+    assert find_leaks(replace(cohort, emb=emb), torch.arange(12), TARGETS) == []
