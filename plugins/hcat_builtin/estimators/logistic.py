@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -10,11 +9,10 @@ from sklearn.linear_model import LogisticRegression
 
 from hcat_builtin.estimators.features import PatientFeatures
 from hcat_builtin.estimators.per_task import TaskClassifiers
-from hcat_core.cohort import Cohort, Layout
-from hcat_core.interfaces import FitContext, Prediction
+from hcat_core.cohort import Layout
 
 
-class LogisticEstimator:
+class LogisticEstimator(TaskClassifiers):
     """Penalised maximum likelihood on standardised features, the mean where a cell is missing.
 
     Args:
@@ -24,8 +22,6 @@ class LogisticEstimator:
         components: principal components of a modality wider than ``widest``.
         widest: number of cells up to which a modality is taken as it is.
     """
-
-    refits = True
 
     def __init__(
         self,
@@ -43,20 +39,4 @@ class LogisticEstimator:
         def make(seed: int) -> Any:
             return LogisticRegression(C=inverse_penalty, max_iter=2000)
 
-        self.inner = TaskClassifiers(layout, features, make)
-
-    def fit(self, train: Cohort, validation: Cohort, context: FitContext) -> None:
-        """Fit on training patients; validation patients are not needed."""
-        self.inner.fit(train, context.seed)
-
-    def predict(self, cohort: Cohort) -> Prediction:
-        """(N, T) probabilities."""
-        return self.inner.predict(cohort)
-
-    def save(self, folder: Path) -> None:
-        """Coefficients and statistics."""
-        self.inner.save(folder)
-
-    def load(self, folder: Path, context: FitContext) -> None:
-        """What ``save`` wrote."""
-        self.inner.load(folder)
+        super().__init__(layout, features, make)

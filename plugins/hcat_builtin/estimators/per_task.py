@@ -12,17 +12,21 @@ import torch
 from hcat_builtin.estimators.features import PatientFeatures
 from hcat_builtin.estimators.saved_models import load_models, save_models
 from hcat_core.cohort import Cohort, Layout
-from hcat_core.interfaces import Prediction
+from hcat_core.interfaces import FitContext, Prediction
 
 
 class TaskClassifiers:
     """Features and a classifier a task; a task with one outcome only is predicted at its rate.
+
+    An estimator but for its recipe keys, which its subclasses name.
 
     Args:
         layout: tasks.
         features: of patients.
         make: a fresh classifier with ``fit`` and ``predict_proba``, from a seed.
     """
+
+    refits = True
 
     def __init__(self, layout: Layout, features: PatientFeatures, make: Callable[[int], Any]) -> None:
         self.layout = layout
@@ -31,7 +35,7 @@ class TaskClassifiers:
         self.models: dict[str, Any] = {}
         self.rates = torch.full((len(layout.tasks),), float("nan"), dtype=torch.float64)
 
-    def fit(self, train: Cohort, seed: int) -> None:
+    def fit(self, train: Cohort, validation: Cohort, context: FitContext) -> None:
         """Fit the features on all patients, each classifier on those with a known outcome.
 
         Raises:
@@ -46,7 +50,7 @@ class TaskClassifiers:
             known = labels >= 0
             self.rates[column] = float(labels[known].mean()) if known.any() else 0.5
             if 0 < (labels == 1).sum() < known.sum():
-                self.models[task] = self.make(seed).fit(x[known], labels[known])
+                self.models[task] = self.make(context.seed).fit(x[known], labels[known])
 
     def predict(self, cohort: Cohort) -> Prediction:
         """(N, T) probabilities."""
@@ -63,7 +67,7 @@ class TaskClassifiers:
         """A skops file a task, and the features' statistics."""
         save_models(folder, self.models, {**self.features.state, "rates": self.rates})
 
-    def load(self, folder: Path) -> None:
+    def load(self, folder: Path, context: FitContext) -> None:
         """What ``save`` wrote."""
         self.models, state = load_models(folder)
         self.rates = state.pop("rates")

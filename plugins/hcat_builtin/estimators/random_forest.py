@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -10,11 +9,10 @@ from sklearn.ensemble import RandomForestClassifier
 
 from hcat_builtin.estimators.features import PatientFeatures
 from hcat_builtin.estimators.per_task import TaskClassifiers
-from hcat_core.cohort import Cohort, Layout
-from hcat_core.interfaces import FitContext, Prediction
+from hcat_core.cohort import Layout
 
 
-class RandomForestEstimator:
+class RandomForestEstimator(TaskClassifiers):
     """The median where a cell is missing.
 
     Args:
@@ -25,8 +23,6 @@ class RandomForestEstimator:
         components: principal components of a modality wider than ``widest``.
         widest: number of cells up to which a modality is taken as it is.
     """
-
-    refits = True
 
     def __init__(
         self,
@@ -47,20 +43,4 @@ class RandomForestEstimator:
                 n_estimators=trees, min_samples_leaf=leaf, random_state=seed, n_jobs=1
             )
 
-        self.inner = TaskClassifiers(layout, features, make)
-
-    def fit(self, train: Cohort, validation: Cohort, context: FitContext) -> None:
-        """Fit on training patients; validation patients are not needed."""
-        self.inner.fit(train, context.seed)
-
-    def predict(self, cohort: Cohort) -> Prediction:
-        """(N, T) probabilities."""
-        return self.inner.predict(cohort)
-
-    def save(self, folder: Path) -> None:
-        """Trees and statistics."""
-        self.inner.save(folder)
-
-    def load(self, folder: Path, context: FitContext) -> None:
-        """What ``save`` wrote."""
-        self.inner.load(folder)
+        super().__init__(layout, features, make)
