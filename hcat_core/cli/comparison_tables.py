@@ -20,6 +20,7 @@ WIDE = 112  # columns that the tables need: a file or a pipe has as many as we l
 
 def print_comparison(console: Console, document: dict[str, Any]) -> None:
     """Means over folds with the SD of the AUC; the pooled calibration slope with its interval."""
+    console.width = max(console.width, WIDE)
     recipes = document["recipes"]
     tasks = list(dict.fromkeys(t for r in recipes.values() for t in r if t != "errors"))
     for task in tasks:
@@ -36,7 +37,7 @@ def print_comparison(console: Console, document: dict[str, Any]) -> None:
             pooled = values["pooled_calibration"]
             two = values["auc_two_hidden"]
             table.add_row(name, *cells, _slope(pooled), "-" if two is None else f"{two:.3f}")
-        console.print(table, width=max(console.width, WIDE), crop=False)
+        console.print(table)
     differences = document["differences"]
     if differences:
         table = Table(
@@ -53,7 +54,7 @@ def print_comparison(console: Console, document: dict[str, Any]) -> None:
             if d["low"] is not None:
                 text += f" [{d['low']:+.3f}, {d['high']:+.3f}]"
             table.add_row(d["name"], d["task"], d["what"], text, d["verdict"])
-        console.print(table, width=max(console.width, WIDE), crop=False)
+        console.print(table)
     for name, result in recipes.items():
         for error in result["errors"]:
             console.print(f"{name}: {error}", markup=False)

@@ -69,6 +69,12 @@ def test_what_is_done_is_not_run_again_and_half_a_file_is(hcat, cohort, tmp_path
     assert (tmp_path / "c" / "comparison.json").read_text() == before
 
 
+def test_nothing_of_the_table_is_cut_off(hcat, cohort, tmp_path):
+    _, out, _ = compare(hcat, cohort, tmp_path / "c")
+    assert "…" not in out and "no detectable difference" in out
+    assert "slope (95 %)" in out and "mean of tasks  two hidden" in out
+
+
 def test_no_patient_is_named_in_what_is_written(hcat, cohort, tmp_path):
     compare(hcat, cohort, tmp_path / "c")
     for path in (tmp_path / "c").rglob("*.*"):
