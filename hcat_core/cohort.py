@@ -32,11 +32,15 @@ class Modality:
 
 @dataclass(frozen=True)
 class Task:
-    """One outcome to predict: has it happened within ``horizon_days`` of the start?"""
+    """One outcome to predict: has it happened within ``horizon_days`` of the start?
+
+    ``competing`` names the task whose event, coming first, keeps this one from ever happening.
+    """
 
     name: str
     horizon_days: float
     outcome: str
+    competing: str | None = None
 
     @property
     def output_name(self) -> str:

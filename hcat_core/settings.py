@@ -29,6 +29,8 @@ class TaskTable(Table):
     event: str | None = None
     outcome: str | None = None
     """What happens, for the output's name (``p_death_5y``); the task's name when not given."""
+    competing: str | None = None
+    """Another task, whose event makes this one impossible, as death does a recurrence."""
 
 
 class TargetsTable(Table):

@@ -92,7 +92,8 @@ def layout_as_json(layout: Layout) -> dict[str, object]:
             {"name": m.name, "width": m.width, "features": list(m.features)} for m in layout.modalities
         ],
         "tasks": [
-            {"name": t.name, "horizon_days": t.horizon_days, "outcome": t.outcome} for t in layout.tasks
+            {"name": t.name, "horizon_days": t.horizon_days, "outcome": t.outcome, "competing": t.competing}
+            for t in layout.tasks
         ],
         "absent": list(layout.absent),
     }

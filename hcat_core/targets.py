@@ -64,7 +64,10 @@ def read_targets(reader: Reader, table: TargetsTable) -> tuple[tuple[Task, ...],
         time=torch.from_numpy(np.stack([time for _, time, _ in parts], axis=1)),
         event=torch.from_numpy(np.stack([event for _, _, event in parts], axis=1)),
     )
-    tasks = tuple(Task(name, task.horizon_days, task.outcome or name) for name, task in table.tasks.items())
+    tasks = tuple(
+        Task(name, task.horizon_days, task.outcome or name, task.competing)
+        for name, task in table.tasks.items()
+    )
     return tasks, Outcomes(tuple(ids), targets)
 
 
