@@ -237,10 +237,10 @@ def _check_tasks(cohort: CohortTable, problems: list[Problem]) -> None:
             problems.append(Problem(key, "time and event belong together; only one is given"))
         elif task.label is None and task.time is None:
             problems.append(Problem(key, "is needed: a label, or a time and an event"))
-        others = [other for other in cohort.targets.tasks if other != name]
-        if task.competing is not None and task.competing not in others:
-            hint = did_you_mean(task.competing, others)
-            problems.append(Problem(f"{key}.competing", f'no other task is named "{task.competing}".{hint}'))
+        peers = [peer for peer in cohort.targets.tasks if peer != name]
+        if task.competing is not None and task.competing not in peers:
+            message = f'no other task is named "{task.competing}".{did_you_mean(task.competing, peers)}'
+            problems.append(Problem(f"{key}.competing", message))
 
 
 def _heads(
