@@ -33,6 +33,10 @@ class Predicted:
     high: np.ndarray
     curve: np.ndarray
 
+    def rows(self, rows: np.ndarray) -> Predicted:
+        """Some of the patients."""
+        return Predicted(self.probability[rows], self.low[rows], self.high[rows], self.curve[rows])
+
     @classmethod
     def of(cls, prediction: Prediction) -> Predicted:
         """An estimator's prediction as arrays; without an interval, the probability itself."""

@@ -249,7 +249,9 @@ class Estimator(Protocol):
 
     It is given cohorts as they were read: whatever it standardises, imputes or selects, it fits in
     ``fit``, on those patients alone. A class attribute ``refits = True`` says that it has no use for
-    validation patients: it is fitted once to choose thresholds on them, and once more with them.
+    validation patients: it learns from them too, and its probabilities are recalibrated in inner folds.
+    One that samples may have ``predict_once``, ``predict`` in a single pass, for the many predictions that
+    explain one; one that imputes is an ``ImputingEstimator`` as well.
     """
 
     def fit(self, train: Cohort, validation: Cohort, context: FitContext) -> None:
@@ -270,4 +272,13 @@ class Estimator(Protocol):
         Raises:
             DataError: for files that are damaged, or hold types that are not trusted.
         """
+        ...
+
+
+@runtime_checkable
+class ImputingEstimator(Protocol):
+    """An estimator that fills what is missing, and says with what."""
+
+    def impute(self, cohort: Cohort) -> Imputation:
+        """The cohort's gaps filled, spread and draws too, in the units of the files."""
         ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +15,7 @@ from hcat_core.assembly import prepare
 from hcat_core.checkpoint import read_checkpoint, write_checkpoint
 from hcat_core.cohort import Cohort, Layout
 from hcat_core.evaluation import Predicted, predict_cohort
-from hcat_core.interfaces import FitContext, Prediction
+from hcat_core.interfaces import FitContext, Imputation, Prediction
 from hcat_core.model import HcatModel
 from hcat_core.standardise import Standardiser
 from hcat_core.training import BEST_AVERAGE, Checkpoints, train
@@ -46,15 +46,40 @@ class NeuralEstimator:
             for member in range(self.seeds)
         ]
 
+    @classmethod
+    def trained(
+        cls, layout: Layout, context: FitContext, members: list[tuple[Standardiser, HcatModel]]
+    ) -> NeuralEstimator:
+        """From what was trained elsewhere."""
+        estimator = cls(layout, seeds=len(members))
+        estimator.context = context
+        estimator.members = members
+        return estimator
+
     def predict(self, cohort: Cohort) -> Prediction:
         """Mean over members, draws and dropout samples; the interval is the widest of the members'."""
-        assembly = self.context.assembly
-        assert assembly is not None and self.members, "fit or load comes first"
+        assert self.context.assembly is not None, "fit or load comes first"
+        return self._predict(cohort, self.context.assembly.mc_samples)
+
+    def predict_once(self, cohort: Cohort) -> Prediction:
+        """One pass a member, at the imputation's mean and without dropout."""
+        return self._predict(cohort, 0)
+
+    def impute(self, cohort: Cohort) -> Imputation:
+        """By the first member's imputer, in the units of the files."""
+        standardiser, model = self.members[0]
+        device = self.context.device
+        model.eval()
+        with torch.inference_mode():
+            return FileUnits.of(model.impute(standardiser.apply(cohort).to(device)), standardiser, cohort)
+
+    def _predict(self, cohort: Cohort, mc_samples: int) -> Prediction:
+        assert self.members, "fit or load comes first"
         found = [
             predict_cohort(
                 model,
                 standardiser.apply(cohort),
-                mc_samples=assembly.mc_samples,
+                mc_samples=mc_samples,
                 seed=self.context.seed,
                 device=self.context.device,
             )
@@ -82,6 +107,27 @@ class NeuralEstimator:
             model.to(context.device)
             standardiser = Standardiser(tensors["standardiser.mean"], tensors["standardiser.scale"])
             self.members.append((standardiser, model))
+
+
+@dataclass(frozen=True)
+class FileUnits(Imputation):
+    """An imputation of standardised patients, back on the CPU and in the units of their files."""
+
+    inner: Imputation | None = None
+    standardiser: Standardiser | None = None
+
+    @classmethod
+    def of(cls, inner: Imputation, standardiser: Standardiser, cohort: Cohort) -> FileUnits:
+        """Measured cells are the cohort's own, to the bit."""
+        filled = inner.filled.cpu()
+        emb = torch.where(filled, standardiser.invert(inner.emb.cpu()), cohort.emb)
+        return cls(emb, inner.std.cpu() * standardiser.scale, filled, {}, inner, standardiser)
+
+    def draw(self, n: int, generator: torch.Generator) -> torch.Tensor:
+        """(n, N, M, D) as the imputer draws them."""
+        assert self.inner is not None and self.standardiser is not None
+        drawn = self.standardiser.invert(self.inner.draw(n, generator).cpu())
+        return torch.where(self.filled, drawn, self.emb)
 
 
 def fit_member(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -16,17 +16,17 @@ from hcat_core.catalog import Catalog
 from hcat_core.checkpoint import read_checkpoint, write_text
 from hcat_core.cohort import Cohort
 from hcat_core.errors import DataError, UsageError
-from hcat_core.evaluation import Predicted, predict_cohort
-from hcat_core.fitting import assembly_of, fit_estimator
+from hcat_core.fitting import Fitted, adjusted, assembly_of, fit_estimator
 from hcat_core.interfaces import FitContext
 from hcat_core.leakage import refuse_leaks
 from hcat_core.recipe import Recipe, load_recipe
 from hcat_core.run_folder import RunFolder, environment
 from hcat_core.splits import Split, split_cohort
 from hcat_core.standardise import Standardiser
-from hcat_core.summary import describe_data, describe_in_words, layout_as_json, score
+from hcat_core.summary import describe_data, describe_in_words, score
 from hcat_core.synth.demo import write_demo
-from hcat_core.training import BEST_AVERAGE, LAST, Checkpoints, Progress, train
+from hcat_core.trained import Training, layout_as_json, load_trained_member, write_trained
+from hcat_core.training import LAST, Checkpoints, Progress, train
 
 Say = Callable[[str], None]
 ONE_TRAINING = {"use": "neural", "seeds": 1}
@@ -131,18 +131,10 @@ def _run_training(
             on_epoch=on_epoch,
             say=say,
         )
-        if BEST_AVERAGE in progress.best:
-            best = folder.checkpoints / f"best_{BEST_AVERAGE}.safetensors"
-            model.load(read_checkpoint(best)[0])
-        predicted = predict_cohort(
-            model,
-            standard,
-            mc_samples=recipe.evaluation.mc_samples,
-            seed=recipe.seed,
-            device=device,
-        )
-
-    about = {
+    context = FitContext(recipe.seed, device, say, assembly)
+    estimator = load_trained_member(folder, cohort.layout, context)
+    fitted = adjusted(estimator, cohort[split.validation])
+    about: dict[str, object] = {
         "epochs": progress.epoch,
         "stopped_early": progress.finished,
         "best_epoch": progress.best_epoch,
@@ -150,7 +142,7 @@ def _run_training(
         "outcome_informed_imputation": recipe.training.imputer_gradient,
         "parameters": sum(p.numel() for p in model.parameters()),
     }
-    return _finish(recipe, catalog, data, folder, predicted, facts, about, progress.history)
+    return _finish(recipe, catalog, data, folder, fitted, facts, about, progress.history)
 
 
 def _run_estimator(
@@ -169,12 +161,10 @@ def _run_estimator(
         taken = torch.cat([split.train, split.validation]).sort().values
         split = replace(split, train=taken, validation=split.validation[:0])
         data = replace(data, split=split)
-    predicted = Predicted.of(fitted.estimator.predict(cohort.without_targets()))
     folder.estimator.mkdir()
     fitted.estimator.save(folder.estimator)
-    write_text(folder.estimator / "layout.json", json.dumps(layout_as_json(cohort.layout), indent=1) + "\n")
-    about = {"estimator": recipe.estimator["use"], "thresholds": fitted.thresholds}
-    return _finish(recipe, catalog, data, folder, predicted, facts, about, [], fitted.thresholds)
+    about: dict[str, object] = {"estimator": recipe.estimator["use"]}
+    return _finish(recipe, catalog, data, folder, fitted, facts, about, [])
 
 
 def _finish(
@@ -182,23 +172,28 @@ def _finish(
     catalog: Catalog,
     data: Data,
     folder: RunFolder,
-    predicted: Predicted,
+    fitted: Fitted,
     facts: dict[str, object],
     about: dict[str, object],
     history: list[dict[str, object]],
-    thresholds: Sequence[float] | None = None,
 ) -> dict[str, object]:
-    """Score, write predictions and summary, tell plugins."""
+    """Predict and score everyone, keep what predicting needs, write predictions and summary."""
+    cohort, split = data.cohort, data.split
+    predicted = fitted.predict(cohort)
+    base_rate = tuple(float(p) for p in predicted.probability[split.train.numpy()].mean(axis=0))
+    training = Training.of(cohort[split.train], base_rate, cohort.fingerprint())
+    about |= {"thresholds": fitted.thresholds, "recalibration": asdict(fitted.recalibration)}
     summary: dict[str, object] = {
         "run": about,
-        "metrics": score(data.cohort, data.split, predicted, recipe, thresholds),
-        "data": describe_data(data.cohort, data.report, data.split),
+        "metrics": score(cohort, split, predicted, fitted.thresholds, recipe),
+        "data": describe_data(cohort, data.report, split),
         "environment": facts,
         "recipe": recipe.as_dict(),
         "history": history,
     }
-    folder.write_predictions(data.cohort, data.split, predicted)
+    folder.write_predictions(cohort, split, predicted)
     write_text(folder.summary, json.dumps(summary, indent=2, allow_nan=False) + "\n")
+    write_trained(folder, cohort.layout, fitted, training)
     catalog.plugins.hook.hcat_run_finished(run_folder=folder.path, summary=summary)
     return summary
 

@@ -21,6 +21,7 @@ from hcat_core.cohort import Cohort
 from hcat_core.errors import UsageError
 from hcat_core.evaluation import Predicted
 from hcat_core.splits import Split
+from hcat_core.training import BEST_AVERAGE, LAST
 
 LIBRARIES = ("torch", "numpy", "h5py", "scikit-learn", "pandas", "pydantic", "safetensors")
 
@@ -78,6 +79,22 @@ class RunFolder:
     def estimator(self) -> Path:
         """The folder of a fitted estimator that is not one neural training."""
         return self.path / "estimator"
+
+    @property
+    def best_checkpoint(self) -> Path:
+        """Weights of the best validation epoch; of the last, without validation patients."""
+        best = self.checkpoints / f"best_{BEST_AVERAGE}.safetensors"
+        return best if best.is_file() else self.checkpoints / LAST
+
+    @property
+    def trained(self) -> Path:
+        """What predicting needs beside the weights; there once the run has finished."""
+        return self.path / "trained.safetensors"
+
+    @property
+    def report(self) -> Path:
+        """The report, one page without outside parts."""
+        return self.path / "report.html"
 
     @property
     def metrics(self) -> Path:

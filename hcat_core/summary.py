@@ -5,43 +5,68 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hcat_core.assemble import ReadReport
-from hcat_core.cohort import Cohort, Layout
-from hcat_core.evaluation import Predicted, auc_interval, best_threshold, binary_metrics
+from hcat_core.cohort import Cohort, Targets
+from hcat_core.evaluation import Predicted, auc_interval, binary_metrics
+from hcat_core.outcome_metrics import c_index_interval, calibration, time_metrics
 from hcat_core.recipe import Recipe
 from hcat_core.splits import SPLITS, Split
 
 
 def score(
-    cohort: Cohort,
-    split: Split,
-    predicted: Predicted,
-    recipe: Recipe,
-    thresholds: Sequence[float] | None = None,
+    cohort: Cohort, split: Split, predicted: Predicted, thresholds: Sequence[float], recipe: Recipe
 ) -> dict[str, dict[str, object]]:
-    """Metrics by side and task: the threshold from validation patients, test patients scored once.
+    """Metrics by side and task; test patients are scored once, and nothing is chosen by them.
 
     Args:
         cohort: everyone.
         split: who is on which side.
         predicted: for everyone.
+        thresholds: by task, chosen on patients held out.
         recipe: bootstrap resamples and seed.
-        thresholds: by task, where they were chosen already.
     """
     assert cohort.targets is not None
-    result: dict[str, dict[str, object]] = {name: {} for name in SPLITS}
-    for column, task in enumerate(cohort.layout.task_names):
-        p = predicted.probability[:, column]
+    train = cohort.targets[split.train]
+    resamples, seed = recipe.evaluation.bootstrap, recipe.seed
+    result: dict[str, dict[str, object]] = {}
+    for name in SPLITS:
+        rows = getattr(split, name)
+        side = predicted.rows(rows.numpy())
+        result[name] = dict(score_tasks(cohort[rows], side, thresholds, train, resamples, seed))
+    return result
+
+
+def score_tasks(
+    cohort: Cohort,
+    predicted: Predicted,
+    thresholds: Sequence[float],
+    train: Targets,
+    resamples: int,
+    seed: int,
+) -> dict[str, dict[str, object]]:
+    """By task: discrimination, calibration, decisions, and where times are known those over time.
+
+    Args:
+        cohort: N patients with targets.
+        predicted: for them.
+        thresholds: by task.
+        train: outcomes of training patients, for the distribution of censoring.
+        resamples: of patients, for the intervals.
+        seed: of the resamples.
+    """
+    assert cohort.targets is not None
+    result: dict[str, dict[str, object]] = {}
+    for column, task in enumerate(cohort.layout.tasks):
+        p, curve = predicted.probability[:, column], predicted.curve[:, column]
         y = cohort.targets.labels[:, column].numpy()
-        on_validation = split.validation.numpy()
-        known = on_validation[y[on_validation] >= 0]
-        threshold = best_threshold(p[known], y[known]) if thresholds is None else thresholds[column]
-        for name in SPLITS:
-            rows = getattr(split, name).numpy()
-            measured: dict[str, object] = {**binary_metrics(p[rows], y[rows], threshold)}
-            measured["auc_95"] = auc_interval(
-                p[rows], y[rows], resamples=recipe.evaluation.bootstrap, seed=recipe.seed
-            )
-            result[name][task] = measured
+        result[task.name] = {
+            **binary_metrics(p, y, thresholds[column]),
+            "auc_95": auc_interval(p, y, resamples=resamples, seed=seed),
+            **calibration(p, y),
+            **time_metrics(task, column, train, cohort.targets, curve),
+            "c_index_95": c_index_interval(
+                task, column, train, cohort.targets, p, resamples=resamples, seed=seed
+            ),
+        }
     return result
 
 
@@ -82,20 +107,6 @@ def describe_data(cohort: Cohort, report: ReadReport, split: Split) -> dict[str,
             }
             for name in SPLITS
         },
-    }
-
-
-def layout_as_json(layout: Layout) -> dict[str, object]:
-    """The layout, for a checkpoint's header."""
-    return {
-        "modalities": [
-            {"name": m.name, "width": m.width, "features": list(m.features)} for m in layout.modalities
-        ],
-        "tasks": [
-            {"name": t.name, "horizon_days": t.horizon_days, "outcome": t.outcome, "competing": t.competing}
-            for t in layout.tasks
-        ],
-        "absent": list(layout.absent),
     }
 
 

@@ -19,10 +19,10 @@ from hcat_core.catalog import load_catalog
 from hcat_core.checkpoint import write_text
 from hcat_core.cohort import Cohort
 from hcat_core.errors import HcatError
-from hcat_core.evaluation import Predicted, binary_metrics
-from hcat_core.fitting import assembly_of, fit_estimator
+from hcat_core.evaluation import binary_metrics
+from hcat_core.fitting import Fitted, assembly_of, fit_estimator
 from hcat_core.folds import Fold
-from hcat_core.interfaces import Estimator, FitContext
+from hcat_core.interfaces import FitContext
 from hcat_core.outcome_metrics import calibration, time_metrics
 from hcat_core.patterns import subsets
 from hcat_core.recipe import Recipe
@@ -115,7 +115,7 @@ def run_job(job: Job, cohort: Cohort) -> tuple[str, Record]:
         train, held = hold_out_patients(rest, VALIDATION, seed)
         context = FitContext(seed, assembly=assembly_of(job.recipe, catalog))
         fitted = fit_estimator(job.recipe, catalog, rest[train], rest[held], context)
-        _score(record, fitted.estimator, fitted.thresholds, cohort, fold)
+        _score(record, fitted, cohort, fold)
     except HcatError as error:
         record["error"] = str(error)
     except Exception as error:  # a stranger's estimator may raise anything
@@ -123,18 +123,16 @@ def run_job(job: Job, cohort: Cohort) -> tuple[str, Record]:
     return job.key, record
 
 
-def _score(
-    record: Record, estimator: Estimator, thresholds: list[float], cohort: Cohort, fold: Fold
-) -> None:
+def _score(record: Record, fitted: Fitted, cohort: Cohort, fold: Fold) -> None:
     test = cohort[fold.test]
     assert cohort.targets is not None and test.targets is not None
     blind = test.without_targets()
-    predicted = Predicted.of(estimator.predict(blind))
+    predicted = fitted.predict(blind)
     for name in fold.tasks:
         column = test.layout.task_names.index(name)
         p, y = predicted.probability[:, column], test.targets.labels[:, column].numpy()
         record["tasks"][name] = {
-            **binary_metrics(p, y, thresholds[column]),
+            **binary_metrics(p, y, fitted.thresholds[column]),
             **calibration(p, y),
             **time_metrics(
                 test.layout.tasks[column],
@@ -155,7 +153,7 @@ def _score(
         # Nothing is known of a patient who has none of the subset: any model must say the mean.
         probability = np.zeros((len(blind), len(blind.layout.tasks)))
         if some.any():
-            found = Predicted.of(estimator.predict(left[some])).probability
+            found = fitted.predict_once(left[some])
             probability[:] = found.mean(axis=0)
             probability[some.numpy()] = found
         name = "+".join(n for n, keep in zip(test.layout.names, kept.tolist(), strict=True) if keep)

@@ -9,6 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from hcat_core.build import build_estimator
 from hcat_core.catalog import load_catalog
+from hcat_core.cohort import concatenate
 from hcat_core.errors import DataError, RecipeError
 from hcat_core.fitting import assembly_of, fit_estimator
 from hcat_core.interfaces import FitContext
@@ -104,26 +105,26 @@ def test_curves_rise_and_end_at_the_probability():
         assert torch.allclose(predicted.curve[:, :, -1], predicted.event_probability, atol=1e-6)
 
 
-def test_thresholds_come_from_patients_held_out(monkeypatch):
+def test_thresholds_and_recalibration_come_from_patients_held_out(monkeypatch):
     from hcat_core import fitting
 
-    seen = []
-    real = fitting.thresholds_on
-
-    def spy(validation, estimator):
-        assert set(validation.patient_ids) == set(VALIDATION.patient_ids)
-        # At this moment the estimator has not learned from validation patients.
-        p = estimator.predict(validation.without_targets()).event_probability
-        y = validation.targets.labels[:, 0]
-        seen.append(roc_auc_score(y[y >= 0], p[y >= 0, 0]))
-        return real(validation, estimator)
-
-    monkeypatch.setattr(fitting, "thresholds_on", spy)
     found, _, _ = fitted("random_forest")
-    p = found.estimator.predict(VALIDATION.without_targets()).event_probability
-    y = VALIDATION.targets.labels[:, 0]
-    assert found.took_validation
-    assert roc_auc_score(y[y >= 0], p[y >= 0, 0]) > seen[0] + 0.05  # it has learned from them since
+    everyone = concatenate(TRAIN, VALIDATION)
+    y = everyone.targets.labels[:, 0]
+    seen = found.estimator.predict(everyone.without_targets()).event_probability[:, 0]
+    judged = []
+    real = fitting._judged
+
+    def spy(probability, labels):
+        judged.append(probability)
+        return real(probability, labels)
+
+    monkeypatch.setattr(fitting, "_judged", spy)
+    again, _, _ = fitted("random_forest")
+    assert found.took_validation and again.thresholds == found.thresholds
+    # A forest knows those it has learned from; what it was judged by, it had not learned from.
+    held_out = roc_auc_score(y[y >= 0], judged[0][y >= 0, 0])
+    assert roc_auc_score(y[y >= 0], seen[y >= 0]) > held_out + 0.05
 
 
 def test_a_stack_is_fitted_on_predictions_for_patients_left_out():
@@ -188,12 +189,10 @@ def test_a_model_file_with_strange_types_is_refused(tmp_path):
 
 
 def test_a_task_without_times_is_told_to_give_them():
-    labels_only = replace(
-        TRAIN,
-        targets=replace(TRAIN.targets, event=torch.full((300, 2), -1, dtype=torch.int8)),
-    )
+    unknown = torch.full_like(TRAIN.targets.event, -1)
+    labels_only = replace(TRAIN, targets=replace(TRAIN.targets, event=unknown))
     with pytest.raises(ValueError, match="the task survival has no times"):
-        fitted("coxnet", train=labels_only)
+        fitted("coxnet", train=labels_only, validation=VALIDATION[slice(0, 0)])
 
 
 def test_a_recipe_with_another_estimator_has_no_neural_tables(tmp_path):

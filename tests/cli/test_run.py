@@ -37,6 +37,7 @@ def test_a_run_leaves_every_file_of_the_document_and_prints_each_epoch(small_run
         "metrics.jsonl",
         "predictions.csv",
         "recipe.toml",
+        "trained.safetensors",
     }
     summary = json.loads((run / SUMMARY).read_text())
     assert set(summary) == {"run", "metrics", "data", "environment", "recipe", "history"}
@@ -69,7 +70,7 @@ def test_patient_ids_are_in_the_predictions_alone(small_run, tmp_path, cohort_fo
     _, out, _ = small_run(f"--set=cohort.root={data}")
     assert all(row["patient_id"].startswith("canary-") for row in predictions("run"))
     others = [p for p in Path("run").rglob("*") if p.is_file() and p.name != "predictions.csv"]
-    assert len(others) == 9
+    assert len(others) == 10
     assert [p for p in others if b"canary-" in p.read_bytes()] == []
     assert "canary-" not in out
 

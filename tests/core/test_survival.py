@@ -8,7 +8,8 @@ from sksurv.util import Surv
 
 from hcat_builtin.estimators.coxnet import CoxLikelihood
 from hcat_core.cohort import Targets, Task
-from hcat_core.outcome_metrics import calibration, time_metrics
+from hcat_core.outcome_metrics import c_index_interval, calibration, time_metrics
+from hcat_core.recalibration import sigmoid
 from hcat_core.survival import breslow, kaplan_meier, partial_likelihood, pseudo_observations
 
 
@@ -54,6 +55,25 @@ def test_the_metrics_of_time_are_those_of_scikit_survival():
     assert found["integrated_brier"] == pytest.approx(
         integrated_brier_score(train, test, 1 - curve, days), abs=2e-3
     )
+
+
+def test_the_interval_of_the_c_index_is_that_of_resampled_patients():
+    _, train_time, train_event = patients(seed=1, tied=False)
+    x, time, event = patients(n=120, seed=2)
+    task = Task("survival", 1200.0, "death")
+    train, test = targets(train_time, train_event), targets(time, event)
+    risk = sigmoid(0.5 * x[:, 0] + np.random.default_rng(5).normal(0, 1, 120))
+    low, high = c_index_interval(task, 0, train, test, risk, resamples=2000, seed=0)
+    rng = np.random.default_rng(3)
+    found = []
+    for _ in range(300):
+        again = rng.integers(0, 120, 120)
+        curve = np.repeat(risk[again, None], 12, axis=1)
+        found.append(time_metrics(task, 0, train, test[torch.from_numpy(again)], curve)["c_index"])
+    assert np.quantile(found, [0.025, 0.975]) == pytest.approx([low, high], abs=0.02)
+    point = time_metrics(task, 0, train, test, np.repeat(risk[:, None], 12, axis=1))["c_index"]
+    assert low < point < high
+    assert c_index_interval(task, 0, train, test, risk, resamples=0, seed=0) is None
 
 
 def test_metrics_of_time_are_none_without_times():

@@ -17,6 +17,7 @@ from hcat_core.cohort import Cohort, Layout
 from hcat_core.evaluation import best_threshold
 from hcat_core.folds import joint_folds
 from hcat_core.interfaces import Estimator, FitContext, Prediction
+from hcat_core.recalibration import logit, scaled_curve, sigmoid
 from hcat_core.splits import hold_out_patients
 
 VALIDATION = 0.15  # of an inner fold's patients, for members that stop by them
@@ -78,7 +79,7 @@ class StackEstimator:
             z, y, gone = logits[known, :, column], labels[known, column], missing[known]
             weights = _combine(_design(z, gone), y, z.shape[1], self.penalty)
             rows.append(weights)
-            self.thresholds.append(best_threshold(_sigmoid(_design(z, gone) @ weights), y))
+            self.thresholds.append(best_threshold(sigmoid(_design(z, gone) @ weights), y))
         self.weights = torch.from_numpy(np.stack(rows))
         self.fitted = [self._fit_member(member, train, context) for member in self.members]
 
@@ -89,10 +90,10 @@ class StackEstimator:
         ends at the combined probability.
         """
         found = [member.predict(cohort) for member in self.fitted]
-        logits = np.stack([_logit(p.event_probability) for p in found], axis=1)
+        logits = np.stack([logit(p.event_probability.double().numpy()) for p in found], axis=1)
         missing = ~cohort.present.numpy()
         columns = [
-            _sigmoid(_design(logits[:, :, task], missing) @ self.weights[task].numpy())
+            sigmoid(_design(logits[:, :, task], missing) @ self.weights[task].numpy())
             for task in range(len(self.layout.tasks))
         ]
         probability = torch.from_numpy(np.stack(columns, axis=1))
@@ -122,7 +123,7 @@ class StackEstimator:
             for place, member in enumerate(self.members):
                 fitted = self._fit_member(member, train[fold.rest], context)
                 predicted = fitted.predict(train[fold.test].without_targets())
-                logits[fold.test.numpy(), place] = _logit(predicted.event_probability)
+                logits[fold.test.numpy(), place] = logit(predicted.event_probability.double().numpy())
         return logits
 
     def _fit_member(self, member: Estimator, train: Cohort, context: FitContext) -> Estimator:
@@ -151,7 +152,7 @@ def _combine(design: np.ndarray, labels: np.ndarray, members: int, penalty: floa
     def loss(w: np.ndarray) -> tuple[float, np.ndarray]:
         eta = design @ w
         value = np.logaddexp(0, eta).sum() - (labels * eta).sum()
-        slope = design.T @ (_sigmoid(eta) - labels)
+        slope = design.T @ (sigmoid(eta) - labels)
         away = w - prior
         return value + 0.5 * float(strength @ away**2), slope + strength * away
 
@@ -162,15 +163,4 @@ def _scaled_curve(found: list[Prediction], probability: Tensor) -> Tensor | None
     curves = [p.curve.double() for p in found if p.curve is not None and bool(p.curve.isfinite().all())]
     if not curves:
         return None
-    hazard = -torch.log1p(-torch.stack(curves).mean(dim=0).clamp(0, 1 - 1e-9))
-    wanted = -torch.log1p(-probability.clamp(0, 1 - 1e-9))
-    return 1 - torch.exp(-hazard * (wanted / hazard[:, :, -1].clamp(min=1e-9)).unsqueeze(-1))
-
-
-def _logit(probability: Tensor) -> np.ndarray:
-    p = probability.double().clamp(1e-4, 1 - 1e-4)
-    return (p / (1 - p)).log().numpy()
-
-
-def _sigmoid(x: np.ndarray) -> np.ndarray:
-    return np.asarray(0.5 * (1 + np.tanh(0.5 * x)))
+    return torch.from_numpy(scaled_curve(torch.stack(curves).mean(dim=0).numpy(), probability.numpy()))

@@ -1,0 +1,151 @@
+"""A finished run as something that predicts: ``trained.safetensors`` and the weights beside it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hcat_core.build import build_estimator
+from hcat_core.catalog import Catalog
+from hcat_core.checkpoint import read_checkpoint, write_checkpoint
+from hcat_core.cohort import Cohort, Layout, Modality, Task
+from hcat_core.errors import DataError, UsageError
+from hcat_core.fitting import Fitted, assembly_of
+from hcat_core.interfaces import FitContext
+from hcat_core.neural import NeuralEstimator
+from hcat_core.recalibration import Recalibration
+from hcat_core.recipe import Recipe, load_recipe
+from hcat_core.run_folder import RunFolder
+from hcat_core.standardise import Standardiser
+
+
+@dataclass(frozen=True)
+class Training:
+    """What is kept of the training patients: (M, D) statistics of each feature, and no row of theirs.
+
+    Attributes:
+        standardiser: mean and spread.
+        low: smallest measured value; infinite where there was none.
+        high: largest.
+        base_rate: T mean predicted probabilities, what is known of a patient of whom nothing is.
+        data: the fingerprint of the whole cohort.
+    """
+
+    standardiser: Standardiser
+    low: Tensor
+    high: Tensor
+    base_rate: tuple[float, ...]
+    data: str
+
+    @classmethod
+    def of(cls, train: Cohort, base_rate: tuple[float, ...], data: str) -> Training:
+        """From the training patients."""
+        inf = float("inf")
+        low = train.emb.masked_fill(~train.measured, inf).amin(dim=0)
+        high = train.emb.masked_fill(~train.measured, -inf).amax(dim=0)
+        return cls(Standardiser.fit(train), low, high, base_rate, data)
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A run folder, loaded."""
+
+    folder: RunFolder
+    recipe: Recipe
+    layout: Layout
+    fitted: Fitted
+    training: Training
+
+
+def write_trained(folder: RunFolder, layout: Layout, fitted: Fitted, training: Training) -> None:
+    """What predicting needs beside the weights, whole or not at all."""
+    header = {
+        "layout": layout_as_json(layout),
+        "recalibration": asdict(fitted.recalibration),
+        "thresholds": fitted.thresholds,
+        "took_validation": fitted.took_validation,
+        "base_rate": list(training.base_rate),
+        "data": training.data,
+    }
+    tensors = {"low": training.low, "high": training.high, **training.standardiser.state_dict()}
+    write_checkpoint(folder.trained, tensors, header)
+
+
+def load_run(path: Path, catalog: Catalog, device: torch.device | None = None) -> TrainedRun:
+    """A run folder alone predicts: its recipe builds the estimator, its weights are put in.
+
+    Raises:
+        UsageError: for a folder without a run, or with one that did not finish.
+        DataError: for files that are damaged.
+        RecipeError: when a component of the recipe is not installed here.
+    """
+    folder = RunFolder.open(path)
+    if not folder.trained.is_file():
+        raise UsageError(
+            f"{path}: this run did not finish. Go on with it: hcat run --resume {path}, or run it anew."
+        )
+    recipe, _ = load_recipe(folder.recipe, catalog, sets=(), options={}, inputs={}, caller=Path.cwd())
+    tensors, header = read_checkpoint(folder.trained)
+    try:
+        layout = layout_from_json(header["layout"])  # type: ignore[arg-type]
+        training = Training(
+            Standardiser.from_state(tensors),
+            tensors["low"],
+            tensors["high"],
+            tuple(header["base_rate"]),  # type: ignore[arg-type]
+            str(header["data"]),
+        )
+        kept: Any = header["recalibration"]
+        recalibration = Recalibration(tuple(kept["intercept"]), tuple(kept["slope"]))
+        thresholds = list(header["thresholds"])  # type: ignore[call-overload]
+        took_validation = bool(header["took_validation"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{folder.trained}: damaged ({error!r}); run the recipe anew.") from None
+    context = FitContext(recipe.seed, device or torch.device("cpu"), assembly=assembly_of(recipe, catalog))
+    if folder.estimator.is_dir():
+        estimator = build_estimator(recipe, catalog, layout)
+        estimator.load(folder.estimator, context)
+    else:
+        estimator = load_trained_member(folder, layout, context)
+    return TrainedRun(
+        folder, recipe, layout, Fitted(estimator, recalibration, thresholds, took_validation), training
+    )
+
+
+def load_trained_member(folder: RunFolder, layout: Layout, context: FitContext) -> NeuralEstimator:
+    """The neural estimator at its best epoch, or its last where no validation patient said which."""
+    assert context.assembly is not None
+    model = context.assembly.build_model(layout)
+    path = folder.best_checkpoint
+    tensors, _ = read_checkpoint(path)
+    try:
+        model.load(tensors)
+        standardiser = Standardiser(tensors["standardiser.mean"], tensors["standardiser.scale"])
+    except (KeyError, RuntimeError) as error:
+        raise DataError(f"{path}: does not fit this run's recipe ({error}).") from None
+    model.to(context.device)
+    return NeuralEstimator.trained(layout, context, [(standardiser, model)])
+
+
+def layout_as_json(layout: Layout) -> dict[str, object]:
+    """The layout, for a file's header."""
+    return {
+        "modalities": [
+            {"name": m.name, "width": m.width, "features": list(m.features)} for m in layout.modalities
+        ],
+        "tasks": [asdict(task) for task in layout.tasks],
+        "absent": list(layout.absent),
+    }
+
+
+def layout_from_json(kept: dict[str, Any]) -> Layout:
+    """What ``layout_as_json`` gave."""
+    return Layout(
+        tuple(Modality(m["name"], m["width"], tuple(m["features"])) for m in kept["modalities"]),
+        tuple(Task(**task) for task in kept["tasks"]),
+        tuple(kept["absent"]),
+    )

@@ -1,0 +1,67 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hcat_core.evaluation import Predicted
+from hcat_core.outcome_metrics import calibration
+from hcat_core.recalibration import Recalibration, logit, sigmoid
+
+
+def overconfident(n, slope, shift, seed):
+    """Predictions whose logits are the truth's, stretched and moved."""
+    rng = np.random.default_rng(seed)
+    truth = rng.normal(-0.8, 1.0, n)
+    label = (rng.random(n) < sigmoid(truth)).astype(int)
+    return sigmoid((truth - shift) / slope)[:, None], label[:, None]
+
+
+def predicted(p):
+    curve = np.linspace(0.1, 1, 12) * p[:, :, None]
+    return Predicted(p, 0.8 * p, np.minimum(1.2 * p, 1), curve)
+
+
+def test_new_patients_of_a_miscalibrated_model_become_calibrated():
+    for slope, shift in ((0.5, 0.3), (1.6, -0.4)):
+        p, y = overconfident(2000, slope, shift, seed=1)
+        new, label = overconfident(20000, slope, shift, seed=2)
+        before = calibration(new[:, 0], label[:, 0])
+        after = Recalibration.fit(p, y).apply(predicted(new))
+        found = calibration(after.probability[:, 0], label[:, 0])
+        assert abs(before["calibration_slope"] - slope) < 0.1
+        assert abs(found["calibration_slope"] - 1) < 0.15
+        assert abs(found["calibration_intercept"]) < 0.15
+
+
+def test_a_handful_of_patients_moves_little():
+    p, y = overconfident(8, 0.5, 0.0, seed=4)
+    found = Recalibration.fit(p, y)
+    assert 0.5 < found.slope[0] < 2 and abs(found.intercept[0]) < 1.5
+    none = Recalibration.fit(p, np.full_like(y, -1))
+    assert none.slope == (1.0,) and none.intercept == (0.0,)
+
+
+@given(st.lists(st.tuples(st.floats(0.001, 0.999), st.booleans()), min_size=2, max_size=40))
+def test_no_two_patients_change_places_whatever_the_outcomes(pairs):
+    p = np.array([pair[0] for pair in pairs])[:, None]
+    y = np.array([pair[1] for pair in pairs]).astype(int)[:, None]
+    moved = Recalibration.fit(p, y).apply(predicted(p)).probability[:, 0]
+    order = np.argsort(p[:, 0], kind="stable")
+    assert (np.diff(moved[order]) >= 0).all()
+
+
+def test_the_curve_ends_at_the_recalibrated_probability_and_the_interval_holds_it():
+    p = np.linspace(0.05, 0.9, 20)[:, None]
+    found = Recalibration((0.4,), (0.6,)).apply(predicted(p))
+    assert np.allclose(found.probability, sigmoid(0.4 + 0.6 * logit(p)))
+    assert np.allclose(found.curve[:, :, -1], found.probability)
+    assert (np.diff(found.curve, axis=2) > 0).all()
+    assert (found.low <= found.probability).all() and (found.probability <= found.high).all()
+
+
+def test_a_task_without_a_curve_keeps_none():
+    p = np.array([[0.2], [0.7]])
+    curve = np.full((2, 1, 12), np.nan)
+    curve[..., -1] = p
+    found = Recalibration((0.0,), (2.0,)).apply(Predicted(p, p, p, curve))
+    assert np.isnan(found.curve[..., :-1]).all()
+    assert np.allclose(found.curve[..., -1], found.probability)
