@@ -61,6 +61,20 @@ def recipe_from_command_line(
     """Load a recipe under the options of ``recipe_options`` and ``document_options``."""
     from hcat_core.recipe import load_recipe
 
+    recipe, warnings = load_recipe(
+        path,
+        catalog,
+        sets=arguments["sets"],
+        options={option.name: arguments.get(option.name) for option in OPTIONS},
+        inputs=given_inputs(arguments),
+    )
+    for warning in warnings:
+        output.warn(warning)
+    return recipe
+
+
+def given_inputs(arguments: Mapping[str, Any]) -> dict[str, Path]:
+    """Files by modality, from the document's own options and ``--input``."""
     inputs = {name: arguments[name] for name in INPUTS if arguments.get(name) is not None}
     for pair in arguments["input_pairs"]:
         name, equals, file = pair.partition("=")
@@ -69,13 +83,4 @@ def recipe_from_command_line(
         if name in inputs:
             raise UsageError(f"--input: {name} is given twice")
         inputs[name] = Path(file)
-    recipe, warnings = load_recipe(
-        path,
-        catalog,
-        sets=arguments["sets"],
-        options={option.name: arguments.get(option.name) for option in OPTIONS},
-        inputs=inputs,
-    )
-    for warning in warnings:
-        output.warn(warning)
-    return recipe
+    return inputs

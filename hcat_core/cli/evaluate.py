@@ -1,0 +1,129 @@
+"""``hcat evaluate RUN``: a frozen run on another cohort."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hcat_core.cli.console import Output, common_options, open_catalog
+from hcat_core.cli.new_patients import files_from, patient_options
+from hcat_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+@click.command()
+@patient_options
+@click.option(
+    "--targets", type=click.Path(path_type=Path, dir_okay=False), help="File that holds the outcomes."
+)
+@click.option(
+    "--by",
+    "groups",
+    metavar="NAME",
+    multiple=True,
+    help="Score groups apart: a column of the outcomes file or a feature, such as sex, age, site.",
+)
+@click.option(
+    "--outdir",
+    type=click.Path(path_type=Path),
+    help="Write evaluation.json and predictions.csv; new or empty.",
+)
+@common_options
+def evaluate(
+    run: Path,
+    targets: Path | None,
+    groups: tuple[str, ...],
+    outdir: Path | None,
+    as_json: bool,
+    quiet: bool,
+    **arguments: Any,
+) -> None:
+    """Score RUN, frozen, on patients it was not trained on: nothing is fitted again.
+
+    The same metrics as in training, thresholds and recalibration as they were; by missingness pattern,
+    and by the groups that --by names.
+    """
+    output = Output.make(as_json, quiet)
+    files = files_from(arguments, targets)
+    if outdir is not None and outdir.exists() and (not outdir.is_dir() or any(outdir.iterdir())):
+        raise UsageError(f"{outdir} is not empty. Name another --outdir.")
+    catalog = open_catalog(output)
+
+    import json
+
+    from hcat_core.checkpoint import write_text
+    from hcat_core.external import evaluate_run
+    from hcat_core.prediction import as_csv
+    from hcat_core.trained import load_run
+
+    trained = load_run(run, catalog)
+    found = evaluate_run(trained, catalog, files, groups)
+    document = found.document
+    for warning in document["warnings"]:
+        output.warn(warning)
+    if outdir is not None:
+        outdir.mkdir(parents=True, exist_ok=True)
+        write_text(outdir / "evaluation.json", json.dumps(document, indent=1, allow_nan=False) + "\n")
+        write_text(outdir / "predictions.csv", as_csv(trained, found.answers))
+    if not quiet and not as_json:
+        _print(output, document)
+        if outdir is not None:
+            output.say(f"{outdir}/: evaluation.json, predictions.csv")
+    output.document(document)
+
+
+def _print(output: Output, document: dict[str, Any]) -> None:
+    names = document["modalities"]
+    output.say(f"{document['patients']} patients; nothing was fitted to them")
+    table = _table("all patients", "task")
+    for task, m in document["metrics"].items():
+        c = "-" if m["c_index"] is None else f"{m['c_index']:.3f}{_interval(m['c_index_95'])}"
+        table.add_row(task, *_cells(m), c)
+    output.words.print(table)
+    patterns = _table("by missingness pattern", "modalities", "task")
+    for pattern in document["patterns"]:
+        has = " ".join(n for n, h in zip(names, pattern["present"], strict=True) if h) or "none"
+        for task, m in pattern["tasks"].items():
+            patterns.add_row(has, task, *_cells(m), "")
+    output.words.print(patterns)
+    for name, groups in document["groups"].items():
+        table = _table(f"by {name}", name, "task")
+        for group, tasks in groups.items():
+            for task, m in tasks.items():
+                table.add_row(group, task, *_cells(m), "")
+        output.words.print(table)
+
+
+def _table(title: str, *first: str) -> Table:
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for heading in (
+        *first,
+        "events/n",
+        "AUC (95 %)",
+        "slope (95 %)",
+        "predicted",
+        "seen",
+        "Brier",
+        "Uno C",
+    ):
+        table.add_column(heading, overflow="fold")
+    return table
+
+
+def _cells(m: dict[str, Any]) -> list[str]:
+    auc = "-" if m["auc"] is None else f"{m['auc']:.3f}{_interval(m['auc_95'])}"
+    slope = "-"
+    if m["calibration_slope"] is not None:
+        slope = f"{m['calibration_slope']:.2f}{_interval(m['calibration_slope_95'])}"
+    rest = ["-" if m[k] is None else f"{m[k]:.3f}" for k in ("mean_predicted", "observed", "brier")]
+    return [f"{m['events']}/{m['patients']}", auc, slope, *rest]
+
+
+def _interval(pair: list[float] | None) -> str:
+    return "" if pair is None else f" ({pair[0]:.2f} to {pair[1]:.2f})"

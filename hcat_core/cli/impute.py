@@ -1,0 +1,63 @@
+"""``hcat impute RUN``: completed files, by the imputer of a trained run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hcat_core.cli.console import Output, common_options, open_catalog
+from hcat_core.cli.new_patients import files_from, patient_options
+
+
+@click.command()
+@patient_options
+@click.option(
+    "--outdir", type=click.Path(path_type=Path), default=Path("imputed"), show_default=True,
+    help="Folder of the completed files; new or empty.",
+)  # fmt: skip
+@common_options
+def impute(run: Path, outdir: Path, as_json: bool, quiet: bool, **arguments: Any) -> None:
+    """Fill the gaps of patients' files by the imputer that RUN was trained with.
+
+    Writes one HDF5 file a modality, in the layout that hcat reads and in the units of the files, one row
+    a patient: measured values as they came, and beside them which cells were imputed and their standard
+    deviation.
+    """
+    output = Output.make(as_json, quiet)
+    files = files_from(arguments)
+    catalog = open_catalog(output)
+
+    from dataclasses import asdict
+
+    from hcat_core.completed import write_completed
+    from hcat_core.new_cohort import outside_training, read_new_cohort
+    from hcat_core.trained import load_run
+
+    trained = load_run(run, catalog)
+    cohort, _, _ = read_new_cohort(trained, catalog, files, outcomes=False)
+    for warning in outside_training(trained, cohort):
+        output.warn(warning)
+    if trained.recipe.is_neural and trained.recipe.training.imputer_gradient:
+        output.warn(
+            "this imputer was trained with the prediction's gradient: its values are outcome-informed. Do "
+            "not use them as if they were measured in an analysis of the same outcome."
+        )
+    left_out = int((~cohort.present.any(dim=1)).sum())
+    if left_out:
+        output.warn(f"{left_out} patients have no measured value in any modality and are left out")
+    written = write_completed(trained, cohort, outdir)
+    if not quiet and not as_json:
+        from rich.table import Table
+
+        table = Table(box=None, pad_edge=False)
+        for heading in ("file", "patients", "blocks imputed", "cells imputed", "cells left missing"):
+            table.add_column(heading, overflow="fold")
+        for one in written:
+            counts = (one.patients, one.blocks_imputed, one.cells_imputed, one.cells_left_missing)
+            table.add_row(str(one.path), *map(str, counts))
+        output.words.print(table)
+    output.document(
+        {"run_folder": str(run), "files": [{**asdict(w), "path": str(w.path)} for w in written]}
+    )

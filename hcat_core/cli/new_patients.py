@@ -1,0 +1,46 @@
+"""The options of every command that takes a trained run and files of patients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hcat_core.cli.recipe_options import given_inputs
+from hcat_core.options import INPUTS
+
+if TYPE_CHECKING:
+    from hcat_core.new_cohort import Files
+
+
+def patient_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The run folder, and where the patients are."""
+    for name in reversed(INPUTS):
+        command = click.option(
+            f"--{name}", type=click.Path(path_type=Path), help=f"File of the {name} modality."
+        )(command)
+    for option in (
+        click.option(
+            "--set", "sets", metavar="cohort.KEY=VALUE", multiple=True, help="Change how files are read."
+        ),
+        click.option(
+            "--root",
+            type=click.Path(path_type=Path, exists=True, file_okay=False),
+            help="Folder with files named as in training.",
+        ),
+        click.option(
+            "--input", "input_pairs", metavar="NAME=FILE", multiple=True, help="File of any modality."
+        ),
+        click.argument("run", type=click.Path(path_type=Path)),
+    ):
+        command = option(command)
+    return command
+
+
+def files_from(arguments: Mapping[str, Any], targets: Path | None = None) -> Files:
+    """What ``patient_options`` took."""
+    from hcat_core.new_cohort import Files
+
+    return Files(given_inputs(arguments), arguments["root"], targets, arguments["sets"])

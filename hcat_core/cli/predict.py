@@ -1,0 +1,121 @@
+"""``hcat predict RUN``: what a trained run says of new patients."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hcat_core.cli.console import Output, common_options, open_catalog
+from hcat_core.cli.new_patients import files_from, patient_options
+from hcat_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from hcat_core.prediction import Answers
+    from hcat_core.trained import TrainedRun
+
+SHOWN = 20
+
+
+@click.command()
+@patient_options
+@click.option(
+    "-o",
+    "--output",
+    "target",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write to FILE, .csv or .json.",
+)
+@click.option(
+    "--explain/--no-explain",
+    default=None,
+    help="Contribution of each modality, and which missing one to measure next; "
+    "on for up to 32 patients if not said.",
+)
+@common_options
+def predict(
+    run: Path, target: Path | None, explain: bool | None, as_json: bool, quiet: bool, **arguments: Any
+) -> None:
+    """Predict patients with any of the modalities that RUN was trained on.
+
+    Probability of each outcome with its 90 % interval, risk over time where the model knows it, what was
+    imputed and how much that leaves open, what each modality contributed, and which missing one to
+    measure next.
+    """
+    output = Output.make(as_json, quiet)
+    if target is not None and target.suffix.lower() not in (".csv", ".json"):
+        raise UsageError(f"--output {target}: write .csv or .json.")
+    files = files_from(arguments)
+    catalog = open_catalog(output)
+
+    import json
+
+    from hcat_core.checkpoint import write_text
+    from hcat_core.new_cohort import outside_training, read_new_cohort
+    from hcat_core.prediction import answer, as_csv, as_records
+    from hcat_core.trained import load_run
+
+    trained = load_run(run, catalog)
+    cohort, _, _ = read_new_cohort(trained, catalog, files, outcomes=False)
+    for warning in outside_training(trained, cohort):
+        output.warn(warning)
+    answers = answer(trained, cohort, explain)
+    records = as_records(trained, answers)
+    if target is not None and target.suffix.lower() == ".csv":
+        write_text(target, as_csv(trained, answers))
+    elif target is not None:
+        write_text(target, json.dumps({"patients": records}, indent=1, allow_nan=False) + "\n")
+    if not quiet and not as_json:
+        _print(output, trained, answers, records)
+        if target is not None:
+            output.say(f"{len(records)} patients: {target}")
+    output.document({"run_folder": str(run), "patients": records})
+
+
+def _print(output: Output, run: TrainedRun, answers: Answers, records: list[dict[str, Any]]) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("patient", overflow="fold")
+    table.add_column("has", overflow="fold")
+    for task in run.layout.tasks:
+        table.add_column(f"{task.output_name} (90 %)" if answers.has_interval else task.output_name)
+    for record in records[:SHOWN]:
+        cells = []
+        for one in record["tasks"].values():
+            text = f"{one['probability']:.2f}"
+            if one["interval_90"] is not None:
+                text += f" ({one['interval_90'][0]:.2f} to {one['interval_90'][1]:.2f})"
+            cells.append(text)
+        table.add_row(record["patient_id"], " ".join(record["modalities"]), *cells)
+    output.words.print(table)
+    if len(records) > SHOWN:
+        output.say(f"and {len(records) - SHOWN} more: write them with -o FILE.csv")
+    if len(records) == 1:
+        _print_one(output, records[0])
+
+
+def _print_one(output: Output, record: dict[str, Any]) -> None:
+    """What a single patient's prediction rests on, in lines."""
+    for name, share in record["imputed"].items():
+        output.say(f"{name} is missing: imputed, with {min(share, 1):.0%} of its variance left open")
+    for name in record["missing"]:
+        if name not in record["imputed"]:
+            output.say(f"{name} is missing, and not imputed")
+    for one in record["tasks"].values():
+        if one["curve"] is not None:
+            points = zip(one["curve"]["days"], one["curve"]["probability"], strict=True)
+            said = ", ".join(f"{p:.2f} by day {day:.0f}" for day, p in list(points)[2::3])
+            output.say(f"{one['output']}: {said}")
+        if "contributions" in one:
+            parts = sorted(one["contributions"].items(), key=lambda item: -abs(item[1]))
+            said = ", ".join(f"{name} {value:+.3f}" for name, value in parts)
+            output.say(f"{one['output']}: {one['base_rate']:.3f} for anyone; {said}")
+        if one.get("measure_next"):
+            name = one["measure_next"]
+            low, high = one["interval_90"]
+            output.say(
+                f"{one['output']}: measuring {name} would narrow the interval most, from {high - low:.2f} "
+                f"to about {one['expected_width_if_measured'][name]:.2f}"
+            )

@@ -1,0 +1,78 @@
+"""Groups of patients to score apart: a column of the outcomes file, or a feature, cut into a few groups."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hcat_core.cohort import Cohort
+from hcat_core.errors import DataError, UsageError
+from hcat_core.interfaces import Reader
+from hcat_core.patient_ids import SpellingBook
+
+MOST_GROUPS = 8  # distinct numbers beyond which a column is cut at its thirds
+UNKNOWN = "unknown"
+
+
+def subgroups(cohort: Cohort, name: str, targets: Reader | None) -> np.ndarray:
+    """(N,) names of each patient's group by ``name``: sex, age, site, or whatever the files hold.
+
+    Numbers with more than eight values are cut into thirds.
+
+    Raises:
+        UsageError: for a name that is neither a column of the outcomes file nor a feature.
+    """
+    found = _from_features(cohort, name)
+    if found is None and targets is not None:
+        found = _from_column(cohort, name, targets)
+    if found is None:
+        known = [feature for m in cohort.layout.modalities for feature in m.features][:12]
+        raise UsageError(
+            f"--by {name}: no feature and no column of the outcomes file has this name"
+            + (f"; there are {', '.join(known)} ..." if known else ".")
+        )
+    return _grouped(found)
+
+
+def _from_features(cohort: Cohort, name: str) -> np.ndarray | None:
+    for column, modality in enumerate(cohort.layout.modalities):
+        if name in modality.features:
+            place = modality.features.index(name)
+            values = cohort.emb[:, column, place].numpy().astype(object)
+            values[~cohort.measured[:, column, place].numpy()] = None
+            return np.asarray(values)
+    return None
+
+
+def _from_column(cohort: Cohort, name: str, reader: Reader) -> np.ndarray | None:
+    try:
+        table = reader.read_columns([name])
+    except DataError:
+        return None
+    ids = SpellingBook(reader.source).normalize(table.ids)
+    by_id = dict(zip(ids, table.columns[name], strict=True))
+    values = np.empty(len(cohort), dtype=object)
+    for row, patient in enumerate(cohort.patient_ids):
+        value = by_id.get(patient)
+        values[row] = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+    return values
+
+
+def _grouped(values: np.ndarray) -> np.ndarray:
+    numbers = np.full(len(values), np.nan)
+    for row, value in enumerate(values):
+        try:
+            numbers[row] = float(value)
+        except (TypeError, ValueError):
+            continue
+    missing = np.array([v is None or v == "" or v != v for v in values], dtype=bool)
+    groups = np.full(len(values), UNKNOWN, dtype=object)
+    if np.isfinite(numbers[~missing]).all() and len(np.unique(numbers[~missing])) > MOST_GROUPS:
+        low, high = np.quantile(numbers[~missing], [1 / 3, 2 / 3])
+        names = (f"up to {low:.4g}", f"{low:.4g} to {high:.4g}", f"above {high:.4g}")
+        place = np.digitize(numbers, [low, high], right=True)
+        groups[~missing] = np.array(names, dtype=object)[place[~missing]]
+        return groups
+    for row in np.flatnonzero(~missing).tolist():
+        value = values[row]
+        groups[row] = f"{numbers[row]:g}" if np.isfinite(numbers[row]) else str(value)
+    return groups
