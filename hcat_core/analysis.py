@@ -19,6 +19,7 @@ from hcat_core.patterns import count_patterns
 from hcat_core.standardise import Standardiser
 
 Record = dict[str, Any]
+FEWEST = 10  # patients of either outcome, below which a slope says nothing
 
 
 def by_pattern(
@@ -42,9 +43,10 @@ def score_group(
     for column, name in enumerate(cohort.layout.task_names):
         p, y = predicted.probability[:, column], cohort.targets.labels[:, column].numpy()
         known = y >= 0
+        rarer = min(int((y == 1).sum()), int((y == 0).sum()))
         tasks[name] = {
             **binary_metrics(p, y, thresholds[column]),
-            **calibration(p, y),
+            **calibration(p, y if rarer >= FEWEST else np.full_like(y, -1)),
             "auc_95": auc_interval(p, y, resamples=resamples, seed=seed),
             "mean_predicted": float(p[known].mean()) if known.any() else None,
             "observed": float(y[known].mean()) if known.any() else None,

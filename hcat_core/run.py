@@ -10,14 +10,18 @@ from pathlib import Path
 import torch
 
 from hcat_core import build
+from hcat_core.analysis import by_modality, by_pattern, imputation_quality
 from hcat_core.assemble import ReadReport, assemble_cohort
 from hcat_core.assembly import Assembly, prepare, stores_patients
+from hcat_core.baselines import score_baselines
 from hcat_core.catalog import Catalog
 from hcat_core.checkpoint import read_checkpoint, write_text
 from hcat_core.cohort import Cohort
+from hcat_core.doubts import find_doubts, refuse_doubts
 from hcat_core.errors import DataError, UsageError
+from hcat_core.evaluation import Predicted
 from hcat_core.fitting import Fitted, adjusted, assembly_of, fit_estimator
-from hcat_core.interfaces import FitContext
+from hcat_core.interfaces import FitContext, ImputingEstimator
 from hcat_core.leakage import refuse_leaks
 from hcat_core.recipe import Recipe, load_recipe
 from hcat_core.run_folder import RunFolder, environment
@@ -33,11 +37,18 @@ ONE_TRAINING = {"use": "neural", "seeds": 1}
 
 
 def run_recipe(
-    recipe: Recipe, catalog: Catalog, *, outdir: Path, resume: bool = False, say: Say
+    recipe: Recipe,
+    catalog: Catalog,
+    *,
+    outdir: Path,
+    resume: bool = False,
+    strict: bool = False,
+    say: Say,
 ) -> dict[str, object]:
     """Train and evaluate what a recipe describes; returns the summary that is also written.
 
-    Nothing is written before the data has been read and the model built.
+    Nothing is written before the data has been read and the model built. ``strict`` stops at what is merely
+    doubtful about the cohort.
 
     Raises:
         DataError: for input that cannot be read, that changed since the run to resume, or that holds
@@ -51,10 +62,15 @@ def run_recipe(
         raise UsageError(f"{recipe.source}: training needs outcomes: give cohort.targets.")
     split = split_cohort(cohort, recipe.split, recipe.seed)
     refuse_leaks(cohort, split.train, recipe.cohort.targets, recipe.cohort.allow)
+    doubts = find_doubts(cohort, split)
+    if strict:
+        refuse_doubts(doubts)
     say(describe_in_words(cohort, report, split))
+    for doubt in doubts:
+        say(doubt.message)
     for name in stores_patients(recipe.method(), catalog):
         say(f"{name} keeps training patients in its state: think before you share {outdir}")
-    data = Data(cohort, report, split)
+    data = Data(cohort, report, split, tuple(doubt.message for doubt in doubts))
     if recipe.estimator == ONE_TRAINING:
         return _run_training(recipe, catalog, data, outdir, resume, device, say)
     if resume:
@@ -69,6 +85,7 @@ class Data:
     cohort: Cohort
     report: ReadReport
     split: Split
+    doubts: tuple[str, ...]
 
 
 def _run_training(
@@ -142,7 +159,7 @@ def _run_training(
         "outcome_informed_imputation": recipe.training.imputer_gradient,
         "parameters": sum(p.numel() for p in model.parameters()),
     }
-    return _finish(recipe, catalog, data, folder, fitted, facts, about, progress.history)
+    return _finish(recipe, catalog, data, folder, fitted, context, facts, about, progress.history)
 
 
 def _run_estimator(
@@ -164,7 +181,7 @@ def _run_estimator(
     folder.estimator.mkdir()
     fitted.estimator.save(folder.estimator)
     about: dict[str, object] = {"estimator": recipe.estimator["use"]}
-    return _finish(recipe, catalog, data, folder, fitted, facts, about, [])
+    return _finish(recipe, catalog, data, folder, fitted, context, facts, about, [])
 
 
 def _finish(
@@ -173,11 +190,12 @@ def _finish(
     data: Data,
     folder: RunFolder,
     fitted: Fitted,
+    context: FitContext,
     facts: dict[str, object],
     about: dict[str, object],
     history: list[dict[str, object]],
 ) -> dict[str, object]:
-    """Predict and score everyone, keep what predicting needs, write predictions and summary."""
+    """Predict and score everyone, look closer at test patients, write what a run leaves."""
     cohort, split = data.cohort, data.split
     predicted = fitted.predict(cohort)
     base_rate = tuple(float(p) for p in predicted.probability[split.train.numpy()].mean(axis=0))
@@ -190,12 +208,39 @@ def _finish(
         "environment": facts,
         "recipe": recipe.as_dict(),
         "history": history,
+        "analysis": _analyse(recipe, catalog, data, fitted, training, predicted, context),
     }
     folder.write_predictions(cohort, split, predicted)
     write_text(folder.summary, json.dumps(summary, indent=2, allow_nan=False) + "\n")
     write_trained(folder, cohort.layout, fitted, training)
     catalog.plugins.hook.hcat_run_finished(run_folder=folder.path, summary=summary)
     return summary
+
+
+def _analyse(
+    recipe: Recipe,
+    catalog: Catalog,
+    data: Data,
+    fitted: Fitted,
+    training: Training,
+    predicted: Predicted,
+    context: FitContext,
+) -> dict[str, object]:
+    """What the report shows of test patients beyond the metrics; a part that makes no sense is left out."""
+    cohort, split, table = data.cohort, data.split, recipe.evaluation
+    found: dict[str, object] = {
+        "leakage": {"findings": list(data.doubts), "allowed": list(recipe.cohort.allow)}
+    }
+    if not len(split.test):
+        return found
+    test, own = cohort[split.test], predicted.rows(split.test.numpy())
+    context.progress("looking at patterns and modalities")
+    found["patterns"] = by_pattern(test, own, fitted.thresholds, table.bootstrap, recipe.seed)
+    found |= by_modality(fitted.predict_once, test, training.base_rate)
+    if isinstance(fitted.estimator, ImputingEstimator):
+        found["imputation"] = imputation_quality(fitted.estimator.impute, test, training.standardiser)
+    found["baselines"] = score_baselines(recipe, catalog, cohort, split, predicted, context)
+    return found
 
 
 def resume_run(run_folder: Path, catalog: Catalog, say: Say) -> dict[str, object]:

@@ -93,7 +93,11 @@ class TrainingTable(Table):
 
 
 class EvaluationTable(Table):
-    """What happens after training: MC-dropout samples a patient, bootstrap resamples an interval."""
+    """What happens after training: MC-dropout samples a patient, bootstrap resamples an interval.
+
+    ``baselines`` are estimators fitted beside the recipe's own, at their defaults, for the report.
+    """
 
     mc_samples: Annotated[int, Field(ge=0)] = 16
     bootstrap: Annotated[int, Field(ge=0)] = 1000
+    baselines: list[str] = ["logistic", "random_forest"]

@@ -38,6 +38,7 @@ BASELINES = ("logistic", "random_forest", "hist_gradient_boosting", "coxnet")
 @click.option("--baselines/--no-baselines", default=True, show_default=True, help="Add simple models.")
 @click.option("--jobs", type=click.IntRange(1), default=None, help="Processes; one a core if not given.")
 @click.option("--set", "sets", metavar="KEY=VALUE", multiple=True, help="Change a key of every recipe.")
+@click.option("--strict", is_flag=True, help="Stop at doubts about the cohort, such as copied patients.")
 @click.option("--outdir", type=click.Path(path_type=Path), default=Path("comparison"), show_default=True)
 @common_options
 def compare(
@@ -49,6 +50,7 @@ def compare(
     baselines: bool,
     jobs: int | None,
     sets: tuple[str, ...],
+    strict: bool,
     outdir: Path,
     as_json: bool,
     quiet: bool,
@@ -60,7 +62,9 @@ def compare(
     output = Output.make(as_json, quiet)
     catalog = open_catalog(output)
 
+    from hcat_core.baselines import baseline_recipes
     from hcat_core.crossval.jobs import Job, run_jobs
+    from hcat_core.doubts import find_doubts, refuse_doubts
     from hcat_core.folds import joint_folds, per_task_folds
     from hcat_core.leakage import refuse_leaks
     from hcat_core.run import read_recipe_cohort
@@ -70,8 +74,14 @@ def compare(
     cohort, _ = read_recipe_cohort(first, catalog, output.say)
     if cohort.targets is None:
         raise UsageError(f"{first.source}: a comparison needs outcomes: give cohort.targets.")
+    doubts = find_doubts(cohort)
+    if strict:
+        refuse_doubts(doubts)
+    for doubt in doubts:
+        output.warn(doubt.message)
     if baselines:
-        loaded |= _baselines(loaded, first, catalog, cohort)
+        present = [recipe.estimator.get("use") for recipe in loaded.values()]
+        loaded |= baseline_recipes(BASELINES, present, first, catalog, cohort)
     make = joint_folds if split == "joint" else per_task_folds
     made = make(cohort, folds, repeats, seed)
     for fold in made:
@@ -115,28 +125,6 @@ def _load(
         for warning in warnings:
             output.warn(warning)
     return loaded
-
-
-def _baselines(
-    loaded: dict[str, Recipe], first: Recipe, catalog: Catalog, cohort: Cohort
-) -> dict[str, Recipe]:
-    """The simple models that are not among the recipes yet, at their defaults."""
-    from dataclasses import replace
-
-    from hcat_core.parameters import check_component
-
-    assert cohort.targets is not None
-    timed = bool((cohort.targets.event >= 0).any(dim=0).all())
-    present = [recipe.estimator.get("use") for recipe in loaded.values()]
-    result = {}
-    for name in BASELINES:
-        known = catalog.registries["estimator"].find(name) is not None
-        if name in present or not known or (name == "coxnet" and not timed):
-            continue
-        table = check_component(catalog, "estimator", {"use": name}, "estimator").table
-        assert table is not None
-        result[name] = replace(first, estimator=table, imputer={}, fusion={}, heads={}, losses=[])
-    return result
 
 
 def _document(

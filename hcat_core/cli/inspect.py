@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("recipe", type=click.Path(path_type=Path))
+@click.option("--strict", is_flag=True, help="Fail where there is a leak or a doubt.")
 @recipe_options
 @common_options
-def inspect(recipe: Path, as_json: bool, quiet: bool, **arguments: Any) -> None:
+def inspect(recipe: Path, strict: bool, as_json: bool, quiet: bool, **arguments: Any) -> int:
     """Read the cohort of RECIPE and show who has what: modalities, patterns, outcomes, gaps, leaks."""
     output = Output.make(as_json, quiet)
     catalog = open_catalog(output)
@@ -28,6 +29,7 @@ def inspect(recipe: Path, as_json: bool, quiet: bool, **arguments: Any) -> None:
 
     import torch
 
+    from hcat_core.doubts import find_doubts
     from hcat_core.inspection import inspect_cohort
     from hcat_core.leakage import find_leaks
     from hcat_core.run import read_recipe_cohort
@@ -37,10 +39,12 @@ def inspect(recipe: Path, as_json: bool, quiet: bool, **arguments: Any) -> None:
     everyone = torch.arange(len(cohort))
     leaks = find_leaks(cohort, everyone, loaded.cohort.targets, loaded.cohort.allow)
     found["leaks"] = [asdict(leak) for leak in leaks]
+    found["doubts"] = [asdict(doubt) for doubt in find_doubts(cohort)]
     if as_json:
         output.document(found)
     elif not quiet:
         _print(output, found)
+    return 3 if strict and (found["leaks"] or found["doubts"]) else 0
 
 
 def _table(title: str, *headings: str) -> Table:
@@ -101,6 +105,10 @@ def _print(output: Output, found: dict[str, Any]) -> None:
         )
     console.print(table)
     output.say(f"outcomes from {found['targets_source']}")
+    for doubt in found["doubts"]:
+        output.warn(doubt["message"])
+    if not found["doubts"]:
+        output.say("no copied embeddings, no rows of zeros, no ids that look shared")
     for leak in found["leaks"]:
         output.warn(f"{leak['modality']}: {leak['feature']} {leak['reason']}: hcat run would stop")
     if not found["leaks"]:

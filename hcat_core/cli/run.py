@@ -19,6 +19,7 @@ from hcat_core.errors import UsageError
 @click.option(
     "--resume", type=click.Path(path_type=Path), metavar="RUN", help="Go on with an interrupted run."
 )
+@click.option("--strict", is_flag=True, help="Stop at doubts about the cohort, such as copied patients.")
 @recipe_options
 @document_options
 @common_options
@@ -26,6 +27,7 @@ def run(
     recipe: Path | None,
     outdir: Path | None,
     resume: Path | None,
+    strict: bool,
     as_json: bool,
     quiet: bool,
     **arguments: Any,
@@ -60,7 +62,7 @@ def run(
             assert recipe is not None
             loaded = recipe_from_command_line(recipe, catalog, output, arguments)
             folder = outdir or (Path(loaded.outdir) if loaded.outdir else _default_folder(recipe))
-            summary = run_recipe(loaded, catalog, outdir=folder, say=progress.say)
+            summary = run_recipe(loaded, catalog, outdir=folder, strict=strict, say=progress.say)
     except KeyboardInterrupt:
         progress.stop()
         if folder is not None and (folder / "recipe.toml").is_file():
