@@ -5,7 +5,7 @@ from __future__ import annotations
 from hcat_core.assemble import ReadReport
 from hcat_core.cohort import Cohort
 from hcat_core.patterns import count_patterns
-from hcat_core.summary import label_counts
+from hcat_core.summary import competing_counts, label_counts
 
 
 def inspect_cohort(cohort: Cohort, report: ReadReport) -> dict[str, object]:
@@ -40,5 +40,6 @@ def inspect_cohort(cohort: Cohort, report: ReadReport) -> dict[str, object]:
             {"name": task.name, "horizon_days": task.horizon_days, **counts[task.name]}
             for task in cohort.layout.tasks
         ],
+        "competing_first": competing_counts(cohort),
         "targets_source": report.targets_source,
     }

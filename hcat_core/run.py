@@ -213,8 +213,19 @@ def _finish(
     folder.write_predictions(cohort, split, predicted)
     write_text(folder.summary, json.dumps(summary, indent=2, allow_nan=False) + "\n")
     write_trained(folder, cohort.layout, fitted, training)
+    _write_report(recipe, folder, data, predicted, summary)
     catalog.plugins.hook.hcat_run_finished(run_folder=folder.path, summary=summary)
     return summary
+
+
+def _write_report(
+    recipe: Recipe, folder: RunFolder, data: Data, predicted: Predicted, summary: dict[str, object]
+) -> None:
+    from hcat_core.report import Material, write_report  # brings matplotlib, which nothing else needs
+
+    title = Path(recipe.source).stem
+    material = Material(title, recipe.to_toml(), data.cohort, data.split, predicted, summary)
+    write_report(folder.report, material)
 
 
 def _analyse(

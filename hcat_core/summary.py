@@ -10,6 +10,7 @@ from hcat_core.evaluation import Predicted, auc_interval, binary_metrics
 from hcat_core.outcome_metrics import c_index_interval, calibration, time_metrics
 from hcat_core.recipe import Recipe
 from hcat_core.splits import SPLITS, Split
+from hcat_core.survival import causes
 
 
 def score(
@@ -84,6 +85,18 @@ def label_counts(cohort: Cohort) -> dict[str, dict[str, int]]:
     }
 
 
+def competing_counts(cohort: Cohort) -> dict[str, int]:
+    """By task that has a competing one: patients to whom the competing event happened first."""
+    layout, counts = cohort.layout, {}
+    if cohort.targets is None:
+        return {}
+    for column, task in enumerate(layout.tasks):
+        if task.competing is not None:
+            _, _, cause = causes(cohort.targets, column, layout.task_names.index(task.competing))
+            counts[task.name] = int((cause == 2).sum())
+    return counts
+
+
 def describe_data(cohort: Cohort, report: ReadReport, split: Split) -> dict[str, object]:
     """Counts for the summary."""
     return {
@@ -100,6 +113,7 @@ def describe_data(cohort: Cohort, report: ReadReport, split: Split) -> dict[str,
             for m in report.modalities
         },
         "labels": label_counts(cohort),
+        "competing_first": competing_counts(cohort),
         "split": {
             name: {
                 "patients": len(getattr(split, name)),

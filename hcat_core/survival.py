@@ -88,3 +88,45 @@ def pseudo_observations(time: np.ndarray, event: np.ndarray, day: float) -> np.n
     risk = np.maximum(at_risk[columns] - less, 1e-12)
     without = 1 - np.prod(1 - (died[columns] - own) / risk, axis=1)
     return np.asarray(n * whole - (n - 1) * without)
+
+
+def aalen_johansen(time: np.ndarray, cause: np.ndarray, days: np.ndarray) -> np.ndarray:
+    """(H,) P(event of cause 1 by each of ``days``) where another event may come first.
+
+    Kaplan-Meier would count those who died as if they could still have it (Aalen and Johansen 1978).
+
+    Args:
+        time: (N,) days.
+        cause: (N,) 0 censored, 1 the event, 2 the competing one.
+        days: (H,).
+    """
+    values, place = np.unique(time, return_inverse=True)
+    own = np.bincount(place, cause == 1, len(values))
+    any_event = np.bincount(place, cause > 0, len(values))
+    at_risk = np.bincount(place, minlength=len(values))[::-1].cumsum()[::-1]
+    free_before = np.r_[1.0, np.cumprod(1 - any_event / at_risk)[:-1]]
+    incidence = np.cumsum(free_before * own / at_risk)
+    return np.asarray(np.r_[0.0, incidence][np.searchsorted(values, days, side="right")])
+
+
+def causes(targets: Targets, column: int, competing: int | None) -> tuple[Tensor, np.ndarray, np.ndarray]:
+    """Which of three things ended each patient's time: the event, a competing event, or censoring.
+
+    Args:
+        targets: of N patients.
+        column: of the task.
+        competing: the column of the task whose event makes this one impossible, if any.
+
+    Returns:
+        (N,) bool of patients whose time is known, and their (n,) days and causes: 0 censored, 1 event,
+        2 competing.
+    """
+    known = timed(targets, column)
+    time = targets.time[known, column].double().numpy()
+    cause = (targets.event[known, column] == 1).long().numpy()
+    if competing is not None:
+        other = targets.time[known, competing].double().numpy()
+        happened = (targets.event[known, competing] == 1).numpy()
+        # Followed until death: the competing event is on the day on which the own time ends.
+        cause[(cause == 0) & happened & (other <= time + 0.5)] = 2
+    return known, time, cause

@@ -104,6 +104,8 @@ def _print(output: Output, found: dict[str, Any]) -> None:
             str(task["unknown"]),
         )
     console.print(table)
+    for name, patients in found["competing_first"].items():
+        output.say(f"{name}: the competing event came first for {patients} patients")
     output.say(f"outcomes from {found['targets_source']}")
     for doubt in found["doubts"]:
         output.warn(doubt["message"])

@@ -187,6 +187,12 @@ def hcat_components() -> list[Component]:
         ),
         Component(
             "estimator",
+            "survival_forest",
+            "hcat_builtin.estimators.survival_forest:SurvivalForestEstimator",
+            "trees on pseudo-observations: censored patients teach too",
+        ),
+        Component(
+            "estimator",
             "late_fusion",
             "hcat_builtin.estimators.late_fusion:LateFusionEstimator",
             "one model a modality, averaged over what a patient has",

@@ -1,0 +1,143 @@
+"""Who has what, how training went, and what became of patients by predicted risk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from hcat_core.cohort import Cohort
+from hcat_core.patterns import count_patterns
+from hcat_core.report.svg import BLUE, COLOURS, GREEN, GREY, ORANGE, RED, draw, shortened
+
+MOST_PATTERNS = 12
+GROUPS = ("lowest third", "middle third", "highest third")
+
+
+def patterns_figure(cohort: Cohort) -> str:
+    """One row a missingness pattern: which modalities, how many patients."""
+    found = count_patterns(cohort.present)[:MOST_PATTERNS]
+    names = [shortened(name, 14) for name in cohort.layout.names]
+    total = max(1, len(cohort))
+
+    def paint(axes: Axes) -> None:
+        axes.grid(False)
+        for row, (pattern, patients) in enumerate(found):
+            for column, has in enumerate(pattern):
+                face = BLUE if has else "#ffffff"
+                axes.plot(column, row, "s", markersize=11, markerfacecolor=face, markeredgecolor=GREY)
+            axes.text(len(names) - 0.35, row, f"{patients} ({patients / total:.0%})", va="center")
+        axes.set(
+            xlim=(-0.6, len(names) + 1.1), ylim=(len(found) - 0.4, -0.6), title="Patterns of missingness"
+        )
+        axes.set_xticks(range(len(names)), names, rotation=35, ha="left")
+        axes.set_yticks([])
+        axes.xaxis.tick_top()
+        for side in axes.spines.values():
+            side.set_visible(False)
+        axes.tick_params(length=0)
+
+    height = 1.5 + 0.27 * len(found)
+    return draw("patterns", paint, label="patterns of missing modalities", height=height)
+
+
+def presence_figure(cohort: Cohort) -> str:
+    """Share of patients who have each modality."""
+    share = cohort.present.double().mean(dim=0).numpy() * 100
+    names = [shortened(name) for name in cohort.layout.names]
+
+    def paint(axes: Axes) -> None:
+        axes.barh(range(len(names)), share, color=BLUE, height=0.6)
+        for row, value in enumerate(share):
+            axes.text(min(value + 1, 101), row, f"{value:.0f} %", va="center")
+        axes.set_yticks(range(len(names)), names)
+        axes.set(xlim=(0, 115), ylim=(len(names) - 0.4, -0.6), title="Patients who have it")
+        axes.set_xlabel("% of patients")
+
+    return draw("presence", paint, label="patients who have each modality", height=1.3 + 0.3 * len(names))
+
+
+def learning_figures(history: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Training loss, and validation AUC of each task, by epoch."""
+    epochs = [record["epoch"] for record in history]
+    losses = [_number(record.get("train_loss")) for record in history]
+    figures = []
+    if np.isfinite(losses).any():
+
+        def paint_loss(axes: Axes) -> None:
+            axes.plot(epochs, losses, color=BLUE)
+            axes.set(title="Training loss", xlabel="epoch")
+
+        figures.append(draw("loss", paint_loss, label="training loss by epoch", height=2.8))
+    series = validation_series(history)
+    if series:
+
+        def paint_validation(axes: Axes) -> None:
+            for colour, (name, values) in zip(COLOURS, series.items(), strict=False):
+                axes.plot(epochs, values, color=colour, label=shortened(name))
+            axes.set(title="Validation AUC", xlabel="epoch")
+            axes.legend()
+
+        figures.append(draw("validation", paint_validation, label="validation AUC by epoch", height=2.8))
+    return figures
+
+
+def validation_series(history: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
+    """AUC on validation patients by task; NaN where an epoch has none."""
+    tasks = dict.fromkeys(task for r in history for task in r.get("val", {}))
+    return {task: [_number(r.get("val", {}).get(task, {}).get("auc")) for r in history] for task in tasks}
+
+
+def risk_group_figure(
+    name: str,
+    task: str,
+    horizon: float,
+    groups: Sequence[tuple[np.ndarray, np.ndarray]],
+    competing: bool,
+) -> str:
+    """Share of each predicted-risk group with the event by each day.
+
+    Args:
+        name: of the figure.
+        task: in words.
+        horizon: in days; marked.
+        groups: (days, share with the event) of the lowest, middle and highest third.
+        competing: the shares are Aalen and Johansen's.
+    """
+    kind = "Aalen-Johansen" if competing else "Kaplan-Meier"
+
+    def paint(axes: Axes) -> None:
+        for colour, group, (days, share) in zip((GREEN, ORANGE, RED), GROUPS, groups, strict=True):
+            axes.step(days / 365.25, share, where="post", color=colour, label=group)
+        axes.axvline(horizon / 365.25, color=GREY, linewidth=1, linestyle="--")
+        axes.set(xlim=(0, None), ylim=(0, 1.01), title=f"By predicted risk ({kind})")
+        axes.set(xlabel="years", ylabel="share with the event")
+        axes.legend(loc="upper left")
+
+    return draw(f"risk-{name}", paint, label=f"{kind} curves of {task} by predicted risk group")
+
+
+def bars_figure(name: str, title: str, values: Mapping[str, Mapping[str, float]], label: str) -> str:
+    """Horizontal bars by modality, one colour a task."""
+    tasks = list(values)
+    names = list(dict.fromkeys(n for task in tasks for n in values[task]))
+    height = 0.8 / max(1, len(tasks))
+
+    def paint(axes: Axes) -> None:
+        for place, (colour, task) in enumerate(zip(COLOURS, tasks, strict=False)):
+            at = np.arange(len(names)) + (place - (len(tasks) - 1) / 2) * height
+            widths = [values[task].get(n, 0.0) for n in names]
+            axes.barh(at, widths, height=height * 0.9, color=colour, label=shortened(task))
+        axes.axvline(0, color=GREY, linewidth=0.8)
+        axes.set_yticks(range(len(names)), [shortened(n) for n in names])
+        axes.set(ylim=(len(names) - 0.4, -0.6), title=title)
+        axes.set_xlabel(label)
+        axes.legend(loc="best")
+
+    return draw(name, paint, label=title, height=1.5 + 0.4 * len(names))
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, (int, float)) else float("nan")

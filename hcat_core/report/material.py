@@ -1,0 +1,46 @@
+"""What a report is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hcat_core.cohort import Cohort
+from hcat_core.evaluation import Predicted
+from hcat_core.splits import Split
+
+
+@dataclass(frozen=True)
+class Material:
+    """A finished run.
+
+    Attributes:
+        title: of the page; the recipe's name.
+        recipe: resolved, as TOML.
+        cohort: everyone, with targets.
+        split: who is on which side.
+        predicted: for everyone.
+        summary: of the run, as it is written; ``analysis`` may be missing, or any part of it.
+    """
+
+    title: str
+    recipe: str
+    cohort: Cohort
+    split: Split
+    predicted: Predicted
+    summary: Mapping[str, Any]
+
+    def analysis(self, part: str) -> Any:
+        """One part of the closer look at test patients, or None."""
+        return self.summary.get("analysis", {}).get(part) or None
+
+    def test_known(self, column: int) -> tuple[np.ndarray, np.ndarray]:
+        """Probabilities and labels of test patients whose outcome of a task is known."""
+        assert self.cohort.targets is not None
+        rows = self.split.test.numpy()
+        labels = self.cohort.targets.labels[:, column].numpy()[rows]
+        known = labels >= 0
+        return self.predicted.probability[rows, column][known], labels[known].astype(int)

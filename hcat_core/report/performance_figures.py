@@ -1,0 +1,142 @@
+"""ROC, precision and recall, calibration, decision curve: of test patients, by task."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from sklearn import metrics
+
+from hcat_core.recalibration import logit, sigmoid
+from hcat_core.report.svg import BLUE, GREY, RED, draw
+
+RESAMPLES = 300
+GRID = np.linspace(0, 1, 101)
+Z_95 = 1.96
+
+
+def roc_figure(name: str, task: str, probability: np.ndarray, label: np.ndarray) -> str:
+    """The ROC curve with its pointwise 95 % bootstrap band."""
+    fpr, tpr, _ = metrics.roc_curve(label, probability)
+    bands = [_roc_at(p, y) for p, y in _resamples(probability, label)]
+    low, high = np.quantile(bands, [0.025, 0.975], axis=0)
+
+    def paint(axes: Axes) -> None:
+        axes.fill_between(GRID, low, high, color=BLUE, alpha=0.18, linewidth=0)
+        axes.plot(fpr, tpr, color=BLUE)
+        axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--")
+        axes.set(xlim=(0, 1), ylim=(0, 1.01), title="ROC", aspect="equal")
+        axes.set(xlabel="1 - specificity", ylabel="sensitivity")
+
+    return draw(f"roc-{name}", paint, label=f"ROC curve of {task}")
+
+
+def pr_figure(name: str, task: str, probability: np.ndarray, label: np.ndarray) -> str:
+    """Precision against recall with its band; the dashed line is the share of events."""
+    bands = [_precision_at(p, y) for p, y in _resamples(probability, label)]
+    low, high = np.quantile(bands, [0.025, 0.975], axis=0)
+    precision, recall, _ = metrics.precision_recall_curve(label, probability)
+
+    def paint(axes: Axes) -> None:
+        axes.fill_between(GRID, low, high, color=BLUE, alpha=0.18, linewidth=0)
+        axes.step(recall, precision, color=BLUE, where="post")
+        axes.axhline(label.mean(), color=GREY, linewidth=1, linestyle="--")
+        axes.set(xlim=(0, 1), ylim=(0, 1.01), title="Precision and recall", aspect="equal")
+        axes.set(xlabel="recall (sensitivity)", ylabel="precision")
+
+    return draw(f"pr-{name}", paint, label=f"precision-recall curve of {task}")
+
+
+def calibration_figure(name: str, task: str, probability: np.ndarray, label: np.ndarray) -> str:
+    """Observed share of events by predicted probability: groups with 95 % intervals, and a smooth line."""
+    order = np.argsort(probability, kind="stable")
+    groups = np.array_split(order, max(2, min(8, len(order) // 12)))
+    x = np.array([probability[g].mean() for g in groups])
+    n = np.array([len(g) for g in groups])
+    k = np.array([label[g].sum() for g in groups])
+    # Wilson's interval: right also where no event, or nothing but events, was seen.
+    middle = (k + Z_95**2 / 2) / (n + Z_95**2)
+    half = Z_95 / (n + Z_95**2) * np.sqrt(k * (n - k) / n + Z_95**2 / 4)
+    smooth = _smooth(probability, label)
+
+    def paint(axes: Axes) -> None:
+        axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--", label="ideal")
+        if smooth is not None:
+            axes.plot(*smooth, color=RED, label="smooth (logistic, quadratic)")
+        axes.errorbar(
+            x, k / n, yerr=[np.maximum(k / n - (middle - half), 0), np.maximum(middle + half - k / n, 0)],
+            fmt="o", color=BLUE, markersize=4, linewidth=1.2, label="groups of patients, 95 %",
+        )  # fmt: skip
+        rug = np.histogram(probability, bins=40, range=(0, 1))[0]
+        axes.bar(
+            np.arange(40) / 40, 0.1 * rug / max(rug.max(), 1), width=1 / 40, align="edge", color="#c9d6df"
+        )
+        axes.set(xlim=(0, 1), ylim=(0, 1.01), title="Calibration", aspect="equal")
+        axes.set(xlabel="predicted probability", ylabel="observed share")
+        axes.legend(loc="upper left")
+
+    return draw(f"calibration-{name}", paint, label=f"calibration of {task}")
+
+
+def decision_figure(name: str, task: str, probability: np.ndarray, label: np.ndarray) -> str:
+    """Net benefit of treating whom the model names, everyone, no one (Vickers and Elkin 2006)."""
+    cuts = np.linspace(0.01, min(0.9, max(0.3, float(probability.max()))), 90)
+    own = net_benefit(probability, label, cuts)
+    everyone = net_benefit(np.ones_like(probability), label, cuts)
+
+    def paint(axes: Axes) -> None:
+        axes.plot(cuts, own, color=BLUE, label="the model")
+        axes.plot(cuts, everyone, color=RED, linestyle="--", label="treat everyone")
+        axes.axhline(0, color=GREY, label="treat no one")
+        top = max(float(own.max()), float(label.mean()), 0.01)
+        axes.set(xlim=(0, cuts[-1]), ylim=(-0.25 * top, 1.15 * top), title="Decision curve")
+        axes.set(xlabel="probability at which one would treat", ylabel="net benefit")
+        axes.legend(loc="upper right")
+
+    return draw(f"decision-{name}", paint, label=f"decision curve of {task}")
+
+
+def net_benefit(probability: np.ndarray, label: np.ndarray, cuts: np.ndarray) -> np.ndarray:
+    """(C,) true positives less false ones weighed by the odds of the cut, per patient."""
+    called = probability[:, None] >= cuts
+    true = (called & (label == 1)[:, None]).mean(axis=0)
+    false = (called & (label == 0)[:, None]).mean(axis=0)
+    return np.asarray(true - false * cuts / (1 - cuts))
+
+
+def _resamples(probability: np.ndarray, label: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    rng = np.random.default_rng(0)
+    up, down = np.flatnonzero(label == 1), np.flatnonzero(label == 0)
+    found = []
+    for _ in range(RESAMPLES):
+        rows = np.r_[rng.choice(up, len(up)), rng.choice(down, len(down))]
+        found.append((probability[rows], label[rows]))
+    return found
+
+
+def _roc_at(probability: np.ndarray, label: np.ndarray) -> np.ndarray:
+    fpr, tpr, _ = metrics.roc_curve(label, probability)
+    return np.asarray(np.interp(GRID, fpr, tpr))
+
+
+def _precision_at(probability: np.ndarray, label: np.ndarray) -> np.ndarray:
+    precision, recall, _ = metrics.precision_recall_curve(label, probability)
+    return np.asarray(np.interp(GRID, recall[::-1], precision[::-1]))
+
+
+def _smooth(probability: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """Logistic regression of the outcome on the logit and its square."""
+    if len(label) < 20:
+        return None
+    from sklearn.linear_model import LogisticRegression
+
+    z = logit(probability)
+    middle, scale = z.mean(), max(float(z.std()), 1e-6)
+
+    def design(values: np.ndarray) -> np.ndarray:
+        u = (values - middle) / scale
+        return np.stack([u, u**2], axis=1)
+
+    model = LogisticRegression(C=10.0).fit(design(z), label)
+    x = np.linspace(z.min(), z.max(), 60)
+    y = design(x) @ model.coef_[0] + model.intercept_[0]
+    return sigmoid(x), sigmoid(y)
