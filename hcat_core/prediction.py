@@ -116,6 +116,7 @@ def as_records(run: TrainedRun, answers: Answers) -> list[dict[str, Any]]:
                 one["explained_probability"] = _plain(answers.explained[row, column])
                 values = answers.shapley[row, column]
                 one["contributions"] = {n: _plain(values[i]) for i, n in enumerate(layout.names) if has[i]}
+            one["measure_next"] = None
             if answers.narrowed is not None:
                 one["expected_width_if_measured"] = _known(layout.names, answers.narrowed[row, column])
                 one["measure_next"] = _narrowest(layout.names, answers.narrowed[row, column])

@@ -112,7 +112,7 @@ def _print_one(output: Output, record: dict[str, Any]) -> None:
             parts = sorted(one["contributions"].items(), key=lambda item: -abs(item[1]))
             said = ", ".join(f"{name} {value:+.3f}" for name, value in parts)
             output.say(f"{one['output']}: {one['base_rate']:.3f} for anyone; {said}")
-        if one.get("measure_next"):
+        if one["measure_next"]:
             name = one["measure_next"]
             low, high = one["interval_90"]
             output.say(

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from hcat_core.cohort import Cohort
 from hcat_core.patterns import count_patterns
@@ -68,6 +69,7 @@ def learning_figures(history: Sequence[Mapping[str, Any]]) -> list[str]:
 
         def paint_loss(axes: Axes) -> None:
             axes.plot(epochs, losses, color=BLUE)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.set(title="Training loss", xlabel="epoch")
 
         figures.append(draw("loss", paint_loss, label="training loss by epoch", height=2.8))
@@ -78,6 +80,7 @@ def learning_figures(history: Sequence[Mapping[str, Any]]) -> list[str]:
             for colour, (name, values) in zip(COLOURS, series.items(), strict=False):
                 axes.plot(epochs, values, color=colour, label=shortened(name))
             axes.set(title="Validation AUC", xlabel="epoch")
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.legend()
 
         figures.append(draw("validation", paint_validation, label="validation AUC by epoch", height=2.8))

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from sklearn import metrics
 
 from hcat_core.recalibration import logit, sigmoid
-from hcat_core.report.svg import BLUE, GREY, RED, draw
+from hcat_core.report.svg import BLUE, GREY, RED, draw, shortened
 
 RESAMPLES = 300
 GRID = np.linspace(0, 1, 101)
@@ -61,18 +61,18 @@ def calibration_figure(name: str, task: str, probability: np.ndarray, label: np.
     def paint(axes: Axes) -> None:
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--", label="ideal")
         if smooth is not None:
-            axes.plot(*smooth, color=RED, label="smooth (logistic, quadratic)")
+            axes.plot(*smooth, color=RED, label="smooth")
         axes.errorbar(
             x, k / n, yerr=[np.maximum(k / n - (middle - half), 0), np.maximum(middle + half - k / n, 0)],
-            fmt="o", color=BLUE, markersize=4, linewidth=1.2, label="groups of patients, 95 %",
+            fmt="o", color=BLUE, markersize=4, linewidth=1.2, label="groups, 95 %",
         )  # fmt: skip
         rug = np.histogram(probability, bins=40, range=(0, 1))[0]
         axes.bar(
             np.arange(40) / 40, 0.1 * rug / max(rug.max(), 1), width=1 / 40, align="edge", color="#c9d6df"
         )
-        axes.set(xlim=(0, 1), ylim=(0, 1.01), title="Calibration", aspect="equal")
+        axes.set(xlim=(0, 1), ylim=(0, 1.01), title=f"Calibration: {shortened(task)}", aspect="equal")
         axes.set(xlabel="predicted probability", ylabel="observed share")
-        axes.legend(loc="upper left")
+        axes.legend(loc="lower right", bbox_to_anchor=(1.0, 0.1))
 
     return draw(f"calibration-{name}", paint, label=f"calibration of {task}")
 
@@ -88,7 +88,9 @@ def decision_figure(name: str, task: str, probability: np.ndarray, label: np.nda
         axes.plot(cuts, everyone, color=RED, linestyle="--", label="treat everyone")
         axes.axhline(0, color=GREY, label="treat no one")
         top = max(float(own.max()), float(label.mean()), 0.01)
-        axes.set(xlim=(0, cuts[-1]), ylim=(-0.25 * top, 1.15 * top), title="Decision curve")
+        axes.set(
+            xlim=(0, cuts[-1]), ylim=(-0.25 * top, 1.15 * top), title=f"Decision curve: {shortened(task)}"
+        )
         axes.set(xlabel="probability at which one would treat", ylabel="net benefit")
         axes.legend(loc="upper right")
 

@@ -3,14 +3,21 @@ import pytest
 import torch
 from sksurv.linear_model import CoxnetSurvivalAnalysis, CoxPHSurvivalAnalysis
 from sksurv.metrics import brier_score, concordance_index_ipcw, integrated_brier_score
-from sksurv.nonparametric import kaplan_meier_estimator
+from sksurv.nonparametric import cumulative_incidence_competing_risks, kaplan_meier_estimator
 from sksurv.util import Surv
 
 from hcat_builtin.estimators.coxnet import CoxLikelihood
 from hcat_core.cohort import Targets, Task
 from hcat_core.outcome_metrics import c_index_interval, calibration, time_metrics
 from hcat_core.recalibration import sigmoid
-from hcat_core.survival import breslow, kaplan_meier, partial_likelihood, pseudo_observations
+from hcat_core.survival import (
+    aalen_johansen,
+    breslow,
+    causes,
+    kaplan_meier,
+    partial_likelihood,
+    pseudo_observations,
+)
 
 
 def patients(n=200, seed=0, tied=True):
@@ -166,3 +173,23 @@ def test_the_calibration_slope_finds_how_far_logits_were_stretched():
         assert found["calibration_slope"] == pytest.approx(1 / stretch, abs=0.05)
         if stretch == 1.0:
             assert found["calibration_intercept"] == pytest.approx(shift, abs=0.05)
+
+
+def test_the_cumulative_incidence_is_that_of_scikit_survival():
+    rng = np.random.default_rng(4)
+    time = np.ceil(rng.exponential(500, 150) / 20) * 20
+    cause = rng.choice([0, 1, 2], 150, p=[0.3, 0.4, 0.3])
+    days, expected = cumulative_incidence_competing_risks(cause, time)
+    np.testing.assert_allclose(aalen_johansen(time, cause, days), expected[1], atol=1e-12)
+    # Kaplan-Meier takes those who died for patients who may still have the event.
+    assert (1 - kaplan_meier(time, (cause == 1).astype(int), days))[-1] > expected[1][-1] + 0.05
+
+
+def test_death_before_recurrence_is_the_competing_event():
+    event = torch.tensor([[1, 0], [0, 0], [1, 1], [0, -1]], dtype=torch.int8)
+    days = torch.tensor([[300.0, 300.0], [900.0, 900.0], [800.0, 200.0], [100.0, 100.0]])
+    found = Targets(torch.zeros((4, 2), dtype=torch.int8), days, event)
+    known, time, cause = causes(found, 1, 0)
+    assert known.tolist() == [True, True, True, False]
+    assert time.tolist() == [300, 900, 200] and cause.tolist() == [2, 0, 1]
+    assert causes(found, 1, None)[2].tolist() == [0, 0, 1]

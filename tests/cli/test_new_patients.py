@@ -1,0 +1,246 @@
+"""hcat predict, impute, evaluate: a run folder alone answers for patients that it has not seen."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from hcat_core.synth.generator import generate, preset_spec
+from hcat_core.synth.write import write_cohort
+
+ROOT = Path(__file__).resolve().parents[2]
+MODALITIES = ("clinical", "semantic", "temporal", "pathological", "spatial")
+SMALL = [
+    "imputer.use=gaussian",
+    "fusion.d_model=16",
+    "fusion.n_heads=2",
+    "fusion.n_global_layers=1",
+    "training.epochs=2",
+    "training.lr=1e-3",
+    "evaluation.mc_samples=8",
+    "evaluation.bootstrap=20",
+    "evaluation.baselines=[]",
+]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cohort") / "files"
+    write_cohort(folder, generate(preset_spec("demo", patients=160, width=8)))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(files, tmp_path_factory):
+    from hcat_core.cli.main import main
+
+    runs = {}
+    for name, recipe, sets in (
+        ("neural", "enhanced.toml", SMALL),
+        ("logistic", "baselines/logistic.toml", ["evaluation.baselines=[]"]),
+        ("coxnet", "baselines/coxnet.toml", ["evaluation.baselines=[]"]),
+    ):
+        runs[name] = tmp_path_factory.mktemp("runs") / name
+        given = [f"--set={text}" for text in (f"cohort.root={files}", *sets)]
+        arguments = ["run", str(ROOT / "recipes" / recipe), *given, "-q"]
+        assert main([*arguments, "--outdir", str(runs[name])]) == 0
+    return runs
+
+
+def rows_of(path):
+    with Path(path).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("name", ["neural", "logistic", "coxnet"])
+def test_the_run_folder_alone_predicts_what_the_run_predicted(hcat, trained, files, tmp_path, name):
+    shutil.copytree(trained[name], tmp_path / "moved")
+    code, _, err = hcat("predict", "moved", "--root", files, "-o", "p.csv", "--no-explain")
+    assert (code, err) == (0, "")
+    then = {r["patient_id"]: r for r in rows_of(trained[name] / "predictions.csv")}
+    now = rows_of("p.csv")
+    assert len(now) == 160
+    tolerance = 0.12 if name == "neural" else 2e-6  # other draws: sampling is by batch
+    for row in now:
+        for output in ("p_death_5y", "p_recurrence_2y"):
+            assert float(row[output]) == pytest.approx(
+                float(then[row["patient_id"]][output]), abs=tolerance
+            )
+
+
+def one_patient(files, folder, modalities, edit=lambda name, cells: cells):
+    """Files of a single patient who has every modality."""
+    ids = [set(h5py.File(files / f"{m}.h5")["patient_id"][...]) for m in MODALITIES]
+    patient = sorted(set.intersection(*ids))[0]
+    folder.mkdir()
+    arguments = []
+    for name in modalities:
+        with h5py.File(files / f"{name}.h5") as old, h5py.File(folder / f"{name}.h5", "w") as new:
+            rows = np.flatnonzero(old["patient_id"][...] == patient)
+            new["patient_id"] = old["patient_id"][...][rows]
+            new["embedding"] = edit(name, old["embedding"][...][rows])
+        arguments += [f"--{name}", folder / f"{name}.h5"]
+    return patient.decode(), arguments
+
+
+def test_one_patient_with_one_modality_and_with_all(hcat, trained, files, tmp_path):
+    patient, arguments = one_patient(files, tmp_path / "one", ["clinical"])
+    code, out, _ = hcat("predict", trained["neural"], *arguments, "--json")
+    assert code == 0
+    (record,) = json.loads(out)["patients"]
+    assert record["patient_id"] == patient and record["modalities"] == ["clinical"]
+    assert set(record["missing"]) == set(record["imputed"]) == set(MODALITIES[1:])
+    for task in record["tasks"].values():
+        low, high = task["interval_90"]
+        assert low < task["probability"] < high
+        assert set(task["contributions"]) == {"clinical"}
+        explained = task["base_rate"] + sum(task["contributions"].values())
+        assert explained == pytest.approx(task["explained_probability"], abs=1e-5)
+        widths = task["expected_width_if_measured"]
+        assert set(widths) == set(MODALITIES[1:])
+        assert task["measure_next"] == min(widths, key=widths.get)
+        assert all(0 <= width <= (high - low) * (1 + 1e-6) for width in widths.values())
+
+    _, arguments = one_patient(files, tmp_path / "all", MODALITIES)
+    code, out, _ = hcat("predict", trained["neural"], *arguments, "--json")
+    (whole,) = json.loads(out)["patients"]
+    assert code == 0 and whole["missing"] == [] and whole["imputed"] == {}
+    for task in whole["tasks"].values():
+        assert set(task["contributions"]) == set(MODALITIES)
+        assert task["measure_next"] is None
+    code, out, _ = hcat("predict", trained["neural"], *arguments)
+    assert code == 0 and "for anyone" in out and patient in out
+
+
+def test_a_model_that_knows_time_gives_risk_over_time(hcat, trained, files, tmp_path):
+    _, arguments = one_patient(files, tmp_path / "one", MODALITIES)
+    code, out, _ = hcat("predict", trained["coxnet"], *arguments, "--json")
+    task = json.loads(out)["patients"][0]["tasks"]["survival"]
+    curve = task["curve"]["probability"]
+    assert code == 0 and len(curve) == 12 and curve == sorted(curve)
+    assert curve[-1] == pytest.approx(task["probability"], abs=1e-5)
+    assert task["interval_90"] is None
+
+
+def test_what_does_not_fit_the_model_is_told(hcat, trained, files, tmp_path):
+    run = trained["neural"]
+    _, wide = one_patient(files, tmp_path / "wide", ["clinical"], lambda _, c: np.hstack([c, c]))
+    code, _, err = hcat("predict", run, *wide)
+    assert code == 3 and "clinical: the file has 16 features a row, the model was trained on 8" in err
+    _, odd = one_patient(files, tmp_path / "odd", ["clinical"])
+    code, _, err = hcat("predict", run, "--input", f"genes={odd[1]}")
+    assert code == 3 and "the model knows no modality named 'genes'" in err
+    code, _, err = hcat("predict", run)
+    assert code == 2 and "name the patients' files" in err
+    _, empty = one_patient(files, tmp_path / "empty", ["clinical"], lambda _, c: c * np.nan)
+    code, _, err = hcat("predict", run, *empty)
+    assert code == 3 and "no measured value in any modality" in err
+    code, _, err = hcat("predict", run, *odd, "--set", "imputer.use=mean")
+    assert code == 2 and "a trained run is frozen" in err
+    code, _, err = hcat("predict", run, *odd, "-o", "p.xlsx")
+    assert code == 2 and "write .csv or .json" in err
+    (tmp_path / "half").mkdir()
+    shutil.copy(run / "recipe.toml", tmp_path / "half")
+    code, _, err = hcat("predict", tmp_path / "half", *odd)
+    assert code == 2 and "did not finish" in err
+    _, units = one_patient(files, tmp_path / "units", ["clinical"], lambda _, c: c * 1000)
+    code, _, err = hcat("predict", run, *units)
+    assert code == 0 and "leave the training range" in err and "same unit" in err
+    assert not list(tmp_path.glob("p.*"))
+
+
+def test_completed_files_keep_what_was_measured_and_can_be_read_again(hcat, trained, files, tmp_path):
+    code, out, _ = hcat("impute", trained["neural"], "--root", files, "--outdir", "done", "--json")
+    assert code == 0
+    assert {Path(f["path"]).name for f in json.loads(out)["files"]} == {f"{m}.h5" for m in MODALITIES}
+    for name in MODALITIES:
+        with h5py.File(files / f"{name}.h5") as old, h5py.File(tmp_path / "done" / f"{name}.h5") as new:
+            ids = list(new["patient_id"][...])
+            assert len(ids) == len(set(ids)) == 160
+            cells, imputed, std = (new[k][...] for k in ("embedding", "imputed", "std"))
+            assert np.isfinite(cells).all()
+            assert ((std > 0) == imputed).all()
+            if name != "spatial":  # its rows are patches, and what comes out is one row a patient
+                place = [ids.index(i) for i in old["patient_id"][...]]
+                before = old["embedding"][...]
+                has = np.isfinite(before)
+                assert (cells[place][has] == before[has]).all() and not imputed[place][has].any()
+            lacking = sorted(set(range(160)) - {ids.index(i) for i in old["patient_id"][...]})
+            assert imputed[lacking].all()
+            # File units: what was imputed lies where the measured values lie.
+            if lacking:
+                assert abs(cells[lacking].mean() - np.nanmean(before)) < 3 * np.nanstd(before)
+    code, _, _ = hcat("predict", trained["neural"], "--root", "done", "-q", "-o", "again.json")
+    assert code == 0
+    code, _, err = hcat("impute", trained["neural"], "--root", files, "--outdir", "done")
+    assert code == 2 and "not empty" in err
+    code, _, err = hcat("impute", trained["logistic"], "--root", files, "--outdir", "none")
+    assert code == 2 and "does not impute" in err and not (tmp_path / "none").exists()
+
+
+def test_an_outcome_informed_imputer_says_so(hcat, files, tmp_path):
+    sets = [f"--set={text}" for text in (f"cohort.root={files}", *SMALL, "training.imputer_gradient=true")]
+    sets = [text.replace("gaussian", "attention") for text in sets]
+    assert hcat("run", ROOT / "recipes/enhanced.toml", *sets, "--outdir", "run", "-q")[0] == 0
+    code, _, err = hcat("impute", "run", "--root", files, "--outdir", "done", "-q")
+    assert code == 0 and "outcome-informed" in err
+    assert "outcome-informed" in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_another_cohort_is_scored_with_nothing_fitted_again(hcat, trained, files, tmp_path):
+    other = tmp_path / "other"
+    write_cohort(other, generate(preset_spec("demo", patients=120, width=8)))
+    with h5py.File(other / "clinical.h5", "r+") as file:
+        file["site"] = np.array([b"north", b"south"] * 60)[: len(file["patient_id"])]
+        file["age"] = np.linspace(40, 80, len(file["patient_id"]))
+    before = {p: p.read_bytes() for p in trained["coxnet"].rglob("*") if p.is_file()}
+    code, out, err = hcat(
+        "evaluate",
+        trained["coxnet"],
+        "--root",
+        other,
+        "--by",
+        "site",
+        "--by",
+        "age",
+        "--outdir",
+        "e",
+        "--json",
+    )
+    found = json.loads(out)
+    assert code == 0 and "trained on" not in err
+    assert {p: p.read_bytes() for p in trained["coxnet"].rglob("*") if p.is_file()} == before
+    m = found["metrics"]["survival"]
+    assert 0 < m["auc"] < 1 and m["c_index_95"][0] < m["c_index"] < m["c_index_95"][1]
+    assert set(found["groups"]["site"]) >= {"north", "south"} and len(found["groups"]["age"]) >= 3
+    sites = found["groups"]["site"].values()
+    assert sum(g["survival"]["patients"] for g in sites) == m["patients"]
+    assert sum(p["patients"] for p in found["patterns"]) == found["patients"] == 120
+    assert json.loads((tmp_path / "e" / "evaluation.json").read_text()) == found
+    assert len(rows_of(tmp_path / "e" / "predictions.csv")) == 120
+    with h5py.File(other / "clinical.h5") as file:
+        ids = {i.decode() for i in file["patient_id"][...]}
+    text = (tmp_path / "e" / "evaluation.json").read_text()
+    assert not any(f'"{patient}"' in text for patient in ids)
+
+
+def test_doubtful_evaluations_are_warned_about(hcat, trained, files, tmp_path):
+    run = trained["coxnet"]
+    code, _, err = hcat("evaluate", run, "--root", files, "-q")
+    assert code == 0 and "this is the cohort that the run was trained on" in err
+    shutil.copytree(files, tmp_path / "units")
+    with h5py.File(tmp_path / "units" / "clinical.h5", "r+") as file:
+        file["embedding"][:, 2] = file["embedding"][:, 2] * 1000
+    code, _, err = hcat("evaluate", run, "--root", tmp_path / "units", "-q")
+    assert code == 0 and "clinical: 1 of 8 features leave the training range" in err and "[2]" in err
+    code, _, err = hcat("evaluate", run, "--root", files, "--by", "shoe_size", "-q")
+    assert code == 2 and "no feature and no column of the outcomes file has this name" in err
+    code, _, err = hcat("evaluate", run, "--input", f"semantic={files / 'semantic.h5'}", "-q")
+    assert code == 2 and "--targets FILE" in err
+    given = ["--input", f"semantic={files / 'semantic.h5'}", "--targets", files / "clinical.h5"]
+    code, out, _ = hcat("evaluate", run, *given, "--json")
+    assert code == 0 and json.loads(out)["sources"].keys() == {"semantic"}

@@ -1,0 +1,188 @@
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import roc_auc_score
+
+from hcat_core.analysis import by_modality, by_pattern
+from hcat_core.cohort import CURVE_STEPS, Layout, Modality
+from hcat_core.evaluation import Predicted
+from hcat_core.recalibration import sigmoid
+from hcat_core.report import Material, write_report
+from hcat_core.report.page import render
+from hcat_core.report.performance_figures import net_benefit
+from hcat_core.splits import Split
+from hcat_core.summary import score_tasks
+from hcat_core.synth.cohort_view import to_cohort
+from hcat_core.synth.generator import SynthSpec, generate
+
+WIDTHS = {"clinical": 6, "semantic": 9, "temporal": 5}
+COHORT = to_cohort(generate(SynthSpec(patients=240, widths=WIDTHS, seed=5)))
+HOSTILE = '<script>alert("x")</script>$x^2_{&"'
+
+
+class Page(HTMLParser):
+    """What a browser would make of it: tags, text, and what each tag points at."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.said, self.targets = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.targets += [v for k, v in attrs if k in ("src", "href", "xlink:href", "data", "srcset")]
+
+    def handle_data(self, data):
+        self.said.append(data)
+
+
+def material(cohort=COHORT, test=None, **changes):
+    n = len(cohort)
+    rng = np.random.default_rng(0)
+    label = cohort.targets.labels.numpy().astype(float)
+    p = sigmoid(np.where(label > 0, 0.4, -0.6) + rng.normal(0, 1, label.shape))
+    curve = np.full((*p.shape, CURVE_STEPS), np.nan)
+    curve[..., -1] = p
+    predicted = Predicted(p, p, p, curve)
+    rows = torch.arange(n)
+    test = rows[160:] if test is None else test
+    split = Split(rows[:120], rows[120:160], test, rows[:0])
+
+    def scored(rows):
+        part = predicted.rows(rows.numpy())
+        return score_tasks(cohort[rows], part, [0.5, 0.5], cohort.targets[split.train], 50, 0)
+
+    counts = {t: {"event": 3, "event_free": 4, "unknown": 5} for t in cohort.layout.task_names}
+    sizes = {"patients": 40, "labels": counts}
+    summary = {
+        "run": {"thresholds": [0.5, 0.5], "epochs": 2, "best_epoch": {"average": 1}},
+        "metrics": {side: scored(getattr(split, side)) for side in ("train", "validation", "test")},
+        "data": {
+            "patients": n,
+            "patients_without_modality": 0,
+            "modalities": {
+                m.name: {"width": m.width, "patients": n, "rows": n, "cells_not_measured": 0}
+                for m in cohort.layout.modalities
+            },
+            "labels": counts,
+            "competing_first": {},
+            "split": {"train": sizes, "validation": sizes, "test": sizes},
+        },
+        "environment": dict.fromkeys(("hcat", "python", "platform", "device", "threads", "data"), "x"),
+        "history": [
+            {"epoch": e, "train_loss": 1 / e, "val": {"survival": {"auc": 0.6}}} for e in (1, 2, 3)
+        ],
+        "recipe": {"estimator": {"use": "neural"}, "imputer": {"use": "mean"}},
+    }  # fmt: skip
+    made = Material("a run", "seed = 1\n", cohort, split, predicted, summary)
+    return replace(made, **changes)
+
+
+def analysed():
+    made = material()
+    test = made.cohort[made.split.test]
+    own = made.predicted.rows(made.split.test.numpy())
+
+    def predict(cohort):
+        return np.repeat(sigmoid(cohort.emb[:, :, 0].sum(dim=1).numpy())[:, None], 2, axis=1)
+
+    parts = {
+        "patterns": by_pattern(test, own, [0.5, 0.5], 50, 0),
+        **by_modality(predict, test, [0.3, 0.3]),
+        "imputation": {
+            "clinical": {"blocks": 9, "r2": 0.41, "coverage_50": 0.5, "coverage_90": 0.9, "width_90": None}
+        },
+        "leakage": {"findings": ["clinical: nothing but zeros"], "allowed": ["days_to_x"]},
+        "baselines": {
+            "logistic": {
+                t: {
+                    "auc": 0.6, "auc_95": [0.5, 0.7], "average_precision": 0.4, "brier": 0.2,
+                    "calibration_slope": 1.0, "difference": [0.1, 0.02, 0.2],
+                }
+                for t in made.cohort.layout.task_names
+            }
+        },
+    }  # fmt: skip
+    return replace(made, summary={**made.summary, "analysis": parts})
+
+
+def test_every_figure_and_section_is_there_and_nothing_is_fetched(tmp_path):
+    write_report(tmp_path / "report.html", analysed())
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    page = Page(text)
+    # presence, patterns, loss, validation; by task ROC, PR, calibration, decision, risk; two of importance.
+    assert page.tags.count("svg") == 4 + 2 * 5 + 2
+    assert "script" not in page.tags and "link" not in page.tags and "img" not in page.tags
+    assert all(target.startswith("#") for target in page.targets)
+    assert "url(http" not in text and "@import" not in text and "@font-face" not in text
+    assert len(text.encode()) < 5e6
+    ids = re.findall(r'\bid="([^"]+)"', text)
+    used = re.findall(r'(?:url\(#|href="#)([^)"]+)', text)
+    assert set(used) <= set(ids)
+    for words in ("the model is better", "days_to_x", "nothing but zeros", "0.410", "TRIPOD+AI"):
+        assert words in text
+    assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_no_patient_id_is_in_it():
+    ids = tuple(f"canary{row}x" for row in range(len(COHORT)))
+    assert "canary" not in render(replace(analysed(), cohort=replace(COHORT, patient_ids=ids)))
+
+
+def test_names_are_text_whatever_they_hold():
+    first, *rest = COHORT.layout.modalities
+    layout = Layout((Modality(HOSTILE, first.width), *rest), COHORT.layout.tasks)
+    made = material(replace(COHORT, layout=layout), title=HOSTILE, recipe=HOSTILE)
+    text = render(made)
+    page = Page(text)
+    assert "script" not in page.tags
+    assert "".join(page.said).count(HOSTILE) >= 3
+    assert "$x^2" in "".join(page.said)
+
+
+def test_pieces_that_are_missing_are_said_to_be():
+    made = material()
+    bare = replace(made, summary={**made.summary, "history": []})
+    text = render(bare)
+    assert "there are no epochs to show" in text and "imputes nothing" in text
+    assert "No baseline was fitted" in text
+    unknown = torch.full_like(COHORT.targets.event, -1)
+    timeless = replace(COHORT, targets=replace(COHORT.targets, event=unknown))
+    assert "There are no times of this outcome" in render(material(timeless))
+    free = (COHORT.targets.labels[:, 0] == 0).nonzero().squeeze(1)
+    one_sided = render(material(test=free))
+    assert "one known outcome only" in one_sided
+    assert "one outcome only, so nothing can be said" in one_sided
+
+
+def test_the_words_are_those_of_the_figures():
+    made = material()
+    p, y = made.test_known(0)
+    text = render(made)
+    assert f"AUC {roc_auc_score(y, p):.3f}" in text
+    assert f"over {len(y)} patients with {y.sum()} events" in text
+
+
+def test_the_same_run_is_the_same_page():
+    assert render(analysed()) == render(analysed())
+
+
+def test_a_competing_event_is_drawn_with_aalen_johansen():
+    survival, recurrence = COHORT.layout.tasks
+    layout = replace(COHORT.layout, tasks=(survival, replace(recurrence, competing="survival")))
+    text = render(material(replace(COHORT, layout=layout)))
+    assert "Aalen-Johansen" in text and "the competing one first (survival)" in text
+    assert "Aalen-Johansen" not in render(material())
+
+
+def test_net_benefit_of_those_who_know_and_those_who_treat_everyone():
+    y = np.array([1] * 30 + [0] * 70)
+    cuts = np.array([0.1, 0.5, 0.8])
+    assert net_benefit(y.astype(float), y, cuts) == pytest.approx([0.3, 0.3, 0.3])
+    everyone = net_benefit(np.ones(100), y, cuts)
+    assert everyone == pytest.approx(0.3 - 0.7 * cuts / (1 - cuts))
+    assert net_benefit(np.zeros(100), y, cuts) == pytest.approx([0, 0, 0])
