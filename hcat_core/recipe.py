@@ -73,7 +73,7 @@ class Recipe:
         return {
             "seed": self.seed,
             "cohort": {**cohort, "root": str(self.root)},
-            "split": self.split.model_dump(mode="json"),
+            "split": self.split.model_dump(mode="json", exclude_none=True),
             **self.method(),
             "evaluation": self.evaluation.model_dump(mode="json"),
         }

@@ -25,7 +25,7 @@ from hcat_core.interfaces import FitContext, ImputingEstimator
 from hcat_core.leakage import refuse_leaks
 from hcat_core.recipe import Recipe, load_recipe
 from hcat_core.run_folder import RunFolder, environment
-from hcat_core.splits import Split, split_cohort
+from hcat_core.splits import Split, split_by_column, split_cohort
 from hcat_core.standardise import Standardiser
 from hcat_core.summary import describe_data, describe_in_words, score
 from hcat_core.synth.demo import write_demo
@@ -60,7 +60,7 @@ def run_recipe(
     cohort, report = read_recipe_cohort(recipe, catalog, say)
     if cohort.targets is None:
         raise UsageError(f"{recipe.source}: training needs outcomes: give cohort.targets.")
-    split = split_cohort(cohort, recipe.split, recipe.seed)
+    split = _split(recipe, catalog, cohort)
     refuse_leaks(cohort, split.train, recipe.cohort.targets, recipe.cohort.allow)
     doubts = find_doubts(cohort, split)
     if strict:
@@ -76,6 +76,14 @@ def run_recipe(
     if resume:
         raise UsageError(f"{outdir}: only one neural training can be resumed; run this recipe anew.")
     return _run_estimator(recipe, catalog, data, outdir, device, say)
+
+
+def _split(recipe: Recipe, catalog: Catalog, cohort: Cohort) -> Split:
+    if recipe.split.column is None:
+        return split_cohort(cohort, recipe.split, recipe.seed)
+    reader = build.build_targets_reader(recipe, catalog)
+    assert reader is not None, "a cohort with targets has their reader"
+    return split_by_column(cohort, reader, recipe.split.column)
 
 
 @dataclass(frozen=True)

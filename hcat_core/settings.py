@@ -71,6 +71,8 @@ class SplitTable(Table):
 
     validation: Fraction = 0.15
     test: Fraction = 0.15
+    column: str | None = None
+    """A column of the targets file that says train, validation or test; the shares are then not used."""
 
 
 class TrainingTable(Table):

@@ -11,6 +11,8 @@ from torch import Tensor
 
 from hcat_core.cohort import Cohort
 from hcat_core.errors import DataError
+from hcat_core.interfaces import Reader
+from hcat_core.patient_ids import SpellingBook
 from hcat_core.settings import SplitTable
 
 SPLITS = ("train", "validation", "test")
@@ -57,6 +59,44 @@ def split_cohort(cohort: Cohort, table: SplitTable, seed: int) -> Split:
     split = Split(torch.from_numpy(train), torch.from_numpy(validation), torch.from_numpy(test), left_out)
     _refuse_one_sided(cohort, split)
     return split
+
+
+def split_by_column(cohort: Cohort, reader: Reader, column: str) -> Split:
+    """The user's own split: each patient's side is named in a column of the targets file.
+
+    Raises:
+        DataError: for a value that names no side, a patient without one, a group on two sides, or
+            training patients who lack one of a task's outcomes.
+    """
+    table = reader.read_columns([column])
+    ids = SpellingBook(reader.source).normalize(table.ids)
+    given = dict(zip(ids, (_side(value) for value in table.columns[column]), strict=True))
+    has = cohort.present.any(dim=1)
+    sides = np.array([given.get(patient, "") for patient in cohort.patient_ids], dtype=object)
+    where = f"{reader.source}: {column}"
+    for row in np.flatnonzero(has.numpy()).tolist():
+        if sides[row] not in SPLITS:
+            said = f"{sides[row]!r}" if sides[row] else "nothing"
+            raise DataError(f"{where}: row {row} of the cohort has {said}; {', '.join(SPLITS)} are known.")
+    rows = {name: np.flatnonzero((sides == name) & has.numpy()) for name in SPLITS}
+    if not len(rows["train"]):
+        raise DataError(f"{where}: no patient is in train.")
+    if cohort.groups is not None:
+        groups = np.array(cohort.groups)
+        for first, second in (("train", "validation"), ("train", "test"), ("validation", "test")):
+            both = set(groups[rows[first]]) & set(groups[rows[second]])
+            if both:
+                raise DataError(f"{where}: {len(both)} groups are in both {first} and {second}.")
+    train, validation, test = (torch.from_numpy(rows[name]) for name in SPLITS)
+    split = Split(train, validation, test, (~has).nonzero().squeeze(1))
+    _refuse_one_sided(cohort, split)
+    return split
+
+
+def _side(value: object) -> str:
+    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+    text = text.strip().lower()
+    return {"training": "train", "val": "validation", "valid": "validation"}.get(text, text)
 
 
 def hold_out_patients(cohort: Cohort, share: float, seed: int) -> tuple[Tensor, Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -92,20 +92,21 @@ def print_results(console: Console, summary: Mapping[str, Any], folder: Path) ->
             f"{run['epochs']} epochs, {stop}; the weights of epoch {best} are scored", markup=False
         )
     table = Table(box=None, pad_edge=False)
-    for heading in ("split", "task", "events/n", "AUC", "95 %", "AP", "Brier", "F1"):
+    for heading in ("split", "task", "events/n", "AUC", "95 %", "Uno C", "95 %", "slope", "Brier", "F1"):
         table.add_column(heading, no_wrap=True)
     for side in ("validation", "test"):
         for task, m in summary["metrics"][side].items():
             if not m["patients"]:
                 continue
-            interval = m["auc_95"]
             table.add_row(
                 side,
                 task,
                 f"{m['events']}/{m['patients']}",
                 _number(m["auc"]),
-                f"{interval[0]:.3f} to {interval[1]:.3f}" if interval else "-",
-                *(_number(m[name]) for name in ("average_precision", "brier", "f1")),
+                _interval(m["auc_95"]),
+                _number(m["c_index"]),
+                _interval(m["c_index_95"]),
+                *(_number(m[name]) for name in ("calibration_slope", "brier", "f1")),
             )
     console.print(table)
     validation = any(m["patients"] for m in summary["metrics"]["validation"].values())
@@ -124,6 +125,10 @@ def print_results(console: Console, summary: Mapping[str, Any], folder: Path) ->
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
+
+
+def _interval(pair: Sequence[float] | None) -> str:
+    return f"{pair[0]:.3f} to {pair[1]:.3f}" if pair else "-"
 
 
 def _duration(seconds: float) -> str:

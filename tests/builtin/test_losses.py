@@ -1,7 +1,9 @@
 """Losses and the binary head: unknown outcomes teach nothing, views differ, probabilities are honest."""
 
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -10,6 +12,7 @@ from hcat_builtin.losses.bce import BinaryCrossEntropy
 from hcat_builtin.losses.focal import FocalLoss
 from hcat_builtin.losses.imputer_terms import ImputationLoss, KLDivergence
 from hcat_builtin.losses.infonce import InfoNCE
+from hcat_core.errors import DataError
 from hcat_core.interfaces import Fused, Imputation, Outputs
 from hcat_core.testing.cohorts import random_cohort
 
@@ -128,3 +131,44 @@ def test_a_binary_head_knows_one_horizon():
     head = BinaryHead(random_cohort(4).layout, "recurrence", 8)
     with pytest.raises(ValueError, match="730 days only"):
         head.predict(torch.zeros(2), (1826.0,))
+
+
+def test_inverse_probability_weights_undo_informative_gaps_in_the_labels():
+    """Labels are known of everyone with an early event, and only of those event-free who stayed."""
+    rng = np.random.default_rng(0)
+    n, horizon = 4000, 1826.0
+    event_time, lost = rng.exponential(3000, n), rng.exponential(2500, n)
+    time = np.minimum(event_time, lost)
+    label = np.where(event_time <= np.minimum(lost, horizon), 1, np.where(time >= horizon, 0, -1))
+    cohort = random_cohort(n)
+    cohort.targets.labels[:, 0] = torch.from_numpy(label).to(torch.int8)
+    cohort.targets.time[:, 0] = torch.from_numpy(time).float()
+    cohort.targets.event[:, 0] = torch.from_numpy(event_time <= lost).to(torch.int8)
+    truth = 1 - math.exp(-horizon / 3000)
+
+    def rate(ipcw, loss_class=BinaryCrossEntropy):
+        head = BinaryHead(cohort.layout, "survival", 4, balance=False, ipcw=ipcw)
+        head.prepare(cohort)
+        logit = torch.zeros(1, requires_grad=True)
+        optimiser = torch.optim.LBFGS([logit], max_iter=50)
+        loss = loss_class(cohort.layout, head="survival")
+
+        def closure():
+            optimiser.zero_grad()
+            made = replace(outputs(cohort, logit.expand(n)), heads={"survival": head})
+            value = loss(made, cohort)
+            value.backward()
+            return value
+
+        optimiser.step(closure)
+        return torch.sigmoid(logit).item()
+
+    assert rate(False) > truth + 0.1
+    assert rate(True) == pytest.approx(truth, abs=0.03)
+
+
+def test_inverse_probability_weights_need_times():
+    cohort = random_cohort(20)
+    cohort.targets.event.fill_(-1)
+    with pytest.raises(DataError, match="ipcw = true needs times"):
+        BinaryHead(cohort.layout, "survival", 4, ipcw=True).prepare(cohort)

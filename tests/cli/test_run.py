@@ -37,6 +37,7 @@ def test_a_run_leaves_every_file_of_the_document_and_prints_each_epoch(small_run
         "metrics.jsonl",
         "predictions.csv",
         "recipe.toml",
+        "report.html",
         "trained.safetensors",
     }
     summary = json.loads((run / SUMMARY).read_text())
@@ -70,7 +71,7 @@ def test_patient_ids_are_in_the_predictions_alone(small_run, tmp_path, cohort_fo
     _, out, _ = small_run(f"--set=cohort.root={data}")
     assert all(row["patient_id"].startswith("canary-") for row in predictions("run"))
     others = [p for p in Path("run").rglob("*") if p.is_file() and p.name != "predictions.csv"]
-    assert len(others) == 10
+    assert len(others) == 11
     assert [p for p in others if b"canary-" in p.read_bytes()] == []
     assert "canary-" not in out
 
@@ -327,6 +328,8 @@ def test_a_baseline_runs_like_any_recipe(hcat, tmp_path):
         "estimator",
         "predictions.csv",
         "recipe.toml",
+        "report.html",
+        "trained.safetensors",
     }
     code, _, err = hcat("run", "--resume", str(tmp_path / "run"))
     assert code == 2 and "only one neural training can be resumed" in err

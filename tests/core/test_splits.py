@@ -2,14 +2,16 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hcat_core.errors import DataError
+from hcat_core.interfaces import ColumnTable
 from hcat_core.settings import SplitTable
-from hcat_core.splits import SPLITS, split_cohort
+from hcat_core.splits import SPLITS, split_by_column, split_cohort
 from hcat_core.testing.cohorts import random_cohort
 
 
@@ -58,3 +60,33 @@ def test_a_task_with_one_outcome_only_stops():
     cohort.targets.labels[:, 1] = 0
     with pytest.raises(DataError, match="task recurrence: .* 0 events"):
         split_cohort(cohort, SplitTable(), 0)
+
+
+class Sides:
+    source = "targets.csv"
+
+    def __init__(self, ids, values):
+        self.ids, self.values = ids, values
+
+    def read_columns(self, names):
+        return ColumnTable(
+            np.array(self.ids, dtype=object), {names[0]: np.array(self.values, dtype=object)}
+        )
+
+
+def test_the_users_own_split_is_taken_as_it_is():
+    cohort = random_cohort(12)
+    labels = torch.tensor([0, 1] * 6, dtype=torch.int8)
+    cohort.targets.labels.copy_(labels.unsqueeze(1).expand(12, cohort.targets.labels.shape[1]))
+    cohort = replace(cohort, present=torch.ones_like(cohort.present))
+    sides = ["train"] * 6 + ["Test", b"test", "val", "validation", "TRAIN ", "training"]
+    split = split_by_column(cohort, Sides(cohort.patient_ids, sides), "side")
+    assert split.train.tolist() == [0, 1, 2, 3, 4, 5, 10, 11]
+    assert split.test.tolist() == [6, 7] and split.validation.tolist() == [8, 9]
+    with pytest.raises(DataError, match="row 11 of the cohort has 'holdout'"):
+        split_by_column(cohort, Sides(cohort.patient_ids, [*sides[:-1], "holdout"]), "side")
+    with pytest.raises(DataError, match="row 11 of the cohort has nothing"):
+        split_by_column(cohort, Sides(cohort.patient_ids[:-1], sides[:-1]), "side")
+    grouped = replace(cohort, groups=("north",) * 12)
+    with pytest.raises(DataError, match="1 groups are in both train and validation"):
+        split_by_column(grouped, Sides(cohort.patient_ids, sides), "side")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from hcat_builtin.fusions.enhanced_hcat import Count, Dropout
-from hcat_core.cohort import Cohort, Layout
+from hcat_core.cohort import Cohort, Layout, Targets
+from hcat_core.errors import DataError
 from hcat_core.interfaces import Fused, Prediction
+from hcat_core.survival import censoring_survival, timed
+
+STEPS = 365  # at which the distribution of censoring is kept: five days of five years
 
 
 class BinaryHead(nn.Module):
@@ -22,9 +27,13 @@ class BinaryHead(nn.Module):
         balance: weigh the rarer outcome up in the loss, by the ratio of the training counts. The
             probability is corrected for it: odds learned under weight w are w times the odds
             (King and Zeng 2001), so ``predict`` subtracts log w from the logit.
+        ipcw: weigh each known outcome by the inverse probability of not having been censored before it was
+            known (Robins and Rotnitzky 1992), so that those who left early are stood for by those like them
+            who stayed. Needs times.
     """
 
     pos_weight: Tensor
+    uncensored: Tensor
 
     def __init__(
         self,
@@ -35,19 +44,31 @@ class BinaryHead(nn.Module):
         hidden: Count = 128,
         dropout: Dropout = 0.2,
         balance: bool = True,
+        ipcw: bool = False,
     ) -> None:
         super().__init__()
         self.column = layout.task_names.index(task)
         self.horizon = layout.tasks[self.column].horizon_days
         self.balance = balance
+        self.ipcw = ipcw
         self.mlp = nn.Sequential(
             nn.Linear(width, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, 1)
         )
         self.register_buffer("pos_weight", torch.ones(()))
+        # P(not censored before) at equal steps from 0 to the horizon.
+        self.register_buffer("uncensored", torch.ones(STEPS + 1))
 
     def prepare(self, train: Cohort) -> None:
-        """Take the class weight from training labels; 1 when a class is missing."""
-        if train.targets is None or not self.balance:
+        """Take the class weight from training labels, 1 when a class is missing, and censoring.
+
+        Raises:
+            DataError: for ``ipcw`` without times.
+        """
+        if train.targets is None:
+            return
+        if self.ipcw:
+            self._fit_censoring(train.targets)
+        if not self.balance:
             return
         labels = train.targets.labels[:, self.column]
         events, free = (labels == 1).sum(), (labels == 0).sum()
@@ -58,6 +79,25 @@ class BinaryHead(nn.Module):
         """Logits (N,), under the class weight."""
         logits: Tensor = self.mlp(fused.pooled).squeeze(-1)
         return logits
+
+    def weights(self, targets: Targets) -> Tensor:
+        """(N,) of patients with a known outcome: 1, or under ``ipcw`` the inverse of P(it is known)."""
+        if not self.ipcw:
+            return torch.ones(len(targets.labels), device=targets.labels.device)
+        event = targets.labels[:, self.column] == 1
+        until = torch.where(event, targets.time[:, self.column], self.horizon).nan_to_num(self.horizon)
+        place = (until.clamp(0, self.horizon) / self.horizon * STEPS).floor().long()
+        return 1 / self.uncensored[place]
+
+    def _fit_censoring(self, targets: Targets) -> None:
+        known = timed(targets, self.column)
+        if not known.any():
+            raise DataError("a binary head with ipcw = true needs times: give the task's time and event.")
+        time = targets.time[known, self.column].double().numpy()
+        event = (targets.event[known, self.column] == 1).numpy()
+        days = np.linspace(0, self.horizon, STEPS + 1)
+        found = censoring_survival(time, event, days)
+        self.uncensored.copy_(torch.from_numpy(found))
 
     def predict(self, raw: Tensor, horizons: tuple[float, ...]) -> Prediction:
         """Probability (N, 1) at the task's own horizon.

@@ -10,7 +10,7 @@ from hcat_core.interfaces import Outputs
 
 
 class BinaryCrossEntropy:
-    """Mean cross-entropy over patients whose outcome is known, the event weighted by the head."""
+    """Mean cross-entropy over patients whose outcome is known, weighted as the head says."""
 
     needs_second_view = False
 
@@ -19,7 +19,10 @@ class BinaryCrossEntropy:
 
     def __call__(self, outputs: Outputs, batch: Cohort) -> Tensor:
         """A scalar; 0 with no known outcome in the batch."""
-        logits, labels, pos_weight = known_labels(outputs, batch, self.head)
-        if not len(labels):
-            return logits.sum()
-        return nn.functional.binary_cross_entropy_with_logits(logits, labels, pos_weight=pos_weight)
+        known = known_labels(outputs, batch, self.head)
+        if not len(known.labels):
+            return known.logits.sum()
+        entropy = nn.functional.binary_cross_entropy_with_logits(
+            known.logits, known.labels, pos_weight=known.pos_weight, reduction="none"
+        )
+        return (known.weights * entropy).sum() / known.weights.sum()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
-from hcat_core.cohort import Cohort
+from hcat_core.cohort import Cohort, Targets
 from hcat_core.interfaces import Outputs
 
 
@@ -17,9 +18,23 @@ class BinaryLogitHead(Protocol):
     column: int
     pos_weight: Tensor
 
+    def weights(self, targets: Targets) -> Tensor:
+        """How much each of N patients with a known outcome counts."""
+        ...
 
-def known_labels(outputs: Outputs, batch: Cohort, head: str) -> tuple[Tensor, Tensor, Tensor]:
-    """Logits (K,), labels (K,) float and the class weight, of the K patients with a known outcome.
+
+@dataclass(frozen=True)
+class Known:
+    """Logits, labels and weights (K,) of the patients with a known outcome, and the class weight."""
+
+    logits: Tensor
+    labels: Tensor
+    weights: Tensor
+    pos_weight: Tensor
+
+
+def known_labels(outputs: Outputs, batch: Cohort, head: str) -> Known:
+    """What a binary loss may learn from.
 
     Raises:
         ValueError: for a batch without targets, or a head that gives no binary logit.
@@ -31,4 +46,5 @@ def known_labels(outputs: Outputs, batch: Cohort, head: str) -> tuple[Tensor, Te
         raise ValueError("a supervised loss needs a batch with targets")
     labels = batch.targets.labels[:, module.column]
     known = labels >= 0
-    return outputs.raw[head][known], labels[known].float(), module.pos_weight
+    weights = module.weights(batch.targets[known])
+    return Known(outputs.raw[head][known], labels[known].float(), weights, module.pos_weight)

@@ -30,11 +30,12 @@ class FocalLoss:
 
     def __call__(self, outputs: Outputs, batch: Cohort) -> Tensor:
         """A scalar; 0 with no known outcome in the batch."""
-        logits, labels, pos_weight = known_labels(outputs, batch, self.head)
-        if not len(labels):
-            return logits.sum()
+        known = known_labels(outputs, batch, self.head)
+        if not len(known.labels):
+            return known.logits.sum()
         entropy = nn.functional.binary_cross_entropy_with_logits(
-            logits, labels, pos_weight=pos_weight, reduction="none"
+            known.logits, known.labels, pos_weight=known.pos_weight, reduction="none"
         )
-        p_true = torch.sigmoid(torch.where(labels == 1, logits, -logits))
-        return ((1 - p_true) ** self.gamma * entropy).mean()
+        p_true = torch.sigmoid(torch.where(known.labels == 1, known.logits, -known.logits))
+        terms = known.weights * (1 - p_true) ** self.gamma * entropy
+        return terms.sum() / known.weights.sum()
