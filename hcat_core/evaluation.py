@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from sklearn import metrics
 from torch import nn
 
 from hcat_core.cohort import CURVE_STEPS, Cohort
@@ -118,6 +117,8 @@ def best_threshold(probability: np.ndarray, label: np.ndarray) -> float:
     """
     if label.min(initial=1) == label.max(initial=0) or not len(label):
         return 0.5
+    from sklearn import metrics  # takes a second to import, which predicting does not need
+
     precision, recall, cuts = metrics.precision_recall_curve(label, probability)
     total = precision + recall
     f1 = np.divide(2 * precision * recall, total, out=np.zeros_like(total), where=total > 0)
@@ -136,6 +137,8 @@ def binary_metrics(
         label: (N,) 1, 0 or -1; patients with an unknown outcome are left out.
         threshold: chosen elsewhere.
     """
+    from sklearn import metrics
+
     known = label >= 0
     p, y = probability[known], label[known]
     events = int(y.sum())

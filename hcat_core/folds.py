@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from sklearn.model_selection import RepeatedStratifiedKFold, StratifiedGroupKFold, StratifiedKFold
 from torch import Tensor
 
 from hcat_core.cohort import Cohort
@@ -33,6 +32,8 @@ def joint_folds(cohort: Cohort, n_folds: int, repeats: int, seed: int) -> list[F
     Raises:
         DataError: for fewer patients (or groups) than folds.
     """
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
     rows = cohort.present.any(dim=1).nonzero().squeeze(1).numpy()
     by = merge_rare(strata(cohort)[rows], n_folds)
     groups = None if cohort.groups is None else np.array(cohort.groups)[rows]
@@ -65,6 +66,8 @@ def per_task_folds(cohort: Cohort, n_folds: int, repeats: int, seed: int) -> lis
     Raises:
         DataError: for a task with fewer patients of an outcome than folds, or a cohort with groups.
     """
+    from sklearn.model_selection import RepeatedStratifiedKFold
+
     if cohort.groups is not None:
         raise DataError("--split per-task knows no groups: leave cohort.groups out, or use --split joint.")
     assert cohort.targets is not None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize
 
 from hcat_core.evaluation import Predicted
 
@@ -77,6 +76,8 @@ def sigmoid(x: np.ndarray) -> np.ndarray:
 
 
 def _fit_task(probability: np.ndarray, label: np.ndarray) -> tuple[float, float]:
+    from scipy.optimize import minimize
+
     known = (label >= 0) & np.isfinite(probability)
     z, y = logit(probability[known]), label[known]
 

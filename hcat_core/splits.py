@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from sklearn.model_selection import StratifiedGroupKFold
 from torch import Tensor
 
 from hcat_core.cohort import Cohort
@@ -117,6 +116,8 @@ def hold_out(
     if len(np.unique(groups[rows])) == len(rows):
         picked = _deal(by[shuffled], share)
     else:
+        from sklearn.model_selection import StratifiedGroupKFold
+
         n_folds = max(2, round(1 / share))
         folds = StratifiedGroupKFold(n_splits=n_folds, shuffle=True, random_state=seed)
         common = merge_rare(by[shuffled], n_folds)

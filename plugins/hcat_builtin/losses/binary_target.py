@@ -5,22 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+import torch
 from torch import Tensor
 
-from hcat_core.cohort import Cohort, Targets
+from hcat_core.cohort import Cohort
 from hcat_core.interfaces import Outputs
 
 
 @runtime_checkable
 class BinaryLogitHead(Protocol):
-    """A head whose raw output is one logit a patient: which task, and the event's class weight."""
+    """A head whose raw output is one logit a patient: which task, and the event's class weight.
+
+    One with ``weights(targets) -> (N,)`` says how much each patient with a known outcome counts.
+    """
 
     column: int
     pos_weight: Tensor
-
-    def weights(self, targets: Targets) -> Tensor:
-        """How much each of N patients with a known outcome counts."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -46,5 +46,8 @@ def known_labels(outputs: Outputs, batch: Cohort, head: str) -> Known:
         raise ValueError("a supervised loss needs a batch with targets")
     labels = batch.targets.labels[:, module.column]
     known = labels >= 0
-    weights = module.weights(batch.targets[known])
-    return Known(outputs.raw[head][known], labels[known].float(), weights, module.pos_weight)
+    logits = outputs.raw[head][known]
+    weights = torch.ones_like(logits)
+    if hasattr(module, "weights"):
+        weights = module.weights(batch.targets[known])
+    return Known(logits, labels[known].float(), weights, module.pos_weight)
