@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from hcat_core.catalog import Catalog
@@ -234,6 +236,21 @@ def require(condition: object, message: str) -> None:
 def state_of(component: Any) -> dict[str, torch.Tensor]:
     """A copy of a component's state."""
     return {name: copy.deepcopy(t).detach() for name, t in component.state_dict().items()}
+
+
+def through_a_file(component: Any) -> dict[str, torch.Tensor]:
+    """A component's state, written as a checkpoint writes it and read again.
+
+    Two names for one tensor are refused there: which of them would be loaded last?
+    """
+    state = {name: tensor.detach().contiguous() for name, tensor in component.state_dict().items()}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "state.safetensors"
+        try:
+            save_file(state, path)
+        except RuntimeError as error:
+            raise CheckFailed(f"its state cannot be saved: {str(error).strip().splitlines()[0]}") from None
+        return load_file(path)
 
 
 def same_state(a: Mapping[str, torch.Tensor], b: Mapping[str, torch.Tensor]) -> bool:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from hcat_core.cohort import Cohort
 from hcat_core.interfaces import Fused, Imputation
-from hcat_core.testing.checks import Check, Subject, require, state_of
+from hcat_core.testing.checks import Check, Subject, require, through_a_file
 
 
 def _filled(batch: Cohort, value: float = 0.0) -> Imputation:
@@ -94,7 +94,7 @@ def gradients_are_finite(subject: Subject) -> None:
 
 
 def state_round_trips(subject: Subject) -> None:
-    """To the same vector."""
+    """Through safetensors, to the same vector."""
     fusion = _make(subject)
     torch.manual_seed(99)
     fresh = _make(subject)
@@ -102,7 +102,7 @@ def state_round_trips(subject: Subject) -> None:
         return
     for parameter in fresh.parameters():
         nn.init.zeros_(parameter)
-    fresh.load_state_dict(state_of(fusion))
+    fresh.load_state_dict(through_a_file(fusion))
     imputation = _filled(subject.test)
     one, two = fusion(subject.test, imputation).pooled, fresh(subject.test, imputation).pooled
     require(torch.equal(one, two), "what was saved and loaded fuses otherwise")
@@ -115,5 +115,5 @@ FUSION_CHECKS = [
     Check("values in absent slots change nothing", absent_slots_are_not_looked_at),
     Check("order of patients changes nothing", order_changes_nothing),
     Check("gradients are finite", gradients_are_finite),
-    Check("state round-trips", state_round_trips),
+    Check("state round-trips through safetensors", state_round_trips),
 ]

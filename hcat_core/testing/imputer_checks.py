@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from hcat_core.cohort import Cohort, Layout, Modality, Targets
 from hcat_core.interfaces import FitContext, Imputation, Imputer
-from hcat_core.testing.checks import TEST, Check, Subject, require, same_state, state_of
+from hcat_core.testing.checks import TEST, Check, Subject, require, same_state, state_of, through_a_file
 
 DRAWS = 400
 
@@ -113,13 +110,8 @@ def same_seed_same_result(subject: Subject) -> None:
 
 def state_round_trips(subject: Subject) -> None:
     """Through safetensors, to the same imputation."""
-    state = {name: t.contiguous() for name, t in state_of(subject.fitted).items()}
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "state.safetensors"
-        save_file(state, path)
-        loaded = load_file(path)
     fresh = subject.make()
-    fresh.load_state_dict(loaded)
+    fresh.load_state_dict(through_a_file(subject.fitted))
     if isinstance(fresh, nn.Module):
         fresh.eval()
     one, two = _imputed(subject, subject.test), _quietly(fresh, subject.test)

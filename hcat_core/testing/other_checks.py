@@ -13,7 +13,7 @@ from hcat_core.cohort import Cohort
 from hcat_core.errors import DataError
 from hcat_core.interfaces import Fused, Head, Imputation, Outputs, Prediction
 from hcat_core.parameters import construct
-from hcat_core.testing.checks import Check, Subject, require
+from hcat_core.testing.checks import Check, Subject, require, through_a_file
 
 WIDTH = 16
 
@@ -59,6 +59,23 @@ def head_gradients_are_finite(subject: Subject) -> None:
     _head(subject)(fused).square().sum().backward()
     grad = fused.pooled.grad
     require(grad is not None and grad.isfinite().all() and (grad != 0).any(), "no finite gradient")
+
+
+def head_state_round_trips(subject: Subject) -> None:
+    """Through safetensors, to the same prediction."""
+    head = _head(subject)
+    if not hasattr(head, "state_dict"):
+        return
+    torch.manual_seed(99)
+    fresh: Any = subject.make(subject.cohort.layout, "survival", WIDTH)
+    fresh.load_state_dict(through_a_file(head))
+    horizon = subject.cohort.layout.tasks[0].horizon_days
+    found = []
+    for one in (head, fresh):
+        if isinstance(one, nn.Module):
+            one.train(False)
+        found.append(one.predict(one(_fused(7)), (horizon,)).event_probability)
+    require(torch.equal(*found), "what was saved and loaded predicts otherwise")
 
 
 class _LogitHead(nn.Module):
@@ -163,6 +180,7 @@ HEAD_CHECKS = [
     Check("predicts probabilities", head_predicts_probabilities),
     Check("is prepared where no outcome is known", head_is_prepared_without_outcomes),
     Check("gradients are finite", head_gradients_are_finite),
+    Check("state round-trips through safetensors", head_state_round_trips),
 ]
 LOSS_CHECKS = [
     Check("a finite scalar with a finite gradient", loss_is_a_finite_scalar),

@@ -49,8 +49,7 @@ class DiscreteHazardHead(nn.Module):
         self.horizon = layout.tasks[self.column].horizon_days
         inner = hidden or width
         first: list[nn.Module] = [nn.Linear(width, hidden), nn.GELU()] if hidden else []
-        self.last = nn.Linear(inner, bins + 1)
-        self.mlp = nn.Sequential(*first, nn.Dropout(dropout), self.last)
+        self.mlp = nn.Sequential(*first, nn.Dropout(dropout), nn.Linear(inner, bins + 1))
         # Right ends of the bins; the last bin, after the horizon, has none.
         self.register_buffer("edges", torch.linspace(0, self.horizon, bins + 1)[1:])
 
@@ -79,8 +78,10 @@ class DiscreteHazardHead(nn.Module):
         ends = np.r_[self.edges.double().numpy(), np.inf]
         survival = np.r_[1.0, kaplan_meier(time, event, ends)]
         hazard = np.clip(1 - survival[1:] / np.maximum(survival[:-1], 1e-9), 1e-3, 0.5)
+        last = self.mlp[-1]
+        assert isinstance(last, nn.Linear)
         with torch.no_grad():
-            self.last.bias.copy_(torch.from_numpy(np.log(hazard / (1 - hazard))))
+            last.bias.copy_(torch.from_numpy(np.log(hazard / (1 - hazard))))
 
     def fit_baseline(self, raw: Tensor, train: Cohort) -> None:
         """Nothing: the hazards are absolute."""
