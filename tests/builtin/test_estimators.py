@@ -37,6 +37,7 @@ RECIPES = {
     "hist_gradient_boosting": ("baselines/hist_gradient_boosting.toml", []),
     "coxnet": ("baselines/coxnet.toml", []),
     "late_fusion": ("baselines/late_fusion.toml", ["estimator.model={use='logistic'}"]),
+    "survival_forest": ("baselines/coxnet.toml", ["estimator={use='survival_forest', trees=60}"]),
     "stack": ("baselines/stack.toml", ["estimator.members=[{use='logistic'},{use='coxnet'}]"]),
     "neural": ("enhanced.toml", [*SMALL, "estimator={use='neural', seeds=2}"]),
 }
@@ -103,6 +104,26 @@ def test_curves_rise_and_end_at_the_probability():
         assert predicted.curve.shape == (140, 2, 12)
         assert (predicted.curve.diff(dim=2) >= -1e-9).all()
         assert torch.allclose(predicted.curve[:, :, -1], predicted.event_probability, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["logistic", "coxnet"])
+def test_one_wild_laboratory_value_moves_nothing_once_tails_are_drawn_in(name):
+    emb = TRAIN.emb.clone()
+    emb[7, 0, :5] = 1e4
+    wild = replace(TRAIN, emb=emb)
+
+    def moved(tails):
+        recipe = load_recipe(
+            ROOT / "recipes" / RECIPES[name][0], CATALOG, sets=[f"estimator.tails={tails}"]
+        )[0]
+        found = []
+        for train in (TRAIN, wild):
+            estimator = build_estimator(recipe, CATALOG, COHORT.layout)
+            estimator.fit(train, VALIDATION, FitContext(0))
+            found.append(estimator.predict(TEST.without_targets()).event_probability)
+        return float((found[0] - found[1]).abs().mean())
+
+    assert moved(0.02) < 0.25 * moved(0.0)
 
 
 def test_thresholds_and_recalibration_come_from_patients_held_out(monkeypatch):

@@ -34,6 +34,7 @@ class CoxnetEstimator:
         modalities: names of those to use; all when left out.
         components: principal components of a modality wider than ``widest``.
         widest: number of cells up to which a modality is taken as it is.
+        tails: share of patients at either end of a feature whose values are drawn in to the quantile there.
     """
 
     refits = True
@@ -47,12 +48,13 @@ class CoxnetEstimator:
         modalities: list[str] | None = None,
         components: Annotated[int, Field(ge=1)] = 16,
         widest: Annotated[int, Field(ge=1)] = 64,
+        tails: Annotated[float, Field(ge=0, lt=0.5)] = 0.0,
     ) -> None:
         self.layout = layout
         self.l1_ratio = l1_ratio
         self.folds = folds
         self.features = PatientFeatures(
-            layout, modalities=modalities, components=components, widest=widest, absence=True
+            layout, modalities=modalities, components=components, widest=widest, absence=True, tails=tails
         )
         self.state: dict[str, Tensor] = {}
 

@@ -12,6 +12,7 @@ from sklearn.decomposition import PCA
 from hcat_core.cohort import Cohort, Layout
 
 Fill = Literal["mean", "median", "nan"]
+FEW_VALUES = 10  # distinct values up to which a feature is a category or a count, and has no tails
 
 
 class PatientFeatures:
@@ -27,6 +28,8 @@ class PatientFeatures:
         widest: number of cells up to which a modality is taken as it is.
         fill: what stands for a missing cell.
         absence: add a column for each modality that says whether it is missing.
+        tails: share of training patients at either end of a feature whose values are drawn in to the
+            quantile there (winsorised), so that a linear model does not hang on a few laboratory values.
 
     Raises:
         ValueError: for a modality that the cohort does not have.
@@ -41,6 +44,7 @@ class PatientFeatures:
         widest: int = 64,
         fill: Fill = "mean",
         absence: bool = False,
+        tails: float = 0.0,
     ) -> None:
         names = layout.names if modalities is None else tuple(modalities)
         strangers = [name for name in names if name not in layout.names]
@@ -52,6 +56,7 @@ class PatientFeatures:
         self.widest = widest
         self.fill = fill
         self.absence = absence
+        self.tails = tails
         self.state: dict[str, torch.Tensor] = {}
 
     def fit(self, train: Cohort) -> np.ndarray:
@@ -59,6 +64,10 @@ class PatientFeatures:
         self.state = {}
         for column in self.columns:
             cells = _cells(train, column, self.widths[column])
+            if self.tails:
+                low, high = _limits(cells, self.tails)
+                self._keep(column, low=low, high=high)
+                cells = np.clip(cells, low, high)
             known = np.isfinite(cells)
             count = np.maximum(known.sum(axis=0), 1)
             filled = np.where(known, cells, 0)
@@ -89,7 +98,10 @@ class PatientFeatures:
         for column in self.columns:
             own = f"{column}."
             state = {k.removeprefix(own): t.numpy() for k, t in self.state.items() if k.startswith(own)}
-            cells = (_cells(cohort, column, self.widths[column]) - state["mean"]) / state["scale"]
+            cells = _cells(cohort, column, self.widths[column])
+            if "low" in state:
+                cells = np.clip(cells, state["low"], state["high"])
+            cells = (cells - state["mean"]) / state["scale"]
             gap = ~np.isfinite(cells)
             absent = gap.all(axis=1)
             if "axes" in state:
@@ -112,3 +124,13 @@ def _cells(cohort: Cohort, column: int, width: int) -> np.ndarray:
     """(N, d) float64, NaN where nothing was measured."""
     values = cohort.emb[:, column, :width].double().numpy()
     return np.where(cohort.measured[:, column, :width].numpy(), values, np.nan)
+
+
+def _limits(cells: np.ndarray, tails: float) -> tuple[np.ndarray, np.ndarray]:
+    """(d,) quantiles at both ends; infinite for features of few values, and for those nobody has."""
+    low, high = np.full(cells.shape[1], -np.inf), np.full(cells.shape[1], np.inf)
+    for column, values in enumerate(cells.T):
+        known = values[np.isfinite(values)]
+        if len(np.unique(known)) > FEW_VALUES:
+            low[column], high[column] = np.quantile(known, [tails, 1 - tails])
+    return low, high

@@ -21,6 +21,7 @@ class LogisticEstimator(TaskClassifiers):
         modalities: names of those to use; all when left out.
         components: principal components of a modality wider than ``widest``.
         widest: number of cells up to which a modality is taken as it is.
+        tails: share of patients at either end of a feature whose values are drawn in to the quantile there.
     """
 
     def __init__(
@@ -31,9 +32,10 @@ class LogisticEstimator(TaskClassifiers):
         modalities: list[str] | None = None,
         components: Annotated[int, Field(ge=1)] = 16,
         widest: Annotated[int, Field(ge=1)] = 64,
+        tails: Annotated[float, Field(ge=0, lt=0.5)] = 0.0,
     ) -> None:
         features = PatientFeatures(
-            layout, modalities=modalities, components=components, widest=widest, absence=True
+            layout, modalities=modalities, components=components, widest=widest, absence=True, tails=tails
         )
 
         def make(seed: int) -> Any:
