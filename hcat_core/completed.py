@@ -10,10 +10,10 @@ import h5py
 import numpy as np
 import torch
 
-from hcat_core.checkpoint import replace_synced
 from hcat_core.cohort import Cohort
 from hcat_core.errors import DataError, UsageError
 from hcat_core.interfaces import ImputingEstimator
+from hcat_core.storage import written_whole
 from hcat_core.trained import TrainedRun
 
 ROWS = 2048  # patients imputed at once
@@ -107,9 +107,7 @@ def _write(
 
 
 def _write_h5(path: Path, data: Mapping[str, np.ndarray]) -> None:
-    temporary = path.with_name(f".{path.name}.partial")
-    with h5py.File(temporary, "w") as file:
+    with written_whole(path) as temporary, h5py.File(temporary, "w") as file:
         for name, values in data.items():
             dtype = h5py.string_dtype("utf-8") if values.dtype == object else values.dtype
             file.create_dataset(name, data=values, dtype=dtype)
-    replace_synced(temporary, path)

@@ -50,3 +50,9 @@ class TrainingError(HcatError):
     """A training that cannot go on (exit code 4)."""
 
     exit_code = 4
+
+
+class StorageError(HcatError):
+    """A disk that takes no more, or a place that may not be written (exit code 4)."""
+
+    exit_code = 4

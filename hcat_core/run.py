@@ -18,18 +18,20 @@ from hcat_core.catalog import Catalog
 from hcat_core.checkpoint import read_checkpoint, write_text
 from hcat_core.cohort import Cohort
 from hcat_core.doubts import find_doubts, refuse_doubts
-from hcat_core.errors import DataError, UsageError
+from hcat_core.errors import UsageError
 from hcat_core.evaluation import Predicted
 from hcat_core.fitting import Fitted, adjusted, assembly_of, fit_estimator
 from hcat_core.interfaces import FitContext, ImputingEstimator
 from hcat_core.leakage import refuse_leaks
 from hcat_core.recipe import Recipe, load_recipe
 from hcat_core.run_folder import RunFolder, environment
+from hcat_core.run_lock import new_run, old_run
 from hcat_core.splits import Split, split_by_column, split_cohort
 from hcat_core.standardise import Standardiser
+from hcat_core.storage import make_folder
 from hcat_core.summary import describe_data, describe_in_words, score
 from hcat_core.synth.demo import write_demo
-from hcat_core.trained import Training, layout_as_json, load_trained_member, write_trained
+from hcat_core.trained import Training, layout_as_json, load_trained_member, save_estimator, write_trained
 from hcat_core.training import LAST, Checkpoints, Progress, train
 
 Say = Callable[[str], None]
@@ -41,21 +43,44 @@ def run_recipe(
     catalog: Catalog,
     *,
     outdir: Path,
-    resume: bool = False,
     strict: bool = False,
     say: Say,
 ) -> dict[str, object]:
     """Train and evaluate what a recipe describes; returns the summary that is also written.
 
-    Nothing is written before the data has been read and the model built. ``strict`` stops at what is merely
-    doubtful about the cohort.
+    Nothing but the recipe is written before the data has been read and the model built, and an error before
+    that leaves nothing. ``strict`` stops at what is merely doubtful about the cohort.
 
     Raises:
-        DataError: for input that cannot be read, that changed since the run to resume, or that holds
-            features which know the outcome.
+        DataError: for input that cannot be read, or that holds features which know the outcome.
         UsageError: for a run folder in use.
         TrainingError: for a training that cannot go on.
+        StorageError: for a disk that takes no more.
     """
+    with new_run(outdir, recipe.to_toml()) as folder:
+        return _run(recipe, catalog, folder, strict, say)
+
+
+def resume_run(run_folder: Path, catalog: Catalog, say: Say) -> dict[str, object]:
+    """Do what an interrupted run has not done yet, to the same files as the unbroken run's.
+
+    A training goes on from its last complete epoch; other estimators are fitted anew. Nothing is changed
+    in a finished run.
+
+    Raises:
+        DataError: also for data that changed since the run began, and for damaged checkpoints.
+        UsageError: for a folder without a run, or one in use.
+    """
+    with old_run(run_folder) as folder:
+        if folder.finished:
+            say(f"{run_folder} is finished: nothing is left to do")
+            return folder.read_summary()
+        recipe, _ = load_recipe(folder.recipe, catalog, sets=(), options={}, inputs={}, caller=Path.cwd())
+        return _run(recipe, catalog, folder, strict=False, say=say)
+
+
+def _run(recipe: Recipe, catalog: Catalog, folder: RunFolder, strict: bool, say: Say) -> dict[str, object]:
+    """Whatever the folder does not hold yet."""
     device = choose_device(recipe.training.device)
     cohort, report = read_recipe_cohort(recipe, catalog, say)
     if cohort.targets is None:
@@ -69,13 +94,11 @@ def run_recipe(
     for doubt in doubts:
         say(doubt.message)
     for name in stores_patients(recipe.method(), catalog):
-        say(f"{name} keeps training patients in its state: think before you share {outdir}")
+        say(f"{name} keeps training patients in its state: think before you share {folder.path}")
     data = Data(cohort, report, split, tuple(doubt.message for doubt in doubts))
     if recipe.estimator == ONE_TRAINING:
-        return _run_training(recipe, catalog, data, outdir, resume, device, say)
-    if resume:
-        raise UsageError(f"{outdir}: only one neural training can be resumed; run this recipe anew.")
-    return _run_estimator(recipe, catalog, data, outdir, device, say)
+        return _run_training(recipe, catalog, data, folder, device, say)
+    return _run_estimator(recipe, catalog, data, folder, device, say)
 
 
 def _split(recipe: Recipe, catalog: Catalog, cohort: Cohort) -> Split:
@@ -100,29 +123,26 @@ def _run_training(
     recipe: Recipe,
     catalog: Catalog,
     data: Data,
-    outdir: Path,
-    resume: bool,
+    folder: RunFolder,
     device: torch.device,
     say: Say,
 ) -> dict[str, object]:
     """One neural training, an epoch at a time, with checkpoints to go on from."""
     cohort, split = data.cohort, data.split
+    last, text = folder.checkpoints / LAST, folder.recipe_text()
+    resume = last.is_file()
     assembly = Assembly(recipe, catalog)
     with torch.random.fork_rng(devices=[] if device.type == "cpu" else [device]):
         torch.manual_seed(recipe.seed)
         model = assembly.build_model(cohort.layout)
         losses = assembly.build_losses(cohort.layout)
-        folder = RunFolder.open(outdir) if resume else RunFolder.create(outdir)
-        facts = {**environment(catalog, device), "data": cohort.fingerprint()}
+        facts = folder.begin({**environment(catalog, device), "data": cohort.fingerprint()}, say)
         if resume:
-            _refuse_other_data(folder, cohort)
-            tensors, _ = read_checkpoint(folder.checkpoints / LAST)
+            tensors, _ = read_checkpoint(last, text)
             standardiser = Standardiser(tensors["standardiser.mean"], tensors["standardiser.scale"])
         else:
-            folder.checkpoints.mkdir()
+            make_folder(folder.checkpoints)
             standardiser = Standardiser.fit(cohort[split.train])
-            write_text(folder.recipe, recipe.to_toml())
-            write_text(folder.environment, json.dumps(facts, indent=2) + "\n")
         standard = standardiser.apply(cohort)
         training = standard[split.train]
         validation = standard[split.validation]
@@ -137,7 +157,7 @@ def _run_training(
         history = _history(folder) if resume else []
         steps = -(-len(training) // recipe.training.batch)
         catalog.plugins.hook.hcat_run_started(
-            run_folder=outdir, epochs=recipe.training.epochs, steps_per_epoch=steps
+            run_folder=folder.path, epochs=recipe.training.epochs, steps_per_epoch=steps
         )
         progress = train(
             model,
@@ -150,7 +170,8 @@ def _run_training(
             checkpoints=Checkpoints(
                 folder.checkpoints,
                 {f"standardiser.{k}": v for k, v in standardiser.state_dict().items()},
-                {"layout": layout_as_json(cohort.layout), "recipe": recipe.to_toml()},
+                {"layout": layout_as_json(cohort.layout), "recipe": text},
+                text,
             ),
             resume=resume,
             on_epoch=on_epoch,
@@ -171,14 +192,11 @@ def _run_training(
 
 
 def _run_estimator(
-    recipe: Recipe, catalog: Catalog, data: Data, outdir: Path, device: torch.device, say: Say
+    recipe: Recipe, catalog: Catalog, data: Data, folder: RunFolder, device: torch.device, say: Say
 ) -> dict[str, object]:
     """Fit any other estimator, whole, and keep it in ``estimator/``."""
     cohort, split = data.cohort, data.split
-    folder = RunFolder.create(outdir)
-    facts = {**environment(catalog, device), "data": cohort.fingerprint()}
-    write_text(folder.recipe, recipe.to_toml())
-    write_text(folder.environment, json.dumps(facts, indent=2) + "\n")
+    facts = folder.begin({**environment(catalog, device), "data": cohort.fingerprint()}, say)
     context = FitContext(recipe.seed, device, say, assembly_of(recipe, catalog))
     say(f"fitting {recipe.estimator['use']}")
     fitted = fit_estimator(recipe, catalog, cohort[split.train], cohort[split.validation], context)
@@ -186,8 +204,7 @@ def _run_estimator(
         taken = torch.cat([split.train, split.validation]).sort().values
         split = replace(split, train=taken, validation=split.validation[:0])
         data = replace(data, split=split)
-    folder.estimator.mkdir()
-    fitted.estimator.save(folder.estimator)
+    save_estimator(folder, fitted.estimator)
     about: dict[str, object] = {"estimator": recipe.estimator["use"]}
     return _finish(recipe, catalog, data, folder, fitted, context, facts, about, [])
 
@@ -220,8 +237,8 @@ def _finish(
     }
     folder.write_predictions(cohort, split, predicted)
     write_text(folder.summary, json.dumps(summary, indent=2, allow_nan=False) + "\n")
-    write_trained(folder, cohort.layout, fitted, training)
     _write_report(recipe, folder, data, predicted, summary)
+    write_trained(folder, cohort.layout, fitted, training)  # last: it says that the run is finished
     catalog.plugins.hook.hcat_run_finished(run_folder=folder.path, summary=summary)
     return summary
 
@@ -231,7 +248,7 @@ def _write_report(
 ) -> None:
     from hcat_core.report import Material, write_report  # brings matplotlib, which nothing else needs
 
-    title = Path(recipe.source).stem
+    title = folder.path.resolve().name
     material = Material(title, recipe.to_toml(), data.cohort, data.split, predicted, summary)
     write_report(folder.report, material)
 
@@ -260,13 +277,6 @@ def _analyse(
         found["imputation"] = imputation_quality(fitted.estimator.impute, test, training.standardiser)
     found["baselines"] = score_baselines(recipe, catalog, cohort, split, predicted, context)
     return found
-
-
-def resume_run(run_folder: Path, catalog: Catalog, say: Say) -> dict[str, object]:
-    """Go on with an interrupted run from its last complete epoch, to the same final weights."""
-    folder = RunFolder.open(run_folder)
-    recipe, _ = load_recipe(folder.recipe, catalog, sets=(), options={}, inputs={}, caller=Path.cwd())
-    return run_recipe(recipe, catalog, outdir=run_folder, resume=True, say=say)
 
 
 def read_recipe_cohort(
@@ -306,21 +316,9 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def _refuse_other_data(folder: RunFolder, cohort: Cohort) -> None:
-    try:
-        before = json.loads(folder.environment.read_text(encoding="utf-8"))["data"]
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"{folder.environment}: unreadable ({error}); start a new run.") from None
-    if before != cohort.fingerprint():
-        raise DataError(
-            f"{folder.path}: the cohort is not the one this run was begun with (its fingerprint "
-            "differs). Put the files back, or start a new run."
-        )
-
-
 def _history(folder: RunFolder) -> list[dict[str, object]]:
     """The epochs that the last checkpoint knows; a line written after it is dropped."""
-    _, header = read_checkpoint(folder.checkpoints / LAST)
+    _, header = read_checkpoint(folder.checkpoints / LAST, folder.recipe_text())
     progress = Progress(**header["progress"])  # type: ignore[arg-type]
     folder.write_metrics(progress.history)
     return list(progress.history)

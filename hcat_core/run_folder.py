@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -18,11 +18,15 @@ from hcat_core import __version__
 from hcat_core.catalog import Catalog
 from hcat_core.checkpoint import write_text
 from hcat_core.cohort import Cohort
-from hcat_core.errors import UsageError
+from hcat_core.errors import DataError, UsageError
 from hcat_core.evaluation import Predicted
 from hcat_core.splits import Split
+from hcat_core.storage import PARTIAL
 from hcat_core.training import BEST_AVERAGE, LAST
 
+LOCK = ".lock"
+# What a process leaves that was killed before there was anything to resume.
+NOTHING = (LOCK, f".recipe.toml{PARTIAL}")
 LIBRARIES = ("torch", "numpy", "h5py", "scikit-learn", "pandas", "pydantic", "safetensors")
 
 
@@ -39,7 +43,7 @@ class RunFolder:
         Raises:
             UsageError: when there is something at ``path`` already.
         """
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        if path.exists() and (not path.is_dir() or any(p.name not in NOTHING for p in path.iterdir())):
             raise UsageError(
                 f"{path} is not empty. Name another --outdir, or go on with that run: "
                 f"hcat run --resume {path}"
@@ -59,6 +63,11 @@ class RunFolder:
         if not folder.recipe.is_file():
             raise UsageError(f"{path} is not a run folder: it has no recipe.toml.")
         return folder
+
+    @property
+    def finished(self) -> bool:
+        """Is everything there? ``trained`` is written last."""
+        return self.trained.is_file()
 
     @property
     def recipe(self) -> Path:
@@ -110,6 +119,51 @@ class RunFolder:
     def summary(self) -> Path:
         """The document's training summary."""
         return self.path / "enhanced_hcat_training_summary.json"
+
+    def recipe_text(self) -> str:
+        """The recipe as it is in the folder; what checkpoints are bound to."""
+        return self.recipe.read_text(encoding="utf-8")
+
+    def begin(self, facts: dict[str, object], say: Callable[[str], None]) -> dict[str, object]:
+        """What the numbers depend on, written once: from then on a run has begun, and an error leaves it.
+
+        Returns what the run was begun with; a resumed one goes on with the same cohort.
+
+        Raises:
+            DataError: where that was another one.
+        """
+        if not self.environment.is_file():
+            write_text(self.environment, json.dumps(facts, indent=2) + "\n")
+            return facts
+        try:
+            before: dict[str, object] = json.loads(self.environment.read_text(encoding="utf-8"))
+            data = before["data"]
+        except (OSError, ValueError, KeyError) as error:
+            raise DataError(f"{self.environment}: unreadable ({error}); start a new run.") from None
+        if data != facts["data"]:
+            raise DataError(
+                f"{self.path}: the cohort is not the one this run was begun with (its fingerprint "
+                "differs). Put the files back, or start a new run."
+            )
+        other = [name for name, value in facts.items() if before.get(name) != value]
+        if other:
+            say(f"begun with another {', '.join(other)}: the figures may not be those of an unbroken run")
+        return before
+
+    def read_summary(self) -> dict[str, object]:
+        """The summary of a finished run.
+
+        Raises:
+            DataError: when it is missing or damaged, with the way to have it made again.
+        """
+        try:
+            found: dict[str, object] = json.loads(self.summary.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise DataError(
+                f"{self.summary}: unreadable ({error}). Remove {self.trained.name} there, and --resume "
+                "makes both again."
+            ) from None
+        return found
 
     def write_metrics(self, history: Iterable[Mapping[str, object]]) -> None:
         """All epochs so far, whole or not at all."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +17,13 @@ from hcat_core.checkpoint import read_checkpoint, write_checkpoint
 from hcat_core.cohort import Cohort, Layout, Modality, Task
 from hcat_core.errors import DataError, UsageError
 from hcat_core.fitting import Fitted, assembly_of
-from hcat_core.interfaces import FitContext
+from hcat_core.interfaces import Estimator, FitContext
 from hcat_core.neural import NeuralEstimator
 from hcat_core.recalibration import Recalibration
 from hcat_core.recipe import Recipe, load_recipe
 from hcat_core.run_folder import RunFolder
 from hcat_core.standardise import Standardiser
+from hcat_core.storage import naming, sync
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ class TrainedRun:
 
 
 def write_trained(folder: RunFolder, layout: Layout, fitted: Fitted, training: Training) -> None:
-    """What predicting needs beside the weights, whole or not at all."""
+    """What predicting needs beside the weights, whole or not at all; binds the files of ``estimator/``."""
     header = {
         "layout": layout_as_json(layout),
         "recalibration": asdict(fitted.recalibration),
@@ -70,9 +73,25 @@ def write_trained(folder: RunFolder, layout: Layout, fitted: Fitted, training: T
         "took_validation": fitted.took_validation,
         "base_rate": list(training.base_rate),
         "data": training.data,
+        "estimator": _file_digests(folder.estimator),
     }
     tensors = {"low": training.low, "high": training.high, **training.standardiser.state_dict()}
-    write_checkpoint(folder.trained, tensors, header)
+    write_checkpoint(folder.trained, tensors, header, folder.recipe_text())
+
+
+def save_estimator(folder: RunFolder, estimator: Estimator) -> None:
+    """Everything that was fitted, into a new ``estimator/``; what a killed process left there is removed.
+
+    Raises:
+        StorageError: when the disk takes no more.
+    """
+    with naming(folder.estimator):
+        if folder.estimator.exists():
+            shutil.rmtree(folder.estimator)
+        folder.estimator.mkdir()
+        estimator.save(folder.estimator)
+        for path in (*folder.estimator.rglob("*"), folder.estimator):
+            sync(path)
 
 
 def load_run(path: Path, catalog: Catalog, device: torch.device | None = None) -> TrainedRun:
@@ -89,7 +108,7 @@ def load_run(path: Path, catalog: Catalog, device: torch.device | None = None) -
             f"{path}: this run did not finish. Go on with it: hcat run --resume {path}, or run it anew."
         )
     recipe, _ = load_recipe(folder.recipe, catalog, sets=(), options={}, inputs={}, caller=Path.cwd())
-    tensors, header = read_checkpoint(folder.trained)
+    tensors, header = read_checkpoint(folder.trained, folder.recipe_text())
     try:
         layout = layout_from_json(header["layout"])  # type: ignore[arg-type]
         training = Training(
@@ -107,6 +126,7 @@ def load_run(path: Path, catalog: Catalog, device: torch.device | None = None) -
         raise DataError(f"{folder.trained}: damaged ({error!r}); run the recipe anew.") from None
     context = FitContext(recipe.seed, device or torch.device("cpu"), assembly=assembly_of(recipe, catalog))
     if folder.estimator.is_dir():
+        _refuse_other_files(folder.estimator, header)
         estimator = build_estimator(recipe, catalog, layout)
         estimator.load(folder.estimator, context)
     else:
@@ -121,7 +141,7 @@ def load_trained_member(folder: RunFolder, layout: Layout, context: FitContext) 
     assert context.assembly is not None
     model = context.assembly.build_model(layout)
     path = folder.best_checkpoint
-    tensors, _ = read_checkpoint(path)
+    tensors, _ = read_checkpoint(path, folder.recipe_text())
     try:
         model.load(tensors)
         standardiser = Standardiser(tensors["standardiser.mean"], tensors["standardiser.scale"])
@@ -129,6 +149,25 @@ def load_trained_member(folder: RunFolder, layout: Layout, context: FitContext) 
         raise DataError(f"{path}: does not fit this run's recipe ({error}).") from None
     model.to(context.device)
     return NeuralEstimator.trained(layout, context, [(standardiser, model)])
+
+
+def _file_digests(folder: Path) -> dict[str, str]:
+    """sha256 of each file in a folder, by its path there."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def _refuse_other_files(folder: Path, header: dict[str, Any]) -> None:
+    expected, found = header["estimator"], _file_digests(folder)
+    for name in sorted(expected.keys() | found.keys()):
+        if expected.get(name) != found.get(name):
+            raise DataError(
+                f"{folder / name}: not the file that this run wrote: missing, damaged, edited or of "
+                "another run. Put the one that belongs here back, or run the recipe anew."
+            )
 
 
 def layout_as_json(layout: Layout) -> dict[str, object]:

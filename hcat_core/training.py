@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import math
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -52,11 +51,15 @@ class Progress:
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """Where checkpoints go, and what goes into each beside the model: statistics and a JSON header."""
+    """Where checkpoints go, and what goes into each beside the model: statistics and a JSON header.
+
+    ``recipe`` is the text that they are bound to, where they belong to a run folder.
+    """
 
     folder: Path
     constants: Mapping[str, Tensor]
     header: Mapping[str, object]
+    recipe: str = ""
 
     def best(self, name: str) -> Path:
         """The checkpoint of the best validation epoch for a task, or for their average."""
@@ -64,7 +67,8 @@ class Checkpoints:
 
     def write(self, path: Path, model: HcatModel, extra: Mapping[str, Tensor], **header: object) -> None:
         """One complete checkpoint."""
-        write_checkpoint(path, {**model.state(), **self.constants, **extra}, {**self.header, **header})
+        tensors = {**model.state(), **self.constants, **extra}
+        write_checkpoint(path, tensors, {**self.header, **header}, self.recipe)
 
 
 def train(
@@ -104,7 +108,7 @@ def train(
     progress = Progress()
     last = checkpoints.folder / LAST
     if resume:
-        tensors, header = read_checkpoint(last)
+        tensors, header = read_checkpoint(last, checkpoints.recipe)
         model.load(tensors)
         restore_optimiser(optimiser, tensors)
         progress = Progress(**header["progress"])  # type: ignore[arg-type]
@@ -113,7 +117,6 @@ def train(
 
     steps = math.ceil(len(training) / settings.batch)
     while progress.epoch < settings.epochs and not progress.finished:
-        began = time.perf_counter()
         epoch = progress.epoch
         torch.manual_seed(epoch_seed(seed, epoch))
         model.train()
@@ -123,11 +126,12 @@ def train(
             scheduler.step(epoch + step / steps)
             total, terms = training_step(model, losses, training[rows].to(device), settings, optimiser)
             if not math.isfinite(total):
-                bad = [name for name, value in terms.items() if not math.isfinite(value)]
+                bad = [f"the loss {name} is {v}" for name, v in terms.items() if not math.isfinite(v)]
                 raise TrainingError(
-                    f"epoch {epoch + 1}, batch {step + 1} of {steps}: the loss is {total} "
-                    f"({', '.join(bad) or 'the gradient'}). The last good checkpoint is {last}. "
-                    "Try a smaller training.lr, or look for extreme values with hcat inspect."
+                    f"epoch {epoch + 1}, batch {step + 1} of {steps}: "
+                    f"{', '.join(bad) or 'the gradient is not finite'}. The last good checkpoint, of epoch "
+                    f"{epoch}, is {last}; going on from it would end here again. Start a new run with a "
+                    "smaller training.lr, or look for extreme values with hcat inspect."
                 )
             total_sum += total * len(rows)
             for name, value in terms.items():
@@ -149,7 +153,6 @@ def train(
             "losses": {name: value / len(training) for name, value in sums.items()},
             "val": val,
             "best": BEST_AVERAGE in better,
-            "seconds": time.perf_counter() - began,
         }
         progress.history.append(record)
         _write_epoch(model, optimiser, checkpoints, progress, better)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import click
 
 from hcat_core import __version__
+from hcat_core.cli.interruption import exit_code, orderly_signals
 from hcat_core.errors import HcatError
 
 COMMANDS = {
@@ -25,7 +26,6 @@ COMMANDS = {
     "check": "hcat_core.cli.check:check",
     "synth": "hcat_core.cli.synth:synth",
 }
-INTERRUPTED = 130
 
 
 class LazyGroup(click.Group):
@@ -54,8 +54,16 @@ def hcat() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line; returns its exit code: 0 done, 2 usage, 3 data, 4 training, 130 interrupted."""
-    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    """Run a command line; returns its exit code.
+
+    0 done, 2 usage, 3 data, 4 a training that cannot go on or a disk that takes no more, 130 Ctrl-C, 143
+    SIGTERM.
+    """
+    with orderly_signals():
+        return _main(sys.argv[1:] if arguments is None else list(arguments))
+
+
+def _main(arguments: list[str]) -> int:
     debug = "--debug" in arguments
     try:
         code = hcat.main(arguments, prog_name="hcat", standalone_mode=False)
@@ -65,9 +73,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return 2
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, click.Abort) as stop:
         print("interrupted", file=sys.stderr)
-        return INTERRUPTED
+        return exit_code(stop)
     except BrokenPipeError:
         sys.stderr.close()  # the reader went away (hcat ... | head): nothing left to say
         return 0

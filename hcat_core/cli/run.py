@@ -9,8 +9,9 @@ from typing import Any
 import click
 
 from hcat_core.cli.console import Output, common_options, open_catalog
+from hcat_core.cli.interruption import exit_code
 from hcat_core.cli.recipe_options import document_options, recipe_from_command_line, recipe_options
-from hcat_core.errors import UsageError
+from hcat_core.errors import StorageError, UsageError
 
 
 @click.command()
@@ -63,13 +64,17 @@ def run(
             loaded = recipe_from_command_line(recipe, catalog, output, arguments)
             folder = outdir or (Path(loaded.outdir) if loaded.outdir else _default_folder(recipe))
             summary = run_recipe(loaded, catalog, outdir=folder, strict=strict, say=progress.say)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         progress.stop()
         if folder is not None and (folder / "recipe.toml").is_file():
             output.warn(f"interrupted. The run can go on: hcat run --resume {folder}")
         else:
             output.warn("interrupted before anything was written")
-        return 130
+        return exit_code(stop)
+    except StorageError as error:
+        if folder is not None and (folder / "recipe.toml").is_file():
+            raise StorageError(f"{error} Then go on: hcat run --resume {folder}") from error
+        raise
     finally:
         progress.stop()
     if not quiet:

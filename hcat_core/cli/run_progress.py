@@ -22,7 +22,7 @@ class RunProgress:
     def __init__(self, output: Output) -> None:
         self.output = output
         self.bar: Progress | None = None
-        self.began = 0.0
+        self.began = self.epoch_began = 0.0
         self.first_epoch: int | None = None
 
     def say(self, message: str) -> None:
@@ -38,7 +38,7 @@ class RunProgress:
     @hookimpl
     def hcat_run_started(self, run_folder: Path, epochs: int, steps_per_epoch: int) -> None:
         """Open the bar."""
-        self.began = time.monotonic()
+        self.began = self.epoch_began = time.monotonic()
         self.output.say(f"training in {run_folder}: {epochs} epochs of {steps_per_epoch} steps")
         if self.output.words.is_terminal and not self.output.quiet:
             self.bar = Progress(
@@ -59,6 +59,8 @@ class RunProgress:
     def hcat_epoch_finished(self, record: Mapping[str, Any]) -> None:
         """One line, and the bar a step on."""
         epoch, epochs = int(record["epoch"]), int(record["epochs"])
+        now = time.monotonic()
+        seconds, self.epoch_began = now - self.epoch_began, now
         if self.first_epoch is None:
             self.first_epoch = epoch
         line = f"epoch {epoch:>3}/{epochs}  loss {record['train_loss']:.4f}"
@@ -68,8 +70,8 @@ class RunProgress:
             line += "  best"
         if self.bar is None and epoch < epochs:
             done = epoch - self.first_epoch + 1
-            left = (time.monotonic() - self.began) / done * (epochs - epoch)
-            line += f"  ({record['seconds']:.1f} s, at most {_duration(left)} left)"
+            left = (now - self.began) / done * (epochs - epoch)
+            line += f"  ({seconds:.1f} s, at most {_duration(left)} left)"
         self.output.say(line)
         if self.bar is not None:
             self.bar.update(

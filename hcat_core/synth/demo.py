@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from hcat_core.settings import DemoTable
+from hcat_core.storage import naming
 from hcat_core.synth.generator import generate, preset_spec
 from hcat_core.synth.write import write_cohort
 
@@ -13,9 +15,13 @@ SEED = 0  # not the recipe's: another seed trains another model on the same demo
 
 
 def write_demo(root: Path, table: DemoTable, say: Callable[[str], None]) -> None:
-    """Write the synthetic demo cohort to ``root``, and say so."""
+    """Write the synthetic demo cohort to ``root``, and say so; ``root`` is there whole or not at all."""
     spec = preset_spec("demo", patients=table.patients, width=table.width, seed=SEED)
-    sizes = write_cohort(root, generate(spec))
+    with naming(root):
+        root.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{root.name}.", dir=root.parent) as folder:
+            sizes = write_cohort(Path(folder) / root.name, generate(spec))
+            (Path(folder) / root.name).rename(root)
     say(
         f"no data at {root}: wrote a synthetic demo cohort there ({table.patients} patients, "
         f"{len(spec.widths)} modalities of width {table.width}, {sum(sizes.values()) / 1e6:.0f} MB)"

@@ -148,6 +148,7 @@ def test_a_run_does_not_go_on_with_other_data(small_run, hcat, tmp_path, cohort_
     moved = tmp_path / "data"
     shutil.copytree(cohort_folder, moved)
     small_run(f"--set=cohort.root={moved}")
+    (tmp_path / "run" / "trained.safetensors").unlink()  # written last: the run is not finished
     with h5py.File(moved / "semantic.h5", "r+") as file:
         file["embedding"][0, 0] = 9.0
     code, _, err = hcat("run", "--resume", "run")

@@ -9,7 +9,7 @@ from typing import Any
 import skops.io
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from hcat_core.errors import DataError
 
@@ -28,7 +28,8 @@ def save_models(folder: Path, models: Mapping[str, Any], tensors: Mapping[str, t
     """``NAME.skops`` for each model, ``state.safetensors`` for the rest."""
     for name, model in models.items():
         skops.io.dump(model, folder / f"{name}.skops")
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, folder / "state.safetensors")
+    state = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    (folder / "state.safetensors").write_bytes(save(state))
 
 
 def load_models(folder: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:

@@ -1,0 +1,218 @@
+"""Whatever stops a run, ``--resume`` does what is not done, to the unbroken run's files."""
+
+import errno
+import shutil
+from pathlib import Path
+
+import pytest
+
+from hcat_core import run as running
+from hcat_core import training
+from hcat_core.checkpoint import read_checkpoint, write_checkpoint
+from hcat_core.cli.main import main
+from hcat_core.run_folder import RunFolder
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+QUICK = (
+    "--set=evaluation.baselines=[]",
+    "--set=evaluation.bootstrap=0",
+    "--set=evaluation.mc_samples=2",
+)
+NEURAL = (RECIPES / "enhanced.toml", "--set=imputer.use=mean", "--d_model=16", "--n_heads=2", "--epochs=2")
+
+
+def files(folder):
+    folder = Path(folder)
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.fixture(scope="module")
+def begin(cohort_folder):
+    """``hcat run`` of a recipe into a folder; returns the exit code."""
+
+    def call(*recipe, outdir):
+        arguments = ("run", *recipe, f"--set=cohort.root={cohort_folder}", f"--outdir={outdir}", *QUICK)
+        return main([str(a) for a in arguments])
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def unbroken(begin, tmp_path_factory):
+    """The folder of a finished run, made once for each recipe."""
+    made = {}
+
+    def call(*recipe):
+        if recipe not in made:
+            made[recipe] = tmp_path_factory.mktemp("unbroken") / "run"
+            assert begin(*recipe, outdir=made[recipe]) == 0
+        return made[recipe]
+
+    return call
+
+
+@pytest.fixture
+def finished(unbroken, hcat):
+    """``./run``, a finished neural run, and its files."""
+    shutil.copytree(unbroken(*NEURAL), "run")
+    return files("run")
+
+
+@pytest.fixture
+def stop(monkeypatch):
+    """Ctrl-C at the n-th call of a function; undone by calling what it returns."""
+
+    def at(owner, name, call=1):
+        real, calls = getattr(owner, name), []
+
+        def stopping(*arguments, **keywords):
+            calls.append(name)
+            if len(calls) == call:
+                raise KeyboardInterrupt
+            return real(*arguments, **keywords)
+
+        monkeypatch.setattr(owner, name, stopping)
+        return lambda: monkeypatch.setattr(owner, name, real)
+
+    return at
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "call"),
+    [
+        (running, "assemble_cohort", 1),
+        (running, "prepare", 1),
+        (training, "write_checkpoint", 1),
+        (training, "write_checkpoint", 3),
+        (RunFolder, "write_metrics", 1),
+        (running, "load_trained_member", 1),
+        (RunFolder, "write_predictions", 1),
+        (running, "write_trained", 1),
+    ],
+)
+def test_a_run_stopped_anywhere_ends_with_the_same_files(
+    begin, unbroken, hcat, capsys, stop, owner, name, call
+):
+    whole = unbroken(*NEURAL)
+    undo = stop(owner, name, call)
+    assert begin(*NEURAL, outdir="run") == 130
+    assert "hcat run --resume run" in capsys.readouterr().err
+    undo()
+    assert hcat("run", "--resume", "run")[0] == 0
+    assert files("run") == files(whole)
+
+
+@pytest.mark.parametrize("name", ["fit_estimator", "save_estimator", "write_trained"])
+def test_an_estimator_that_was_stopped_is_fitted_anew(begin, unbroken, hcat, stop, name):
+    recipe = RECIPES / "baselines" / "logistic.toml"
+    whole = files(unbroken(recipe))
+    undo = stop(running, name)
+    assert begin(recipe, outdir="run") == 130
+    undo()
+    half = Path("run/estimator")
+    half.mkdir(exist_ok=True)
+    (half / "half.skops").write_bytes(b"half")
+    assert hcat("run", "--resume", "run")[0] == 0
+    again = files("run")
+    assert again.keys() == whole.keys()
+    # The time is in what skops writes, and so in its sha256 in trained.safetensors.
+    timed = {name for name in whole if name.endswith(".skops")} | {"trained.safetensors"}
+    assert {name for name in whole if again[name] != whole[name]} <= timed
+
+
+def test_what_a_killed_process_leaves_is_cleared_away(finished, hcat):
+    Path("run/trained.safetensors").unlink()
+    for left in (".lock", ".metrics.jsonl.partial", "checkpoints/.last.safetensors.partial"):
+        (Path("run") / left).write_text("process 1 on elsewhere since yesterday")
+    assert hcat("run", "--resume", "run")[0] == 0
+    assert files("run") == finished
+
+
+def test_a_finished_run_is_said_to_be_finished_and_no_file_is_touched(finished, hcat):
+    def stamps():
+        return {p: (p.stat().st_mtime_ns, p.stat().st_ino) for p in Path("run").rglob("*") if p.is_file()}
+
+    before = stamps()
+    code, out, _ = hcat("run", "--resume", "run")
+    assert code == 0 and "is finished" in out
+    assert stamps() == before
+
+
+def test_a_folder_that_was_left_before_its_recipe_was_written_counts_as_empty(begin, unbroken, hcat):
+    Path("run").mkdir()
+    Path("run/.lock").write_text("process 1 on elsewhere since yesterday")
+    Path("run/.recipe.toml.partial").write_text("seed")
+    assert begin(*NEURAL, outdir="run") == 0
+    assert files("run") == files(unbroken(*NEURAL))
+
+
+def test_an_error_before_the_training_leaves_no_folder_nor_any_above_it(begin, hcat, tmp_path):
+    assert begin(*NEURAL, "--set=cohort.modalities.clinical.path=none.h5", outdir="some/where/run") == 3
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_checkpoint_is_refused_by_name_and_one_that_is_gone_is_made_again(finished, hcat):
+    last = Path("run/checkpoints/last.safetensors")
+    Path("run/trained.safetensors").unlink()
+    last.write_bytes(last.read_bytes()[:-1])
+    code, _, err = hcat("run", "--resume", "run")
+    assert code == 3 and "last.safetensors: damaged or truncated" in err
+    last.unlink()
+    assert hcat("run", "--resume", "run")[0] == 0
+    assert files("run") == finished
+
+
+@pytest.mark.parametrize("name", ["checkpoints/best_average.safetensors", "trained.safetensors"])
+def test_predict_refuses_a_file_of_another_run_by_name(finished, unbroken, hcat, cohort_folder, name):
+    shutil.copy(unbroken(*NEURAL, "--set=seed=7") / name, Path("run") / name)
+    code, _, err = hcat("predict", "run", "--root", cohort_folder)
+    assert code == 3 and f"run/{name}: of another run" in err
+
+
+def test_a_recipe_changed_in_the_run_folder_is_not_gone_on_with(finished, hcat):
+    Path("run/trained.safetensors").unlink()
+    recipe = Path("run/recipe.toml")
+    recipe.write_text(recipe.read_text().replace("epochs = 2", "epochs = 3"))
+    code, _, err = hcat("run", "--resume", "run")
+    assert code == 3 and "last.safetensors: of another run" in err
+
+
+@pytest.mark.parametrize("damage", ["edited", "missing", "added"])
+def test_predict_refuses_an_estimators_file_that_the_run_did_not_write(
+    unbroken, hcat, cohort_folder, damage
+):
+    shutil.copytree(unbroken(RECIPES / "baselines" / "logistic.toml"), "run")
+    assert hcat("predict", "run", "--root", cohort_folder, "--no-explain")[0] == 0
+    path = sorted(Path("run/estimator").glob("*.skops"))[0]
+    if damage == "edited":
+        path.write_bytes(path.read_bytes() + b"x")
+    elif damage == "missing":
+        path.unlink()
+    else:
+        path = path.with_name("more.skops")
+        path.write_bytes(b"x")
+    code, _, err = hcat("predict", "run", "--root", cohort_folder)
+    assert code == 3 and f"{path}: not the file that this run wrote" in err
+
+
+def test_a_loss_that_is_not_finite_is_exit_4_with_a_checkpoint_that_loads(begin, hcat, capsys):
+    assert begin(*NEURAL, "--lr=1e30", outdir="run") == 4
+    err = capsys.readouterr().err
+    assert "epoch 1, batch 2 of 3" in err and "smaller training.lr" in err and "Traceback" not in err
+    assert read_checkpoint(Path("run/checkpoints/last.safetensors"))[1]["progress"]["epoch"] == 0
+
+
+def test_a_full_disk_is_one_line_that_names_the_file_and_how_to_go_on(begin, hcat, capsys, monkeypatch):
+    def refuse(self, content):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def full(path, tensors, header, recipe=""):
+        monkeypatch.setattr(Path, "write_bytes", refuse)
+        write_checkpoint(path, tensors, header, recipe)
+
+    monkeypatch.setattr(training, "write_checkpoint", full)
+    assert begin(*NEURAL, outdir="run") == 4
+    assert capsys.readouterr().err == (
+        "hcat: run/checkpoints/last.safetensors cannot be written: No space left on device. "
+        "Free some space. Then go on: hcat run --resume run\n"
+    )
