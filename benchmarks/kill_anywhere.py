@@ -58,10 +58,10 @@ class Tally:
     kept: int = 0
 
 
-def child(arguments: list[str], folder: Path) -> None:
+def child(arguments: list[str], folder: Path, log_name: str = "log") -> None:
     """One command line in a folder; what it says goes to a file there."""
     os.chdir(folder)
-    log = os.open("log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    log = os.open(log_name, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)
     os.dup2(log, 2)
     from hcat_core.cli.main import main

@@ -1,0 +1,44 @@
+"""The small versions of the benchmarks that kill, race and compare real processes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+def says(script, *arguments):
+    """What a benchmark prints; it must exit with 0."""
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / script, *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_a_run_killed_at_any_moment_ends_with_the_unbroken_runs_files():
+    out = says("kill_anywhere.py", "run", "--count=5", "--writing=1")
+    assert "killed at random moments: 5 of 5 equal" in out
+    assert "killed inside a checkpoint: 1 of 1 equal; 1 left half a file" in out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["compare", "compare-imputers"])
+def test_a_comparison_killed_at_any_moment_keeps_what_is_finished_and_ends_the_same(what):
+    assert f"hcat {what}, killed at random moments: 2 of 2 equal" in says(
+        "kill_anywhere.py", what, "--count=2"
+    )
+
+
+@pytest.mark.slow
+def test_of_two_runs_in_one_folder_one_wins_and_the_other_names_it():
+    out = says("two_runs_one_folder.py", "--count=2")
+    assert "--outdir RUN at once: one won, the other named it: 2 of 2" in out
+    assert "--resume RUN at once: one won, the other named it: 2 of 2" in out
