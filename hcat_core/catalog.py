@@ -7,31 +7,18 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from importlib.metadata import EntryPoint, entry_points
+from dataclasses import dataclass, field, replace
+from importlib.metadata import EntryPoint
 
 import pluggy
 
 from hcat_core import hooks
-from hcat_core.component import KINDS, Component, Kind
+from hcat_core.component import KINDS, Component, Kind, with_article
 from hcat_core.errors import UsageError
+from hcat_core.plugins import Allowed, Provider, in_order, installed
+from hcat_core.quoting import name_in_quotes
 
-ENTRY_POINT_GROUP = "hcat"
-BUILTIN = "builtin"
-
-
-@dataclass(frozen=True)
-class Provider:
-    """Where components come from: the entry point, its module, and the distribution's version."""
-
-    name: str
-    module: str
-    distribution: str = ""
-    version: str = ""
-
-    def __str__(self) -> str:
-        origin = f"{self.distribution} {self.version}".strip()
-        return f"{self.name} ({origin or self.module})"
+NEAR = 0.6  # how alike two names are, for one to be meant by the other
 
 
 @dataclass(frozen=True)
@@ -67,16 +54,23 @@ class Registry:
 
     def unknown(self, name: str) -> str:
         """What to tell a user who named a component that is not here."""
-        return f'no {self.kind} is named "{name}".{did_you_mean(name, self.entries)}'
+        return f"no {self.kind} is named {name_in_quotes(name)}.{did_you_mean(name, self.entries)}"
 
 
 @dataclass(frozen=True)
 class Catalog:
-    """Every registry, the plugins that failed, and the plugin manager that carries the hooks."""
+    """Every registry, the plugins that failed, and the plugin manager that carries the hooks.
+
+    ``points`` are the entry points that were imported; ``left_out`` the installed plugins that ``allowed``
+    does not let in, of which nothing was imported.
+    """
 
     registries: Mapping[Kind, Registry]
     broken: tuple[BrokenPlugin, ...]
     plugins: pluggy.PluginManager = field(repr=False)
+    points: tuple[EntryPoint, ...] = ()
+    allowed: Allowed | None = None
+    left_out: tuple[Provider, ...] = ()
 
     def __iter__(self) -> Iterator[Entry]:
         for kind in KINDS:
@@ -95,41 +89,66 @@ class Catalog:
 
     def explain_unknown(self, kind: Kind, name: str) -> str:
         """Why a name is not to be had: a slip of the pen, or a plugin that failed to load."""
-        message = self.registries[kind].unknown(name)
+        others = [other for other in KINDS if self.registries[other].find(name) is not None]
+        if others:
+            return f"no {kind} is named {name_in_quotes(name)}: it is {with_article(others[0])}."
         vendor = name.partition("/")[0] if "/" in name else None
+        for provider in self.left_out:
+            if self.allowed is not None and vendor in (provider.name, provider.module):
+                by = self.allowed.said_by
+                return f"{name_in_quotes(name)} is of the plugin {provider}, which {by} does not let in"
+        message = self.registries[kind].unknown(name)
+        if vendor is not None and vendor not in [Provider.of(point).name for point in self.points]:
+            message = f"no {kind} is named {name_in_quotes(name)}: is its plugin installed?"
         for broken in self.broken:
             if vendor is not None and vendor in (broken.provider.name, broken.provider.module):
                 message += f" Plugin {broken.provider} failed to load: {broken.reason}"
         return message
 
+    def restricted(self, allowed: Allowed) -> Catalog:
+        """Without the components of plugins that ``allowed`` does not let in."""
+        out = {p for p in map(Provider.of, self.points) if not allowed.lets_in(p)}
+        if not out:
+            return self
+        registries = {
+            kind: Registry(kind, {name: e for name, e in registry.entries.items() if e.provider not in out})
+            for kind, registry in self.registries.items()
+        }
+        left_out = (*self.left_out, *sorted(out, key=str))
+        return replace(self, registries=registries, allowed=allowed, left_out=left_out)
+
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """`` Did you mean "vae"?`` or the whole short list, with a leading blank."""
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=NEAR)
     if near:
         return f' Did you mean "{near[0]}"?'
     return f" Known: {', '.join(names)}." if names else ""
 
 
-def load_catalog(points: Iterable[EntryPoint] | None = None) -> Catalog:
+def load_catalog(points: Iterable[EntryPoint] | None = None, *, allowed: Allowed | None = None) -> Catalog:
     """Ask every entry point of group ``hcat`` for its components.
 
     Args:
-        points: entry points to load instead of the installed ones (tests, ``--no-plugins``).
+        points: entry points to load instead of the installed ones (tests).
+        allowed: the plugins that may be imported; all of them when not given.
 
     Raises:
         UsageError: when two plugins offer the same kind and name; both are named.
     """
-    if points is None:
-        points = entry_points(group=ENTRY_POINT_GROUP)
     manager = pluggy.PluginManager("hcat")
     manager.add_hookspecs(hooks)
     found: dict[Kind, dict[str, Entry]] = {kind: {} for kind in KINDS}
     broken: list[BrokenPlugin] = []
-    # Built-ins first, so that a clash is blamed on the newcomer; then by name, whatever the disk order.
-    for point in sorted(points, key=lambda p: (p.name != BUILTIN, p.name)):
-        provider = _provider(point)
+    left_out: list[Provider] = []
+    loaded: list[EntryPoint] = []
+    for point in installed() if points is None else in_order(points):
+        provider = Provider.of(point)
+        if allowed is not None and not allowed.lets_in(provider):
+            left_out.append(provider)
+            continue
+        loaded.append(point)
         try:
             components = _components(point, manager)
         except Exception as error:  # a stranger's module may raise anything at all
@@ -142,7 +161,7 @@ def load_catalog(points: Iterable[EntryPoint] | None = None) -> Catalog:
                     f'{component.kind} "{component.name}" is offered twice: by {clash.provider} '
                     f"and by {provider}. Uninstall one of them, or ask its author for another name."
                 )
-        bare = [c.name for c in components if "/" not in c.name and point.name != BUILTIN]
+        bare = [c.name for c in components if "/" not in c.name and not provider.is_builtin]
         if bare:
             reason = f'bare names are for built-ins; call "{bare[0]}" "{point.name}/{bare[0]}"'
             broken.append(BrokenPlugin(provider, reason))
@@ -151,13 +170,7 @@ def load_catalog(points: Iterable[EntryPoint] | None = None) -> Catalog:
         for component in components:
             found[component.kind][component.name] = Entry(component, provider)
     registries = {kind: Registry(kind, dict(sorted(found[kind].items()))) for kind in KINDS}
-    return Catalog(registries, tuple(broken), manager)
-
-
-def _provider(point: EntryPoint) -> Provider:
-    if point.dist is None:
-        return Provider(point.name, point.value)
-    return Provider(point.name, point.value, point.dist.name, point.dist.version)
+    return Catalog(registries, tuple(broken), manager, tuple(loaded), allowed, tuple(left_out))
 
 
 def _components(point: EntryPoint, manager: pluggy.PluginManager) -> list[Component]:

@@ -12,6 +12,7 @@ import torch
 
 from hcat_core.cohort import Cohort
 from hcat_core.errors import DataError, UsageError
+from hcat_core.inside import inside
 from hcat_core.interfaces import ImputingEstimator
 from hcat_core.storage import written_whole
 from hcat_core.trained import TrainedRun
@@ -99,7 +100,7 @@ def _write(
     }
     if modality.features:
         data["feature_names"] = np.array(modality.features, dtype=object)
-    path = folder / f"{modality.name}.h5"
+    path = inside(folder, f"{modality.name}.h5")
     _write_h5(path, data)
     return CompletedModality(
         modality.name, path, len(cohort), int(block.sum()), int(filled.sum()), int(unknown.sum())

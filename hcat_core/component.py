@@ -9,6 +9,12 @@ from typing import Literal, get_args
 
 Kind = Literal["reader", "imputer", "fusion", "head", "loss", "estimator"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+EVERY_HEAD = "every-head"  # tag of a loss that trains all heads, though its table names none
+
+
+def with_article(kind: Kind) -> str:
+    """``an imputer``."""
+    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
 
 
 @dataclass(frozen=True)
@@ -20,7 +26,8 @@ class Component:
         name: bare for built-ins (``vae``), ``vendor/name`` for third parties.
         target: ``"package.module:Class"``.
         summary: one line for ``hcat list-components``.
-        tags: what a user must know: ``trainable``, ``closed-form``, ``draws``, ``stores-patients``.
+        tags: what a user must know: ``trainable``, ``closed-form``, ``draws``, ``stores-patients``,
+            ``every-head``.
         expected_failures: conformance check -> why it fails, and that this is meant.
     """
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hcat_core.quoting import one_line
+
 
 class HcatError(Exception):
     """What went wrong, in words meant for the user; shown without a traceback."""
@@ -34,9 +36,10 @@ class RecipeError(UsageError):
     def __init__(self, source: str, problems: list[Problem]) -> None:
         self.source = source
         self.problems = problems
-        width = max(len(p.key) for p in problems)
+        told = [(one_line(p.key), one_line(p.message)) for p in problems]
+        width = max(len(key) for key, _ in told)
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        lines = [f"  {p.key:<{width}}  {p.message}" for p in problems]
+        lines = [f"  {key:<{width}}  {message}" for key, message in told]
         super().__init__("\n".join([f"{source}: {count}", *lines]))
 
 

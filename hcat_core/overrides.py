@@ -10,7 +10,8 @@ from hcat_core.catalog import Catalog
 from hcat_core.errors import Problem
 from hcat_core.options import ADVANCED_IMPUTER, OPTIONS
 from hcat_core.parameters import Parameters, load_parameters
-from hcat_core.recipe_source import Tree, set_key
+from hcat_core.recipe_source import set_key
+from hcat_core.toml_text import Tree
 
 
 def apply_options(
@@ -41,11 +42,12 @@ def apply_options(
             if value == ADVANCED_IMPUTER and isinstance(old, dict) and old.get("use") != value:
                 tree["imputer"] = {"use": value, "first": old}  # it refines what the recipe has
         if option.key.startswith("losses["):
+            losses = tree.get("losses")
             selector, key = option.key.removeprefix("losses[").split("].")
             field, wanted = selector.split("=")
             chosen = [
                 place
-                for place, loss in enumerate(tree.get("losses", []))
+                for place, loss in enumerate(losses if isinstance(losses, list) else ())
                 if isinstance(loss, dict) and loss.get(field) == wanted
             ]
             if not chosen:
@@ -73,26 +75,28 @@ def apply_inputs(tree: Tree, inputs: Mapping[str, Path], caller: Path) -> list[P
     if not inputs:
         return []
     cohort = tree.setdefault("cohort", {})
-    modalities = cohort.get("modalities")
-    if not isinstance(modalities, dict):
-        modalities = {}
-    moved: dict[object, str] = {}
+    if not isinstance(cohort, dict):
+        return []  # reported where the recipe is checked
+    modalities, absent, targets = (cohort.get(key) for key in ("modalities", "absent", "targets"))
+    modalities = modalities if isinstance(modalities, dict) else {}
+    absent = absent if isinstance(absent, list) else []
+    moved: dict[str, str] = {}
     taken: dict[str, Any] = {}
     for name in [n for n in modalities if n in inputs] + [n for n in inputs if n not in modalities]:
         path = caller / inputs[name]
-        table = dict(modalities.get(name, {}))
-        moved[table.get("path")] = str(path)
+        old = modalities.get(name)
+        table = dict(old) if isinstance(old, dict) else {}
+        moved[str(table.get("path"))] = str(path)
         use = "table" if path.suffix.lower() in (".csv", ".parquet") else table.get("use", "h5")
         if use == "table" and table.get("use") != "table":
             table = {}
         taken[name] = {**table, "use": use, "path": str(path)}
-    absent = [name for name in modalities if name not in inputs]
+    absent = [name for name in dict.fromkeys([*absent, *modalities]) if name not in inputs]
     demo = cohort.pop("demo", None)
     cohort["modalities"] = taken
-    cohort["absent"] = list(dict.fromkeys([*cohort.get("absent", []), *absent]))
-    targets = cohort.get("targets")
-    if isinstance(targets, dict) and targets.get("path") in moved:
-        targets["path"] = moved[targets["path"]]
+    cohort["absent"] = absent
+    if isinstance(targets, dict) and str(targets.get("path")) in moved:
+        targets["path"] = moved[str(targets["path"])]
         if Path(targets["path"]).suffix.lower() in (".csv", ".parquet"):
             targets["use"] = "table"
     elif demo is not None and isinstance(targets, dict):

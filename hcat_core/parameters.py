@@ -14,9 +14,12 @@ from pydantic import BaseModel, ConfigDict, create_model
 
 from hcat_core import interfaces
 from hcat_core.catalog import Catalog, did_you_mean
-from hcat_core.component import Component, Kind
+from hcat_core.component import Component, Kind, with_article
 from hcat_core.errors import Problem
+from hcat_core.names import check_names
 from hcat_core.problems import check_table
+from hcat_core.quoting import shown
+from hcat_core.settings import elsewhere
 
 PROTOCOLS: dict[object, Kind] = {
     interfaces.Reader: "reader",
@@ -104,11 +107,13 @@ def check_component(
         reserved: keys that belong to the recipe (``task``, ``weight``) and are left alone.
     """
     if not isinstance(table, Mapping):
-        return Checked(None, [Problem(key, f"expected a table with use = the {kind}'s name")])
+        return Checked(None, [Problem(key, _no_table(catalog, kind, table))])
     use = table.get("use")
-    if not isinstance(use, str):
-        known = ", ".join(entry.component.name for entry in catalog.registries[kind])
+    known = ", ".join(entry.component.name for entry in catalog.registries[kind])
+    if "use" not in table:
         return Checked(None, [Problem(f"{key}.use", f"is needed: one of {known}")])
+    if not isinstance(use, str) or not use:
+        return Checked(None, [Problem(f"{key}.use", f"expected one of {known}, got {shown(use)}")])
     component = catalog.registries[kind].find(use)
     if component is None:
         return Checked(None, [Problem(f"{key}.use", catalog.explain_unknown(kind, use))])
@@ -125,8 +130,10 @@ def check_component(
     for name, nested in spec.nested.items():
         if name not in own:
             if nested.default is ...:
-                problems.append(Problem(f"{key}.{name}", f"is needed: a table with a {nested.kind}"))
+                problems.append(Problem(f"{key}.{name}", f"is needed: {_shape_in_words(nested)}"))
             continue
+        if nested.shape == "dict" and isinstance(own[name], Mapping):
+            problems += check_names(own[name], f"{key}.{name}")
         made: dict[str | int, Any] = {}
         for part, inner, at in _nested_tables(own[name], nested.shape, f"{key}.{name}", problems):
             checked = check_component(catalog, nested.kind, inner, at)
@@ -199,7 +206,8 @@ def _nested_tables(
         for name, inner in value.items():
             yield name, inner, f"{key}.{name}"
     else:
-        problems.append(Problem(key, f"expected a {'list' if shape == 'list' else 'table'} of tables"))
+        wanted = "list" if shape == "list" else "table"
+        problems.append(Problem(key, f"expected a {wanted} of tables, got {shown(value)}"))
 
 
 def _reshape(made: Mapping[str | int, Any], shape: Shape) -> Any:
@@ -208,12 +216,29 @@ def _reshape(made: Mapping[str | int, Any], shape: Shape) -> Any:
     return list(made.values()) if shape == "list" else dict(made)
 
 
+def _no_table(catalog: Catalog, kind: Kind, value: object) -> str:
+    """What to say of a component that is given as something else than a table."""
+    said = f"expected a table with use = the {kind}'s name, got {shown(value)}"
+    if isinstance(value, str) and catalog.registries[kind].find(value) is not None:
+        return f"{said}: write {{ use = {shown(value)} }}"
+    if isinstance(value, list):
+        return f"{said}: write one table, with single brackets"
+    return said
+
+
+def _shape_in_words(nested: Nested) -> str:
+    if nested.shape == "one":
+        return f"a table with use = the {nested.kind}'s name"
+    return f"a {'list' if nested.shape == 'list' else 'table'} of tables, each {with_article(nested.kind)}"
+
+
 def _name_all(problem: Problem, key: str, spec: Parameters) -> Problem:
     """A misspelt key may be near a component parameter, which the model does not know of."""
     if "has no such parameter." not in problem.message:
         return problem
     said = problem.message.split("parameter.", 1)[0] + "parameter."
-    return Problem(problem.key, said + did_you_mean(problem.key.removeprefix(f"{key}."), spec.names))
+    name = problem.key.removeprefix(f"{key}.")
+    return Problem(problem.key, said + (elsewhere(name) or did_you_mean(name, spec.names)))
 
 
 def _is_path(annotation: object) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from hcat_core.catalog import did_you_mean
 from hcat_core.errors import Problem
+from hcat_core.quoting import shown
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -22,6 +24,7 @@ _TYPES = {
     "object": "a table",
     "null": "nothing",
 }
+_DATE = "\0date"  # JSON has no dates: one is a table that no model has a place for
 
 
 def check_table(
@@ -36,7 +39,7 @@ def check_table(
         unknown: what to say of a key that the model does not have.
     """
     try:
-        text = json.dumps(dict(values), default=str)
+        text = json.dumps(dict(values), default=_without_json)
         return model.model_validate_json(text, strict=True), []
     except ValidationError as error:
         schema = model.model_json_schema()
@@ -46,15 +49,21 @@ def check_table(
 
 
 def _problem(error: Any, schema: Mapping[str, Any], key: str, unknown: str) -> Problem:
-    path, here = _locate(schema, error["loc"])
+    location, given = error["loc"], _shown(error["input"])
+    if _DATE in location:
+        location = location[: location.index(_DATE)]
+        given = "a date or time"
+    path, here = _locate(schema, location)
     dotted = ".".join([key, *path] if key else path)
-    if error["type"] == "extra_forbidden":
-        parent, known = _locate(schema, error["loc"][:-1])
+    if error["type"] == "extra_forbidden" and _DATE not in error["loc"]:
+        parent, known = _locate(schema, location[:-1])
         said = unknown if len(parent) == 0 else "no such key."
         return Problem(dotted, said + did_you_mean(path[-1], known.get("properties", {})))
-    if error["type"] == "missing":
+    if error["type"] == "missing" and _DATE not in error["loc"]:
         return Problem(dotted, f"is needed: {expected(here)}")
-    return Problem(dotted, f"expected {expected(here)}, got {_shown(error['input'])}")
+    if error["type"] == "finite_number":
+        return Problem(dotted, f"expected {expected(here)} that is finite, got {given}")
+    return Problem(dotted, f"expected {expected(here)}, got {given}")
 
 
 def _locate(
@@ -95,6 +104,8 @@ def expected(node: Mapping[str, Any]) -> str:
         return "one of " + ", ".join(json.dumps(value) for value in node["enum"])
     if "const" in node:
         return json.dumps(node["const"])
+    if node.get("format") == "path":
+        return "a path"
     text = _TYPES.get(str(node.get("type")), "another value")
     if node.get("type") == "array" and "type" in node.get("items", {}):
         text += f" of {_TYPES[node['items']['type']].removeprefix('a ')}s"
@@ -115,6 +126,14 @@ def _range(node: Mapping[str, Any]) -> str:
     return ""
 
 
+def _without_json(value: object) -> object:
+    """A date as ``_DATE`` says; nothing else of TOML's is unknown to JSON."""
+    if isinstance(value, datetime.date | datetime.time):
+        return {_DATE: f"the {'time' if isinstance(value, datetime.time) else 'date'} {value}"}
+    return str(value)
+
+
 def _shown(value: object) -> str:
-    text = json.dumps(value, default=str, ensure_ascii=False)
-    return text if len(text) <= 60 else text[:57] + "..."
+    if isinstance(value, Mapping) and _DATE in value:
+        return str(value[_DATE])
+    return shown(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 import tomli_w
@@ -13,24 +13,38 @@ from hcat_core.catalog import Catalog, did_you_mean
 from hcat_core.errors import Problem, RecipeError
 from hcat_core.overrides import apply_inputs, apply_options
 from hcat_core.parameters import check_component
+from hcat_core.plugins import NO_PLUGINS
 from hcat_core.problems import check_table
+from hcat_core.quoting import shown
 from hcat_core.recipe_source import (
     ASSEMBLY,
     NEURAL,
-    Tree,
+    allowed_by,
     apply_sets,
     read_recipe_tree,
     uses_neural,
 )
-from hcat_core.settings import CohortTable, EvaluationTable, SplitTable, Table, TrainingTable
+from hcat_core.recipe_tables import (
+    check_baselines,
+    check_heads,
+    check_losses,
+    check_modalities,
+    check_tasks,
+    check_trained,
+)
+from hcat_core.settings import (
+    TABLES,
+    CohortTable,
+    EvaluationTable,
+    SplitTable,
+    TrainingTable,
+    elsewhere,
+)
+from hcat_core.toml_text import Tree
 
-TABLES: dict[str, type[Table]] = {
-    "cohort": CohortTable,
-    "split": SplitTable,
-    "training": TrainingTable,
-    "evaluation": EvaluationTable,
-}
-KEYS = ("seed", "outdir", *TABLES, "estimator", *ASSEMBLY)
+KEYS = ("seed", "outdir", "plugins", *dict.fromkeys([*TABLES, "estimator", *ASSEMBLY]))
+LARGEST = 2**63 - 1  # of TOML's whole numbers
+LARGEST_SEED = 2**31 - 1  # what every library takes
 
 
 @dataclass(frozen=True)
@@ -42,6 +56,7 @@ class Recipe:
         root: absolute; where the cohort's relative paths start.
         seed: of everything random.
         outdir: the run folder, or None for one named after recipe and time.
+        plugins: names of the plugins that may be imported beside hcat's own; None lets in all.
         cohort: modalities and outcomes; ``cohort.modalities`` holds reader tables.
         split: shares of patients.
         training: the loop.
@@ -57,6 +72,7 @@ class Recipe:
     root: Path
     seed: int
     outdir: str | None
+    plugins: tuple[str, ...] | None
     cohort: CohortTable
     split: SplitTable
     training: TrainingTable
@@ -69,10 +85,11 @@ class Recipe:
 
     def as_dict(self) -> dict[str, Any]:
         """The whole recipe, ready to be saved: run again from anywhere, it gives the same run."""
-        cohort = self.cohort.model_dump(mode="json", exclude_none=True)
+        cohort = self.cohort.model_dump(mode="json", exclude={"root"}, exclude_none=True)
         return {
             "seed": self.seed,
-            "cohort": {**cohort, "root": str(self.root)},
+            **({} if self.plugins is None else {"plugins": list(self.plugins)}),
+            "cohort": {"root": str(self.root), **cohort},
             "split": self.split.model_dump(mode="json", exclude_none=True),
             **self.method(),
             "evaluation": self.evaluation.model_dump(mode="json"),
@@ -130,6 +147,8 @@ def load_recipe(
     tree, problems = apply_sets(read_recipe_tree(path), sets)
     problems += apply_inputs(tree, inputs or {}, caller)
     more, warnings = apply_options(tree, options or {}, catalog)
+    if catalog.allowed == NO_PLUGINS:
+        tree["plugins"] = []
     recipe, found = check_recipe(tree, catalog, path, caller)
     problems += more + found
     if recipe is None or problems:
@@ -141,55 +160,72 @@ def check_recipe(
     tree: Tree, catalog: Catalog, path: Path, caller: Path
 ) -> tuple[Recipe | None, list[Problem]]:
     """Check a merged tree; None with at least one problem."""
-    problems = [
-        Problem(key, f"no such table or key.{did_you_mean(key, KEYS)}") for key in tree if key not in KEYS
-    ]
+    problems = [Problem(key, f"no such table or key.{_meant(key)}") for key in tree if key not in KEYS]
+    problems += _too_large({key: value for key, value in tree.items() if key != "seed"})
     tables: dict[str, Any] = {}
     for name, model in TABLES.items():
         value = tree.get(name, {})
         if not isinstance(value, dict):
-            problems.append(Problem(name, "expected a table"))
+            problems.append(Problem(name, _no_table(name, value)))
             continue
         tables[name], found = check_table(model, value, name, "no such key.")
         problems += found
-    seed = tree.get("seed", 0)
-    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-        problems.append(Problem("seed", f"expected a whole number of at least 0, got {seed!r}"))
-    outdir = tree.get("outdir")
-    if outdir is not None and not isinstance(outdir, str):
-        problems.append(Problem("outdir", f"expected a path, got {outdir!r}"))
+    seed, outdir, plugins = tree.get("seed", 0), tree.get("outdir"), tree.get("plugins")
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed <= LARGEST_SEED:
+        problems.append(
+            Problem("seed", f"expected a whole number in [0, {LARGEST_SEED}], got {shown(seed)}")
+        )
+    problems += _check_outdir(outdir)
+    if plugins is not None and not (isinstance(plugins, list) and all(isinstance(p, str) for p in plugins)):
+        problems.append(Problem("plugins", f"expected a list of plugins' names, got {shown(plugins)}"))
+    allowed = allowed_by(tree, str(path))
+    if allowed is not None:
+        catalog = catalog.restricted(allowed)
     split = tables.get("split")
     if split is not None and split.validation + split.test >= 1:
         problems.append(Problem("split", "validation and test leave no patient for training"))
 
     cohort = tables.get("cohort")
-    raw_cohort = tree.get("cohort")
-    modalities = _modalities(raw_cohort if isinstance(raw_cohort, dict) else {}, catalog, problems)
+    modalities: dict[str, dict[str, Any]] = {}
+    tasks = None
+    if cohort is not None:
+        modalities, found = check_modalities(cohort, catalog)
+        problems += found
+        if cohort.targets is not None:
+            tasks = tuple(cohort.targets.tasks)
+            problems += check_tasks(cohort.targets)
     estimator = check_component(catalog, "estimator", tree.get("estimator", {"use": NEURAL}), "estimator")
     problems += estimator.problems
-    tasks = None
-    if cohort is not None and cohort.targets is not None:
-        tasks = tuple(cohort.targets.tasks)
-        _check_tasks(cohort, problems)
     imputer: dict[str, Any] = {}
     fusion: dict[str, Any] = {}
     heads: dict[str, dict[str, Any]] = {}
     losses: list[dict[str, Any]] = []
-    if uses_neural(tree.get("estimator", {"use": NEURAL})):
+    # Where the estimator itself is wrong the other tables are checked too, so that all is told at once.
+    if uses_neural(tree.get("estimator", {"use": NEURAL})) or estimator.table is None:
         checked = check_component(catalog, "imputer", tree.get("imputer", {"use": "none"}), "imputer")
         problems += checked.problems
         imputer = checked.table or {}
         checked = check_component(catalog, "fusion", tree.get("fusion", {"use": "enhanced_hcat"}), "fusion")
         problems += checked.problems
         fusion = checked.table or {}
-        heads = _heads(tree.get("heads", {}), catalog, tasks, problems)
-        losses = _losses(tree.get("losses", []), catalog, heads, problems)
+        if "heads" in tree or "losses" in tree or estimator.table is not None:
+            read, fault = check_heads(tree.get("heads", {}), catalog, tasks)
+            problems += fault
+            losses, found = check_losses(tree.get("losses", []), catalog, read)
+            problems += found
+            heads = read or {}
+            # Which head a loss would train is known where its head and its name are sound.
+            if losses and not fault and not any(p.key.endswith((".head", ".use")) for p in found):
+                problems += check_trained(heads, losses, catalog)
     else:
         problems += [
             Problem(name, f'has no part in the estimator "{estimator.table["use"]}"; leave it out')
             for name in ASSEMBLY
-            if name in tree and estimator.table is not None
+            if name in tree
         ]
+    evaluation = tree.get("evaluation")
+    if tables.get("evaluation") is not None and isinstance(evaluation, dict) and "baselines" in evaluation:
+        problems += check_baselines(evaluation["baselines"], catalog)
     if problems or cohort is None or estimator.table is None:
         return None, problems
     recipe = Recipe(
@@ -197,6 +233,7 @@ def check_recipe(
         root=(caller / cohort.root if cohort.root is not None else path.parent).resolve(),
         seed=seed,
         outdir=outdir,
+        plugins=None if plugins is None else tuple(plugins),
         cohort=cohort.model_copy(update={"modalities": modalities}),
         split=tables["split"],
         training=tables["training"],
@@ -210,85 +247,37 @@ def check_recipe(
     return recipe, []
 
 
-def _modalities(
-    cohort: Mapping[str, Any], catalog: Catalog, problems: list[Problem]
-) -> dict[str, dict[str, Any]]:
-    tables = cohort.get("modalities", {})
-    if not isinstance(tables, dict):
-        return {}
-    result = {}
-    for name, table in tables.items():
-        checked = check_component(catalog, "reader", table, f"cohort.modalities.{name}")
-        problems += checked.problems
-        if checked.table is not None:
-            result[name] = checked.table
-    if not tables:
-        problems.append(Problem("cohort.modalities", "is needed: a table for each modality"))
-    return result
+def _meant(key: str) -> str:
+    return elsewhere(key) or did_you_mean(key, KEYS)
 
 
-def _check_tasks(cohort: CohortTable, problems: list[Problem]) -> None:
-    assert cohort.targets is not None
-    if not cohort.targets.tasks:
-        problems.append(Problem("cohort.targets.tasks", "is needed: a table for each task"))
-    for name, task in cohort.targets.tasks.items():
-        key = f"cohort.targets.tasks.{name}"
-        if (task.time is None) != (task.event is None):
-            problems.append(Problem(key, "time and event belong together; only one is given"))
-        elif task.label is None and task.time is None:
-            problems.append(Problem(key, "is needed: a label, or a time and an event"))
-        peers = [peer for peer in cohort.targets.tasks if peer != name]
-        if task.competing is not None and task.competing not in peers:
-            message = f'no other task is named "{task.competing}".{did_you_mean(task.competing, peers)}'
-            problems.append(Problem(f"{key}.competing", message))
+def _no_table(name: str, value: object) -> str:
+    said = f"expected a table, [{name}], got {shown(value)}"
+    return f"{said}: [[{name}]] makes a list" if isinstance(value, list) else said
 
 
-def _heads(
-    tables: object, catalog: Catalog, tasks: tuple[str, ...] | None, problems: list[Problem]
-) -> dict[str, dict[str, Any]]:
-    if not isinstance(tables, dict):
-        problems.append(Problem("heads", "expected a table for each head"))
-        return {}
-    result: dict[str, dict[str, Any]] = {}
-    for name, table in tables.items():
-        checked = check_component(catalog, "head", table, f"heads.{name}", reserved=("task",))
-        problems += checked.problems
-        task = table.get("task", name) if isinstance(table, dict) else name
-        if tasks is not None and task not in tasks:
-            problems.append(
-                Problem(f"heads.{name}.task", f'no task is named "{task}".{did_you_mean(str(task), tasks)}')
-            )
-        result[name] = {"task": task, **(checked.table or {})}
-    if not tables:
-        problems.append(Problem("heads", "is needed: a head for each task"))
-    for task in tasks or ():
-        if tables and task not in [head["task"] for head in result.values()]:
-            problems.append(Problem("heads", f'no head predicts the task "{task}"'))
-    return result
+def _too_large(tree: Tree) -> list[Problem]:
+    """Whole numbers that a saved recipe could not hold."""
+    problems = []
+    waiting: list[tuple[str, object]] = list(tree.items())
+    for key, value in waiting:
+        if isinstance(value, dict):
+            waiting += [(f"{key}.{name}", inner) for name, inner in value.items()]
+        elif isinstance(value, list):
+            waiting += [(f"{key}.{place}", inner) for place, inner in enumerate(value)]
+        elif isinstance(value, int) and abs(value) > LARGEST:
+            problems.append(Problem(key, f"the number is too large: whole numbers end at {LARGEST}"))
+    return problems
 
 
-def _losses(
-    tables: object, catalog: Catalog, heads: Mapping[str, object], problems: list[Problem]
-) -> list[dict[str, Any]]:
-    if not isinstance(tables, list):
-        problems.append(Problem("losses", "expected a list: [[losses]]"))
+def _check_outdir(outdir: object) -> list[Problem]:
+    """A recipe may come from anywhere: it chooses a folder below the caller's, ``--outdir`` any."""
+    if outdir is None:
         return []
-    result: list[dict[str, Any]] = []
-    for place, table in enumerate(tables):
-        key = f"losses.{place}"
-        checked = check_component(catalog, "loss", table, key, reserved=("weight",))
-        problems += checked.problems
-        if not isinstance(table, dict):
-            continue
-        weight = table.get("weight", 1.0)
-        if isinstance(weight, bool) or not isinstance(weight, int | float) or not weight >= 0:
-            problems.append(Problem(f"{key}.weight", f"expected a number of at least 0, got {weight!r}"))
-        head = table.get("head")
-        if isinstance(head, str) and head not in heads:
-            problems.append(
-                Problem(f"{key}.head", f'no head is named "{head}".{did_you_mean(head, heads)}')
-            )
-        result.append({"weight": weight, **(checked.table or {})})
-    if not tables:
-        problems.append(Problem("losses", "is needed: at least one loss"))
-    return result
+    if not isinstance(outdir, str) or not outdir or "\0" in outdir:
+        return [Problem("outdir", f"expected a path, got {shown(outdir)}")]
+    parts = {*PurePosixPath(outdir).parts, *PureWindowsPath(outdir).parts}
+    if ".." in parts or PurePosixPath(outdir).is_absolute() or PureWindowsPath(outdir).anchor:
+        said = f"{shown(outdir)} leads out of the folder that hcat is run in; --outdir may lead anywhere"
+        return [Problem("outdir", said)]
+    return []

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import copy
-import tomllib
+import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hcat_core.errors import Problem, RecipeError
+from hcat_core.plugins import Allowed
+from hcat_core.quoting import shown
+from hcat_core.toml_text import DEEPEST, Tree, parse_toml, read_toml
 
-Tree = dict[str, Any]
 ASSEMBLY = ("imputer", "fusion", "heads", "losses", "training")  # what the estimator ``neural`` trains
 NEURAL = "neural"
+FORMATS = ("cohort", "targets")  # its ``use`` names a file's format: the tasks stay when it changes
 
 
 def read_recipe_tree(path: Path) -> Tree:
@@ -25,17 +28,22 @@ def read_recipe_tree(path: Path) -> Tree:
     trees: list[Tree] = []
     here = path
     while True:
-        resolved = here.resolve()
-        if resolved in chain:
-            raise RecipeError(str(path), [Problem("extends", f"{here} extends itself")])
-        chain.append(resolved)
-        tree = _parse(here, path)
+        tree = _read(here, path)
+        again = any(here.samefile(earlier) for earlier in chain)
+        chain.append(here)
+        if again:
+            said = " -> ".join(map(str, chain))
+            raise RecipeError(str(path), [Problem("extends", f"a recipe extends itself: {said}")])
         parent = tree.pop("extends", None)
         trees.append(tree)
         if parent is None:
             break
-        if not isinstance(parent, str):
-            raise RecipeError(str(here), [Problem("extends", "expected the path of one recipe")])
+        if not isinstance(parent, str) or not parent:
+            said = f"expected the path of one recipe, got {shown(parent)}"
+            raise RecipeError(_named(here, path), [Problem("extends", said)])
+        if "://" in parent:
+            said = f"expected the path of a recipe, got {shown(parent)}: nothing is fetched"
+            raise RecipeError(_named(here, path), [Problem("extends", said)])
         here = here.parent / parent
     merged: Tree = {}
     for tree in reversed(trees):
@@ -70,15 +78,41 @@ def drop_assembly(tree: Tree, estimator: object) -> None:
             tree.pop(name, None)
 
 
-def merge(base: Tree, over: Tree) -> Tree:
-    """``over`` on top of ``base``: tables merge; a table whose ``use`` differs replaces whole."""
+def declared_plugins(path: Path, sets: Sequence[str] = ()) -> Allowed | None:
+    """The recipe's ``plugins``, before anything is imported; None where it has no such key.
+
+    Of what is no list of names nothing is let in: such a recipe is refused when it is checked.
+
+    Raises:
+        RecipeError: as ``read_recipe_tree`` does.
+    """
+    tree, _ = apply_sets(read_recipe_tree(path), sets)
+    return allowed_by(tree, str(path))
+
+
+def allowed_by(tree: Tree, source: str) -> Allowed | None:
+    """What a recipe's ``plugins`` lets in."""
+    if "plugins" not in tree:
+        return None
+    value = tree["plugins"]
+    names = tuple(v for v in value if isinstance(v, str)) if isinstance(value, list) else ()
+    return Allowed((names,), f"plugins = {shown(list(names))} of {source}")
+
+
+def merge(base: Tree, over: Tree, at: tuple[str, ...] = ()) -> Tree:
+    """``over`` on top of ``base``: tables merge; a table whose ``use`` differs replaces whole.
+
+    ``at`` is where in the recipe both are.
+    """
     result = dict(base)
     for key, value in over.items():
-        old = result.get(key)
-        if isinstance(old, dict) and isinstance(value, dict) and not _other_component(old, value):
-            result[key] = merge(old, value)
-        else:
+        old, here = result.get(key), (*at, key)
+        if not isinstance(old, dict) or not isinstance(value, dict):
             result[key] = copy.deepcopy(value)
+        elif _other_component(old, value) and here != FORMATS:
+            result[key] = copy.deepcopy(value)
+        else:
+            result[key] = merge(old, value, here)
     return result
 
 
@@ -96,7 +130,11 @@ def apply_sets(tree: Tree, sets: Sequence[str]) -> tuple[Tree, list[Problem]]:
         if not equals or not key.strip():
             problems.append(Problem("--set", f'expected KEY=VALUE, got "{text}"'))
             continue
-        parsed.append((key.strip().split("."), _value(said.strip())))
+        path = key.strip().split(".")
+        if len(path) > DEEPEST:
+            problems.append(Problem("--set", f"{shown(key)} is more than {DEEPEST} tables deep"))
+            continue
+        parsed.append((path, _value(said.strip())))
     parsed.sort(key=lambda item: (item[0][-1] != "use", len(item[0]) if item[0][-1] == "use" else 0))
     if any(path == ["cohort", "root"] for path, _ in parsed):
         drop_demo(tree)
@@ -115,38 +153,54 @@ def set_key(tree: Tree, path: Sequence[str], value: object) -> str | None:
     node: Any = tree
     for part in path[:-1]:
         if isinstance(node, list):
-            if not part.isdigit() or int(part) >= len(node):
-                return f"the list has {len(node)} entries, 0 to {len(node) - 1}; there is no {part}"
-            node = node[int(part)]
+            places = {str(place): inner for place, inner in enumerate(node)}
+            if part not in places:
+                return f"the list has {len(node)} entries, counted from 0; there is no {shown(part)}"
+            node = places[part]
         elif isinstance(node, dict):
             node = node.setdefault(part, {})
         else:
-            return f'"{part}" is inside a value, not a table'
+            return f"{shown(part)} is inside a value, not a table"
     if not isinstance(node, dict):
         return "names a place inside a value, not a key of a table"
-    if path[-1] == "use" and node.get("use") != value:
+    if path[-1] == "use" and node.get("use") != value and tuple(path[:-1]) != FORMATS:
         node.clear()
     node[path[-1]] = value
     return None
 
 
-def _parse(path: Path, asked: Path) -> Tree:
+def _read(path: Path, asked: Path) -> Tree:
+    """The recipe that was asked for, or a parent of it."""
+    key = "file" if path == asked else "extends"
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        found = read_toml(path)
     except FileNotFoundError:
-        key = "extends" if path != asked else "file"
-        raise RecipeError(str(asked), [Problem(key, f"there is no recipe at {path}")]) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(str(path), [Problem("file", f"cannot be read: {error}")]) from None
-    except tomllib.TOMLDecodeError as error:
-        raise RecipeError(str(path), [Problem("toml", str(error))]) from None
+        raise RecipeError(
+            str(asked), [Problem(key, f"there is no recipe at {path}{_near(path)}")]
+        ) from None
+    if isinstance(found, Problem):
+        raise RecipeError(_named(path, asked), [found])
+    return found
+
+
+def _named(path: Path, asked: Path) -> str:
+    """The file with the mistake, and whose parent it is."""
+    return str(path) if path == asked else f"{path} (which {asked} extends)"
+
+
+def _near(path: Path) -> str:
+    """The recipe that a path may have meant, if one lies beside it."""
+    try:
+        names = [p.name for p in path.parent.iterdir() if p.suffix == ".toml" and p.is_file()]
+    except (OSError, ValueError):
+        return ""
+    near = difflib.get_close_matches(f"{path.stem}.toml", sorted(names), n=1, cutoff=0.8)
+    return f'. Did you mean "{path.with_name(near[0])}"?' if near else ""
 
 
 def _value(text: str) -> object:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
+    found = parse_toml(f"value = {text}")
+    return found["value"] if isinstance(found, dict) and len(found) == 1 else text
 
 
 def _other_component(old: Tree, new: Tree) -> bool:

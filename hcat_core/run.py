@@ -136,7 +136,7 @@ def _run_training(
         torch.manual_seed(recipe.seed)
         model = assembly.build_model(cohort.layout)
         losses = assembly.build_losses(cohort.layout)
-        facts = folder.begin({**environment(catalog, device), "data": cohort.fingerprint()}, say)
+        facts = folder.begin({**environment(recipe, catalog, device), "data": cohort.fingerprint()}, say)
         if resume:
             tensors, _ = read_checkpoint(last, text)
             standardiser = Standardiser(tensors["standardiser.mean"], tensors["standardiser.scale"])
@@ -196,7 +196,7 @@ def _run_estimator(
 ) -> dict[str, object]:
     """Fit any other estimator, whole, and keep it in ``estimator/``."""
     cohort, split = data.cohort, data.split
-    facts = folder.begin({**environment(catalog, device), "data": cohort.fingerprint()}, say)
+    facts = folder.begin({**environment(recipe, catalog, device), "data": cohort.fingerprint()}, say)
     context = FitContext(recipe.seed, device, say, assembly_of(recipe, catalog))
     say(f"fitting {recipe.estimator['use']}")
     fitted = fit_estimator(recipe, catalog, cohort[split.train], cohort[split.validation], context)
@@ -285,10 +285,16 @@ def read_recipe_cohort(
     """Read the recipe's cohort; write the demo first where the recipe has one and nothing is there.
 
     Raises:
+        UsageError: where the demo would be written outside of the current directory.
         DataError: as the readers and ``assemble_cohort`` do.
     """
     root = recipe.root
     if recipe.cohort.demo is not None and not root.exists():
+        if not root.is_relative_to(Path.cwd().resolve()):
+            raise UsageError(
+                f"{recipe.source}: there is no data at {root}, and the demo cohort is written below the "
+                "folder that hcat is run in alone. Name your data: --set cohort.root=FOLDER"
+            )
         write_demo(root, recipe.cohort.demo, say)
     return assemble_cohort(
         build.build_readers(recipe, catalog),

@@ -20,9 +20,13 @@ from hcat_core.checkpoint import write_text
 from hcat_core.cohort import Cohort
 from hcat_core.errors import DataError, UsageError
 from hcat_core.evaluation import Predicted
+from hcat_core.inside import inside
+from hcat_core.plugins import provenance
+from hcat_core.recipe import Recipe
 from hcat_core.splits import Split
 from hcat_core.storage import PARTIAL
 from hcat_core.training import BEST_AVERAGE, LAST
+from hcat_core.used import used_components
 
 LOCK = ".lock"
 # What a process leaves that was killed before there was anything to resume.
@@ -62,6 +66,8 @@ class RunFolder:
         folder = cls(path)
         if not folder.recipe.is_file():
             raise UsageError(f"{path} is not a run folder: it has no recipe.toml.")
+        for inner in (folder.checkpoints, folder.estimator):
+            inside(path, inner.name)
         return folder
 
     @property
@@ -198,7 +204,7 @@ class RunFolder:
         write_text(self.predictions, buffer.getvalue())
 
 
-def environment(catalog: Catalog, device: torch.device) -> dict[str, object]:
+def environment(recipe: Recipe, catalog: Catalog, device: torch.device) -> dict[str, object]:
     """What else, beside recipe and data, the numbers depend on."""
     return {
         "hcat": __version__,
@@ -207,6 +213,8 @@ def environment(catalog: Catalog, device: torch.device) -> dict[str, object]:
         "libraries": {name: version(name) for name in LIBRARIES},
         "device": str(device),
         "threads": torch.get_num_threads(),
-        "plugins": sorted({str(entry.provider) for entry in catalog}),
+        "plugins": [provenance(point) for point in catalog.points],
+        "plugins_left_out": [str(provider) for provider in catalog.left_out],
+        "components": used_components(recipe, catalog),
         "broken_plugins": [str(broken.provider) for broken in catalog.broken],
     }

@@ -5,7 +5,7 @@ Component tables (``imputer``, ``fusion``, ...) are not here: their keys are the
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -56,7 +56,7 @@ class CohortTable(Table):
     """Where relative paths start; relative itself to the caller. The recipe's folder when not given."""
     demo: DemoTable | None = None
     """Gone as soon as a child recipe or the command line names a root or a file."""
-    modalities: dict[str, dict[str, object]]
+    modalities: dict[str, Any] = {}
     targets: TargetsTable | None = None
     groups: str | None = None
     """A column of the targets file: records of one group never cross folds."""
@@ -103,3 +103,17 @@ class EvaluationTable(Table):
     mc_samples: Annotated[int, Field(ge=0)] = 16
     bootstrap: Annotated[int, Field(ge=0)] = 1000
     baselines: list[str] = ["logistic", "random_forest"]
+
+
+TABLES: dict[str, type[Table]] = {
+    "cohort": CohortTable,
+    "split": SplitTable,
+    "training": TrainingTable,
+    "evaluation": EvaluationTable,
+}
+
+
+def elsewhere(key: str) -> str:
+    """`` It is a key of [training].``, for a key that was put into the wrong table; else nothing."""
+    found = [name for name, model in TABLES.items() if key in model.model_fields]
+    return f" It is a key of [{found[0]}]." if found else ""

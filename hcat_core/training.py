@@ -28,13 +28,15 @@ from hcat_core.checkpoint import (
 from hcat_core.cohort import Cohort
 from hcat_core.errors import TrainingError
 from hcat_core.evaluation import MC_ROWS, best_threshold, binary_metrics, predict_cohort
+from hcat_core.inside import inside
 from hcat_core.interfaces import TimedHead
 from hcat_core.model import HcatModel
+from hcat_core.names import AVERAGE
 from hcat_core.settings import TrainingTable
 
 LAST = "last.safetensors"
 FINAL = "final.safetensors"
-BEST_AVERAGE = "average"
+BEST_AVERAGE = AVERAGE
 
 
 @dataclass
@@ -63,7 +65,7 @@ class Checkpoints:
 
     def best(self, name: str) -> Path:
         """The checkpoint of the best validation epoch for a task, or for their average."""
-        return self.folder / f"best_{name}.safetensors"
+        return inside(self.folder, f"best_{name}.safetensors")
 
     def write(self, path: Path, model: HcatModel, extra: Mapping[str, Tensor], **header: object) -> None:
         """One complete checkpoint."""

@@ -13,6 +13,7 @@ import click
 from hcat_core.cli.comparison_progress import ComparisonProgress
 from hcat_core.cli.console import Output, common_options, open_catalog
 from hcat_core.errors import UsageError
+from hcat_core.inside import inside
 
 if TYPE_CHECKING:
     from hcat_core.catalog import Catalog
@@ -60,7 +61,7 @@ def compare(
     Differences are those to the first recipe. What is done is kept in --outdir and not run again.
     """
     output = Output.make(as_json, quiet)
-    catalog = open_catalog(output)
+    catalog = open_catalog(output, recipes, sets)
 
     from hcat_core.baselines import baseline_recipes
     from hcat_core.crossval.jobs import Job, run_jobs
@@ -92,7 +93,7 @@ def compare(
         records = run_jobs(
             planned,
             cohort,
-            outdir / "folds",
+            inside(outdir, "folds"),
             n_jobs=jobs or os.cpu_count() or 1,
             finished=progress.finished,
         )

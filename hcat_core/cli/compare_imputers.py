@@ -11,6 +11,7 @@ import click
 
 from hcat_core.cli.console import Output, common_options, open_catalog
 from hcat_core.errors import UsageError
+from hcat_core.inside import inside
 
 if TYPE_CHECKING:
     from hcat_core.comparison.table import Estimate, Row
@@ -84,9 +85,9 @@ def compare_imputers(
     calibrated on validation patients, and scored on the hidden blocks of others.
     """
     output = Output.make(as_json, quiet)
-    catalog = open_catalog(output)
     if sets and recipe is None:
         raise UsageError("--set changes a recipe: give a RECIPE.")
+    catalog = open_catalog(output, [] if recipe is None else [recipe], sets)
 
     from hcat_core.calibration import ASSUMPTION
     from hcat_core.checkpoint import write_text
@@ -123,7 +124,7 @@ def compare_imputers(
     with ComparisonProgress(output, len(todo)) as progress:
         records = run_jobs(
             todo,
-            outdir / "jobs",
+            inside(outdir, "jobs"),
             n_jobs=jobs or os.cpu_count() or 1,
             finished=progress.finished,
         )

@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.progress import TimeRemainingColumn as Remaining
 
 from hcat_core.cli.console import Output
+from hcat_core.quoting import printable
 
 
 class ComparisonProgress:
@@ -27,7 +28,7 @@ class ComparisonProgress:
                 TimeElapsedColumn(),
                 TextColumn("left"),
                 Remaining(),
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 console=output.words,
                 transient=True,
             )
@@ -53,7 +54,7 @@ class ComparisonProgress:
         if record["error"] is not None:
             self.output.warn(f"{label}: {record['error']}")
         if self.bar is not None:
-            self.bar.update(self.bar.task_ids[0], completed=done, description=label)
+            self.bar.update(self.bar.task_ids[0], completed=done, description=printable(label))
             return
         self.output.say(f"{done:>4}/{jobs}  {label}{_score(record)}")
 

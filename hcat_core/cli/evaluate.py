@@ -9,6 +9,7 @@ import click
 
 from hcat_core.cli.console import Output, common_options, open_catalog
 from hcat_core.cli.new_patients import files_from, patient_options
+from hcat_core.cli.recipe_options import recipe_of
 from hcat_core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def evaluate(
     files = files_from(arguments, targets)
     if outdir is not None and outdir.exists() and (not outdir.is_dir() or any(outdir.iterdir())):
         raise UsageError(f"{outdir} is not empty. Name another --outdir.")
-    catalog = open_catalog(output)
+    catalog = open_catalog(output, [recipe_of(run)])
 
     import json
 

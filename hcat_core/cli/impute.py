@@ -9,6 +9,7 @@ import click
 
 from hcat_core.cli.console import Output, common_options, open_catalog
 from hcat_core.cli.new_patients import files_from, patient_options
+from hcat_core.cli.recipe_options import recipe_of
 
 
 @click.command()
@@ -27,7 +28,7 @@ def impute(run: Path, outdir: Path, as_json: bool, quiet: bool, **arguments: Any
     """
     output = Output.make(as_json, quiet)
     files = files_from(arguments)
-    catalog = open_catalog(output)
+    catalog = open_catalog(output, [recipe_of(run)])
 
     from dataclasses import asdict
 

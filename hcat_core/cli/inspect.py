@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def inspect(recipe: Path, strict: bool, as_json: bool, quiet: bool, **arguments: Any) -> int:
     """Read the cohort of RECIPE and show who has what: modalities, patterns, outcomes, gaps, leaks."""
     output = Output.make(as_json, quiet)
-    catalog = open_catalog(output)
+    catalog = open_catalog(output, [recipe], arguments["sets"])
     loaded = recipe_from_command_line(recipe, catalog, output, arguments)
 
     from dataclasses import asdict

@@ -7,22 +7,49 @@ import click
 from hcat_core.catalog import Catalog
 from hcat_core.cli.console import Output, common_options, open_catalog
 from hcat_core.component import KINDS
+from hcat_core.errors import UsageError
+from hcat_core.plugins import Provider, installed
 
 
 @click.command("list-components")
 @click.argument("kind", required=False, type=click.Choice(KINDS))
+@click.option(
+    "--plugins", is_flag=True, help="List the installed plugins instead, and import none of them."
+)
 @common_options
-def list_components(kind: str | None, as_json: bool, quiet: bool) -> None:
+def list_components(kind: str | None, plugins: bool, as_json: bool, quiet: bool) -> None:
     """List the components that recipes can name: built-in ones and those of plugins.
 
-    KIND: reader, imputer, fusion, head or loss; all of them when not given.
+    KIND: reader, imputer, fusion, head, loss or estimator; all of them when not given.
     """
     output = Output.make(as_json, quiet)
+    if plugins:
+        if kind is not None:
+            raise UsageError("--plugins lists plugins, which have no KIND: give one of the two.")
+        _list_plugins(output)
+        return
     catalog = open_catalog(output)
     if as_json:
         output.document(_as_json(catalog, kind))
         return
     _print(output, catalog, kind)
+
+
+def _list_plugins(output: Output) -> None:
+    """What package metadata say, and nothing that a plugin says."""
+    from dataclasses import asdict
+
+    from rich.table import Table
+
+    providers = [Provider.of(point) for point in installed()]
+    if output.as_json:
+        output.document({"plugins": [asdict(provider) for provider in providers]})
+        return
+    table = Table("plugin", "module", "distribution", "version", box=None, pad_edge=False)
+    for provider in providers:
+        table.add_row(provider.name, provider.module, provider.distribution, provider.version)
+    output.words.print(table)
+    output.say('A recipe lets in those that it names: plugins = ["NAME"]; --no-plugins lets in none.')
 
 
 def _as_json(catalog: Catalog, kind: str | None) -> dict[str, object]:

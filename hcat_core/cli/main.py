@@ -12,6 +12,7 @@ import click
 from hcat_core import __version__
 from hcat_core.cli.interruption import exit_code, orderly_signals
 from hcat_core.errors import HcatError
+from hcat_core.quoting import printable
 
 COMMANDS = {
     "run": "hcat_core.cli.run:run",
@@ -82,14 +83,14 @@ def _main(arguments: list[str]) -> int:
     except HcatError as error:
         if debug:
             traceback.print_exc()
-        print(f"hcat: {error}", file=sys.stderr)
+        print(printable(f"hcat: {error}"), file=sys.stderr)
         return error.exit_code
     except Exception as error:
         if debug:
             traceback.print_exc()
+        said = printable(f"hcat: internal error: {type(error).__name__}: {error}")
         print(
-            f"hcat: internal error: {type(error).__name__}: {error}\n"
-            "This is a fault of hcat or of a plugin. --debug shows where it happened.",
+            f"{said}\nThis is a fault of hcat or of a plugin. --debug shows where it happened.",
             file=sys.stderr,
         )
         return 1

@@ -9,6 +9,7 @@ import click
 
 from hcat_core.cli.console import Output, common_options, open_catalog
 from hcat_core.cli.new_patients import files_from, patient_options
+from hcat_core.cli.recipe_options import recipe_of
 from hcat_core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def predict(
     if target is not None and target.suffix.lower() not in (".csv", ".json"):
         raise UsageError(f"--output {target}: write .csv or .json.")
     files = files_from(arguments)
-    catalog = open_catalog(output)
+    catalog = open_catalog(output, [recipe_of(run)])
 
     import json
 

@@ -73,6 +73,18 @@ def recipe_from_command_line(
     return recipe
 
 
+def recipe_of(run: Path) -> Path:
+    """The recipe of a run folder.
+
+    Raises:
+        UsageError: when it holds no run.
+    """
+    recipe = run / "recipe.toml"
+    if not recipe.is_file():
+        raise UsageError(f"{run} is not a run folder: it has no recipe.toml.")
+    return recipe
+
+
 def given_inputs(arguments: Mapping[str, Any]) -> dict[str, Path]:
     """Files by modality, from the document's own options and ``--input``."""
     inputs = {name: arguments[name] for name in INPUTS if arguments.get(name) is not None}

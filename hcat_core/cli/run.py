@@ -10,7 +10,12 @@ import click
 
 from hcat_core.cli.console import Output, common_options, open_catalog
 from hcat_core.cli.interruption import exit_code
-from hcat_core.cli.recipe_options import document_options, recipe_from_command_line, recipe_options
+from hcat_core.cli.recipe_options import (
+    document_options,
+    recipe_from_command_line,
+    recipe_of,
+    recipe_options,
+)
 from hcat_core.errors import StorageError, UsageError
 
 
@@ -47,7 +52,10 @@ def run(
             raise UsageError(
                 f"a resumed run keeps its recipe; leave out: {said}. Start a new run to change them."
             )
-    catalog = open_catalog(output)
+        catalog = open_catalog(output, [recipe_of(resume)])
+    else:
+        assert recipe is not None
+        catalog = open_catalog(output, [recipe], arguments["sets"])
 
     from hcat_core.cli.run_progress import RunProgress, print_results
     from hcat_core.run import resume_run, run_recipe

@@ -49,4 +49,4 @@ def show(kind: Kind, name: str, as_json: bool, quiet: bool) -> None:
     table = Table("parameter", "type", "default", box=None, pad_edge=False)
     for row in parameters:
         table.add_row(str(row["name"]), str(row["type"]), str(row["default"]))
-    output.words.print(table, markup=False)
+    output.words.print(table)

@@ -14,13 +14,14 @@ import numpy as np
 
 from hcat_core.comparison.settings import LIMIT, ORACLE
 from hcat_core.comparison.table import Row
+from hcat_core.inside import inside
 
 NOMINAL = {"coverage_90": 0.9, "coverage_50": 0.5}
 
 
 def draw_figures(rows: Sequence[Row], folder: Path) -> list[Path]:
     """Write ``r2.png`` and ``coverage.png``; returns their paths."""
-    return [_r2(rows, folder / "r2.png"), _coverage(rows, folder / "coverage.png")]
+    return [_r2(rows, inside(folder, "r2.png")), _coverage(rows, inside(folder, "coverage.png"))]
 
 
 def _panels(rows: Sequence[Row]) -> dict[str, list[Row]]:

@@ -142,7 +142,8 @@ def _importance(material: Material) -> list[str]:
 def _facts(environment: Mapping[str, Any]) -> list[tuple[str, str]]:
     rows = [(key, environment[key]) for key in ("hcat", "python", "platform", "device", "threads", "data")]
     rows += list(environment.get("libraries", {}).items())
-    rows.append(("plugins", ", ".join(environment.get("plugins", []))))
+    plugins = [f"{p['entry_point']} ({p['distribution']} {p['version']})" for p in environment["plugins"]]
+    rows.append(("plugins", ", ".join(plugins)))
     return [(key, str(value)) for key, value in rows]
 
 

@@ -1,5 +1,6 @@
 """A stranger's plugin, installed with pip as a stranger would."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -33,7 +34,7 @@ def hcat(installed, *arguments, cwd):
         capture_output=True,
         text=True,
         cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(installed)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(installed), *sys.path[1:]])},
     )
 
 
@@ -57,7 +58,18 @@ def test_it_runs_from_a_recipe_with_its_parameters_checked(installed, tmp_path, 
     assert done.returncode == 0, done.stderr
     assert 'use = "acme/mean"' in (tmp_path / "run" / "recipe.toml").read_text()
     environment = json.loads((tmp_path / "run" / "environment.json").read_text())
-    assert "acme (acme-hcat 1.2.0)" in environment["plugins"]
+    (plugin,) = [p for p in environment["plugins"] if p["entry_point"] == "acme"]
+    assert (plugin["distribution"], plugin["version"]) == ("acme-hcat", "1.2.0")
+    record = next(installed.glob("acme_hcat-*.dist-info")) / "RECORD"
+    assert plugin["record_sha256"] == hashlib.sha256(record.read_bytes()).hexdigest()
+    assert plugin["installed_from"]["url"].startswith("file://")
+    assert {
+        "key": "imputer",
+        "kind": "imputer",
+        "name": "acme/mean",
+        "distribution": "acme-hcat",
+        "version": "1.2.0",
+    } in environment["components"]
     done = hcat(installed, *arguments, "--set=imputer.shrinkag=0.3", cwd=tmp_path)
     assert done.returncode == 2
     assert 'Did you mean "shrinkage"?' in done.stderr

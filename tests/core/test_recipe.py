@@ -69,7 +69,7 @@ def test_the_message_counts_and_aligns(catalog):
         ("losses.0.head", "nobody", 'no head is named "nobody"'),
         ("losses.0.weight", "-1", "a number of at least 0"),
         ("losses.9.weight", "1", "the list has 5 entries"),
-        ("seed", "-1", "a whole number of at least 0"),
+        ("seed", "-1", "a whole number in [0, 2147483647]"),
         ("imputer", "mean", "expected a table"),
         ("split.test", "0.9", "leave no patient for training"),
     ],

@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from hcat_core.errors import DataError
+from hcat_core.inside import inside
 
 TRUSTED = [
     "sklearn._loss.link.LogitLink",
@@ -27,7 +28,7 @@ TRUSTED = [
 def save_models(folder: Path, models: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> None:
     """``NAME.skops`` for each model, ``state.safetensors`` for the rest."""
     for name, model in models.items():
-        skops.io.dump(model, folder / f"{name}.skops")
+        skops.io.dump(model, inside(folder, f"{name}.skops"))
     state = {name: tensor.contiguous() for name, tensor in tensors.items()}
     (folder / "state.safetensors").write_bytes(save(state))
 
