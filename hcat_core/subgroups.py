@@ -7,9 +7,10 @@ import numpy as np
 from hcat_core.cohort import Cohort
 from hcat_core.errors import DataError, UsageError
 from hcat_core.interfaces import Reader
-from hcat_core.patient_ids import SpellingBook
+from hcat_core.patient_ids import SpellingBook, normalize_pid
 
 MOST_GROUPS = 8  # distinct numbers beyond which a column is cut at its thirds
+MOST_TEXTS = 50  # distinct texts beyond which a column holds no groups, but perhaps names
 UNKNOWN = "unknown"
 
 
@@ -19,7 +20,8 @@ def subgroups(cohort: Cohort, name: str, targets: Reader | None) -> np.ndarray:
     Numbers with more than eight values are cut into thirds.
 
     Raises:
-        UsageError: for a name that is neither a column of the outcomes file nor a feature.
+        UsageError: for a name that is neither a column of the outcomes file nor a feature, or that of a
+            column which tells single patients apart.
     """
     found = _from_features(cohort, name)
     if found is None and targets is not None:
@@ -30,7 +32,33 @@ def subgroups(cohort: Cohort, name: str, targets: Reader | None) -> np.ndarray:
             f"--by {name}: no feature and no column of the outcomes file has this name"
             + (f"; there are {', '.join(known)} ..." if known else ".")
         )
+    _refuse_identifiers(cohort, name, found)
     return _grouped(found)
+
+
+def _refuse_identifiers(cohort: Cohort, name: str, values: np.ndarray) -> None:
+    """Names of groups are printed and written down; ids of patients, or a text a patient, must not be."""
+    texts = [str(value).strip() for value in values if value is not None]
+    own = sum(_as_id(v) == patient for v, patient in zip(values, cohort.patient_ids, strict=True))
+    if own > len(texts) / 2:
+        raise UsageError(f"--by {name}: these are the patients' ids, not groups of patients.")
+    if len({text for text in texts if not _is_number(text)}) > MOST_TEXTS:
+        raise UsageError(f"--by {name}: more than {MOST_TEXTS} different texts: groups are few.")
+
+
+def _as_id(value: object) -> str:
+    try:
+        return normalize_pid(value)
+    except ValueError:
+        return ""
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _from_features(cohort: Cohort, name: str) -> np.ndarray | None:

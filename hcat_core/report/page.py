@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from hcat_core import __version__
 from hcat_core.checkpoint import write_text
+from hcat_core.quoting import printable
 from hcat_core.report import cohort_figures, performance_figures
 from hcat_core.report.material import Material
 from hcat_core.report.words import interval, number, summary_in_words
@@ -33,7 +34,7 @@ def render(material: Material) -> str:
     """The page as text."""
     environment = Environment(
         loader=PackageLoader("hcat_core.report", "."), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
+        trim_blocks=True, lstrip_blocks=True, finalize=_seen,
     )  # fmt: skip
     environment.filters["number"] = number
     environment.filters["interval"] = interval
@@ -61,6 +62,11 @@ def render(material: Material) -> str:
         leakage=summary.get("analysis", {}).get("leakage"),
         tripod=_tripod(material),
     )
+
+
+def _seen(value: object) -> object:
+    """Names with everything in them to be seen: a mark of direction would turn the words around it."""
+    return printable(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
 def _task(material: Material, column: int) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from hcat_core.quoting import printable
+
 # Okabe and Ito's palette: told apart by every reader, and in grey.
 BLUE, ORANGE, GREEN, RED, SKY, PURPLE, GREY = (
     "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#767676",
@@ -58,10 +60,11 @@ def draw(
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)
     text = re.sub(r'\b(id="|url\(#|xlink:href="#|href="#)', rf"\g<1>{name}-", text)
-    said = label.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
+    said = printable(label).replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
     return text.replace("<svg", f'<svg role="img" aria-label="{said}"', 1)
 
 
 def shortened(text: str, most: int = 18) -> str:
-    """A name that fits an axis."""
+    """A name that fits an axis, all of it to be seen."""
+    text = printable(text)
     return text if len(text) <= most else text[: most - 1] + "…"

@@ -11,7 +11,7 @@ from hcat_core.analysis import by_modality, by_pattern
 from hcat_core.cohort import CURVE_STEPS, Layout, Modality
 from hcat_core.evaluation import Predicted
 from hcat_core.recalibration import sigmoid
-from hcat_core.report import Material, write_report
+from hcat_core.report import Material, performance_figures, write_report
 from hcat_core.report.page import render
 from hcat_core.report.performance_figures import net_benefit
 from hcat_core.splits import Split
@@ -22,6 +22,21 @@ from hcat_core.synth.generator import SynthSpec, generate
 WIDTHS = {"clinical": 6, "semantic": 9, "temporal": 5}
 COHORT = to_cohort(generate(SynthSpec(patients=240, widths=WIDTHS, seed=5)))
 HOSTILE = '<script>alert("x")</script>$x^2_{&"'
+NASTY = [
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "' onmouseover='alert(1)",
+    "]]></svg><script>alert(1)</script>",
+    "</style><style>@import url(//x.example/a)",
+    "</pre><iframe src=//x.example>",
+    "<!-- --!><a href=javascript:alert(1)>",
+    "{{ 7 * 7 }}{% raw %}",
+    r"$\frac{1}{0}$ $x_{$ \$",
+    "&lt;b&gt; &#60;b&#62;",
+    "url(https://x.example/a)",
+    "<svg/onload=alert(1)>",
+]
+FETCHING = {"src", "href", "xlink:href", "data", "srcset", "action", "formaction", "poster", "background"}
 
 
 class Page(HTMLParser):
@@ -29,15 +44,17 @@ class Page(HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.tags, self.said, self.targets = [], [], []
+        self.tags, self.said, self.targets, self.attributes, self.inside = [], [], [], [], []
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
-        self.targets += [v for k, v in attrs if k in ("src", "href", "xlink:href", "data", "srcset")]
+        self.targets += [v for k, v in attrs if k in FETCHING]
+        self.attributes += [(tag, k, v or "") for k, v in attrs]
 
     def handle_data(self, data):
         self.said.append(data)
+        self.inside.append((self.tags[-1] if self.tags else "", data))
 
 
 def material(cohort=COHORT, test=None, **changes):
@@ -72,7 +89,10 @@ def material(cohort=COHORT, test=None, **changes):
             "competing_first": {},
             "split": {"train": sizes, "validation": sizes, "test": sizes},
         },
-        "environment": dict.fromkeys(("hcat", "python", "platform", "device", "threads", "data"), "x"),
+        "environment": {
+            **dict.fromkeys(("hcat", "python", "platform", "device", "threads", "data"), "x"),
+            "plugins": [],
+        },
         "history": [
             {"epoch": e, "train_loss": 1 / e, "val": {"survival": {"auc": 0.6}}} for e in (1, 2, 3)
         ],
@@ -82,8 +102,8 @@ def material(cohort=COHORT, test=None, **changes):
     return replace(made, **changes)
 
 
-def analysed():
-    made = material()
+def analysed(cohort=COHORT, **changes):
+    made = material(cohort, **changes)
     test = made.cohort[made.split.test]
     own = made.predicted.rows(made.split.test.numpy())
 
@@ -96,7 +116,7 @@ def analysed():
         "imputation": {
             "clinical": {"blocks": 9, "r2": 0.41, "coverage_50": 0.5, "coverage_90": 0.9, "width_90": None}
         },
-        "leakage": {"findings": ["clinical: nothing but zeros"], "allowed": ["days_to_x"]},
+        "leakage": {"findings": [f"{cohort.layout.names[0]}: nothing but zeros"], "allowed": ["days_to_x"]},
         "baselines": {
             "logistic": {
                 t: {
@@ -142,6 +162,58 @@ def test_names_are_text_whatever_they_hold():
     assert "script" not in page.tags
     assert "".join(page.said).count(HOSTILE) >= 3
     assert "$x^2" in "".join(page.said)
+
+
+def named(names):
+    """The analysed run with three names for its modalities, two for its tasks, all of them elsewhere."""
+    modalities = [replace(m, name=n) for m, n in zip(COHORT.layout.modalities, names, strict=True)]
+    survival, recurrence = COHORT.layout.tasks
+    first = replace(survival, name=names[0], outcome=names[0])
+    second = replace(recurrence, name=names[1], outcome=names[1], competing=names[0])
+    layout = Layout(tuple(modalities), (first, second))
+    every = " ".join(names)
+    made = analysed(replace(COHORT, layout=layout), title=every, recipe=f"{every}\nseed = 1\n")
+    parts = dict(made.summary["analysis"])
+    parts["leakage"] = {"findings": [f"{name}: nothing but zeros" for name in names], "allowed": names}
+    parts["baselines"] = dict.fromkeys(names, parts["baselines"]["logistic"])
+    plugins = [{"entry_point": name, "distribution": name, "version": name} for name in names]
+    facts = {**made.summary["environment"], "plugins": plugins, "libraries": dict.fromkeys(names, every)}
+    history = [{**record, "val": {names[0]: {"auc": 0.6}}} for record in made.summary["history"]]
+    return replace(
+        made, summary={**made.summary, "analysis": parts, "environment": facts, "history": history}
+    )
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    monkeypatch.setattr(performance_figures, "RESAMPLES", 3)
+
+
+def test_a_name_changes_no_tag_and_no_attribute_and_has_nothing_fetched(quick):
+    plain = Page(render(named(["xxx", "yyy", "zzz"])))
+    for start in range(0, len(NASTY), 3):
+        names = NASTY[start : start + 3]
+        page = Page(render(named(names)))
+        assert page.tags == plain.tags, names
+        assert [a[:2] for a in page.attributes] == [a[:2] for a in plain.attributes], names
+        text = "".join(page.said)
+        # title and heading, recipe, cohort, outcomes, findings, allowed features, baselines, environment
+        assert all(text.count(name) >= 10 for name in names)
+        assert all(target.startswith("#") for target in page.targets)
+        for tag, key, value in page.attributes:
+            if key not in ("aria-label", "xmlns", "xmlns:xlink"):
+                assert "//" not in value, (tag, key, value)
+                assert all(rest.startswith("#") for rest in value.split("url(")[1:]), (tag, key, value)
+        styles = [text for tag, text in page.inside if tag == "style"]
+        assert styles and not any("url(" in style or "@import" in style for style in styles)
+        assert ("meta", "content", "default-src 'none'; style-src 'unsafe-inline'") in page.attributes
+
+
+def test_marks_of_direction_and_controls_are_spelled_out(quick):
+    text = render(named(["a\u202eb", "c\x1b[31md", "e\x00f"]))
+    assert not any(mark in text for mark in ("\u202e", "\x1b", "\x00"))
+    said = "".join(Page(text).said)
+    assert all(said.count(name) >= 10 for name in (r"a\u202eb", r"c\x1b[31md", r"e\x00f"))
 
 
 def test_pieces_that_are_missing_are_said_to_be():
