@@ -108,7 +108,11 @@ def hold_out_patients(cohort: Cohort, share: float, seed: int) -> tuple[Tensor, 
 def hold_out(
     rows: np.ndarray, by: np.ndarray, groups: np.ndarray, share: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Take about ``share`` of ``rows`` away, stratified; whole groups where there are any."""
+    """Take about ``share`` of ``rows`` away, stratified; whole groups where there are any.
+
+    Raises:
+        DataError: for too few groups.
+    """
     if share == 0:
         return rows, rows[:0]
     order = np.random.default_rng(seed).permutation(len(rows))
@@ -118,7 +122,12 @@ def hold_out(
     else:
         from sklearn.model_selection import StratifiedGroupKFold
 
-        n_folds = max(2, round(1 / share))
+        n_folds, n_groups = max(2, round(1 / share)), len(np.unique(groups[rows]))
+        if n_groups < n_folds:
+            raise DataError(
+                f"cohort.groups: {n_groups} groups are too few to hold out {share:.0%} of the patients and "
+                f"keep groups whole: {n_folds} are needed."
+            )
         folds = StratifiedGroupKFold(n_splits=n_folds, shuffle=True, random_state=seed)
         common = merge_rare(by[shuffled], n_folds)
         _, picked_rows = next(folds.split(shuffled, common, groups[shuffled]))

@@ -55,6 +55,12 @@ def test_trap_12_records_of_one_group_never_cross_sides():
     assert not sides["validation"] & sides["test"]
 
 
+def test_too_few_groups_stop():
+    cohort = replace(random_cohort(120), groups=tuple(f"site {row % 4}" for row in range(120)))
+    with pytest.raises(DataError, match="4 groups are too few to hold out 15% .* 7 are needed"):
+        split_cohort(cohort, SplitTable(), 0)
+
+
 def test_a_task_with_one_outcome_only_stops():
     cohort = random_cohort(60)
     cohort.targets.labels[:, 1] = 0
