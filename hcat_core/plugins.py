@@ -86,14 +86,15 @@ def provenance(point: EntryPoint) -> dict[str, Any]:
     was installed from.
     """
     provider = Provider.of(point)
-    record = None if point.dist is None else point.dist.read_text("RECORD")
+    files = [] if point.dist is None else point.dist.files or []
+    records = [file for file in files if file.name == "RECORD"]
     origin = None if point.dist is None else point.dist.read_text("direct_url.json")
     return {
         "entry_point": provider.name,
         "module": provider.module,
         "distribution": provider.distribution,
         "version": provider.version,
-        "record_sha256": None if record is None else sha256(record.encode()).hexdigest(),
+        "record_sha256": sha256(records[0].read_binary()).hexdigest() if records else None,
         "installed_from": None if origin is None else json.loads(origin),
     }
 

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hcat_builtin.estimators.saved_models import save_models
@@ -30,6 +30,7 @@ def test_names_that_some_file_system_or_reader_would_take_otherwise_are_refused(
     assert check_name(name, "heads")
 
 
+@settings(deadline=None)
 @given(st.text() | st.from_regex(r"[A-Za-z0-9_./\\-]{1,70}", fullmatch=True))
 def test_every_name_that_passes_stays_inside(tmp_path_factory, name):
     if not check_name(name, "heads"):
