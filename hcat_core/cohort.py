@@ -114,6 +114,18 @@ class Targets:
 
 
 @dataclass(frozen=True)
+class Share:
+    """Where a batch's rows lie in a larger one that several processes work on.
+
+    What is drawn at random for a row must not hang on who works on it: draws are made for the whole, whose
+    presence is ``present`` (N', M), and those from row ``start`` on are the batch's own.
+    """
+
+    start: int
+    present: Tensor
+
+
+@dataclass(frozen=True)
 class Cohort:
     """Patients x modalities x cells, with what was measured, and what happened.
 
@@ -127,6 +139,7 @@ class Cohort:
         n_rows: (N, M) int32; file rows aggregated into the embedding.
         targets: what happened, None at inference.
         groups: N names of records that must stay in one fold (a site, a family), or None.
+        share: set on one process's rows of a training batch, None everywhere else.
     """
 
     patient_ids: tuple[str, ...]
@@ -138,6 +151,7 @@ class Cohort:
     n_rows: Tensor
     targets: Targets | None = None
     groups: tuple[str, ...] | None = None
+    share: Share | None = None
 
     def __post_init__(self) -> None:
         n, m, d = len(self.patient_ids), len(self.layout.modalities), self.layout.widest
@@ -201,6 +215,15 @@ class Cohort:
             quality=self.quality * keep,
             n_rows=self.n_rows * keep,
         )
+
+    @property
+    def whole_present(self) -> Tensor:
+        """(N', M) presence in the batch that this one is a share of: the batch itself, if it is none."""
+        return self.present if self.share is None else self.share.present
+
+    def own(self, drawn: Tensor) -> Tensor:
+        """(N, ...) this batch's rows of what was drawn for all N' of ``whole_present``."""
+        return drawn if self.share is None else drawn[self.share.start : self.share.start + len(self)]
 
     def without_targets(self) -> Cohort:
         """The same patients with nothing of what happened to them: all an imputer may see."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -74,6 +74,16 @@ def mask_down(cohort: Cohort, patterns: Tensor, *, most: int = 0) -> Iterator[Hi
                 truth=patients.emb[:, column],
                 measured=patients.measured[:, column],
             )
+
+
+def hide_at_random(batch: Cohort) -> tuple[Cohort, Tensor]:
+    """The batch with blocks hidden as ``random_hiding`` draws them, and which (N, M)."""
+    whole = random_hiding(batch.whole_present)
+    hide = batch.own(whole)
+    hidden = batch.hide(hide)
+    if batch.share is not None:
+        hidden = replace(hidden, share=replace(batch.share, present=batch.share.present & ~whole))
+    return hidden, hide
 
 
 def random_hiding(present: Tensor, generator: torch.Generator | None = None) -> Tensor:

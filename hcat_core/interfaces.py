@@ -93,6 +93,19 @@ class FitContext:
 
 
 @dataclass(frozen=True)
+class Average:
+    """A mean as its sum and how much went into it: the parts of a batch add up to the batch's own."""
+
+    total: Tensor
+    count: Tensor
+
+    @property
+    def value(self) -> Tensor:
+        """The mean, a scalar; 0 of nothing."""
+        return self.total / self.count.clamp_min(1)
+
+
+@dataclass(frozen=True)
 class Imputation:
     """A batch with its gaps filled.
 
@@ -100,13 +113,13 @@ class Imputation:
         emb: (N, M, D); measured cells bit-identical to the batch's.
         std: (N, M, D) predictive standard deviation, observation noise included; 0 where measured.
         filled: (N, M, D) bool; a missing block left unfilled becomes a mask token in the fusion.
-        losses: scalars by name, ``kl`` and what else the imputer trains on; empty outside training.
+        losses: means by name, ``kl`` and what else the imputer trains on; empty outside training.
     """
 
     emb: Tensor
     std: Tensor
     filled: Tensor
-    losses: Mapping[str, Tensor] = field(default_factory=dict)
+    losses: Mapping[str, Average] = field(default_factory=dict)
 
     def draw(self, n: int, generator: Generator) -> Tensor:
         """(n, N, M, D) multiple imputations: independent Gaussians unless an imputer knows better."""

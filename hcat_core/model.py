@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import torch
 from torch import Tensor, nn
 
 from hcat_core.cohort import CURVE_STEPS, Cohort, Layout, concatenate
 from hcat_core.interfaces import Fused, Fusion, Head, Imputation, Imputer, Outputs, Prediction, TimedHead
+from hcat_core.workers import ALONE, Workers
 
 
 class HcatModel(nn.Module):
@@ -47,12 +48,18 @@ class HcatModel(nn.Module):
             {name: head for name, head in heads.items() if isinstance(head, nn.Module)}
         )
 
-    def forward(self, batch: Cohort, second: Cohort | None = None) -> Outputs:
-        """Impute and fuse a batch, and with it ``second``, another view of the same patients."""
+    def forward(self, batch: Cohort, second: Cohort | None = None, workers: Workers = ALONE) -> Outputs:
+        """Impute and fuse a batch, and with it ``second``, another view of the same patients.
+
+        Of several ``workers``, each imputes and fuses its rows, and has the outputs of all.
+        """
         n = len(batch)
         both = batch if second is None else concatenate(batch.without_targets(), second.without_targets())
-        imputation = self.impute(both)
-        fused = self.fusion(both, imputation if self.imputer_gradient else _detached(imputation))
+        own = workers.own(both)
+        imputation = self.impute(own)
+        with workers.own_randomness():
+            fused = self.fusion(own, imputation if self.imputer_gradient else _detached(imputation))
+        fused, imputation = _gathered(fused, imputation, workers, len(both))
         if second is not None:
             fused, other = _rows(fused, slice(0, n)), _rows(fused, slice(n, 2 * n))
             imputation = replace(
@@ -137,6 +144,18 @@ def _state_of(component: object) -> Mapping[str, Tensor]:
 
 def _detached(imputation: Imputation) -> Imputation:
     return replace(imputation, emb=imputation.emb.detach(), std=imputation.std.detach())
+
+
+def _gathered(fused: Fused, imputation: Imputation, workers: Workers, n: int) -> tuple[Fused, Imputation]:
+    """The rows of all ``workers``; alone, what was given."""
+    if workers.size == 1:
+        return fused, imputation
+    vectors = {f.name: getattr(fused, f.name) for f in fields(fused) if getattr(fused, f.name) is not None}
+    cells = {name: getattr(imputation, name) for name in ("emb", "std", "filled")}
+    found = iter(workers.gather([*vectors.values(), *cells.values()], n))
+    fused = replace(fused, **{name: next(found) for name in vectors})
+    losses = workers.add(imputation.losses, n)
+    return fused, Imputation(**{name: next(found) for name in cells}, losses=losses)
 
 
 def _rows(fused: Fused, rows: slice) -> Fused:

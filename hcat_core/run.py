@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -33,6 +34,7 @@ from hcat_core.summary import describe_data, describe_in_words, score
 from hcat_core.synth.demo import write_demo
 from hcat_core.trained import Training, layout_as_json, load_trained_member, save_estimator, write_trained
 from hcat_core.training import LAST, Checkpoints, Progress, train
+from hcat_core.workers import ALONE, Workers
 
 Say = Callable[[str], None]
 ONE_TRAINING = {"use": "neural", "seeds": 1}
@@ -45,23 +47,25 @@ def run_recipe(
     outdir: Path,
     strict: bool = False,
     say: Say,
+    workers: Workers = ALONE,
 ) -> dict[str, object]:
     """Train and evaluate what a recipe describes; returns the summary that is also written.
 
     Nothing but the recipe is written before the data has been read and the model built, and an error before
-    that leaves nothing. ``strict`` stops at what is merely doubtful about the cohort.
+    that leaves nothing. ``strict`` stops at what is merely doubtful about the cohort. Several ``workers``
+    train together; the first alone writes, evaluates and has a summary.
 
     Raises:
         DataError: for input that cannot be read, or that holds features which know the outcome.
-        UsageError: for a run folder in use.
+        UsageError: for a run folder in use, or several workers on what one has to fit.
         TrainingError: for a training that cannot go on.
         StorageError: for a disk that takes no more.
     """
-    with new_run(outdir, recipe.to_toml()) as folder:
-        return _run(recipe, catalog, folder, strict, say)
+    with _shared(new_run(outdir, recipe.to_toml()), outdir, workers) as folder:
+        return _run(recipe, catalog, folder, strict, say, workers)
 
 
-def resume_run(run_folder: Path, catalog: Catalog, say: Say) -> dict[str, object]:
+def resume_run(run_folder: Path, catalog: Catalog, say: Say, workers: Workers = ALONE) -> dict[str, object]:
     """Do what an interrupted run has not done yet, to the same files as the unbroken run's.
 
     A training goes on from its last complete epoch; other estimators are fitted anew. Nothing is changed
@@ -71,17 +75,44 @@ def resume_run(run_folder: Path, catalog: Catalog, say: Say) -> dict[str, object
         DataError: also for data that changed since the run began, and for damaged checkpoints.
         UsageError: for a folder without a run, or one in use.
     """
-    with old_run(run_folder) as folder:
-        if folder.finished:
+    with _shared(old_run(run_folder), run_folder, workers) as folder:
+        if workers.told(folder.finished):
             say(f"{run_folder} is finished: nothing is left to do")
             return folder.read_summary()
         recipe, _ = load_recipe(folder.recipe, catalog, sets=(), options={}, inputs={}, caller=Path.cwd())
-        return _run(recipe, catalog, folder, strict=False, say=say)
+        return _run(recipe, catalog, folder, strict=False, say=say, workers=workers)
 
 
-def _run(recipe: Recipe, catalog: Catalog, folder: RunFolder, strict: bool, say: Say) -> dict[str, object]:
+@contextmanager
+def _shared(held: AbstractContextManager[RunFolder], path: Path, workers: Workers) -> Iterator[RunFolder]:
+    """The run folder: the first process holds it, the others look at it once it does."""
+    if workers.first:
+        with held as folder:
+            workers.wait()
+            yield folder
+    else:
+        workers.wait()
+        yield RunFolder(path)
+
+
+def _run(
+    recipe: Recipe,
+    catalog: Catalog,
+    folder: RunFolder,
+    strict: bool,
+    say: Say,
+    workers: Workers,
+) -> dict[str, object]:
     """Whatever the folder does not hold yet."""
-    device = choose_device(recipe.training.device)
+    if workers.size > 1 and recipe.estimator != ONE_TRAINING:
+        raise UsageError(
+            f"{recipe.source}: one neural training can be shared by several processes, the estimator "
+            f"{recipe.estimator['use']} cannot: run this recipe without torchrun."
+        )
+    device = workers.device(choose_device(recipe.training.device))
+    if workers.first:
+        write_demo_once(recipe, say)
+    workers.wait()
     cohort, report = read_recipe_cohort(recipe, catalog, say)
     if cohort.targets is None:
         raise UsageError(f"{recipe.source}: training needs outcomes: give cohort.targets.")
@@ -97,7 +128,7 @@ def _run(recipe: Recipe, catalog: Catalog, folder: RunFolder, strict: bool, say:
         say(f"{name} keeps training patients in its state: think before you share {folder.path}")
     data = Data(cohort, report, split, tuple(doubt.message for doubt in doubts))
     if recipe.estimator == ONE_TRAINING:
-        return _run_training(recipe, catalog, data, folder, device, say)
+        return _run_training(recipe, catalog, data, folder, device, say, workers)
     return _run_estimator(recipe, catalog, data, folder, device, say)
 
 
@@ -126,22 +157,28 @@ def _run_training(
     folder: RunFolder,
     device: torch.device,
     say: Say,
+    workers: Workers,
 ) -> dict[str, object]:
     """One neural training, an epoch at a time, with checkpoints to go on from."""
     cohort, split = data.cohort, data.split
-    last, text = folder.checkpoints / LAST, folder.recipe_text()
-    resume = last.is_file()
+    last = folder.checkpoints / LAST
+    # Asked of the first alone: it may write its first checkpoint while another still looks for one.
+    resume, text = workers.told((last.is_file(), folder.recipe_text()) if workers.first else (False, ""))
     assembly = Assembly(recipe, catalog)
     with torch.random.fork_rng(devices=[] if device.type == "cpu" else [device]):
         torch.manual_seed(recipe.seed)
         model = assembly.build_model(cohort.layout)
         losses = assembly.build_losses(cohort.layout)
-        facts = folder.begin({**environment(recipe, catalog, device), "data": cohort.fingerprint()}, say)
+        facts: dict[str, object] = environment(recipe, catalog, device)
+        facts |= {"data": cohort.fingerprint(), "processes": workers.size}
+        if workers.first:
+            facts = folder.begin(facts, say)
         if resume:
             tensors, _ = read_checkpoint(last, text)
             standardiser = Standardiser(tensors["standardiser.mean"], tensors["standardiser.scale"])
         else:
-            make_folder(folder.checkpoints)
+            if workers.first:
+                make_folder(folder.checkpoints)
             standardiser = Standardiser.fit(cohort[split.train])
         standard = standardiser.apply(cohort)
         training = standard[split.train]
@@ -150,15 +187,18 @@ def _run_training(
             prepare(model, training, validation, FitContext(recipe.seed, device, say))
 
         def on_epoch(record: dict[str, object]) -> None:
+            if not workers.first:
+                return
             history.append(record)
             folder.write_metrics(history)
             catalog.plugins.hook.hcat_epoch_finished(record=record)
 
-        history = _history(folder) if resume else []
+        history = _history(folder) if resume and workers.first else []
         steps = -(-len(training) // recipe.training.batch)
-        catalog.plugins.hook.hcat_run_started(
-            run_folder=folder.path, epochs=recipe.training.epochs, steps_per_epoch=steps
-        )
+        if workers.first:
+            catalog.plugins.hook.hcat_run_started(
+                run_folder=folder.path, epochs=recipe.training.epochs, steps_per_epoch=steps
+            )
         progress = train(
             model,
             losses,
@@ -172,11 +212,15 @@ def _run_training(
                 {f"standardiser.{k}": v for k, v in standardiser.state_dict().items()},
                 {"layout": layout_as_json(cohort.layout), "recipe": text},
                 text,
+                writes=workers.first,
             ),
             resume=resume,
             on_epoch=on_epoch,
             say=say,
+            workers=workers,
         )
+    if not workers.first:
+        return {}
     context = FitContext(recipe.seed, device, say, assembly)
     estimator = load_trained_member(folder, cohort.layout, context)
     fitted = adjusted(estimator, cohort[split.validation])
@@ -285,17 +329,10 @@ def read_recipe_cohort(
     """Read the recipe's cohort; write the demo first where the recipe has one and nothing is there.
 
     Raises:
-        UsageError: where the demo would be written outside of the current directory.
+        UsageError: as ``write_demo_once`` does.
         DataError: as the readers and ``assemble_cohort`` do.
     """
-    root = recipe.root
-    if recipe.cohort.demo is not None and not root.exists():
-        if not root.is_relative_to(Path.cwd().resolve()):
-            raise UsageError(
-                f"{recipe.source}: there is no data at {root}, and the demo cohort is written below the "
-                "folder that hcat is run in alone. Name your data: --set cohort.root=FOLDER"
-            )
-        write_demo(root, recipe.cohort.demo, say)
+    write_demo_once(recipe, say)
     return assemble_cohort(
         build.build_readers(recipe, catalog),
         build.build_targets_reader(recipe, catalog),
@@ -303,6 +340,23 @@ def read_recipe_cohort(
         recipe.cohort.groups,
         tuple(recipe.cohort.absent),
     )
+
+
+def write_demo_once(recipe: Recipe, say: Say) -> None:
+    """The demo cohort, where the recipe has one and nothing is there.
+
+    Raises:
+        UsageError: where it would be written outside of the current directory.
+    """
+    root = recipe.root
+    if recipe.cohort.demo is None or root.exists():
+        return
+    if not root.is_relative_to(Path.cwd().resolve()):
+        raise UsageError(
+            f"{recipe.source}: there is no data at {root}, and the demo cohort is written below the "
+            "folder that hcat is run in alone. Name your data: --set cohort.root=FOLDER"
+        )
+    write_demo(root, recipe.cohort.demo, say)
 
 
 def choose_device(name: str) -> torch.device:

@@ -1,7 +1,7 @@
 """The training loop, one readable function, and the state it can be picked up from.
 
-All randomness of an epoch (order, modality dropout, noise, dropout) follows from (seed, epoch):
-an epoch begun anew after an interruption is the epoch that would have been.
+All randomness (order, modality dropout, noise, dropout) follows from (seed, epoch, step): an epoch begun
+anew after an interruption is the epoch that would have been, and several processes draw what one would.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from hcat_core.interfaces import TimedHead
 from hcat_core.model import HcatModel
 from hcat_core.names import AVERAGE
 from hcat_core.settings import TrainingTable
+from hcat_core.workers import ALONE, Workers
 
 LAST = "last.safetensors"
 FINAL = "final.safetensors"
@@ -55,13 +56,15 @@ class Progress:
 class Checkpoints:
     """Where checkpoints go, and what goes into each beside the model: statistics and a JSON header.
 
-    ``recipe`` is the text that they are bound to, where they belong to a run folder.
+    ``recipe`` is the text that they are bound to, where they belong to a run folder. Of several processes
+    one ``writes``.
     """
 
     folder: Path
     constants: Mapping[str, Tensor]
     header: Mapping[str, object]
     recipe: str = ""
+    writes: bool = True
 
     def best(self, name: str) -> Path:
         """The checkpoint of the best validation epoch for a task, or for their average."""
@@ -69,6 +72,8 @@ class Checkpoints:
 
     def write(self, path: Path, model: HcatModel, extra: Mapping[str, Tensor], **header: object) -> None:
         """One complete checkpoint."""
+        if not self.writes:
+            return
         tensors = {**model.state(), **self.constants, **extra}
         write_checkpoint(path, tensors, {**self.header, **header}, self.recipe)
 
@@ -86,6 +91,7 @@ def train(
     resume: bool,
     on_epoch: Callable[[dict[str, object]], None],
     say: Callable[[str], None],
+    workers: Workers = ALONE,
 ) -> Progress:
     """Train until the last epoch or until ``early_stop_patience`` epochs bring nothing better.
 
@@ -116,6 +122,7 @@ def train(
         progress = Progress(**header["progress"])  # type: ignore[arg-type]
     else:
         checkpoints.write(last, model, {}, progress=asdict(progress))
+    workers.agree(model.parameters())
 
     steps = math.ceil(len(training) / settings.batch)
     while progress.epoch < settings.epochs and not progress.finished:
@@ -126,7 +133,9 @@ def train(
         total_sum = 0.0
         for step, rows in enumerate(torch.randperm(len(training)).split(settings.batch)):
             scheduler.step(epoch + step / steps)
-            total, terms = training_step(model, losses, training[rows].to(device), settings, optimiser)
+            torch.manual_seed(epoch_seed(seed, epoch, 1 + step))
+            batch = training[rows].to(device)
+            total, terms = training_step(model, losses, batch, settings, optimiser, workers)
             if not math.isfinite(total):
                 bad = [f"the loss {name} is {v}" for name, v in terms.items() if not math.isfinite(v)]
                 raise TrainingError(
@@ -141,8 +150,8 @@ def train(
 
         if isinstance(model.imputer, Calibrated) and model.imputer_trains():
             model.imputer.calibrate(training.present, validation.to(device))
-        fit_baselines(model, training, device)
-        val = validate(model, validation, seed=seed, device=device)
+        fit_baselines(model, training, device, workers)
+        val = workers.told(validate(model, validation, seed=seed, device=device, workers=workers))
         better = _update_best(progress, val, settings.monitor)
         progress.epoch = epoch + 1
         progress.stale = 0 if BEST_AVERAGE in better else progress.stale + 1
@@ -184,18 +193,19 @@ def training_step(
     batch: Cohort,
     settings: TrainingTable,
     optimiser: torch.optim.Optimizer,
+    workers: Workers = ALONE,
 ) -> tuple[float, dict[str, float]]:
-    """One step of gradient descent; the weighted total and each unweighted term.
+    """One step of gradient descent, shared by ``workers``; the weighted total and each unweighted term.
 
     The gradient is applied only when it is finite; otherwise the total comes back as NaN.
     """
     view = augment(batch, settings)
     second = augment(batch, settings) if any(term.loss.needs_second_view for term in losses) else None
-    outputs = model(view, second)
+    outputs = model(view, second, workers)
     terms = {term.name: term.loss(outputs, batch) for term in losses}
     total = torch.stack([term.weight * terms[term.name] for term in losses]).sum()
     optimiser.zero_grad()
-    total.backward()
+    workers.backward(total, model.parameters())
     norm = torch.nn.utils.clip_grad_norm_(model.parameters(), settings.grad_clip)
     values = {name: float(term.detach()) for name, term in terms.items()}
     if not torch.isfinite(norm):
@@ -205,40 +215,43 @@ def training_step(
 
 
 @torch.no_grad()
-def fit_baselines(model: HcatModel, training: Cohort, device: torch.device) -> None:
+def fit_baselines(model: HcatModel, training: Cohort, device: torch.device, workers: Workers) -> None:
     """Show heads that need it what they now say of every training patient."""
     heads = [h for h in model.heads.values() if isinstance(h, TimedHead) and h.needs_baseline]
     if not heads:
         return
     model.eval()
     raw: dict[str, list[Tensor]] = {}
-    for rows in torch.arange(len(training)).split(MC_ROWS):
+    for rows in torch.arange(len(training))[workers.rows(len(training))].split(MC_ROWS):
         for name, value in model(training[rows].to(device)).raw.items():
             raw.setdefault(name, []).append(value)
     on_device = training.to(device)
     for name, head in model.heads.items():
         if isinstance(head, TimedHead) and head.needs_baseline:
-            head.fit_baseline(torch.cat(raw[name]), on_device)
+            (everyones,) = workers.gather([torch.cat(raw[name])], len(training))
+            head.fit_baseline(everyones, on_device)
 
 
 def validate(
-    model: HcatModel, validation: Cohort, *, seed: int, device: torch.device
+    model: HcatModel, validation: Cohort, *, seed: int, device: torch.device, workers: Workers = ALONE
 ) -> dict[str, dict[str, float | int | None]]:
     """Metrics by task on the validation patients, at each task's own best threshold there."""
-    predicted = predict_cohort(model, validation, mc_samples=0, seed=seed, device=device)
+    own = validation[workers.rows(len(validation))]
+    predicted = predict_cohort(model, own, mc_samples=0, seed=seed, device=device)
+    (probability,) = workers.gather([torch.from_numpy(predicted.probability)], len(validation))
     result = {}
     assert validation.targets is not None
     for column, task in enumerate(validation.layout.task_names):
-        p = predicted.probability[:, column]
+        p = probability[:, column].numpy()
         y = validation.targets.labels[:, column].numpy()
         threshold = best_threshold(p[y >= 0], y[y >= 0])
         result[task] = binary_metrics(p, y, threshold)
     return result
 
 
-def epoch_seed(seed: int, epoch: int) -> int:
-    """One well-mixed 63-bit seed for each (seed, epoch)."""
-    return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> 1)
+def epoch_seed(seed: int, *place: int) -> int:
+    """One well-mixed 62-bit seed for each (seed, epoch), and each step of it."""
+    return int(np.random.SeedSequence([seed, *place]).generate_state(1, np.uint64)[0] >> 2)
 
 
 def _update_best(

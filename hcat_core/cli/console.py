@@ -13,6 +13,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
+from hcat_core import launched
 from hcat_core.catalog import Catalog, load_catalog
 from hcat_core.plugins import NO_PLUGINS, strictest
 from hcat_core.quoting import printable
@@ -39,8 +40,15 @@ class Output:
 
     @classmethod
     def make(cls, as_json: bool, quiet: bool) -> Output:
-        """For the common options of a command."""
-        words = InertConsole(stderr=as_json, highlight=False, markup=False, emoji=False, soft_wrap=True)
+        """For the common options of a command; of processes started together the first alone speaks."""
+        words = InertConsole(
+            stderr=as_json,
+            highlight=False,
+            markup=False,
+            emoji=False,
+            soft_wrap=True,
+            quiet=launched.rank() > 0,
+        )
         return cls(words, as_json, quiet)
 
     def say(self, message: str) -> None:
@@ -50,7 +58,8 @@ class Output:
 
     def warn(self, message: str) -> None:
         """One line on stderr, also under ``-q``."""
-        print(printable(f"hcat: warning: {message}"), file=sys.stderr)
+        if not self.words.quiet:
+            print(printable(f"hcat: warning: {message}"), file=sys.stderr)
 
     def document(self, value: object) -> None:
         """The JSON document, under ``--json``."""

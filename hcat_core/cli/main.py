@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 import click
 
-from hcat_core import __version__
+from hcat_core import __version__, launched
 from hcat_core.cli.interruption import exit_code, orderly_signals
-from hcat_core.errors import HcatError
+from hcat_core.errors import HcatError, UsageError
 from hcat_core.quoting import printable
 
 COMMANDS = {
@@ -47,11 +47,18 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="hcat")
-def hcat() -> None:
+@click.pass_context
+def hcat(context: click.Context) -> None:
     """Outcome prediction on incomplete multimodal cohorts.
 
     Write a recipe, then: hcat inspect RECIPE, hcat run RECIPE.
     """
+    command = context.invoked_subcommand
+    if command != "run" and launched.size() > 1:
+        raise UsageError(
+            f"torchrun shares one training among processes, and hcat {command} is none: start it without. "
+            "Comparisons have --jobs and --backend dask."
+        )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -72,10 +79,12 @@ def _main(arguments: list[str]) -> int:
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.ClickException as error:
-        error.show()
+        if _speaks():
+            error.show()
         return 2
     except (KeyboardInterrupt, click.Abort) as stop:
-        print("interrupted", file=sys.stderr)
+        if _speaks():
+            print("interrupted", file=sys.stderr)
         return exit_code(stop)
     except BrokenPipeError:
         sys.stderr.close()  # the reader went away (hcat ... | head): nothing left to say
@@ -83,17 +92,28 @@ def _main(arguments: list[str]) -> int:
     except HcatError as error:
         if debug:
             traceback.print_exc()
-        print(printable(f"hcat: {error}"), file=sys.stderr)
+        if _speaks():
+            print(printable(f"hcat: {error}"), file=sys.stderr)
         return error.exit_code
     except Exception as error:
         if debug:
             traceback.print_exc()
         said = printable(f"hcat: internal error: {type(error).__name__}: {error}")
-        print(
-            f"{said}\nThis is a fault of hcat or of a plugin. --debug shows where it happened.",
-            file=sys.stderr,
-        )
+        if _speaks():
+            print(
+                f"{said}\nThis is a fault of hcat or of a plugin. --debug shows where it happened.",
+                file=sys.stderr,
+            )
         return 1
+
+
+def _speaks() -> bool:
+    """Of several processes that were started together, one tells what is wrong."""
+    if launched.size() == 1:
+        return True
+    from hcat_core.workers import speaks_first
+
+    return speaks_first()
 
 
 if __name__ == "__main__":

@@ -59,19 +59,25 @@ def run(
 
     from hcat_core.cli.run_progress import RunProgress, print_results
     from hcat_core.run import resume_run, run_recipe
+    from hcat_core.workers import joined
 
     progress = RunProgress(output)
     catalog.plugins.register(progress)
     folder: Path | None = None
     try:
-        if resume is not None:
-            folder = resume
-            summary = resume_run(resume, catalog, say=progress.say)
-        else:
-            assert recipe is not None
-            loaded = recipe_from_command_line(recipe, catalog, output, arguments)
-            folder = outdir or (Path(loaded.outdir) if loaded.outdir else _default_folder(recipe))
-            summary = run_recipe(loaded, catalog, outdir=folder, strict=strict, say=progress.say)
+        with joined() as workers:
+            if resume is not None:
+                folder = resume
+                summary = resume_run(resume, catalog, progress.say, workers)
+            else:
+                assert recipe is not None
+                loaded = recipe_from_command_line(recipe, catalog, output, arguments)
+                folder = outdir or (Path(loaded.outdir) if loaded.outdir else _default_folder(recipe))
+                summary = run_recipe(
+                    loaded, catalog, outdir=folder, strict=strict, say=progress.say, workers=workers
+                )
+            if not workers.first:
+                return 0
     except KeyboardInterrupt as stop:
         progress.stop()
         if folder is not None and (folder / "recipe.toml").is_file():

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from hcat_core.cohort import Cohort, Layout, Modality, Targets
-from hcat_core.interfaces import FitContext, Imputation, Imputer
+from hcat_core.interfaces import Average, FitContext, Imputation, Imputer
 from hcat_core.testing.checks import TEST, Check, Subject, require, same_state, state_of, through_a_file
 
 DRAWS = 400
@@ -132,8 +132,9 @@ def gradients_are_finite(subject: Subject) -> None:
     losses = imputer(subject.train[slice(0, 32)].without_targets()).losses
     require(losses, "a trainable imputer gives no loss in training")
     for name, term in losses.items():
-        require(term.ndim == 0 and term.isfinite(), f"the loss {name} is not a finite scalar")
-    torch.stack(list(losses.values())).sum().backward()
+        require(isinstance(term, Average), f"the loss {name} is no Average")
+        require(term.value.ndim == 0 and term.value.isfinite(), f"the loss {name} is not a finite scalar")
+    torch.stack([term.value for term in losses.values()]).sum().backward()
     gradients = [p.grad for p in imputer.parameters() if p.grad is not None]
     require(all(g.isfinite().all() for g in gradients), "a gradient is not finite")
     require(any((g != 0).any() for g in gradients), "the losses reach no parameter")

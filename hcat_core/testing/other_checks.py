@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from hcat_core.cohort import Cohort
 from hcat_core.errors import DataError
-from hcat_core.interfaces import Fused, Head, Imputation, Outputs, Prediction
+from hcat_core.interfaces import Average, Fused, Head, Imputation, Outputs, Prediction
 from hcat_core.parameters import construct
 from hcat_core.testing.checks import Check, Subject, require, through_a_file
 
@@ -113,7 +113,10 @@ def _outputs(subject: Subject, batch: Cohort) -> Outputs:
         emb,
         torch.zeros_like(emb),
         torch.zeros_like(batch.measured),
-        {"kl": fused.pooled.square().mean(), "hidden": fused.pooled.abs().mean()},
+        {
+            name: Average(values.sum(), torch.tensor(values.numel()))
+            for name, values in (("kl", fused.pooled.square()), ("hidden", fused.pooled.abs()))
+        },
     )
     return Outputs(
         {"survival": head(fused)}, {"survival": head}, fused, imputation, _fused(len(batch), seed=1)

@@ -13,7 +13,7 @@ from hcat_builtin.losses.focal import FocalLoss
 from hcat_builtin.losses.imputer_terms import ImputationLoss, KLDivergence
 from hcat_builtin.losses.infonce import InfoNCE
 from hcat_core.errors import DataError
-from hcat_core.interfaces import Fused, Imputation, Outputs
+from hcat_core.interfaces import Average, Fused, Imputation, Outputs
 from hcat_core.testing.cohorts import random_cohort
 
 
@@ -120,7 +120,8 @@ def test_a_batch_of_one_has_nobody_to_contrast_with():
 
 def test_imputer_terms_are_handed_through():
     cohort = random_cohort(4)
-    terms = {"kl": torch.tensor(2.0), "hidden": torch.tensor(3.0), "step_1": torch.tensor(0.5)}
+    means = {"kl": 2.0, "hidden": 3.0, "step_1": 0.5}
+    terms = {name: Average(torch.tensor(mean), torch.tensor(1)) for name, mean in means.items()}
     made = outputs(cohort, losses=terms)
     assert KLDivergence(cohort.layout)(made, cohort) == 2
     assert ImputationLoss(cohort.layout)(made, cohort) == 3.5

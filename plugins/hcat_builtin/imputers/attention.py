@@ -17,8 +17,8 @@ from hcat_builtin.imputers.neural_blocks import (
 from hcat_builtin.imputers.pretraining import pretrain
 from hcat_builtin.imputers.vae import Count, Rate
 from hcat_core.cohort import Cohort, Layout
-from hcat_core.hidden_blocks import random_hiding
-from hcat_core.interfaces import FitContext, Imputation
+from hcat_core.hidden_blocks import hide_at_random
+from hcat_core.interfaces import Average, FitContext, Imputation
 
 
 class AttentionImputer(nn.Module):
@@ -84,10 +84,10 @@ class AttentionImputer(nn.Module):
 
     def forward(self, batch: Cohort) -> Imputation:
         """Fill every gap; in training also the loss ``hidden``."""
-        losses: dict[str, Tensor] = {}
+        losses: dict[str, Average] = {}
         if self.training and self.query.requires_grad:
-            hide = random_hiding(batch.present)
-            mean, log_std = self._answer(batch.hide(hide))
+            masked, hide = hide_at_random(batch)
+            mean, log_std = self._answer(masked)
             where = batch.measured & hide.unsqueeze(-1)
             losses["hidden"] = negative_log_likelihood(batch.emb, mean, log_std, where)
         mean, log_std = self._answer(batch)

@@ -17,8 +17,8 @@ from hcat_builtin.imputers.neural_blocks import (
 from hcat_builtin.imputers.pretraining import pretrain
 from hcat_builtin.imputers.vae import Count, Rate
 from hcat_core.cohort import Cohort, Layout
-from hcat_core.hidden_blocks import random_hiding
-from hcat_core.interfaces import FitContext, Imputation, Imputer
+from hcat_core.hidden_blocks import hide_at_random
+from hcat_core.interfaces import Average, FitContext, Imputation, Imputer
 
 
 class AdvancedIterativeImputer(nn.Module):
@@ -81,18 +81,16 @@ class AdvancedIterativeImputer(nn.Module):
 
     def forward(self, batch: Cohort) -> Imputation:
         """Fill every gap; in training also a loss for each step, and the first imputer's own."""
-        losses: dict[str, Tensor] = {}
+        losses: dict[str, Average] = {}
         if self.training and self.position.requires_grad:
-            hide = random_hiding(batch.present)
-            masked = batch.hide(hide)
+            masked, hide = hide_at_random(batch)
             start = self.first(masked)
             # Whoever cannot fill a block is not refined there, and not blamed for it.
             where = batch.measured & hide.unsqueeze(-1) & start.filled
             for number, (cells, log_std, _) in enumerate(self._refine(masked, start), start=1):
-                losses[f"step_{number}"] = negative_log_likelihood(batch.emb, cells, log_std, where) / len(
-                    self.steps
-                )
-            losses.update({name: term for name, term in start.losses.items()})
+                term = negative_log_likelihood(batch.emb, cells, log_std, where)
+                losses[f"step_{number}"] = Average(term.total / len(self.steps), term.count)
+            losses.update(start.losses)
         start = self._quietly(batch)
         cells, log_std, _ = self._refine(batch, start)[-1]
         filled = start.filled & self.cells.to(batch.emb.device)

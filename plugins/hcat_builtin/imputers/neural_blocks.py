@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from hcat_core.cohort import Cohort, Layout
+from hcat_core.interfaces import Average
 
 LOG_STD_RANGE = (-4.0, 1.5)  # of standardised cells: never certain, never wilder than any prior
 
@@ -81,12 +82,11 @@ def attend_over_present(hidden: int, n_heads: int) -> nn.TransformerEncoderLayer
     )
 
 
-def negative_log_likelihood(truth: Tensor, mean: Tensor, log_std: Tensor, where: Tensor) -> Tensor:
-    """Mean over the cells ``where`` of -log N(truth; mean, std), in nats a cell; 0 without any."""
+def negative_log_likelihood(truth: Tensor, mean: Tensor, log_std: Tensor, where: Tensor) -> Average:
+    """Mean over the cells ``where`` of -log N(truth; mean, std), in nats a cell."""
     z = (truth - mean) * torch.exp(-log_std)
     cells = 0.5 * z.square() + log_std + 0.5 * math.log(2 * math.pi)
-    total: Tensor = (cells * where).sum() / where.sum().clamp_min(1)
-    return total
+    return Average((cells * where).sum(), where.sum())
 
 
 def bounded(log_std: Tensor) -> Tensor:

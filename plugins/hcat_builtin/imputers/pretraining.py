@@ -53,7 +53,7 @@ def pretrain(
             imputer.train()
             for rows in torch.randperm(len(train)).split(BATCH):
                 losses = imputer(train[rows].to(context.device)).losses
-                total = torch.stack(list(losses.values())).sum()
+                total = torch.stack([term.value for term in losses.values()]).sum()
                 optimiser.zero_grad()
                 total.backward()
                 nn.utils.clip_grad_norm_(trainable, 1.0)

@@ -19,8 +19,8 @@ from hcat_builtin.imputers.neural_blocks import (
 )
 from hcat_builtin.imputers.pretraining import pretrain
 from hcat_core.cohort import Cohort, Layout
-from hcat_core.hidden_blocks import random_hiding
-from hcat_core.interfaces import FitContext, Imputation
+from hcat_core.hidden_blocks import hide_at_random
+from hcat_core.interfaces import Average, FitContext, Imputation
 
 Count = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0)]
@@ -155,20 +155,20 @@ class MultiModalVAE(nn.Module):
         cells: Tensor = self.decoders(trunk.expand(-1, len(self.log_noise), -1))
         return cells
 
-    def _losses(self, batch: Cohort) -> dict[str, Tensor]:
-        hide = random_hiding(batch.present)
-        mean, std = self.posterior(batch.hide(hide))
-        cells = self.decode(mean + std * torch.randn_like(std))
+    def _losses(self, batch: Cohort) -> dict[str, Average]:
+        masked, hide = hide_at_random(batch)
+        mean, std = self.posterior(masked)
+        white = torch.randn((len(batch.whole_present), self.latent_dim), device=std.device)
+        cells = self.decode(mean + std * batch.own(white))
         log_noise = bounded(self.log_noise)
         hidden = batch.measured & hide.unsqueeze(-1)
         seen = batch.measured & ~hide.unsqueeze(-1)
         self.steps += 1
         warm = (self.steps / self.kl_warmup).clamp(max=1.0)
-        kl = 0.5 * (mean.square() + std.square() - 1 - 2 * std.log()).sum(dim=1).mean()
-        # The others are nats a cell: in the same unit the bound is kept, whatever the width.
-        per_cell = batch.measured.sum() / len(batch)
+        kl = 0.5 * (mean.square() + std.square() - 1 - 2 * std.log()).sum()
         return {
-            "kl": warm * kl / per_cell.clamp_min(1),
+            # The others are nats a cell: in the same unit the bound is kept, whatever the width.
+            "kl": Average(warm * kl, batch.measured.sum()),
             "reconstruction": negative_log_likelihood(batch.emb, cells, log_noise, seen),
             "hidden": negative_log_likelihood(batch.emb, cells, log_noise, hidden),
         }

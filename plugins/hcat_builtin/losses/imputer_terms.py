@@ -18,7 +18,8 @@ class KLDivergence:
 
     def __call__(self, outputs: Outputs, batch: Cohort) -> Tensor:
         """A scalar."""
-        return outputs.imputation.losses.get("kl", outputs.fused.pooled.new_zeros(()))
+        found = outputs.imputation.losses
+        return found["kl"].value if "kl" in found else outputs.fused.pooled.new_zeros(())
 
 
 class ImputationLoss:
@@ -31,5 +32,5 @@ class ImputationLoss:
 
     def __call__(self, outputs: Outputs, batch: Cohort) -> Tensor:
         """A scalar."""
-        terms = [term for name, term in outputs.imputation.losses.items() if name != "kl"]
+        terms = [term.value for name, term in outputs.imputation.losses.items() if name != "kl"]
         return sum(terms, start=outputs.fused.pooled.new_zeros(()))
