@@ -12,9 +12,10 @@ import argparse
 from pathlib import Path
 
 from hcat_core.catalog import load_catalog
-from hcat_core.comparison.run import run_jobs
+from hcat_core.comparison.run import run_job
 from hcat_core.comparison.settings import imputer_tables, plan
 from hcat_core.comparison.table import summarise
+from hcat_core.jobs import Backend, run_jobs
 
 COHORTS = (("linear", 600), ("clusters", 600), ("clusters", 3000))
 
@@ -39,7 +40,7 @@ def main() -> None:
             width=512,
             recipe=None,
         )
-        records = run_jobs(jobs, arguments.folder, n_jobs=1, finished=lambda *_: None)
+        records = run_jobs(jobs, run_job, (), arguments.folder, backend=Backend(), finished=lambda *_: None)
         worst = [
             pattern["coverage_90"]
             for record in records

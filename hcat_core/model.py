@@ -59,7 +59,7 @@ class HcatModel(nn.Module):
         imputation = self.impute(own)
         with workers.own_randomness():
             fused = self.fusion(own, imputation if self.imputer_gradient else _detached(imputation))
-        fused, imputation = _gathered(fused, imputation, workers, len(both))
+        fused, imputation = _gathered(_in_float32(fused), imputation, workers, len(both))
         if second is not None:
             fused, other = _rows(fused, slice(0, n)), _rows(fused, slice(n, 2 * n))
             imputation = replace(
@@ -71,7 +71,7 @@ class HcatModel(nn.Module):
         else:
             other = None
         return Outputs(
-            raw={name: head(fused) for name, head in self.heads.items()},
+            raw={name: head(fused).float() for name, head in self.heads.items()},
             heads=self.heads,
             fused=fused,
             imputation=imputation,
@@ -146,16 +146,27 @@ def _detached(imputation: Imputation) -> Imputation:
     return replace(imputation, emb=imputation.emb.detach(), std=imputation.std.detach())
 
 
+def _in_float32(fused: Fused) -> Fused:
+    """What losses add up; under autocast a fusion may have computed it in less."""
+    return replace(fused, **{name: tensor.float() for name, tensor in _vectors(fused).items()})
+
+
 def _gathered(fused: Fused, imputation: Imputation, workers: Workers, n: int) -> tuple[Fused, Imputation]:
     """The rows of all ``workers``; alone, what was given."""
     if workers.size == 1:
         return fused, imputation
-    vectors = {f.name: getattr(fused, f.name) for f in fields(fused) if getattr(fused, f.name) is not None}
+    vectors = _vectors(fused)
     cells = {name: getattr(imputation, name) for name in ("emb", "std", "filled")}
     found = iter(workers.gather([*vectors.values(), *cells.values()], n))
     fused = replace(fused, **{name: next(found) for name in vectors})
     losses = workers.add(imputation.losses, n)
     return fused, Imputation(**{name: next(found) for name in cells}, losses=losses)
+
+
+def _vectors(fused: Fused) -> dict[str, Tensor]:
+    """What a fusion gave, by name, without what it has not."""
+    found = {field.name: getattr(fused, field.name) for field in fields(fused)}
+    return {name: tensor for name, tensor in found.items() if tensor is not None}
 
 
 def _rows(fused: Fused, rows: slice) -> Fused:

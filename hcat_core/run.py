@@ -33,7 +33,7 @@ from hcat_core.storage import make_folder
 from hcat_core.summary import describe_data, describe_in_words, score
 from hcat_core.synth.demo import write_demo
 from hcat_core.trained import Training, layout_as_json, load_trained_member, save_estimator, write_trained
-from hcat_core.training import LAST, Checkpoints, Progress, train
+from hcat_core.training import LAST, Checkpoints, Progress, refuse_precision, train
 from hcat_core.workers import ALONE, Workers
 
 Say = Callable[[str], None]
@@ -110,6 +110,7 @@ def _run(
             f"{recipe.estimator['use']} cannot: run this recipe without torchrun."
         )
     device = workers.device(choose_device(recipe.training.device))
+    refuse_precision(recipe.training.precision, device)
     if workers.first:
         write_demo_once(recipe, say)
     workers.wait()

@@ -92,6 +92,8 @@ class TrainingTable(Table):
     emb_noise: Annotated[float, Field(ge=0)] = 0.05
     imputer_gradient: bool = False
     device: str = "auto"
+    precision: Literal["float32", "bf16"] = "float32"
+    """Of the matrix products of training; weights, their sums and all evaluation stay float32."""
 
 
 class EvaluationTable(Table):

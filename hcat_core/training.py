@@ -26,7 +26,7 @@ from hcat_core.checkpoint import (
     write_checkpoint,
 )
 from hcat_core.cohort import Cohort
-from hcat_core.errors import TrainingError
+from hcat_core.errors import TrainingError, UsageError
 from hcat_core.evaluation import MC_ROWS, best_threshold, binary_metrics, predict_cohort
 from hcat_core.inside import inside
 from hcat_core.interfaces import TimedHead
@@ -101,6 +101,7 @@ def train(
     Raises:
         TrainingError: when a loss is not finite (the last good checkpoint stays), or when a contrastive
             loss would compare each patient with itself.
+        UsageError: for a precision that the processor does not have.
     """
     contrastive = [term.name for term in losses if term.loss.needs_second_view and term.weight > 0]
     if contrastive and settings.moddrop == 0 and settings.emb_noise == 0:
@@ -108,6 +109,7 @@ def train(
             f"{contrastive[0]} compares two views of a patient, and without training.moddrop and "
             "training.emb_noise they are the same. Set one of them above 0, or leave the loss out."
         )
+    refuse_precision(settings.precision, device)
     model.to(device)
     optimiser = build_optimiser(model, settings)
     scheduler = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(
@@ -174,6 +176,18 @@ def train(
     return progress
 
 
+def refuse_precision(precision: str, device: torch.device) -> None:
+    """Raise UsageError for bf16 that the processor would only imitate, slower than float32."""
+    if precision == "float32":
+        return
+    if device.type == "cuda":
+        has = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        has = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    if not has:
+        raise UsageError(f'training.precision: the {device} here has no bf16. Leave it at "float32".')
+
+
 def build_optimiser(model: HcatModel, settings: TrainingTable) -> torch.optim.AdamW:
     """AdamW, with weight decay on matrices only: gains, biases and tokens are not shrunk."""
     trainable = [p for p in model.parameters() if p.requires_grad]
@@ -201,7 +215,8 @@ def training_step(
     """
     view = augment(batch, settings)
     second = augment(batch, settings) if any(term.loss.needs_second_view for term in losses) else None
-    outputs = model(view, second, workers)
+    with torch.autocast(batch.emb.device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
+        outputs = model(view, second, workers)
     terms = {term.name: term.loss(outputs, batch) for term in losses}
     total = torch.stack([term.weight * terms[term.name] for term in losses]).sum()
     optimiser.zero_grad()

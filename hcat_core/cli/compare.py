@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,13 +11,14 @@ import click
 
 from hcat_core.cli.comparison_progress import ComparisonProgress
 from hcat_core.cli.console import Output, common_options, open_catalog
+from hcat_core.cli.job_options import chosen_backend, job_options
 from hcat_core.errors import UsageError
 from hcat_core.inside import inside
 
 if TYPE_CHECKING:
     from hcat_core.catalog import Catalog
     from hcat_core.cohort import Cohort
-    from hcat_core.crossval.jobs import Record
+    from hcat_core.jobs import Record
     from hcat_core.recipe import Recipe
 
 BASELINES = ("logistic", "random_forest", "hist_gradient_boosting", "coxnet")
@@ -37,7 +37,7 @@ BASELINES = ("logistic", "random_forest", "hist_gradient_boosting", "coxnet")
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the folds.")
 @click.option("--baselines/--no-baselines", default=True, show_default=True, help="Add simple models.")
-@click.option("--jobs", type=click.IntRange(1), default=None, help="Processes; one a core if not given.")
+@job_options
 @click.option("--set", "sets", metavar="KEY=VALUE", multiple=True, help="Change a key of every recipe.")
 @click.option("--strict", is_flag=True, help="Stop at doubts about the cohort, such as copied patients.")
 @click.option("--outdir", type=click.Path(path_type=Path), default=Path("comparison"), show_default=True)
@@ -50,6 +50,8 @@ def compare(
     seed: int,
     baselines: bool,
     jobs: int | None,
+    backend: str,
+    scheduler: str | None,
     sets: tuple[str, ...],
     strict: bool,
     outdir: Path,
@@ -61,12 +63,14 @@ def compare(
     Differences are those to the first recipe. What is done is kept in --outdir and not run again.
     """
     output = Output.make(as_json, quiet)
+    where = chosen_backend(jobs, backend, scheduler)
     catalog = open_catalog(output, recipes, sets)
 
     from hcat_core.baselines import baseline_recipes
-    from hcat_core.crossval.jobs import Job, run_jobs
+    from hcat_core.crossval.jobs import Job, run_job
     from hcat_core.doubts import find_doubts, refuse_doubts
     from hcat_core.folds import joint_folds, per_task_folds
+    from hcat_core.jobs import run_jobs
     from hcat_core.leakage import refuse_leaks
     from hcat_core.run import read_recipe_cohort
 
@@ -92,9 +96,10 @@ def compare(
     with ComparisonProgress(output, len(planned)) as progress:
         records = run_jobs(
             planned,
-            cohort,
+            run_job,
+            (cohort, catalog.allowed),
             inside(outdir, "folds"),
-            n_jobs=jobs or os.cpu_count() or 1,
+            backend=where,
             finished=progress.finished,
         )
     document = _document(records, list(loaded), cohort, folds, split, repeats, seed)

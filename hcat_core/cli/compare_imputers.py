@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from hcat_core.cli.console import Output, common_options, open_catalog
+from hcat_core.cli.job_options import chosen_backend, job_options
 from hcat_core.errors import UsageError
 from hcat_core.inside import inside
 
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 )
 @click.option("--patients", type=click.IntRange(50), default=600, show_default=True)
 @click.option("--width", type=click.IntRange(2), default=128, show_default=True)
-@click.option("--jobs", type=click.IntRange(1), default=None, help="Processes; one a core if not given.")
+@job_options
 @click.option(
     "--set", "sets", metavar="KEY=VALUE", multiple=True, help="Change a key of RECIPE; repeatable."
 )
@@ -73,6 +73,8 @@ def compare_imputers(
     patients: int,
     width: int,
     jobs: int | None,
+    backend: str,
+    scheduler: str | None,
     sets: tuple[str, ...],
     outdir: Path,
     as_json: bool,
@@ -85,6 +87,7 @@ def compare_imputers(
     calibrated on validation patients, and scored on the hidden blocks of others.
     """
     output = Output.make(as_json, quiet)
+    where = chosen_backend(jobs, backend, scheduler)
     if sets and recipe is None:
         raise UsageError("--set changes a recipe: give a RECIPE.")
     catalog = open_catalog(output, [] if recipe is None else [recipe], sets)
@@ -93,10 +96,11 @@ def compare_imputers(
     from hcat_core.checkpoint import write_text
     from hcat_core.cli.comparison_progress import ComparisonProgress
     from hcat_core.comparison.figures import draw_figures
-    from hcat_core.comparison.run import run_jobs
+    from hcat_core.comparison.run import run_job
     from hcat_core.comparison.settings import imputer_tables, plan
     from hcat_core.comparison.table import as_csv, summarise
     from hcat_core.comparison.table import as_json as rows_as_json
+    from hcat_core.jobs import run_jobs
 
     tables = imputer_tables(catalog, imputers)
     if not imputers and "iterative" in tables and "vae" in tables:
@@ -124,8 +128,10 @@ def compare_imputers(
     with ComparisonProgress(output, len(todo)) as progress:
         records = run_jobs(
             todo,
+            run_job,
+            (catalog.allowed,),
             inside(outdir, "jobs"),
-            n_jobs=jobs or os.cpu_count() or 1,
+            backend=where,
             finished=progress.finished,
         )
     rows = summarise(records)

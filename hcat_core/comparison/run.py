@@ -1,89 +1,46 @@
-"""Run the jobs of a comparison, in parallel, and never one twice."""
+"""One imputer in one setting: fit it, and score what it fills."""
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from joblib import Parallel, delayed
 
 from hcat_core.calibration import Calibrated
-from hcat_core.catalog import load_catalog
-from hcat_core.checkpoint import write_text
+from hcat_core.catalog import Catalog, load_catalog
 from hcat_core.cohort import Cohort
 from hcat_core.comparison.cohorts import Trial, make_trial
 from hcat_core.comparison.scores import probe_auc, score_imputation
 from hcat_core.comparison.settings import LIMIT, ORACLE, Job
 from hcat_core.errors import HcatError, RecipeError
 from hcat_core.interfaces import FitContext, Imputation
+from hcat_core.jobs import Record
 from hcat_core.parameters import check_component, construct
-
-Record = dict[str, Any]
-
-
-def run_jobs(
-    jobs: Sequence[Job], folder: Path, *, n_jobs: int, finished: Callable[[Record, int, int], None]
-) -> list[Record]:
-    """Every job's record; those whose result file is in ``folder`` are read, not run.
-
-    Args:
-        jobs: what to run.
-        folder: of result files, one a job, written whole or not at all.
-        n_jobs: processes, of one thread each.
-        finished: called with each record, how many are done, and how many there are.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    records: dict[str, Record] = {}
-    waiting = []
-    for job in jobs:
-        found = _read(folder / f"{job.key}.json")
-        if found is None:
-            waiting.append(job)
-        else:
-            records[job.key] = found
-            finished(found, len(records), len(jobs))
-    for key, record in _run_all(waiting, n_jobs):
-        write_text(folder / f"{key}.json", json.dumps(record, indent=1, allow_nan=False) + "\n")
-        records[key] = record
-        finished(record, len(records), len(jobs))
-    return [records[job.key] for job in jobs]
+from hcat_core.plugins import Allowed
 
 
-def run_job(job: Job) -> tuple[str, Record]:
-    """Fit one imputer in one setting and score it; a failure is a record too."""
-    torch.set_num_threads(1)
+def run_job(job: Job, allowed: Allowed | None = None) -> Record:
+    """Fit one imputer, with the plugins allowed, in one setting and score it; a failure is a record too."""
     record: Record = {"name": job.name, "setting": asdict(job.setting), "error": None}
     try:
-        trial = make_trial(job.setting, read_recipe_at)
+        catalog = load_catalog(allowed=allowed)
+        trial = make_trial(job.setting, partial(read_recipe_at, catalog=catalog))
         if job.table is None:
             record |= _limit(job, trial)
         else:
-            record |= _imputer(job.table, trial, job.setting.seed)
+            record |= _imputer(job.table, trial, job.setting.seed, catalog)
     except HcatError as error:
         record["error"] = str(error)
     except Exception as error:  # a stranger's imputer may raise anything; the others go on
         record["error"] = f"{type(error).__name__}: {error}"
-    return job.key, record
+    return record
 
 
-def _run_all(jobs: Sequence[Job], n_jobs: int) -> Iterator[tuple[str, Record]]:
-    if n_jobs == 1:
-        threads = torch.get_num_threads()
-        for job in jobs:
-            yield run_job(job)
-        torch.set_num_threads(threads)
-        return
-    workers = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
-    yield from workers(delayed(run_job)(job) for job in jobs)
-
-
-def _imputer(table: dict[str, Any], trial: Trial, seed: int) -> Record:
-    catalog = load_catalog()
+def _imputer(table: dict[str, Any], trial: Trial, seed: int, catalog: Catalog) -> Record:
     checked = check_component(catalog, "imputer", table, "imputer")
     if checked.table is None:
         raise RecipeError("the comparison", checked.problems)
@@ -139,19 +96,10 @@ def _limit(job: Job, trial: Trial) -> Record:
     return record
 
 
-def read_recipe_at(path: str) -> Cohort:
+def read_recipe_at(path: str, catalog: Catalog) -> Cohort:
     """The cohort of the recipe at ``path``."""
     from hcat_core.recipe import load_recipe
     from hcat_core.run import read_recipe_cohort
 
-    catalog = load_catalog()
     recipe, _ = load_recipe(Path(path), catalog)
     return read_recipe_cohort(recipe, catalog)[0]
-
-
-def _read(path: Path) -> Record | None:
-    try:
-        record: Record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return record if record.get("error") is None else None

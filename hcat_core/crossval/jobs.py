@@ -1,34 +1,29 @@
-"""One recipe on one fold: fit on the rest, score the fold's patients once, write one file."""
+"""One recipe on one fold: fit on the rest, score the fold's patients once."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
-from joblib import Parallel, delayed
 from sklearn.metrics import roc_auc_score
 
 from hcat_core import __version__
 from hcat_core.catalog import load_catalog
-from hcat_core.checkpoint import write_text
 from hcat_core.cohort import Cohort
 from hcat_core.errors import HcatError
 from hcat_core.evaluation import binary_metrics
 from hcat_core.fitting import Fitted, assembly_of, fit_estimator
 from hcat_core.folds import Fold
 from hcat_core.interfaces import FitContext
+from hcat_core.jobs import Record
 from hcat_core.outcome_metrics import calibration, time_metrics
 from hcat_core.patterns import subsets
+from hcat_core.plugins import Allowed
 from hcat_core.recipe import Recipe
 from hcat_core.splits import hold_out_patients
 
-Record = dict[str, Any]
 VALIDATION = 0.15  # of the patients outside the fold
 MOST_MODALITIES = 6  # up to which every subset is scored
 
@@ -63,43 +58,8 @@ class Job:
         return digest.hexdigest()[:20]
 
 
-def run_jobs(
-    jobs: Sequence[Job],
-    cohort: Cohort,
-    folder: Path,
-    *,
-    n_jobs: int,
-    finished: Callable[[Record, int, int], None],
-) -> list[Record]:
-    """Every job's record, in order; those whose file is in ``folder`` are read, not run.
-
-    Args:
-        jobs: what to run.
-        cohort: of all patients.
-        folder: of result files, each written whole or not at all.
-        n_jobs: processes, of one thread each.
-        finished: called with each record, how many are done, and how many there are.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    records: dict[str, Record] = {}
-    waiting = []
-    for job in jobs:
-        found = _read(folder / f"{job.key}.json")
-        if found is None:
-            waiting.append(job)
-        else:
-            records[job.key] = {**found, "name": job.name}
-            finished(records[job.key], len(records), len(jobs))
-    for key, record in _run_all(waiting, cohort, n_jobs):
-        write_text(folder / f"{key}.json", json.dumps(record, allow_nan=False) + "\n")
-        records[key] = record
-        finished(record, len(records), len(jobs))
-    return [records[job.key] for job in jobs]
-
-
-def run_job(job: Job, cohort: Cohort) -> tuple[str, Record]:
-    """Fit and score; a failure is a record too, so that the other recipes go on."""
-    torch.set_num_threads(1)
+def run_job(job: Job, cohort: Cohort, allowed: Allowed | None) -> Record:
+    """Fit and score, with the plugins allowed; a failure is a record too, and the others go on."""
     fold = job.fold
     record: Record = {
         "name": job.name,
@@ -109,7 +69,7 @@ def run_job(job: Job, cohort: Cohort) -> tuple[str, Record]:
         "error": None,
     }
     try:
-        catalog = load_catalog()
+        catalog = load_catalog(allowed=allowed)
         seed = job.recipe.seed + 100 * fold.repeat + fold.number
         rest = cohort[fold.rest]
         train, held = hold_out_patients(rest, VALIDATION, seed)
@@ -120,7 +80,7 @@ def run_job(job: Job, cohort: Cohort) -> tuple[str, Record]:
         record["error"] = str(error)
     except Exception as error:  # a stranger's estimator may raise anything
         record["error"] = f"{type(error).__name__}: {error}"
-    return job.key, record
+    return record
 
 
 def _score(record: Record, fitted: Fitted, cohort: Cohort, fold: Fold) -> None:
@@ -164,25 +124,3 @@ def _score(record: Record, fitted: Fitted, cohort: Cohort, fold: Fold) -> None:
             both = 0 < (y[known] == 1).sum() < known.sum()
             auc = float(roc_auc_score(y[known], probability[known, column])) if both else None
             record["tasks"][task]["subsets"][name] = auc
-
-
-def _run_all(jobs: Sequence[Job], cohort: Cohort, n_jobs: int) -> Iterator[tuple[str, Record]]:
-    if n_jobs == 1:
-        threads = torch.get_num_threads()
-        for job in jobs:
-            yield run_job(job, cohort)
-        torch.set_num_threads(threads)
-        return
-    workers = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
-    yield from workers(delayed(run_job)(job, cohort) for job in jobs)
-
-
-def _read(path: Path) -> Record | None:
-    try:
-        record: Record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return record if record.get("error") is None else None
-
-
-__all__ = ["Job", "Record", "run_job", "run_jobs"]

@@ -63,7 +63,7 @@ def test_what_is_done_is_not_run_again_and_half_a_file_is(hcat, cohort, tmp_path
 
     ran = []
     real = jobs.run_job
-    monkeypatch.setattr(jobs, "run_job", lambda job, c: ran.append(job) or real(job, c))
+    monkeypatch.setattr(jobs, "run_job", lambda job, *shared: ran.append(job) or real(job, *shared))
     code, _, _ = compare(hcat, cohort, tmp_path / "c")
     assert code == 0 and len(ran) == 1
     assert (tmp_path / "c" / "comparison.json").read_text() == before

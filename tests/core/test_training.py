@@ -11,7 +11,7 @@ from hcat_builtin.losses.infonce import InfoNCE
 from hcat_core import training
 from hcat_core.build import WeightedLoss
 from hcat_core.checkpoint import read_checkpoint
-from hcat_core.errors import TrainingError
+from hcat_core.errors import TrainingError, UsageError
 from hcat_core.model import HcatModel
 from hcat_core.settings import TrainingTable
 from hcat_core.testing.cohorts import random_cohort
@@ -190,3 +190,37 @@ def test_a_record_is_plain_json(tmp_path):
     assert record["epoch"] == 1
     assert set(record["val"]) == set(COHORT.layout.task_names)
     assert {"auc", "f1"} <= set(record["val"]["survival"])
+
+
+def one_step(precision):
+    model = new_model().train()
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+        if isinstance(module, torch.nn.MultiheadAttention):
+            module.dropout = 0.0
+    losses = [WeightedLoss("bce", 1.0, BinaryCrossEntropy(COHORT.layout, head="survival"))]
+    settings = TrainingTable(batch=48, precision=precision)
+    optimiser = training.build_optimiser(model, settings)
+    torch.manual_seed(0)
+    total, _ = training.training_step(model, losses, TRAINING, settings, optimiser)
+    gradients = torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
+    return model, optimiser, total, gradients
+
+
+def test_a_step_in_bf16_is_nearly_that_in_float32_and_leaves_weights_in_float32():
+    _, _, expected, exact = one_step("float32")
+    model, optimiser, total, gradients = one_step("bf16")
+    assert total == pytest.approx(expected, rel=0.01)
+    assert not torch.equal(gradients, exact)
+    assert torch.nn.functional.cosine_similarity(gradients, exact, dim=0) > 0.995
+    kept = [*model.state().values(), *(t for s in optimiser.state.values() for t in s.values())]
+    assert {tensor.dtype for tensor in kept if tensor.is_floating_point()} == {torch.float32}
+
+
+def test_bf16_is_refused_where_the_processor_has_none(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    with pytest.raises(UsageError, match="training.precision: the cpu here has no bf16"):
+        run(tmp_path / "a", precision="bf16")
+    assert not list((tmp_path / "a").iterdir())

@@ -142,7 +142,7 @@ class MultiModalVAE(nn.Module):
         """Mean and standard deviation (N, L) of the product of the present modalities' experts."""
         tokens = self.encoder(batch)
         tokens = self.attention(tokens, src_key_padding_mask=~batch.present)
-        mean, log_variance = self.expert(tokens).chunk(2, dim=-1)
+        mean, log_variance = self.expert(tokens).float().chunk(2, dim=-1)  # the KL is a difference
         precision = torch.exp(-log_variance.clamp(-8, 8)) * batch.present.unsqueeze(-1)
         total = 1 + precision.sum(dim=1)  # the prior is an expert too
         # Where nothing is present attention gives NaN: there, the prior alone speaks.

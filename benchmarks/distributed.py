@@ -1,0 +1,103 @@
+"""Training throughput of two processes of one thread each over one such process.
+
+    python benchmarks/distributed.py [--batches 32 64 128] [--rounds 5]
+
+The model is that of recipes/enhanced.toml (22.5 M parameters) on random patients with five modalities of
+512. Both sides take the same global batch: two processes work on half of it each. They alternate, so that
+what else the machine does meets both; a figure is the ratio of the medians. It needs two cores to itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+from hcat_core.assembly import Assembly
+from hcat_core.catalog import load_catalog
+from hcat_core.recipe import load_recipe
+from hcat_core.testing.cohorts import random_cohort
+from hcat_core.training import build_optimiser, training_step
+from hcat_core.workers import joined
+
+RECIPE = Path(__file__).parents[1] / "recipes" / "enhanced.toml"
+MODALITIES = ("clinical", "semantic", "temporal", "pathological", "spatial")
+WARM_UP, STEPS = 2, 8
+
+
+def seconds_a_step(batch: int) -> None:
+    """In one of the processes: print the median of some steps."""
+    torch.set_num_threads(1)
+    cohort = random_cohort(batch, dict.fromkeys(MODALITIES, 512), missing=0.3, gaps=0.02)
+    catalog = load_catalog()
+    recipe, _ = load_recipe(RECIPE, catalog)
+    assembly = Assembly(recipe, catalog)
+    torch.manual_seed(0)
+    model, losses = assembly.build_model(cohort.layout), assembly.build_losses(cohort.layout)
+    optimiser = build_optimiser(model, recipe.training)
+    model.train()
+    with joined() as workers:
+        times = []
+        for step in range(WARM_UP + STEPS):
+            torch.manual_seed(step)
+            workers.wait()
+            began = time.perf_counter()
+            training_step(model, losses, cohort, recipe.training, optimiser, workers)
+            workers.wait()
+            times.append(time.perf_counter() - began)
+        if workers.first:
+            print(statistics.median(times[WARM_UP:]))
+
+
+def measure(batch: int, processes: int) -> float:
+    """Seconds a step of ``processes`` started anew."""
+    alone = [sys.executable, __file__]
+    together = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        __file__,
+    ]
+    found = subprocess.run(
+        [*(alone if processes == 1 else together), "--one", str(batch)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return float(found.stdout.strip().splitlines()[-1])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--batches", type=int, nargs="+", default=[32, 64, 128])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.one:
+        seconds_a_step(arguments.one)
+        return
+    print("global batch   one process   two processes   patients/s   throughput (aim: at least 1.7)")
+    for batch in arguments.batches:
+        rounds = [(measure(batch, 1), measure(batch, 2)) for _ in range(arguments.rounds)]
+        one, two = (statistics.median(side) for side in zip(*rounds, strict=True))
+        print(
+            f"{batch:>12}   {one * 1e3:>8.0f} ms   {two * 1e3:>10.0f} ms   "
+            f"{batch / one:>3.0f} -> {batch / two:>3.0f}   {one / two:.2f}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()

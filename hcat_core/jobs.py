@@ -1,0 +1,148 @@
+"""Many independent jobs, one result file each: in processes here or on a cluster, and never one twice."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from joblib import Parallel, delayed, parallel_config
+from threadpoolctl import threadpool_limits
+
+from hcat_core.checkpoint import write_text
+from hcat_core.errors import UsageError
+
+Record = dict[str, Any]
+PATIENCE = 10  # seconds for a scheduler to answer
+_ONE_AT_A_TIME = threading.Lock()  # torch has one random generator a process
+
+
+class Job(Protocol):
+    """What is to be done; ``key`` names its result file, ``name`` who it is about."""
+
+    @property
+    def name(self) -> str:
+        """Shown, and set anew on a result that is read."""
+        ...
+
+    @property
+    def key(self) -> str:
+        """Whatever changes the result changes it."""
+        ...
+
+
+@dataclass(frozen=True)
+class Backend:
+    """Where jobs run: in ``processes`` of one thread here, or on the workers of a Dask ``scheduler``."""
+
+    processes: int = 1
+    scheduler: str | None = None
+
+
+def run_jobs(
+    jobs: Sequence[Job],
+    run: Callable[..., Record],
+    shared: tuple[object, ...],
+    folder: Path,
+    *,
+    backend: Backend,
+    finished: Callable[[Record, int, int], None],
+) -> list[Record]:
+    """Every job's record, in order; those whose file is in ``folder`` are read, not run.
+
+    Args:
+        jobs: what to run.
+        run: called with a job and ``shared``; a failure is a record with an ``error`` too.
+        shared: what all jobs look at; sent once to each worker of a cluster.
+        folder: of result files, each written whole or not at all.
+        backend: where.
+        finished: called with each record, how many are done, and how many there are.
+
+    Raises:
+        UsageError: for a cluster that cannot be had.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    records: dict[str, Record] = {}
+    waiting = []
+    for job in jobs:
+        found = _read(folder / f"{job.key}.json", job)
+        if found is None:
+            waiting.append(job)
+        else:
+            records[job.key] = found
+            finished(found, len(records), len(jobs))
+    for key, record in _run_all(waiting, run, shared, backend):
+        write_text(folder / f"{key}.json", json.dumps({"job": key, **record}, allow_nan=False) + "\n")
+        records[key] = record
+        finished(record, len(records), len(jobs))
+    return [records[job.key] for job in jobs]
+
+
+def _read(path: Path, job: Job) -> Record | None:
+    """A finished job's record; None for a file that is half, of another job, or of one that failed."""
+    try:
+        record: Record = json.loads(path.read_text(encoding="utf-8"))
+        whole = record.pop("job") == job.key and record["error"] is None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return {**record, "name": job.name} if whole else None
+
+
+def _run_all(
+    jobs: Sequence[Job], run: Callable[..., Record], shared: tuple[object, ...], backend: Backend
+) -> Iterator[tuple[str, Record]]:
+    """Records as they come. One process is this one."""
+    if not jobs:
+        return
+    if backend.scheduler is not None:
+        with _cluster(backend.scheduler, shared):
+            workers = Parallel(n_jobs=-1, return_as="generator_unordered")
+            yield from workers(delayed(_run)(run, job, *shared) for job in jobs)
+    elif backend.processes == 1:
+        for job in jobs:
+            yield _run(run, job, *shared)
+    else:
+        workers = Parallel(n_jobs=backend.processes, return_as="generator_unordered")
+        yield from workers(delayed(_run)(run, job, *shared) for job in jobs)
+
+
+def _run(run: Callable[..., Record], job: Job, *shared: object) -> tuple[str, Record]:
+    """One job in one thread, wherever it is: the same numbers everywhere."""
+    with _ONE_AT_A_TIME, threadpool_limits(1), parallel_config("sequential"):
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            return job.key, run(job, *shared)
+        finally:
+            torch.set_num_threads(threads)
+
+
+@contextmanager
+def _cluster(scheduler: str, shared: tuple[object, ...]) -> Iterator[None]:
+    """Jobs go to a Dask cluster within, which is given ``shared`` once.
+
+    Raises:
+        UsageError: without Dask, without a scheduler that answers, or without workers of one thread each.
+    """
+    try:
+        from distributed import Client
+    except ImportError:
+        raise UsageError('--backend dask needs Dask: pip install "hcat[cluster]"') from None
+    try:
+        client = Client(scheduler, timeout=PATIENCE, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--scheduler {scheduler}: no Dask scheduler answers there ({error}).") from None
+    with client:
+        threads = client.nthreads().values()
+        if not threads or max(threads) > 1:
+            raise UsageError(
+                f"--scheduler {scheduler}: it lacks workers of one thread each, which hcat needs. "
+                f"Start some: dask worker {scheduler} --nworkers N --nthreads 1"
+            )
+        with parallel_config("dask", client=client, scatter=list(shared)):
+            yield
