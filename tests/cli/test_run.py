@@ -272,6 +272,18 @@ def test_the_demo_is_written_once_said_and_read_back(hcat, tmp_path):
     assert before == {p.name: p.read_bytes() for p in (tmp_path / "hcat-demo").iterdir()}
 
 
+def test_the_demo_is_written_below_the_callers_folder_alone(hcat, tmp_path, monkeypatch):
+    text = (
+        f'extends = "{RECIPES / "enhanced.toml"}"\n[cohort]\nroot = "../out"\ndemo = {{ patients = 80 }}\n'
+    )
+    (tmp_path / "mine.toml").write_text(text)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    code, _, err = hcat("inspect", tmp_path / "mine.toml")
+    assert code == 2 and "below the folder that hcat is run in alone" in err
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("sides", "measured_on_validation"),
     [(("test",), ()), (("validation", "test"), ("imputer.factors", "imputer.overall"))],

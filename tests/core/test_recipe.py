@@ -157,6 +157,26 @@ def test_named_inputs_leave_the_others_absent_and_take_the_outcomes_along(catalo
     assert set(recipe.cohort.absent) == {"semantic", "temporal", "pathological"}
 
 
+def test_a_modality_that_was_absent_is_not_when_its_file_is_named(catalog, tmp_path):
+    saved = tmp_path / "recipe.toml"
+    given, _ = load_recipe(RECIPES / "enhanced.toml", catalog, inputs={"clinical": Path("c.h5")})
+    saved.write_text(given.to_toml())
+    recipe, _ = load_recipe(saved, catalog, inputs={"clinical": Path("c.h5"), "spatial": Path("s.h5")})
+    assert list(recipe.cohort.modalities) == ["clinical", "spatial"]
+    assert "spatial" not in recipe.cohort.absent
+
+
+def test_another_format_of_the_outcomes_keeps_the_tasks(catalog, tmp_path):
+    child = tmp_path / "child.toml"
+    parent = RECIPES / "hancock.toml"
+    child.write_text(f'extends = "{parent}"\n[cohort.targets]\nuse = "table"\npath = "o.csv"\n')
+    sets = ["cohort.targets.path=o.csv", "cohort.targets.use=table"]
+    before, _ = load_recipe(parent, catalog)
+    for recipe, _ in (load_recipe(child, catalog), load_recipe(parent, catalog, sets=sets)):
+        assert (recipe.cohort.targets.use, recipe.cohort.targets.path) == ("table", "o.csv")
+        assert recipe.cohort.targets.tasks == before.cohort.targets.tasks
+
+
 def test_outcomes_never_come_from_the_demo_when_a_file_is_named(catalog):
     found = problems(catalog, inputs={"spatial": Path("s.h5")})
     assert "--clinical" in found["cohort.targets.path"]
