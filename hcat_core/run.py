@@ -24,6 +24,7 @@ from hcat_core.evaluation import Predicted
 from hcat_core.fitting import Fitted, adjusted, assembly_of, fit_estimator
 from hcat_core.interfaces import FitContext, ImputingEstimator
 from hcat_core.leakage import refuse_leaks
+from hcat_core.precision import refuse_precision
 from hcat_core.recipe import Recipe, load_recipe
 from hcat_core.run_folder import RunFolder, environment
 from hcat_core.run_lock import new_run, old_run
@@ -33,7 +34,7 @@ from hcat_core.storage import make_folder
 from hcat_core.summary import describe_data, describe_in_words, score
 from hcat_core.synth.demo import write_demo
 from hcat_core.trained import Training, layout_as_json, load_trained_member, save_estimator, write_trained
-from hcat_core.training import LAST, Checkpoints, Progress, refuse_precision, train
+from hcat_core.training import LAST, Checkpoints, Progress, train
 from hcat_core.workers import ALONE, Workers
 
 Say = Callable[[str], None]

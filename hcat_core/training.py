@@ -26,12 +26,13 @@ from hcat_core.checkpoint import (
     write_checkpoint,
 )
 from hcat_core.cohort import Cohort
-from hcat_core.errors import TrainingError, UsageError
+from hcat_core.errors import TrainingError
 from hcat_core.evaluation import MC_ROWS, best_threshold, binary_metrics, predict_cohort
 from hcat_core.inside import inside
 from hcat_core.interfaces import TimedHead
 from hcat_core.model import HcatModel
 from hcat_core.names import AVERAGE
+from hcat_core.precision import products_in, refuse_precision
 from hcat_core.settings import TrainingTable
 from hcat_core.workers import ALONE, Workers
 
@@ -176,18 +177,6 @@ def train(
     return progress
 
 
-def refuse_precision(precision: str, device: torch.device) -> None:
-    """Raise UsageError for bf16 that the processor would only imitate, slower than float32."""
-    if precision == "float32":
-        return
-    if device.type == "cuda":
-        has = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        has = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    if not has:
-        raise UsageError(f'training.precision: the {device} here has no bf16. Leave it at "float32".')
-
-
 def build_optimiser(model: HcatModel, settings: TrainingTable) -> torch.optim.AdamW:
     """AdamW, with weight decay on matrices only: gains, biases and tokens are not shrunk."""
     trainable = [p for p in model.parameters() if p.requires_grad]
@@ -215,7 +204,7 @@ def training_step(
     """
     view = augment(batch, settings)
     second = augment(batch, settings) if any(term.loss.needs_second_view for term in losses) else None
-    with torch.autocast(batch.emb.device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
+    with products_in(settings.precision, batch.emb.device):
         outputs = model(view, second, workers)
     terms = {term.name: term.loss(outputs, batch) for term in losses}
     total = torch.stack([term.weight * terms[term.name] for term in losses]).sum()

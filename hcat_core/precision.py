@@ -1,0 +1,24 @@
+"""``training.precision``: matrix products in bf16, where the processor has them."""
+
+from __future__ import annotations
+
+import torch
+
+from hcat_core.errors import UsageError
+
+
+def refuse_precision(precision: str, device: torch.device) -> None:
+    """Raise UsageError for bf16 that the processor would only imitate, slower than float32."""
+    if precision == "float32":
+        return
+    if device.type == "cuda":
+        has = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        has = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    if not has:
+        raise UsageError(f'training.precision: the {device} here has no bf16. Leave it at "float32".')
+
+
+def products_in(precision: str, device: torch.device) -> torch.autocast:
+    """The context of a forward pass; weights stay float32, and so do the gradients of them."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
