@@ -12,27 +12,27 @@ import torch
 
 from hcat_core import build
 from hcat_core.analysis import by_modality, by_pattern, imputation_quality
-from hcat_core.assemble import ReadReport, assemble_cohort
+from hcat_core.assemble import ReadReport
 from hcat_core.assembly import Assembly, prepare, stores_patients
 from hcat_core.baselines import score_baselines
 from hcat_core.catalog import Catalog
 from hcat_core.checkpoint import read_checkpoint, write_text
 from hcat_core.cohort import Cohort
+from hcat_core.device import choose_device, refuse_precision
 from hcat_core.doubts import find_doubts, refuse_doubts
 from hcat_core.errors import UsageError
 from hcat_core.evaluation import Predicted
 from hcat_core.fitting import Fitted, adjusted, assembly_of, fit_estimator
 from hcat_core.interfaces import FitContext, ImputingEstimator
 from hcat_core.leakage import refuse_leaks
-from hcat_core.precision import refuse_precision
 from hcat_core.recipe import Recipe, load_recipe
+from hcat_core.recipe_cohort import read_recipe_cohort, write_demo_once
 from hcat_core.run_folder import RunFolder, environment
 from hcat_core.run_lock import new_run, old_run
 from hcat_core.splits import Split, split_by_column, split_cohort
 from hcat_core.standardise import Standardiser
 from hcat_core.storage import make_folder
 from hcat_core.summary import describe_data, describe_in_words, score
-from hcat_core.synth.demo import write_demo
 from hcat_core.trained import Training, layout_as_json, load_trained_member, save_estimator, write_trained
 from hcat_core.training import LAST, Checkpoints, Progress, train
 from hcat_core.workers import ALONE, Workers
@@ -323,59 +323,6 @@ def _analyse(
         found["imputation"] = imputation_quality(fitted.estimator.impute, test, training.standardiser)
     found["baselines"] = score_baselines(recipe, catalog, cohort, split, predicted, context)
     return found
-
-
-def read_recipe_cohort(
-    recipe: Recipe, catalog: Catalog, say: Say = lambda message: None
-) -> tuple[Cohort, ReadReport]:
-    """Read the recipe's cohort; write the demo first where the recipe has one and nothing is there.
-
-    Raises:
-        UsageError: as ``write_demo_once`` does.
-        DataError: as the readers and ``assemble_cohort`` do.
-    """
-    write_demo_once(recipe, say)
-    return assemble_cohort(
-        build.build_readers(recipe, catalog),
-        build.build_targets_reader(recipe, catalog),
-        recipe.cohort.targets,
-        recipe.cohort.groups,
-        tuple(recipe.cohort.absent),
-    )
-
-
-def write_demo_once(recipe: Recipe, say: Say) -> None:
-    """The demo cohort, where the recipe has one and nothing is there.
-
-    Raises:
-        UsageError: where it would be written outside of the current directory.
-    """
-    root = recipe.root
-    if recipe.cohort.demo is None or root.exists():
-        return
-    if not root.is_relative_to(Path.cwd().resolve()):
-        raise UsageError(
-            f"{recipe.source}: there is no data at {root}, and the demo cohort is written below the "
-            "folder that hcat is run in alone. Name your data: --set cohort.root=FOLDER"
-        )
-    write_demo(root, recipe.cohort.demo, say)
-
-
-def choose_device(name: str) -> torch.device:
-    """``auto`` is a GPU where there is one.
-
-    Raises:
-        UsageError: for a device that torch does not know or this machine does not have.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise UsageError(f"training.device: {name!r} is not to be had here: {reason}") from None
-    return device
 
 
 def _history(folder: RunFolder) -> list[dict[str, object]]:

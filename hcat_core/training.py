@@ -26,13 +26,13 @@ from hcat_core.checkpoint import (
     write_checkpoint,
 )
 from hcat_core.cohort import Cohort
+from hcat_core.device import products_in, refuse_precision
 from hcat_core.errors import TrainingError
 from hcat_core.evaluation import MC_ROWS, best_threshold, binary_metrics, predict_cohort
 from hcat_core.inside import inside
 from hcat_core.interfaces import TimedHead
 from hcat_core.model import HcatModel
 from hcat_core.names import AVERAGE
-from hcat_core.precision import products_in, refuse_precision
 from hcat_core.settings import TrainingTable
 from hcat_core.workers import ALONE, Workers
 

@@ -72,7 +72,7 @@ def compare(
     from hcat_core.folds import joint_folds, per_task_folds
     from hcat_core.jobs import run_jobs
     from hcat_core.leakage import refuse_leaks
-    from hcat_core.run import read_recipe_cohort
+    from hcat_core.recipe_cohort import read_recipe_cohort
 
     loaded = _load(recipes, catalog, sets, output)
     first = next(iter(loaded.values()))

@@ -108,7 +108,7 @@ def compare_imputers(
     source = None
     if recipe is not None:
         from hcat_core.recipe import load_recipe
-        from hcat_core.run import read_recipe_cohort
+        from hcat_core.recipe_cohort import read_recipe_cohort
 
         loaded, _ = load_recipe(recipe, catalog, sets=sets)
         read_recipe_cohort(loaded, catalog, output.say)  # what cannot be read is told before the jobs

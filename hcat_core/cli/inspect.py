@@ -32,7 +32,7 @@ def inspect(recipe: Path, strict: bool, as_json: bool, quiet: bool, **arguments:
     from hcat_core.doubts import find_doubts
     from hcat_core.inspection import inspect_cohort
     from hcat_core.leakage import find_leaks
-    from hcat_core.run import read_recipe_cohort
+    from hcat_core.recipe_cohort import read_recipe_cohort
 
     cohort, report = read_recipe_cohort(loaded, catalog, output.say)
     found = inspect_cohort(cohort, report)

@@ -99,7 +99,7 @@ def _limit(job: Job, trial: Trial) -> Record:
 def read_recipe_at(path: str, catalog: Catalog) -> Cohort:
     """The cohort of the recipe at ``path``."""
     from hcat_core.recipe import load_recipe
-    from hcat_core.run import read_recipe_cohort
+    from hcat_core.recipe_cohort import read_recipe_cohort
 
     recipe, _ = load_recipe(Path(path), catalog)
     return read_recipe_cohort(recipe, catalog)[0]

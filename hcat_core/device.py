@@ -1,10 +1,27 @@
-"""``training.precision``: matrix products in bf16, where the processor has them."""
+"""Where a training computes (``training.device``), and its products' ``training.precision``."""
 
 from __future__ import annotations
 
 import torch
 
 from hcat_core.errors import UsageError
+
+
+def choose_device(name: str) -> torch.device:
+    """``auto`` is a GPU where there is one.
+
+    Raises:
+        UsageError: for a device that torch does not know or this machine does not have.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"training.device: {name!r} is not to be had here: {reason}") from None
+    return device
 
 
 def refuse_precision(precision: str, device: torch.device) -> None:
