@@ -10,8 +10,8 @@ import pandas as pd
 from scipy.sparse import csr_array
 
 from hcat_core.errors import DataError
-from hcat_core.interfaces import ModalityTable
 from hcat_core.patient_ids import SpellingBook
+from hcat_core.reading import ModalityTable
 
 SLICE_BYTES = 1 << 21  # a slice and its square stay in the processor's cache
 

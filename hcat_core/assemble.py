@@ -11,8 +11,8 @@ import torch
 from hcat_core.aggregation import PatientEmbeddings, aggregate_spatial
 from hcat_core.cohort import Cohort, Layout, Modality, Targets, Task
 from hcat_core.errors import DataError
-from hcat_core.interfaces import Reader
 from hcat_core.patient_ids import SpellingBook, refuse_case_twins
+from hcat_core.reading import Reader
 from hcat_core.settings import TargetsTable
 from hcat_core.targets import read_targets
 

@@ -5,7 +5,6 @@ One broken plugin never takes the others with it; two providers of one name are 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
@@ -15,6 +14,7 @@ import pluggy
 from hcat_core import hooks
 from hcat_core.component import KINDS, Component, Kind
 from hcat_core.errors import UsageError
+from hcat_core.spelling import did_you_mean as did_you_mean
 
 ENTRY_POINT_GROUP = "hcat"
 BUILTIN = "builtin"
@@ -101,15 +101,6 @@ class Catalog:
             if vendor is not None and vendor in (broken.provider.name, broken.provider.module):
                 message += f" Plugin {broken.provider} failed to load: {broken.reason}"
         return message
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`` Did you mean "vae"?`` or the whole short list, with a leading blank."""
-    names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    if near:
-        return f' Did you mean "{near[0]}"?'
-    return f" Known: {', '.join(names)}." if names else ""
 
 
 def load_catalog(points: Iterable[EntryPoint] | None = None) -> Catalog:

@@ -9,7 +9,7 @@ from typing import Any
 
 import tomli_w
 
-from hcat_core.catalog import Catalog, did_you_mean
+from hcat_core.catalog import Catalog
 from hcat_core.errors import Problem, RecipeError
 from hcat_core.overrides import apply_inputs, apply_options
 from hcat_core.parameters import check_component
@@ -23,6 +23,7 @@ from hcat_core.recipe_source import (
     uses_neural,
 )
 from hcat_core.settings import CohortTable, EvaluationTable, SplitTable, Table, TrainingTable
+from hcat_core.spelling import did_you_mean
 
 TABLES: dict[str, type[Table]] = {
     "cohort": CohortTable,

@@ -6,8 +6,8 @@ import numpy as np
 
 from hcat_core.cohort import Cohort
 from hcat_core.errors import DataError, UsageError
-from hcat_core.interfaces import Reader
 from hcat_core.patient_ids import SpellingBook
+from hcat_core.reading import Reader
 
 MOST_GROUPS = 8  # distinct numbers beyond which a column is cut at its thirds
 UNKNOWN = "unknown"

@@ -23,13 +23,14 @@ from hcat_builtin.readers.h5_layouts import (
     per_row,
     row_ids,
 )
-from hcat_builtin.readers.hdf5_safety import find_object, open_h5, read_small
+from hcat_builtin.readers.h5_rows import CHUNK_BYTES, joined, row_pieces
+from hcat_builtin.readers.hdf5_board import now
+from hcat_builtin.readers.hdf5_safety import find_object, open_h5, read_attribute, read_small
+from hcat_builtin.readers.hdf5_worker import read_columns_in_worker, read_in_worker
 from hcat_builtin.readers.slide_map import read_slide_map
-from hcat_core.catalog import did_you_mean
 from hcat_core.errors import DataError
-from hcat_core.interfaces import ColumnTable, ModalityTable
-
-CHUNK_BYTES = 4 << 20
+from hcat_core.reading import ColumnTable, ModalityTable
+from hcat_core.spelling import did_you_mean
 
 
 class H5Reader:
@@ -67,11 +68,23 @@ class H5Reader:
         self.slide_map = slide_map
 
     def read(self) -> Iterator[ModalityTable]:
-        """Rows in chunks of about 4 MiB.
+        """Rows in pieces of about 4 MiB, parsed by a worker.
 
         Raises:
             DataError: for a file that cannot be trusted or says nothing usable.
         """
+        return read_in_worker(self)
+
+    def read_columns(self, names: list[str]) -> ColumnTable:
+        """Columns of one value a row (or, in one group per patient, a group), parsed by a worker.
+
+        Raises:
+            DataError: naming the column that the file lacks, and those it has.
+        """
+        return read_columns_in_worker(self, names)
+
+    def read_here(self) -> Iterator[ModalityTable]:
+        """``read`` in this process: what the worker runs."""
         if self.path.is_dir():
             yield from self._read_slides()
             return
@@ -86,12 +99,8 @@ class H5Reader:
                 raise nothing_usable(self.source, datasets)
             yield from self._read_groups(file, groups)
 
-    def read_columns(self, names: list[str]) -> ColumnTable:
-        """Columns of one value a row (or, in one group per patient, a group).
-
-        Raises:
-            DataError: naming the column that the file lacks, and those it has.
-        """
+    def read_columns_here(self, names: list[str]) -> ColumnTable:
+        """``read_columns`` in this process."""
         with open_h5(self.path) as file:
             datasets = describe_datasets(file)
             found = find_patientid_and_embedding(
@@ -129,6 +138,8 @@ class H5Reader:
         elif embedding.ndim == 1:
             rows, width = embedding.shape[0], 1
         else:
+            rows = width = 0
+        if width == 0:
             raise DataError(
                 f"{self.source}: {found.embedding} has shape {embedding.shape}; (rows, features) is needed."
             )
@@ -136,10 +147,11 @@ class H5Reader:
         weights = per_row(file, self._names(self.weight, WEIGHT_NAMES, file), rows)
         quality = per_row(file, self._names(self.quality, QUALITY_NAMES, file), rows)
         features = feature_names(file, embedding, width)
-        for part in _row_slices(rows, width, embedding):
+        now.tell(found.embedding)
+        for part, values in row_pieces(embedding, rows, width):
             yield ModalityTable(
                 ids=ids[part],
-                values=_rows(embedding, part, width),
+                values=values,
                 weights=None if weights is None else weights[part],
                 quality=None if quality is None else quality[part],
                 features=features,
@@ -155,10 +167,10 @@ class H5Reader:
                 pending.append(table)
                 size += table.values.nbytes
                 if size >= CHUNK_BYTES:
-                    yield _joined(pending, self.source)
+                    yield joined(pending, self.source)
                     pending, size = [], 0
         if pending:
-            yield _joined(pending, self.source)
+            yield joined(pending, self.source)
 
     def _read_slides(self) -> Iterator[ModalityTable]:
         slides = sorted(p for p in self.path.iterdir() if p.suffix.lower() in (".h5", ".hdf5"))
@@ -186,17 +198,17 @@ class H5Reader:
                     pending.append(table)
                     size += table.values.nbytes
                     if size >= CHUNK_BYTES:
-                        yield _joined(pending, self.source)
+                        yield joined(pending, self.source)
                         pending, size = [], 0
         if pending:
-            yield _joined(pending, self.source)
+            yield joined(pending, self.source)
 
     def _bag(self, file: h5py.File, patient: str, name: str, prefix: str) -> Iterator[ModalityTable]:
         """The rows of one patient or slide; nothing for an empty one."""
         embedding = checked_embedding(file, name)
-        if embedding.size == 0 or embedding.shape is None:
+        if embedding.shape is None or 0 in embedding.shape:
             return
-        if embedding.ndim > 3 or (embedding.ndim == 3 and embedding.shape[0] != 1):
+        if not 1 <= embedding.ndim <= 3 or (embedding.ndim == 3 and embedding.shape[0] != 1):
             raise DataError(
                 f"{file.filename}: {name} has shape {embedding.shape}; (N, D), (1, N, D) or (D,) is needed."
             )
@@ -206,8 +218,8 @@ class H5Reader:
         weights = per_row(file, tuple(within + n for n in self._weight_names()), rows)
         quality = per_row(file, tuple(within + n for n in self._quality_names()), rows)
         features = feature_names(file, embedding, width)
-        for part in _row_slices(rows, width, embedding):
-            values = _rows(embedding, part, width)
+        now.tell(name)
+        for part, values in row_pieces(embedding, rows, width):
             yield ModalityTable(
                 ids=np.full(len(values), patient, dtype=object),
                 values=values,
@@ -269,8 +281,8 @@ class H5Reader:
                 if isinstance(node, h5py.Dataset) and node.size == 1:
                     value = read_small(node).reshape(-1)[0]
                     held[place] = True
-                elif group is not None and name in group.attrs:
-                    value = group.attrs[name]
+                elif group is not None and (held_by_group := read_attribute(group, name)) is not None:
+                    value = held_by_group
                     held[place] = True
                 columns[name].append(value)
         for place, name in enumerate(names):
@@ -283,50 +295,3 @@ class H5Reader:
             np.array(list(groups), dtype=object),
             {name: np.array(values) for name, values in columns.items()},
         )
-
-
-def _row_slices(rows: int, width: int, embedding: h5py.Dataset) -> Iterator[slice]:
-    """Slices of about ``CHUNK_BYTES``, whole HDF5 chunks where the dataset is chunked."""
-    step = max(1, CHUNK_BYTES // (4 * max(1, width)))
-    if embedding.chunks is not None and embedding.ndim > 1:
-        stored = embedding.chunks[-2]
-        step = max(stored, step // stored * stored) if stored * width * 4 <= 16 * CHUNK_BYTES else step
-    for start in range(0, rows, step):
-        yield slice(start, min(start + step, rows))
-
-
-def _rows(embedding: h5py.Dataset, part: slice, width: int) -> np.ndarray:
-    """(r, width) float32 of some rows, whatever the dataset's own shape."""
-    if embedding.ndim == 1:
-        values = embedding[part] if width == 1 else embedding[...]
-    else:
-        values = embedding[part] if embedding.ndim == 2 else embedding[0, part]
-    with np.errstate(over="ignore"):  # a number too large for float32 becomes inf: not measured
-        return np.asarray(values).reshape(-1, width).astype(np.float32, copy=False)
-
-
-def _joined(tables: list[ModalityTable], source: str) -> ModalityTable:
-    """Bags of several patients as one chunk."""
-    widths = {table.values.shape[1] for table in tables}
-    if len(widths) > 1:
-        raise DataError(
-            f"{source}: embeddings of {', '.join(str(w) for w in sorted(widths))} features in one "
-            "modality; one width is needed."
-        )
-    if len(tables) == 1:
-        return tables[0]
-
-    def column(name: str) -> np.ndarray | None:
-        parts = [getattr(table, name) for table in tables]
-        if all(part is None for part in parts):
-            return None
-        filled = [np.ones(len(t.ids)) if p is None else p for t, p in zip(tables, parts, strict=True)]
-        return np.concatenate(filled)
-
-    return ModalityTable(
-        ids=np.concatenate([table.ids for table in tables]),
-        values=np.concatenate([table.values for table in tables]),
-        weights=column("weights"),
-        quality=column("quality"),
-        features=tables[0].features,
-    )

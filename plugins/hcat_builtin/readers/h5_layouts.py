@@ -6,20 +6,24 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import h5py
 import numpy as np
 
+from hcat_builtin.readers.hdf5_board import now
 from hcat_builtin.readers.hdf5_safety import (
     find_object,
+    follow,
     open_h5,
+    read_attribute,
     read_small,
     refuse_not_numeric,
     refuse_unsafe,
 )
-from hcat_core.catalog import did_you_mean
 from hcat_core.errors import DataError
+from hcat_core.printable import printable
+from hcat_core.spelling import did_you_mean
 
 ID_NAMES = (
     "patient_id",
@@ -47,6 +51,7 @@ NOT_EMBEDDING = ("feature_names", "features_names")
 QUALITY_NAMES = ("quality", "quality_score", "quality_scores")
 WEIGHT_NAMES = ("n_patches",)
 MAX_OBJECTS = 1_000_000
+MAX_DEPTH = 16
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,7 @@ class DatasetInfo:
     dtype: np.dtype
 
     def __str__(self) -> str:
-        return f"{self.name} {'x'.join(map(str, self.shape)) or 'scalar'} {self.dtype}"
+        return f"{printable(self.name, 80)} {'x'.join(map(str, self.shape)) or 'scalar'} {self.dtype}"
 
 
 @dataclass(frozen=True)
@@ -79,33 +84,50 @@ def read_all_datasets_from_h5(path: Path) -> dict[str, DatasetInfo]:
         return describe_datasets(file)
 
 
-def describe_datasets(group: h5py.File) -> dict[str, DatasetInfo]:
-    """``read_all_datasets_from_h5`` of a file that is open."""
+def describe_datasets(file: h5py.File) -> dict[str, DatasetInfo]:
+    """``read_all_datasets_from_h5`` of a file that is open.
+
+    Groups are looked into where they lie, not through soft links, ``MAX_DEPTH`` levels deep.
+    """
     found: dict[str, DatasetInfo] = {}
-    pending = [""]
+    pending: list[tuple[str, h5py.Group, tuple[object, ...]]] = [("", file, (_identity(file),))]
     seen = 0
     while pending:
-        prefix = pending.pop()
-        node = find_object(group, prefix)
-        if not isinstance(node, h5py.Group):
-            continue
+        prefix, group, above = pending.pop()
         inner = []
-        for key in node:
+        for key in group:
             seen += 1
             if seen > MAX_OBJECTS:
-                raise DataError(f"{group.filename}: holds more than {MAX_OBJECTS:,} objects.")
+                raise DataError(f"{file.filename}: holds more than {MAX_OBJECTS:,} objects.")
             name = f"{prefix}/{key}" if prefix else key
-            hard = isinstance(node.get(key, getlink=True), h5py.HardLink)
-            child = find_object(group, name)
+            now.tell(name)
+            child = follow(group, key, f"{file.filename}: {name}")
+            hard = not isinstance(child, PurePosixPath)
+            if not hard:
+                child = find_object(file, name)
             if isinstance(child, h5py.Dataset):
-                if child.shape is None:
-                    found[name] = DatasetInfo(name, (0,), child.dtype)
-                else:
-                    found[name] = DatasetInfo(name, child.shape, child.dtype)
-            elif isinstance(child, h5py.Group) and hard and name.count("/") < 16:
-                inner.append(name)
+                found[name] = DatasetInfo(name, (0,) if child.shape is None else child.shape, _dtype(child))
+            elif isinstance(child, h5py.Group) and hard and len(above) < MAX_DEPTH:
+                identity = _identity(child)
+                if identity in above:
+                    raise DataError(f"{file.filename}: {name}: is a group inside itself: damaged.")
+                inner.append((name, child, (*above, identity)))
         pending += reversed(inner)
     return found
+
+
+def _identity(group: h5py.Group) -> object:
+    """The same for two names of one group."""
+    return h5py.h5o.get_info(group.id).addr
+
+
+def _dtype(dataset: h5py.Dataset) -> np.dtype:
+    """A dataset's type; ``object`` for one that numpy has no word for."""
+    try:
+        dtype: np.dtype = dataset.dtype
+    except (TypeError, ValueError):
+        return np.dtype(object)
+    return dtype
 
 
 def find_patientid_and_embedding(
@@ -237,14 +259,14 @@ def feature_names(file: h5py.File, embedding: h5py.Dataset, width: int) -> tuple
     raw: object = None
     if isinstance(node, h5py.Dataset):
         raw = read_small(node)
-    elif "feature_names" in embedding.attrs:
-        raw = embedding.attrs["feature_names"]
+    else:
+        raw = read_attribute(embedding, "feature_names")
     if raw is None:
         return ()
     names = np.asarray(raw).reshape(-1).tolist()
     if len(names) != width:
         return ()
-    return tuple(n.decode("utf-8", "replace") if isinstance(n, bytes) else str(n) for n in names)
+    return tuple(printable(n.decode("utf-8", "replace") if isinstance(n, bytes) else str(n)) for n in names)
 
 
 def checked_embedding(file: h5py.File, name: str) -> h5py.Dataset:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path, PurePath
 
-import pandas as pd
-
 from hcat_core.errors import DataError
 
 SLIDE_COLUMNS = ("slide_id", "slide", "filename", "file", "image", "image_id", "wsi")
@@ -19,6 +17,8 @@ def read_slide_map(path: Path) -> dict[str, str]:
     Raises:
         DataError: for a file without the two columns, or a slide of two patients.
     """
+    import pandas as pd  # slow to import, and most files need no slide map
+
     try:
         frame = pd.read_csv(path, dtype=str)
     except FileNotFoundError:

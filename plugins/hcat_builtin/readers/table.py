@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hcat_core.catalog import did_you_mean
 from hcat_core.errors import DataError
-from hcat_core.interfaces import ColumnTable, ModalityTable
+from hcat_core.reading import ColumnTable, ModalityTable
+from hcat_core.spelling import did_you_mean
 
 ID_COLUMNS = ("patient_id", "patient_ids", "patient", "pid", "case_id", "id")
 CHUNK_ROWS = 4096

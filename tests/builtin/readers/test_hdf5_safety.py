@@ -93,7 +93,7 @@ def test_a_bomb_of_compressed_zeros(tmp_path):
         # Never-written chunks are zeros that nobody stored.
         bomb = file.create_dataset("embedding", (2, 1 << 28), "f4", chunks=(1, 1 << 16))
         bomb[0, :10] = 1
-    refused(tmp_path / "a.h5", "embedding", "1100 times")
+    refused(tmp_path / "a.h5", "embedding", "over 100 times")
 
 
 def test_honestly_compressed_data_is_read(tmp_path):
