@@ -81,7 +81,7 @@ def open_h5(path: Path) -> Iterator[h5py.File]:
     with file:
         try:
             _unpacked.clear()
-            _refuse_user_block(path, file)
+            _refuse_second_file(path, file)
             yield file
         except DataError:
             raise
@@ -193,16 +193,15 @@ def refuse_unsafe(dataset: h5py.Dataset) -> None:
 
 
 def refuse_not_numeric(dataset: h5py.Dataset) -> None:
-    """Stop at an embedding that is no array of numbers.
+    """Stop at a dataset, to be read as numbers, that holds anything else.
 
     Raises:
-        DataError: naming the type that was found.
+        DataError: naming what was found.
     """
+    where = f"{dataset.file.filename}: {dataset.name}"
+    _refuse_type(dataset.id.get_type(), where)
     if dataset.dtype.kind not in "biuf":
-        raise DataError(
-            f"{dataset.file.filename}: {dataset.name}: an embedding holds numbers, this holds "
-            f"{'text' if h5py.check_string_dtype(dataset.dtype) else dataset.dtype}."
-        )
+        raise DataError(f"{where}: holds text; numbers are needed here.")
 
 
 def read_small(dataset: h5py.Dataset) -> np.ndarray:
@@ -246,13 +245,17 @@ def read_attribute(node: h5py.Dataset | h5py.Group, name: str) -> Any:
     return None if isinstance(value, h5py.Empty) else value
 
 
-def _refuse_user_block(path: Path, file: h5py.File) -> None:
+def _refuse_second_file(path: Path, file: h5py.File) -> None:
     """HDF5 lets a file begin with bytes of any kind; AnnData and MATLAB put a line of text there."""
     size = file.userblock_size
-    if size == 0:
-        return
     with path.open("rb") as raw:
         block = raw.read(min(size, MAX_USER_BLOCK))
+        begins = 0
+        place = 0
+        while place < file.id.get_filesize():  # where HDF5 looks for the beginning of a file
+            raw.seek(place)
+            begins += raw.read(len(SIGNATURE)) == SIGNATURE
+            place = max(512, 2 * place)
     text = block.rstrip(b"\0")
     plain = all(byte in b"\t\r\n" or 32 <= byte < 127 for byte in text)
     if size > MAX_USER_BLOCK or SIGNATURE in block or not (plain or block.startswith(MATLAB)):
@@ -260,6 +263,8 @@ def _refuse_user_block(path: Path, file: h5py.File) -> None:
             f"{path}: has {size:,} bytes in front of its data that are no line of text: a second file. "
             "Write it again without a user block."
         )
+    if begins > 1:
+        raise DataError(f"{path}: is {begins} HDF5 files one behind the other. Which one is meant?")
 
 
 def _refuse_type(kind: Any, where: str) -> None:

@@ -23,6 +23,7 @@ from hcat_core.reading import ColumnTable, ModalityTable
 SECONDS = 60  # without progress: no piece of 4 MiB, no dataset looked at; a sleepy network disk takes less
 MEMORY = 4 << 30  # bytes; the worker holds a file's ids, one stored chunk (512 MiB at most) and two pieces
 _idle: list[Worker] = []
+_busy: set[Worker] = set()  # kept alive here until their answer is done with, however that is collected
 
 
 class ParsesHere(Protocol):
@@ -69,9 +70,11 @@ def read_columns_in_worker(reader: ParsesHere, names: list[str]) -> ColumnTable:
 
 
 def close_workers() -> None:
-    """End the workers that wait for files; the next file starts one anew."""
-    while _idle:
-        _idle.pop().close()
+    """End all workers; the next file starts one anew."""
+    for worker in (*_idle, *_busy):
+        worker.close()
+    _idle.clear()
+    _busy.clear()
 
 
 atexit.register(close_workers)
@@ -82,6 +85,7 @@ def _ask(
 ) -> Iterator[tuple[dict[str, Any], dict[str, np.ndarray]]]:
     """The pieces of an answer. A worker that answered to the end is kept, any other is ended."""
     worker = _take()
+    _busy.add(worker)
     kept = False
     try:
         worker.say(
@@ -104,6 +108,7 @@ def _ask(
     except Fault as fault:
         raise DataError(worker.explain(reader.source, str(fault))) from None
     finally:
+        _busy.discard(worker)
         if kept:
             _idle.append(worker)
         else:
