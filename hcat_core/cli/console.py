@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 
 from hcat_core.catalog import Catalog, load_catalog
+from hcat_core.printable import printable_lines
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,11 @@ class Output:
     def say(self, message: str) -> None:
         """A line for people; nothing under ``-q``."""
         if not self.quiet:
-            self.words.print(message, markup=False)
+            self.words.print(printable_lines(message), markup=False)
 
     def warn(self, message: str) -> None:
         """One line on stderr, also under ``-q``."""
-        print(f"hcat: warning: {message}", file=sys.stderr)
+        print(f"hcat: warning: {printable_lines(message)}", file=sys.stderr)
 
     def document(self, value: object) -> None:
         """The JSON document, under ``--json``."""

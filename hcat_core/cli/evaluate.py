@@ -10,6 +10,7 @@ import click
 from hcat_core.cli.console import Output, common_options, open_catalog
 from hcat_core.cli.new_patients import files_from, patient_options
 from hcat_core.errors import UsageError
+from hcat_core.printable import printable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -77,6 +78,8 @@ def evaluate(
 
 
 def _print(output: Output, document: dict[str, Any]) -> None:
+    from rich.markup import escape
+
     names = document["modalities"]
     output.say(f"{document['patients']} patients; nothing was fitted to them")
     table = _table("all patients", "task")
@@ -94,7 +97,7 @@ def _print(output: Output, document: dict[str, Any]) -> None:
         table = _table(f"by {name}", name, "task")
         for group, tasks in groups.items():
             for task, m in tasks.items():
-                table.add_row(group, task, *_cells(m), "")
+                table.add_row(escape(printable(group)), task, *_cells(m), "")
         output.words.print(table)
 
 

@@ -57,6 +57,8 @@ def _table(title: str, *headings: str) -> Table:
 
 
 def _print(output: Output, found: dict[str, Any]) -> None:
+    from rich.markup import escape
+
     console = output.words
     output.say(f"{found['patients']} patients, {found['complete']} with every modality")
     if found["patients_without_modality"]:
@@ -75,7 +77,7 @@ def _print(output: Output, found: dict[str, Any]) -> None:
             str(m["width"]),
             str(m["rows"]),
             gaps,
-            m["source"],
+            escape(m["source"]),
         )
     console.print(table)
     for name in found["absent"]:

@@ -11,6 +11,7 @@ import click
 
 from hcat_core import __version__
 from hcat_core.errors import HcatError
+from hcat_core.printable import printable_lines
 
 COMMANDS = {
     "run": "hcat_core.cli.run:run",
@@ -74,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except HcatError as error:
         if debug:
             traceback.print_exc()
-        print(f"hcat: {error}", file=sys.stderr)
+        print(f"hcat: {printable_lines(str(error))}", file=sys.stderr)
         return error.exit_code
     except Exception as error:
         if debug:

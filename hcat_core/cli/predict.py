@@ -74,6 +74,7 @@ def predict(
 
 
 def _print(output: Output, run: TrainedRun, answers: Answers, records: list[dict[str, Any]]) -> None:
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
@@ -88,7 +89,7 @@ def _print(output: Output, run: TrainedRun, answers: Answers, records: list[dict
             if one["interval_90"] is not None:
                 text += f" ({one['interval_90'][0]:.2f} to {one['interval_90'][1]:.2f})"
             cells.append(text)
-        table.add_row(record["patient_id"], " ".join(record["modalities"]), *cells)
+        table.add_row(escape(record["patient_id"]), " ".join(record["modalities"]), *cells)
     output.words.print(table)
     if len(records) > SHOWN:
         output.say(f"and {len(records) - SHOWN} more: write them with -o FILE.csv")

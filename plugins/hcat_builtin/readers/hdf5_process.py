@@ -124,8 +124,9 @@ class Worker:
     def explain(self, source: str, what: str) -> str:
         """The message of a fault: file and dataset that were being read, what happened, the way out."""
         _, file, dataset = self._board.read()
-        where = ": ".join(printable(part, 200) for part in (file or source, dataset) if part)
-        return f"{where}: {printable(what)} Is it damaged, or not what it is said to be? Write it again."
+        where = ": ".join(printable(part, 1_000) for part in (file or source, dataset) if part)
+        what = printable(what, 1_000)
+        return f"{where}: {what} Is it damaged, or not what it is said to be? Write it again."
 
     def close(self) -> None:
         """End the process."""

@@ -88,7 +88,8 @@ def open_h5(path: Path) -> Iterator[h5py.File]:
         except DAMAGE as error:
             dataset = now.read()[2]
             where = f"{path}: {dataset}" if dataset else str(path)
-            first = str(error).splitlines()[0] if str(error) else type(error).__name__
+            told = str(error.args[0]) if error.args else ""
+            first = told.splitlines()[0] if told else type(error).__name__
             raise DataError(f"{where}: damaged: {first}. Copy or write it again.") from error
 
 
@@ -163,8 +164,8 @@ def refuse_unsafe(dataset: h5py.Dataset) -> None:
             are not part of HDF5, data never written, and what unpacks to more than ``MAX_RATIO`` times the
             stored bytes, alone or with all that was read before.
     """
-    now.tell(dataset.name or "")
-    where = f"{dataset.file.filename}: {dataset.name}"
+    now.tell(_name(dataset))
+    where = f"{dataset.file.filename}: {_name(dataset)}"
     if dataset.is_virtual:
         raise DataError(f"{where}: is a virtual dataset, its data lies elsewhere. Copy the data in.")
     if dataset.external:
@@ -198,7 +199,7 @@ def refuse_not_numeric(dataset: h5py.Dataset) -> None:
     Raises:
         DataError: naming what was found.
     """
-    where = f"{dataset.file.filename}: {dataset.name}"
+    where = f"{dataset.file.filename}: {_name(dataset)}"
     _refuse_type(dataset.id.get_type(), where)
     if dataset.dtype.kind not in "biuf":
         raise DataError(f"{where}: holds text; numbers are needed here.")
@@ -212,12 +213,12 @@ def read_small(dataset: h5py.Dataset) -> np.ndarray:
     """
     refuse_unsafe(dataset)
     if dataset.shape is None:
-        raise DataError(f"{dataset.file.filename}: {dataset.name}: is empty.")
+        raise DataError(f"{dataset.file.filename}: {_name(dataset)}: is empty.")
     text = h5py.check_string_dtype(dataset.dtype)
     if dataset.ndim == 0 or text is None or text.length is not None:
         return np.asarray(dataset[()])
     # Any number of values may point at one long text: its bytes count as often as they are read.
-    where = f"{dataset.file.filename}: {dataset.name}"
+    where = f"{dataset.file.filename}: {_name(dataset)}"
     values = np.empty(dataset.shape, dtype=object)
     for first in range(0, len(values), TEXT_BLOCK):
         part = dataset[first : first + TEXT_BLOCK]
@@ -236,7 +237,8 @@ def read_attribute(node: h5py.Dataset | h5py.Group, name: str) -> Any:
     key = name.encode("utf-8", "surrogateescape")
     if not h5a.exists(node.id, key):
         return None
-    where = f"{node.file.filename}: {node.name}: attribute {name}"
+    now.tell(f"{_name(node)}: attribute {name}")
+    where = f"{node.file.filename}: {_name(node)}: attribute {name}"
     attribute = h5a.open(node.id, key)
     _refuse_type(attribute.get_type(), where)
     if attribute.get_storage_size() > MAX_ATTRIBUTE:
@@ -316,6 +318,10 @@ def _count(dataset: h5py.Dataset, unpacked: int, where: str) -> None:
             f"{where}: with it, {total:,} bytes would have been unpacked of a file of {held:,}, over "
             f"{MAX_RATIO} times as many. hcat stops here; if it is meant, store it uncompressed."
         )
+
+
+def _name(node: h5py.Dataset | h5py.Group) -> str:
+    return str(node.name or "").lstrip("/")
 
 
 def _size(dataset: h5py.Dataset) -> str:

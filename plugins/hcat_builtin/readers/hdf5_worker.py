@@ -99,7 +99,7 @@ def _ask(
             yield message, arrays
         kept = True
         if "refused" in message:
-            raise DataError(printable(str(message["refused"])))
+            raise DataError(printable(str(message["refused"]), 4_000))
         if "end" not in message:
             raise _error(reader, worker, message)
     except GeneratorExit:

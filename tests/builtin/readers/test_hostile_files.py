@@ -360,7 +360,7 @@ def test_an_attribute_too_large_or_of_another_type(tmp_path, monkeypatch):
             file["patient_id"] = IDS
             file["embedding"] = VALUES
             file["embedding"].attrs["feature_names"] = file["embedding"].ref if value is None else value
-        with pytest.raises(DataError, match=rf"{name}: /embedding: attribute feature_names: holds"):
+        with pytest.raises(DataError, match=rf"{name}: embedding: attribute feature_names: holds"):
             list(H5Reader(path=tmp_path / name).read_here())
 
 
