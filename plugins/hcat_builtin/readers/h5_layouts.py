@@ -101,7 +101,7 @@ def describe_datasets(file: h5py.File) -> dict[str, DatasetInfo]:
                 raise DataError(f"{file.filename}: holds more than {MAX_OBJECTS:,} objects.")
             name = f"{prefix}/{key}" if prefix else key
             now.tell(name)
-            child = follow(group, key, f"{file.filename}: {name}")
+            child = follow(group, key, name)
             hard = not isinstance(child, PurePosixPath)
             if not hard:
                 child = find_object(file, name)

@@ -111,7 +111,7 @@ def find_object(file: h5py.File, name: str) -> h5py.Dataset | h5py.Group | None:
             raise DataError(f"{file.filename}: {name}: a link leads upwards; hcat does not follow it.")
         if not isinstance(node, h5py.Group):
             return None
-        step = follow(node, part, f"{file.filename}: {name}")
+        step = follow(node, part, name)
         if step is None:
             return None
         if isinstance(step, PurePosixPath):
@@ -126,32 +126,37 @@ def find_object(file: h5py.File, name: str) -> h5py.Dataset | h5py.Group | None:
     return node
 
 
-def follow(group: h5py.Group, part: str, where: str) -> h5py.Dataset | h5py.Group | PurePosixPath | None:
+def follow(group: h5py.Group, part: str, name: str) -> h5py.Dataset | h5py.Group | PurePosixPath | None:
     """What one name in a group leads to: an object, the path of a soft link, or None for nothing.
+
+    ``name`` is the whole name, for messages.
 
     Raises:
         DataError: for an external link or a named type.
     """
     key = part.encode("utf-8", "surrogateescape")
-    if not group.id.links.exists(key):
+    links = group.id.links
+    if not links.exists(key):
         return None
-    kind = group.id.links.get_info(key).type
-    if kind == h5l.TYPE_EXTERNAL:
-        other = group.id.links.get_val(key)[0].decode("utf-8", "replace")
-        raise DataError(
-            f"{where}: is a link to another file ({other}). hcat reads nothing outside the file it was "
-            "given: copy the data into it."
-        )
-    if kind == h5l.TYPE_SOFT:
-        return PurePosixPath(group.id.links.get_val(key).decode("utf-8", "surrogateescape"))
-    if kind != h5l.TYPE_HARD:
+    kind = links.get_info(key).type
+    if kind == h5l.TYPE_HARD:
+        found = h5o.open(group.id, key)
+        if isinstance(found, h5d.DatasetID):
+            return h5py.Dataset(found)
+        if isinstance(found, h5g.GroupID):
+            return h5py.Group(found)
+    elif kind == h5l.TYPE_SOFT:
+        return PurePosixPath(links.get_val(key).decode("utf-8", "surrogateescape"))
+    where = f"{group.file.filename}: {name}"
+    if kind == h5l.TYPE_HARD:
+        raise DataError(f"{where}: is a named type, not data.")
+    if kind != h5l.TYPE_EXTERNAL:
         raise DataError(f"{where}: is a link of a kind that hcat does not know.")
-    found = h5o.open(group.id, key)
-    if isinstance(found, h5d.DatasetID):
-        return h5py.Dataset(found)
-    if isinstance(found, h5g.GroupID):
-        return h5py.Group(found)
-    raise DataError(f"{where}: is a named type, not data.")
+    other = links.get_val(key)[0].decode("utf-8", "replace")
+    raise DataError(
+        f"{where}: is a link to another file ({other}). hcat reads nothing outside the file it was "
+        "given: copy the data into it."
+    )
 
 
 def refuse_unsafe(dataset: h5py.Dataset) -> None:
