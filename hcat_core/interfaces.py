@@ -1,4 +1,4 @@
-"""The contracts of the six component kinds, and the records that pass between them.
+"""The contracts of the six component kinds (the reader's: ``reading``), and the records between them.
 
 Protocols, no base classes: a class with these methods is a component. ``layout`` is injected first
 (heads also get their task and the fused width); keyword-only constructor parameters are the recipe's

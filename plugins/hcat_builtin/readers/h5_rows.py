@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 
 from hcat_builtin.readers.hdf5_board import now
-from hcat_builtin.readers.hdf5_safety import MAX_CHUNK
+from hcat_builtin.readers.hdf5_sizes import MAX_CHUNK
 from hcat_core.errors import DataError
 from hcat_core.reading import ModalityTable
 

@@ -74,8 +74,8 @@ class Worker:
             os.close(descriptor)
         self._board = Board(self._memory)
         assert self._process.stdout is not None
-        self._ears = selectors.DefaultSelector()
-        self._ears.register(self._process.stdout, selectors.EVENT_READ)
+        self._ready = selectors.DefaultSelector()
+        self._ready.register(self._process.stdout, selectors.EVENT_READ)
 
     def usable(self) -> bool:
         """Whether it is alive, and this process's own (one made by ``fork`` has its parent's list)."""
@@ -138,7 +138,7 @@ class Worker:
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             if pipe is not None:
                 pipe.close()
-        self._ears.close()
+        self._ready.close()
         self._memory.close()
 
     def _read(self, size: int) -> bytearray:
@@ -147,7 +147,7 @@ class Worker:
         count = self._board.read()[0]
         until = time.monotonic() + self._seconds + GRACE
         while len(parts) < size:
-            if self._ears.select(max(0, until - time.monotonic())):
+            if self._ready.select(max(0, until - time.monotonic())):
                 part = self._process.stdout.read(size - len(parts))
                 if not part:
                     raise Fault(self._how_it_ended())

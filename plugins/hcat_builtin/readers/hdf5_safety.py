@@ -5,7 +5,6 @@ Every refusal names the file and the dataset, and happens before the dataset is 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -13,34 +12,16 @@ from typing import Any
 
 import h5py
 import numpy as np
-from h5py import h5a, h5d, h5g, h5l, h5o, h5t, h5z
+from h5py import h5a, h5d, h5g, h5l, h5o, h5t
 
 from hcat_builtin.readers.hdf5_board import now
+from hcat_builtin.readers.hdf5_front import refuse_second_file
+from hcat_builtin.readers.hdf5_sizes import count_unpacked, forget_unpacked, refuse_oversized
 from hcat_core.errors import DataError
 
-MAX_RATIO = 100
-"""Unpacked bytes for one stored byte. Embeddings compress 1 to 3 times, tables of categories 20 to 60;
-deflate packs zeros about 1,030 times. What is honestly sparser can be stored uncompressed: then its size
-is that of its file, and nobody sends a terabyte by mistake."""
-
-SMALL = 64 << 20  # bytes; a dataset that unpacks to less cannot hurt, however it was packed
-SMALL_FILE = 256 << 20  # the same for all that is read of one file, which may be many small datasets
-MAX_CHUNK = 512 << 20  # bytes; HDF5 unpacks a compressed chunk as a whole, in memory
 MAX_ATTRIBUTE = 64 << 20
 MAX_LINKS = 64  # soft links followed for one name
-MAX_USER_BLOCK = 1 << 16
 TEXT_BLOCK = 1024  # text datasets of any length are read so many values at a time
-SIGNATURE = b"\x89HDF\r\n\x1a\n"
-MATLAB = b"MATLAB 7.3 MAT-file"
-FILTERS = (
-    h5z.FILTER_DEFLATE,
-    h5z.FILTER_SHUFFLE,
-    h5z.FILTER_FLETCHER32,
-    h5z.FILTER_SZIP,
-    h5z.FILTER_NBIT,
-    h5z.FILTER_SCALEOFFSET,
-    h5z.FILTER_LZF,
-)
 KINDS = {
     h5t.COMPOUND: "compound records",
     h5t.REFERENCE: "references",
@@ -53,8 +34,6 @@ KINDS = {
 }
 DAMAGE = (OSError, RuntimeError, LookupError, ValueError, TypeError, ArithmeticError, SystemError)
 """What h5py raises when the bytes inside are not what their headers say."""
-
-_unpacked: dict[int, int] = {}  # bytes so far, by HDF5's own number of the file that is open
 
 
 @contextmanager
@@ -80,8 +59,8 @@ def open_h5(path: Path) -> Iterator[h5py.File]:
         raise DataError(f"{path}: cannot be opened: {reason}. Copy or write it again.") from None
     with file:
         try:
-            _unpacked.clear()
-            _refuse_second_file(path, file)
+            forget_unpacked()
+            refuse_second_file(path, file)
             yield file
         except DataError:
             raise
@@ -180,22 +159,7 @@ def refuse_unsafe(dataset: h5py.Dataset) -> None:
     _refuse_type(dataset.id.get_type(), where)
     if dataset.shape is None or 0 in dataset.shape:
         return
-    unpacked = _unpacked_bytes(dataset, where)
-    stored = dataset.id.get_storage_size()
-    held = dataset.file.id.get_filesize()
-    if stored == 0:
-        raise DataError(f"{where}: {_size(dataset)} were announced and never written.")
-    if stored > held:
-        raise DataError(
-            f"{where}: damaged: claims {stored:,} stored bytes in a file of {held:,}. "
-            "Copy or write it again."
-        )
-    if unpacked > max(SMALL, MAX_RATIO * stored):
-        raise DataError(
-            f"{where}: claims {_size(dataset)} ({unpacked:,} bytes) and stores {stored:,} bytes, over "
-            f"{MAX_RATIO} times less. hcat does not unpack it; if it is meant, store it uncompressed."
-        )
-    _count(dataset, unpacked, where)
+    refuse_oversized(dataset, where)
 
 
 def refuse_not_numeric(dataset: h5py.Dataset) -> None:
@@ -228,7 +192,7 @@ def read_small(dataset: h5py.Dataset) -> np.ndarray:
     for first in range(0, len(values), TEXT_BLOCK):
         part = dataset[first : first + TEXT_BLOCK]
         values[first : first + TEXT_BLOCK] = part
-        _count(dataset, sum(map(len, part.reshape(-1))), where)
+        count_unpacked(dataset, sum(map(len, part.reshape(-1))), where)
         now.again()
     return values
 
@@ -252,28 +216,6 @@ def read_attribute(node: h5py.Dataset | h5py.Group, name: str) -> Any:
     return None if isinstance(value, h5py.Empty) else value
 
 
-def _refuse_second_file(path: Path, file: h5py.File) -> None:
-    """HDF5 lets a file begin with bytes of any kind; AnnData and MATLAB put a line of text there."""
-    size = file.userblock_size
-    with path.open("rb") as raw:
-        block = raw.read(min(size, MAX_USER_BLOCK))
-        begins = 0
-        place = 0
-        while place < file.id.get_filesize():  # where HDF5 looks for the beginning of a file
-            raw.seek(place)
-            begins += raw.read(len(SIGNATURE)) == SIGNATURE
-            place = max(512, 2 * place)
-    text = block.rstrip(b"\0")
-    plain = all(byte in b"\t\r\n" or 32 <= byte < 127 for byte in text)
-    if size > MAX_USER_BLOCK or SIGNATURE in block or not (plain or block.startswith(MATLAB)):
-        raise DataError(
-            f"{path}: has {size:,} bytes in front of its data that are no line of text: a second file. "
-            "Write it again without a user block."
-        )
-    if begins > 1:
-        raise DataError(f"{path}: is {begins} HDF5 files one behind the other. Which one is meant?")
-
-
 def _refuse_type(kind: Any, where: str) -> None:
     """Numbers and text, and the enumeration that h5py writes for booleans."""
     code = kind.get_class()
@@ -288,46 +230,5 @@ def _refuse_type(kind: Any, where: str) -> None:
     )
 
 
-def _unpacked_bytes(dataset: h5py.Dataset, where: str) -> int:
-    """Bytes in memory, whole chunks where it is compressed (``Dataset.size`` may overflow)."""
-    item = int(dataset.dtype.itemsize)
-    creation = dataset.id.get_create_plist()
-    for place in range(creation.get_nfilters()):
-        code, _, _, name = creation.get_filter(place)
-        if code not in FILTERS:
-            name = name.decode("utf-8", "replace")
-            raise DataError(
-                f"{where}: is packed by filter {code} ({name}), no part of HDF5 itself; hcat loads no code "
-                "for a file. Repack it: h5repack -f GZIP=4 OLD NEW."
-            )
-    if not dataset.chunks or creation.get_nfilters() == 0:
-        return item * math.prod(map(int, dataset.shape))
-    chunk = item * math.prod(map(int, dataset.chunks))
-    if chunk > MAX_CHUNK:
-        raise DataError(
-            f"{where}: is packed in chunks of {chunk:,} bytes, and each is unpacked whole; hcat stops at "
-            f"{MAX_CHUNK:,}. Repack it in smaller ones: h5repack -l CHUNK=... OLD NEW."
-        )
-    return chunk * math.prod(
-        -(-int(n) // int(c)) for n, c in zip(dataset.shape, dataset.chunks, strict=True)
-    )
-
-
-def _count(dataset: h5py.Dataset, unpacked: int, where: str) -> None:
-    file = dataset.file
-    number = h5o.get_info(file.id).fileno  # another one each time that a file is opened
-    total = _unpacked[number] = _unpacked.get(number, 0) + unpacked
-    held = file.id.get_filesize()
-    if total > max(SMALL_FILE, MAX_RATIO * held):
-        raise DataError(
-            f"{where}: with it, {total:,} bytes would have been unpacked of a file of {held:,}, over "
-            f"{MAX_RATIO} times as many. hcat stops here; if it is meant, store it uncompressed."
-        )
-
-
 def _name(node: h5py.Dataset | h5py.Group) -> str:
     return str(node.name or "").lstrip("/")
-
-
-def _size(dataset: h5py.Dataset) -> str:
-    return " x ".join(f"{n:,}" for n in dataset.shape) + " values"

@@ -14,6 +14,7 @@ import pytest
 
 from hcat_builtin.readers import hdf5_worker
 from hcat_builtin.readers.h5 import H5Reader
+from hcat_builtin.readers.hdf5_messages import MEMORY_BYTES
 from hcat_builtin.readers.hdf5_worker import close_workers, read_in_worker
 from hcat_core.aggregation import aggregate_spatial
 from hcat_core.cli.main import main
@@ -21,12 +22,13 @@ from hcat_core.errors import DataError
 
 RECIPES = Path(__file__).parents[3] / "recipes"
 MISBEHAVING = """
-import ctypes, os, signal, time
+import ctypes, os, resource, signal, time
 import h5py, numpy as np
 from hcat_builtin.readers.hdf5_board import now
-from hcat_builtin.readers.hdf5_messages import encode
+from hcat_builtin.readers.hdf5_messages import MEMORY_BYTES
 from hcat_builtin.readers.hdf5_worker import read_columns_in_worker, read_in_worker
-from hcat_core.reading import ColumnTable, ModalityTable
+from hcat_core.errors import DataError
+from hcat_core.reading import ModalityTable
 
 def piece(first, rows=3):
     return ModalityTable(np.array(["p"] * rows, object), np.full((rows, 2), first, np.float32))
@@ -65,6 +67,10 @@ class Misbehaving:
             time.sleep(100)
         elif self.does == "print":
             print("a word on stdout"); os.write(1, b"and another"); os.write(2, b"and one on stderr")
+        elif self.does == "tell its limits":
+            kinds = (resource.RLIMIT_AS, resource.RLIMIT_CORE, resource.RLIMIT_FSIZE)
+            limits = [resource.getrlimit(kind)[0] for kind in kinds]
+            raise DataError(f"{limits} {os.environ['HDF5_PLUGIN_PRELOAD']}")
         elif self.does == "be slow":
             for number in range(8):
                 time.sleep(0.5)
@@ -129,6 +135,15 @@ def test_what_a_library_prints_reaches_neither_the_rows_nor_the_terminal(misbeha
     rows = [table.values[0, 0] for table in misbehaving("print").read()]
     assert rows == [0, 1]
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems enforce some of the limits")
+def test_a_worker_has_its_limits_and_loads_no_filter(misbehaving, monkeypatch):
+    monkeypatch.setattr(hdf5_worker, "MEMORY", 3 << 30)
+    monkeypatch.setenv("HDF5_PLUGIN_PRELOAD", "")
+    with pytest.raises(DataError) as error:
+        list(misbehaving("tell its limits").read())
+    assert str(error.value) == f"[{(3 << 30) + MEMORY_BYTES}, 0, 0] ::"
 
 
 def test_slow_is_not_hung(misbehaving):

@@ -6,7 +6,7 @@ import zlib
 import h5py
 import numpy as np
 import pytest
-from h5py import h5d, h5p, h5s, h5t
+from h5py import h5d, h5s, h5t
 
 from hcat_builtin.readers import h5_layouts, hdf5_safety
 from hcat_builtin.readers.h5 import H5Reader
@@ -362,17 +362,3 @@ def test_an_attribute_too_large_or_of_another_type(tmp_path, monkeypatch):
             file["embedding"].attrs["feature_names"] = file["embedding"].ref if value is None else value
         with pytest.raises(DataError, match=rf"{name}: embedding: attribute feature_names: holds"):
             list(H5Reader(path=tmp_path / name).read_here())
-
-
-def test_no_filter_is_loaded_from_a_folder(tmp_path, monkeypatch):
-    """The worker is told to load none, whatever the environment says."""
-    monkeypatch.setenv("HDF5_PLUGIN_PATH", str(tmp_path))
-    creation = h5p.create(h5p.DATASET_CREATE)
-    creation.set_chunk((2, 3))
-    creation.set_filter(333, 0x1, (1,))
-    with h5py.File(tmp_path / "a.h5", "w") as file:
-        file["patient_id"] = IDS
-        h5d.create(
-            file.id, b"embedding", h5t.IEEE_F32LE, h5s.create_simple((2, 3)), creation
-        ).write_direct_chunk((0, 0), b"x" * 24)
-    refused(tmp_path / "a.h5", "embedding", "filter 333")
