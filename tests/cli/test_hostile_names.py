@@ -19,6 +19,14 @@ def test_an_error_spells_out_what_would_steer_the_terminal(hcat, tmp_path):
     assert "\x1b" not in out + err
 
 
+def test_whatever_the_file(hcat, tmp_path):
+    (tmp_path / "a.csv").write_text("patient_id,no\x1b[2Jte\np1,text\n")
+    code, out, err = hcat("inspect", RECIPE, "--input", f"clinical={tmp_path / 'a.csv'}")
+    assert code == 3
+    assert "column no\\x1b[2Jte" in err
+    assert "\x1b" not in out + err
+
+
 def test_so_do_warnings_and_words(capsys):
     output = Output.make(as_json=False, quiet=False)
     output.warn("one \x1b[31m line\nand \u202eanother")

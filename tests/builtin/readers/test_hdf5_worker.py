@@ -186,6 +186,16 @@ def test_a_worker_killed_between_files_is_replaced(good):
     assert worker_ids() != [killed]
 
 
+def test_ctrl_c_is_for_the_process_that_asks(good):
+    """It reaches the whole group; one that catches it and goes on finds its worker as it was."""
+    aggregate_spatial(good.read(), good.source)
+    (worker,) = worker_ids()
+    os.kill(worker, signal.SIGINT)
+    time.sleep(0.1)
+    assert aggregate_spatial(good.read(), good.source).ids == ("a", "b")
+    assert worker_ids() == [worker]
+
+
 def test_two_files_may_be_read_side_by_side(good):
     pairs = list(zip(good.read(), good.read(), strict=True))
     assert [first.values.tolist() == second.values.tolist() for first, second in pairs] == [True]

@@ -282,6 +282,7 @@ def test_a_line_of_text_in_front_is_read_over(tmp_path, block):
         b"#!/bin/sh\n" + b"\x89HDF\r\n\x1a\n" + bytes(40),
         b"PK\x03\x04" + bytes(60),
         b"a line\0\0\x7fELF",
+        b"MATLAB 7.3 MAT-file".ljust(128) + b"\x89HDF\r\n\x1a\n",
     ],
 )
 def test_a_second_file_in_the_user_block(tmp_path, block):
@@ -333,6 +334,9 @@ def test_names_do_not_write_to_the_terminal(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["\x1b[2J\x1b]0;owned\x07\nhcat: all is well\u202e"] = VALUES
     refused(tmp_path / "a.h5", "\\x1b[2J", "\\nhcat", "\\u202e")
+    with h5py.File(tmp_path / "b.h5", "w") as file:
+        file["\x1b[2J"] = h5py.ExternalLink("\x1b[31mother.h5", "/x")
+    refused(tmp_path / "b.h5", "\\x1b[2J: is a link to another file (\\x1b[31mother.h5)")
 
 
 def test_feature_names_do_not_either(tmp_path):
