@@ -87,7 +87,10 @@ def aggregate_spatial(chunks: Iterable[ModalityTable], source: str) -> PatientEm
         step = max(1, SLICE_BYTES // (4 * max(1, running.width)))
         for start in range(0, len(values), step):
             rows = slice(start, start + step)
-            not_measured += running.add(codes[rows], _float32(values[rows]), weights[rows], quality[rows])
+            with np.errstate(over="ignore", invalid="ignore"):  # of numbers near float32's end, no variance
+                not_measured += running.add(
+                    codes[rows], _float32(values[rows]), weights[rows], quality[rows]
+                )
         rows_read += len(values)
     if running is None or not code_of:
         raise DataError(f"{source}: holds no rows. Give a file with at least one patient.")
