@@ -17,7 +17,10 @@ import torch
 from torch import Generator, Tensor
 
 from hcat_core.cohort import Cohort
+from hcat_core.reading import COUNT_COLUMN as COUNT_COLUMN
+from hcat_core.reading import QUALITY_COLUMN as QUALITY_COLUMN
 from hcat_core.reading import ColumnTable as ColumnTable
+from hcat_core.reading import DescribingReader as DescribingReader
 from hcat_core.reading import ModalityTable as ModalityTable
 from hcat_core.reading import Reader as Reader
 

@@ -12,6 +12,24 @@ from hcat_core.options import ADVANCED_IMPUTER, OPTIONS
 from hcat_core.parameters import Parameters, load_parameters
 from hcat_core.recipe_source import Tree, set_key
 
+READERS = {
+    ".csv": "table",
+    ".parquet": "table",
+    ".h5ad": "h5ad",
+    ".h5mu": "h5mu",
+    ".pt": "pt",
+    ".pth": "pt",
+}
+"""The reader that takes a file, where the ending leaves no choice."""
+
+
+def reader_for(path: Path, otherwise: str) -> str:
+    """The reader of a file that was named without one; ``otherwise`` where the ending leaves a choice."""
+    ending = path.suffix.lower()
+    if ending in (".h5", ".hdf5") and otherwise in READERS.values():
+        return "h5"
+    return READERS.get(ending, otherwise)
+
 
 def apply_options(
     tree: Tree, options: Mapping[str, Any], catalog: Catalog
@@ -82,9 +100,9 @@ def apply_inputs(tree: Tree, inputs: Mapping[str, Path], caller: Path) -> list[P
         path = caller / inputs[name]
         table = dict(modalities.get(name, {}))
         moved[table.get("path")] = str(path)
-        use = "table" if path.suffix.lower() in (".csv", ".parquet") else table.get("use", "h5")
-        if use == "table" and table.get("use") != "table":
-            table = {}
+        use = reader_for(path, table.get("use", "h5"))
+        if use != table.get("use"):
+            table = {"modality": name} if use == "h5mu" else {}
         taken[name] = {**table, "use": use, "path": str(path)}
     absent = [name for name in modalities if name not in inputs]
     demo = cohort.pop("demo", None)
@@ -93,8 +111,7 @@ def apply_inputs(tree: Tree, inputs: Mapping[str, Path], caller: Path) -> list[P
     targets = cohort.get("targets")
     if isinstance(targets, dict) and targets.get("path") in moved:
         targets["path"] = moved[targets["path"]]
-        if Path(targets["path"]).suffix.lower() in (".csv", ".parquet"):
-            targets["use"] = "table"
+        targets["use"] = reader_for(Path(targets["path"]), targets.get("use", "h5"))
     elif demo is not None and isinstance(targets, dict):
         return [
             Problem(

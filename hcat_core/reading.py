@@ -8,6 +8,12 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+QUALITY_COLUMN = "hcat_quality"
+"""What ``hcat convert`` calls the quality of each row where a layout has no name of its own for it."""
+
+COUNT_COLUMN = "hcat_n_rows"
+"""What ``hcat convert`` calls the number of rows that each row was aggregated from, in every layout."""
+
 
 @dataclass(frozen=True)
 class ModalityTable:
@@ -19,6 +25,7 @@ class ModalityTable:
         weights: (R,) non-negative weight of each row in its patient's mean, or None for equal ones.
         quality: (R,) score of each row, clipped to [0, 1] by the core, or None for 1.
         features: d names, or () where the file has none.
+        n_rows: (R,) whole numbers, the rows that each row was aggregated from already, or None for 1.
     """
 
     ids: np.ndarray
@@ -26,6 +33,7 @@ class ModalityTable:
     weights: np.ndarray | None = None
     quality: np.ndarray | None = None
     features: tuple[str, ...] = ()
+    n_rows: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -55,5 +63,18 @@ class Reader(Protocol):
 
         Raises:
             DataError: naming the column that the file lacks and those it has.
+        """
+        ...
+
+
+@runtime_checkable
+class DescribingReader(Protocol):
+    """A reader that says which of its layouts it found in the file, and by what it knew it."""
+
+    def describe(self) -> str:
+        """One line for ``hcat inspect``; names of datasets and counts, never a patient id.
+
+        Raises:
+            DataError: as ``read`` does.
         """
         ...

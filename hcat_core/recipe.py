@@ -171,6 +171,7 @@ def check_recipe(
     tasks = None
     if cohort is not None and cohort.targets is not None:
         tasks = tuple(cohort.targets.tasks)
+        problems += check_component(catalog, "reader", cohort.targets.reader, "cohort.targets").problems
         _check_tasks(cohort, problems)
     imputer: dict[str, Any] = {}
     fusion: dict[str, Any] = {}

@@ -13,6 +13,7 @@ from hcat_core.errors import Problem, RecipeError
 Tree = dict[str, Any]
 ASSEMBLY = ("imputer", "fusion", "heads", "losses", "training")  # what the estimator ``neural`` trains
 NEURAL = "neural"
+TARGETS = ["cohort", "targets"]
 
 
 def read_recipe_tree(path: Path) -> Tree:
@@ -125,7 +126,9 @@ def set_key(tree: Tree, path: Sequence[str], value: object) -> str | None:
     if not isinstance(node, dict):
         return "names a place inside a value, not a key of a table"
     if path[-1] == "use" and node.get("use") != value:
+        kept = {"tasks": node["tasks"]} if path[:-1] == TARGETS and "tasks" in node else {}
         node.clear()
+        node |= kept  # the tasks of the targets are not their reader's
     node[path[-1]] = value
     return None
 

@@ -1,18 +1,56 @@
-"""The rows of an embedding dataset, in pieces of bounded size."""
+"""Rows in pieces of bounded size: those of an embedding dataset, and small bags put together."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import h5py
 import numpy as np
 
 from hcat_builtin.readers.hdf5_board import now
+from hcat_builtin.readers.hdf5_safety import find_object, refuse_not_numeric, refuse_unsafe
 from hcat_builtin.readers.hdf5_sizes import MAX_CHUNK
 from hcat_core.errors import DataError
 from hcat_core.reading import ModalityTable
 
 CHUNK_BYTES = 4 << 20
+
+
+def rows_of_a_piece(row_bytes: int) -> int:
+    """How many rows are about ``CHUNK_BYTES``; at least 1."""
+    return max(1, CHUNK_BYTES // max(1, row_bytes))
+
+
+def checked_embedding(file: h5py.File, name: str) -> h5py.Dataset:
+    """The embedding dataset, safe to read.
+
+    Raises:
+        DataError: for one that is unsafe or holds no numbers.
+    """
+    node = find_object(file, name)
+    if not isinstance(node, h5py.Dataset):
+        raise DataError(f"{file.filename}: {name} is not a dataset.")
+    refuse_unsafe(node)
+    refuse_not_numeric(node)
+    return node
+
+
+def flat_size(embedding: h5py.Dataset, name: str) -> tuple[int, int]:
+    """Rows and features of an embedding (R, d), (1, R, d) or (R,).
+
+    Raises:
+        DataError: for any other shape, or no features.
+    """
+    shape: tuple[int, ...] = embedding.shape or ()
+    if len(shape) == 1:
+        return shape[0], 1
+    if len(shape) == 3 and shape[0] == 1:
+        shape = shape[1:]
+    if len(shape) != 2 or shape[1] == 0:
+        raise DataError(
+            f"{embedding.file.filename}: {name} has shape {embedding.shape}; (rows, features) is needed."
+        )
+    return shape[0], shape[1]
 
 
 def row_pieces(embedding: h5py.Dataset, rows: int, width: int) -> Iterator[tuple[slice, np.ndarray]]:
@@ -21,7 +59,7 @@ def row_pieces(embedding: h5py.Dataset, rows: int, width: int) -> Iterator[tuple
     What is stored in chunks is read in whole ones: HDF5 would unpack a chunk anew for each piece of it.
     """
     row_bytes = max(1, width) * max(4, embedding.dtype.itemsize)
-    step = max(1, CHUNK_BYTES // row_bytes)
+    step = rows_of_a_piece(row_bytes)
     block = step
     if embedding.chunks is not None and rows > 1:
         stored = embedding.chunks[-2] if embedding.ndim > 1 else embedding.chunks[0]
@@ -35,12 +73,25 @@ def row_pieces(embedding: h5py.Dataset, rows: int, width: int) -> Iterator[tuple
             yield slice(start + first, start + first + len(part)), part
 
 
-def joined(tables: list[ModalityTable], source: str) -> ModalityTable:
-    """Bags of several patients as one piece.
+def gathered(tables: Iterable[ModalityTable], source: str) -> Iterator[ModalityTable]:
+    """The same rows, small bags joined until a piece holds about ``CHUNK_BYTES``: many patients.
 
     Raises:
         DataError: for bags of different widths.
     """
+    pending: list[ModalityTable] = []
+    size = 0
+    for table in tables:
+        pending.append(table)
+        size += table.values.nbytes
+        if size >= CHUNK_BYTES:
+            yield _joined(pending, source)
+            pending, size = [], 0
+    if pending:
+        yield _joined(pending, source)
+
+
+def _joined(tables: list[ModalityTable], source: str) -> ModalityTable:
     widths = {table.values.shape[1] for table in tables}
     if len(widths) > 1:
         raise DataError(
@@ -63,6 +114,7 @@ def joined(tables: list[ModalityTable], source: str) -> ModalityTable:
         weights=column("weights"),
         quality=column("quality"),
         features=tables[0].features,
+        n_rows=column("n_rows"),
     )
 
 

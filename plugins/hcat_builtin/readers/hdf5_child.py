@@ -74,6 +74,8 @@ def _answer(request: Mapping[str, Any], conversation: _Conversation) -> dict[str
             table = reader.read_columns_here(request["columns"])
             columns = {f"column {name}": column for name, column in table.columns.items()}
             conversation.tell({"ids": table.ids, **columns}, {})
+        elif "describe" in request:
+            conversation.tell({"line": np.array([reader.describe_here()], dtype=object)}, {})
         else:
             conversation.tell_tables(reader.read_here())
     except _Stopped:
@@ -112,6 +114,7 @@ class _Conversation:
             arrays = {"ids": table.ids, "values": table.values}
             arrays |= {} if table.weights is None else {"weights": table.weights}
             arrays |= {} if table.quality is None else {"quality": table.quality}
+            arrays |= {} if table.n_rows is None else {"n_rows": table.n_rows}
             self.tell(arrays, beside)
 
     def tell(self, arrays: Mapping[str, np.ndarray], beside: Mapping[str, object]) -> None:

@@ -216,6 +216,18 @@ def read_attribute(node: h5py.Dataset | h5py.Group, name: str) -> Any:
     return None if isinstance(value, h5py.Empty) else value
 
 
+def text_attribute(node: h5py.Dataset | h5py.Group, name: str) -> str | None:
+    """An attribute that is one text; None where there is none, or numbers.
+
+    Raises:
+        DataError: as ``read_attribute``.
+    """
+    value = read_attribute(node, name)
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return value if isinstance(value, str) else None
+
+
 def _refuse_type(kind: Any, where: str) -> None:
     """Numbers and text, and the enumeration that h5py writes for booleans."""
     code = kind.get_class()

@@ -2,7 +2,8 @@
 
 A reader that wants this has ``read_here`` and ``read_columns_here``, which parse, and keyword-only
 constructor parameters kept under their own names; its ``read`` and ``read_columns`` are
-``read_in_worker(self)`` and ``read_columns_in_worker(self, names)``.
+``read_in_worker(self)`` and ``read_columns_in_worker(self, names)``. One that describes its file has
+``describe_here``, and ``describe`` is ``describe_in_worker(self)``.
 """
 
 from __future__ import annotations
@@ -40,6 +41,14 @@ class ParsesHere(Protocol):
         ...
 
 
+class DescribesHere(ParsesHere, Protocol):
+    """One that can also say what it found."""
+
+    def describe_here(self) -> str:
+        """As ``DescribingReader.describe``, in the calling process."""
+        ...
+
+
 def read_in_worker(reader: ParsesHere) -> Iterator[ModalityTable]:
     """``reader.read_here()`` of a worker; the arrays are the caller's own.
 
@@ -55,6 +64,7 @@ def read_in_worker(reader: ParsesHere) -> Iterator[ModalityTable]:
             weights=arrays.get("weights"),
             quality=arrays.get("quality"),
             features=features,
+            n_rows=arrays.get("n_rows"),
         )
 
 
@@ -67,6 +77,16 @@ def read_columns_in_worker(reader: ParsesHere, names: list[str]) -> ColumnTable:
     pieces = [arrays for _, arrays in _ask(reader, {"columns": names})]
     whole = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
     return ColumnTable(whole["ids"], {name: whole[f"column {name}"] for name in names})
+
+
+def describe_in_worker(reader: DescribesHere) -> str:
+    """``reader.describe_here()`` of a worker; names from the file are made fit for a terminal.
+
+    Raises:
+        DataError: as ``read_in_worker``.
+    """
+    pieces = [arrays for _, arrays in _ask(reader, {"describe": True})]
+    return printable(str(pieces[0]["line"][0]), 4_000)
 
 
 def close_workers() -> None:
