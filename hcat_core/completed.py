@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import numpy as np
 import torch
 
-from hcat_core.checkpoint import replace_synced
 from hcat_core.cohort import Cohort
 from hcat_core.errors import DataError, UsageError
+from hcat_core.h5_file import write_h5
 from hcat_core.interfaces import ImputingEstimator
 from hcat_core.trained import TrainedRun
 
@@ -100,16 +98,7 @@ def _write(
     if modality.features:
         data["feature_names"] = np.array(modality.features, dtype=object)
     path = folder / f"{modality.name}.h5"
-    _write_h5(path, data)
+    write_h5(path, data)
     return CompletedModality(
         modality.name, path, len(cohort), int(block.sum()), int(filled.sum()), int(unknown.sum())
     )
-
-
-def _write_h5(path: Path, data: Mapping[str, np.ndarray]) -> None:
-    temporary = path.with_name(f".{path.name}.partial")
-    with h5py.File(temporary, "w") as file:
-        for name, values in data.items():
-            dtype = h5py.string_dtype("utf-8") if values.dtype == object else values.dtype
-            file.create_dataset(name, data=values, dtype=dtype)
-    replace_synced(temporary, path)
