@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -54,7 +55,7 @@ def _write_csv(path: Path, frame: pd.DataFrame) -> None:
     frame.to_csv(path, index=False, float_format=_digits, lineterminator="\n")
 
 
-def _digits(value: float) -> str:
+def _digits(value: Any) -> str:
     """Nine digits tell every float32 from its neighbours; a column of whole numbers would lose a -0."""
     text = f"{value:.9g}"
     return "-0.0" if text == "-0" else text
