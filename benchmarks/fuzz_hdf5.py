@@ -10,26 +10,22 @@ but a ``DataError`` came out, or if a refusal names neither file nor, where one 
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import sys
 import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import h5py
 import numpy as np
+from hdf5_layouts import LAYOUTS, slide, write_originals
 
 from hcat_builtin.readers import hdf5_worker
-from hcat_builtin.readers.h5 import H5Reader
 from hcat_core.assemble import assemble_cohort
 from hcat_core.errors import DataError
 
-IDS = ["A-1", "B-2", "C-3", "D-4", "E-5", "F-6"]
-ROWS, WIDTH = len(IDS), 5
 SIGNATURES = (b"\x89HDF", b"TREE", b"HEAP", b"SNOD", b"GCOL", b"OHDR", b"OCHK", b"FRHP", b"BTHD", b"FADB")
 EXTREMES = (0, 1, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 1 << 31, (1 << 32) - 1, 1 << 40, 1 << 63, (1 << 64) - 1)
 WHOLE_FILE = (
@@ -46,130 +42,14 @@ WHOLE_FILE = (
     "neither as a dataset nor as an attribute",
     "in one modality",
     "is a folder",
+    "Say so in the recipe",
+    "Read it with use",
+    "has no modality",
+    "is said to stand for",
 )
 """Refusals that are about a file's make-up, its ids or its rows, and not about one dataset."""
-NAMES = (
-    "patient_id",
-    "patient_ids",
-    "patient_index_map",
-    "pid",
-    "case_id",
-)  # before a verb, without a colon
-
-
-def values(rng: np.random.Generator) -> np.ndarray:
-    """(6, 5) numbers."""
-    return rng.standard_normal((ROWS, WIDTH)).astype(np.float32)
-
-
-def flat_fixed_ids(file: h5py.File, rng: np.random.Generator) -> None:
-    """Ids of fixed length, outcomes beside the embedding."""
-    file["patient_id"] = np.array(IDS, "S4")
-    file["embedding"] = values(rng)
-    file["label"] = rng.integers(0, 2, ROWS)
-    file["site"] = np.array([b"north", b"south"] * 3)
-
-
-def flat_text_ids(file: h5py.File, rng: np.random.Generator) -> None:
-    """Ids of any length, compressed numbers, weights, quality, names."""
-    file.create_dataset("patient_ids", data=IDS, dtype=h5py.string_dtype())
-    file.create_dataset("features", data=values(rng), chunks=(2, WIDTH), compression="gzip", shuffle=True)
-    file["n_patches"] = rng.integers(1, 9, ROWS)
-    file["quality"] = rng.random((ROWS, 2))
-    file["feature_names"] = np.array([b"a", b"b", b"c", b"d", b"e"])
-    file["label"] = rng.integers(0, 2, ROWS)
-
-
-def flat_numeric_ids(file: h5py.File, rng: np.random.Generator) -> None:
-    """Numbers for ids, checksummed and LZF-packed doubles, some never measured."""
-    file["pid"] = np.arange(ROWS)
-    numbers = values(rng).astype(np.float64)
-    numbers[2, 3] = np.nan
-    file.create_dataset("embedding_512", data=numbers, chunks=(3, 2), compression="lzf", fletcher32=True)
-
-
-def three_dimensional(file: h5py.File, rng: np.random.Generator) -> None:
-    """(1, rows, features), as slide encoders write them."""
-    file["patient_id"] = np.array(IDS, "S4")
-    file["feats"] = values(rng)[None]
-
-
-def one_dimensional(file: h5py.File, rng: np.random.Generator) -> None:
-    """One number a patient."""
-    file["case_id"] = np.array(IDS, "S4")
-    file["embedding"] = values(rng)[:, 0]
-
-
-def soft_links(file: h5py.File, rng: np.random.Generator) -> None:
-    """Names that lead to data elsewhere in the file."""
-    file["store/v2/vectors"] = values(rng)
-    file["store/ids"] = np.array(IDS, "S4")
-    file["patient_id"] = h5py.SoftLink("/store/ids")
-    file["embedding"] = h5py.SoftLink("/store/v2/vectors")
-
-
-def map_as_list(file: h5py.File, rng: np.random.Generator) -> None:
-    """``patient_index_map`` in row order."""
-    file.create_dataset("patient_index_map", data=IDS, dtype=h5py.string_dtype())
-    file["embedding"] = values(rng)
-
-
-def map_as_json(file: h5py.File, rng: np.random.Generator) -> None:
-    """``patient_index_map`` as a JSON text."""
-    file["patient_index_map"] = json.dumps({"A-1": [0, 1], "B-2": 2, "C-3": [3, 4, 5]})
-    file["embedding_mean_512"] = values(rng)
-
-
-def map_as_group(file: h5py.File, rng: np.random.Generator) -> None:
-    """``patient_index_map`` as a group of rows by id."""
-    for row, patient in enumerate(IDS):
-        file[f"patient_index_map/{patient}"] = row
-    file["embedding"] = values(rng)
-
-
-def group_per_patient(file: h5py.File, rng: np.random.Generator) -> None:
-    """A group a patient, outcomes as datasets and attributes."""
-    for row, patient in enumerate(IDS):
-        group = file.create_group(f"patients/{patient}")
-        group["embedding"] = values(rng)[: row + 1]
-        group["label"] = row % 2
-        group["quality"] = 0.5
-        group.attrs["site"] = "north"
-
-
-def slide(file: h5py.File, rng: np.random.Generator) -> None:
-    """One slide of a folder."""
-    file["features"] = values(rng)[None]
-    file["coords"] = np.zeros((ROWS, 2), np.int64)
-    file["features"].attrs["feature_names"] = [b"a", b"b", b"c", b"d", b"e"]
-
-
-Write = Callable[[h5py.File, np.random.Generator], None]
-LAYOUTS: dict[str, tuple[Write, tuple[str, ...]]] = {
-    "flat, ids of fixed length": (flat_fixed_ids, ("label", "site")),
-    "flat, ids as text": (flat_text_ids, ("label",)),
-    "flat, ids as numbers": (flat_numeric_ids, ()),
-    "three-dimensional": (three_dimensional, ()),
-    "one-dimensional": (one_dimensional, ()),
-    "soft links": (soft_links, ()),
-    "map as a list": (map_as_list, ()),
-    "map as JSON": (map_as_json, ()),
-    "map as a group": (map_as_group, ()),
-    "group per patient": (group_per_patient, ("label", "site")),
-    "folder of slides": (slide, ()),
-}
-VERSIONS = ("earliest", "latest")
-
-
-def write_originals(folder: Path) -> dict[tuple[str, str], bytes]:
-    """Every layout in the oldest and the newest format, as bytes."""
-    originals = {}
-    for number, (name, (write, _)) in enumerate(LAYOUTS.items()):
-        for version in VERSIONS:
-            with h5py.File(folder / "original.h5", "w", libver=version) as file:
-                write(file, np.random.default_rng(number))
-            originals[name, version] = (folder / "original.h5").read_bytes()
-    return originals
+NAMES = re.compile(r"(patient_ids?|patient_index_map|pid|case_id|X|(obs|var|layers|obsm|mod)(/\S+)?) ")
+"""Datasets before a verb, without a colon."""
 
 
 def mutate(data: bytes, rng: np.random.Generator) -> bytes:
@@ -212,19 +92,19 @@ def write_extreme(changed: bytearray, at: int, rng: np.random.Generator) -> None
         changed[at : at + width] = number.to_bytes(width, "little")
 
 
-def read(path: Path, columns: tuple[str, ...]) -> None:
-    """What ``hcat inspect`` does: the cohort, and the columns of outcomes."""
-    reader = H5Reader(path=path)
+def read(path: Path, layout: str) -> None:
+    """What ``hcat inspect`` does: the cohort, the columns of outcomes, and what was found."""
+    reader = LAYOUTS[layout].reader(path)
     assemble_cohort({"m": reader})
-    if columns:
-        reader.read_columns(list(columns))
+    if LAYOUTS[layout].columns:
+        reader.read_columns(list(LAYOUTS[layout].columns))
+    reader.describe()
 
 
 def outcome(path: Path, layout: str) -> tuple[str, str]:
     """What became of a file, in a word, and what was said."""
-    _, columns = LAYOUTS[layout]
     try:
-        read(path, columns)
+        read(path, layout)
     except DataError as error:
         said = str(error)
         if "made no progress" in said:
@@ -236,7 +116,7 @@ def outcome(path: Path, layout: str) -> tuple[str, str]:
             return "REFUSED WITHOUT THE FILE'S NAME", said
         if any(phrase in said for phrase in WHOLE_FILE) or re.match(r"(row \d+|damaged): ", rest):
             return "refused as a whole", said
-        if re.match(r"[^ :]+(: attribute [^ :]+)?: ", rest) or rest.split()[0] in NAMES:
+        if re.match(r"([^ :]+: )?(attribute )?[^ :]+: ", rest) or NAMES.match(rest):
             return "refused, dataset named", said
         return "REFUSED WITHOUT THE DATASET'S NAME", said
     except Exception:
@@ -284,7 +164,7 @@ def main() -> int:
 
 def place_file(folder: Path, layout: str, data: bytes) -> Path:
     """The file, or the folder with it as one of two slides; returns what a reader is given."""
-    if layout != "folder of slides":
+    if not LAYOUTS[layout].in_folder:
         (folder / "mutated.h5").write_bytes(data)
         return folder / "mutated.h5"
     slides = folder / "slides"

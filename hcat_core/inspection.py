@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from hcat_core.assemble import ReadReport
 from hcat_core.cohort import Cohort
-from hcat_core.interfaces import DescribingReader, Reader
 from hcat_core.patterns import count_patterns
+from hcat_core.reading import DescribingReader, Reader
 from hcat_core.summary import competing_counts, label_counts
 
 

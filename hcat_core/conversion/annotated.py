@@ -14,7 +14,7 @@ import numpy as np
 
 from hcat_core import __version__
 from hcat_core.conversion.content import Content, ModalityRows
-from hcat_core.interfaces import COUNT_COLUMN, QUALITY_COLUMN
+from hcat_core.reading import COUNT_COLUMN, QUALITY_COLUMN
 
 TEXT = h5py.string_dtype("utf-8")
 USER_BLOCK = 512

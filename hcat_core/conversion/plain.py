@@ -11,7 +11,7 @@ import pandas as pd
 from hcat_core.conversion.content import Content
 from hcat_core.errors import DataError
 from hcat_core.h5_file import write_h5
-from hcat_core.interfaces import COUNT_COLUMN, QUALITY_COLUMN
+from hcat_core.reading import COUNT_COLUMN, QUALITY_COLUMN
 
 
 def write_h5_folder(folder: Path, content: Content) -> None:

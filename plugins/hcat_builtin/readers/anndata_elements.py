@@ -186,7 +186,7 @@ def _frame(file: h5py.File, name: str) -> h5py.Group:
             "the anndata of today: anndata.read_h5ad(FILE).write_h5ad(FILE)."
         )
     if node is None or text_attribute(node, "encoding-type") != "dataframe":
-        raise DataError(f"{file.filename}: has no dataframe {name}; is it an AnnData or MuData file?")
+        raise DataError(f"{file.filename}: {name}: is no dataframe; is this an AnnData or MuData file?")
     return node
 
 

@@ -206,8 +206,9 @@ def read_attribute(node: h5py.Dataset | h5py.Group, name: str) -> Any:
     key = name.encode("utf-8", "surrogateescape")
     if not h5a.exists(node.id, key):
         return None
-    now.tell(f"{_name(node)}: attribute {name}")
-    where = f"{node.file.filename}: {_name(node)}: attribute {name}"
+    place = f"{_name(node)}: attribute {name}" if _name(node) else f"attribute {name}"
+    now.tell(place)
+    where = f"{node.file.filename}: {place}"
     attribute = h5a.open(node.id, key)
     _refuse_type(attribute.get_type(), where)
     if attribute.get_storage_size() > MAX_ATTRIBUTE:

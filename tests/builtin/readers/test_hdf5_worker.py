@@ -26,7 +26,7 @@ import ctypes, os, resource, signal, time
 import h5py, numpy as np
 from hcat_builtin.readers.hdf5_board import now
 from hcat_builtin.readers.hdf5_messages import MEMORY_BYTES
-from hcat_builtin.readers.hdf5_worker import read_columns_in_worker, read_in_worker
+from hcat_builtin.readers.hdf5_worker import describe_in_worker, read_columns_in_worker, read_in_worker
 from hcat_core.errors import DataError
 from hcat_core.reading import ModalityTable
 
@@ -78,6 +78,10 @@ class Misbehaving:
         yield piece(1)
     def read_columns_here(self, names):
         raise KeyError(names[0])
+    def describe(self):
+        return describe_in_worker(self)
+    def describe_here(self):
+        return str(len(list(self.read_here())))
 """
 
 
@@ -156,6 +160,11 @@ def test_columns_have_the_same_safety(misbehaving):
         misbehaving("nothing").read_columns(["label"])
 
 
+def test_a_description_too(misbehaving):
+    with pytest.raises(DataError, match=r"bad\.h5: p1/embedding: the HDF5 library crashed on it"):
+        misbehaving("crash").describe()
+
+
 def test_a_fault_ends_a_command_with_exit_code_3(misbehaving, tmp_path, capsys, monkeypatch):
     """As a user sees it: one line, no traceback, and the run is over in good order."""
     monkeypatch.setattr(H5Reader, "read_here", None)
@@ -211,6 +220,7 @@ def large(path, rows=40_000, width=64):
         file["embedding"] = rng.standard_normal((rows, width), dtype=np.float32)
         file["n_patches"] = rng.integers(1, 9, rows)
         file["quality"] = rng.random(rows)
+        file["hcat_n_rows"] = rng.integers(1, 9, rows)
         file["feature_names"] = np.array([f"f{n}" for n in range(width)], "S4")
         file["label"] = rng.integers(0, 2, rows).astype(np.int8)
         file["site"] = np.array([b"north", b"south"])[rng.integers(0, 2, rows)]
@@ -221,7 +231,7 @@ def test_a_worker_says_what_the_same_reader_says_here(tmp_path):
     reader = large(tmp_path / "a.h5")
     here, there = list(reader.read_here()), list(reader.read())
     assert len(there) > 2
-    for name in ("ids", "values", "weights", "quality"):
+    for name in ("ids", "values", "weights", "quality", "n_rows"):
         mine = np.concatenate([getattr(table, name) for table in here])
         its = np.concatenate([getattr(table, name) for table in there])
         assert its.dtype == mine.dtype
@@ -232,6 +242,7 @@ def test_a_worker_says_what_the_same_reader_says_here(tmp_path):
     for name in ("label", "site"):
         assert its.columns[name].dtype == mine.columns[name].dtype
         np.testing.assert_array_equal(its.columns[name], mine.columns[name])
+    assert reader.describe() == reader.describe_here()
 
 
 def test_rows_that_were_handed_over_stay_as_they_are(tmp_path):
@@ -266,7 +277,7 @@ def test_a_wide_row_is_refused(tmp_path):
 
 def test_the_worker_imports_neither_torch_nor_pandas():
     code = (
-        "import sys, hcat_builtin.readers.hdf5_child, hcat_builtin.readers.h5; "
+        "import sys, hcat_builtin.readers.hdf5_child, hcat_builtin.readers.h5, hcat_builtin.readers.h5mu; "
         "print(*(m for m in ('torch', 'pandas', 'sklearn', 'pydantic') if m in sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
