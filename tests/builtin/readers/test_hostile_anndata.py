@@ -165,8 +165,8 @@ COLUMNS = {
     ),
     "codes are fractions": (put("obs/site/codes", np.ones(3)), "site", ("obs/site", "codes lie")),
     "too many codes": (put("obs/site/codes", np.zeros(4, int)), "site", ("obs/site", "shape (4,)")),
-    "a longer mask": (put("obs/whole/mask", np.zeros(4, bool)), "whole", ("obs/whole", "mask")),
-    "a mask of numbers": (put("obs/whole/mask", np.array([0, 1, 9])), "whole", ("obs/whole", "mask")),
+    "a longer mask": (put("obs/whole/mask", np.zeros(4, bool)), "whole", ("obs/whole: its mask",)),
+    "a mask of numbers": (put("obs/whole/mask", np.array([0, 1, 9])), "whole", ("obs/whole: its mask",)),
     "a column of an unknown kind": (
         set_attribute("obs/site", "encoding-type", "\x1b[2J"), "site", ("obs/site", "\\x1b[2J")
     ),
@@ -184,14 +184,14 @@ def test_columns_that_do_harm_are_refused_by_name(tmp_path, secret, attack):
 
 MAPS = {
     "another file": (link_to("obsmap/rna"), "another file"),
-    "a row that is not there": (put("obsmap/rna", np.array([1, 2, 4])), "each number from 1 to 3 once"),
-    "a row twice": (put("obsmap/rna", np.array([1, 2, 2])), "each number from 1 to 3 once"),
-    "a row before the first": (put("obsmap/rna", np.array([1, 2, -3])), "each number from 1 to 3 once"),
-    "2^63": (put("obsmap/rna", np.array([1, 2, 2**63], np.uint64)), "each number from 1 to 3 once"),
-    "2^64 - 1": (put("obsmap/rna", np.array([1, 2, 2**64 - 1], np.uint64)), "each number from 1 to 3 once"),
-    "another patient's row": (put("obsmap/rna", np.array([2, 1, 3])), "have other names"),
-    "fractions": (put("obsmap/rna", np.array([1.0, 2.0, 3.0])), "whole numbers are needed"),
-    "too few": (put("obsmap/rna", np.array([1, 2])), "3 whole numbers are needed"),
+    "a row that is not there": (put("obsmap/rna", np.array([1, 2, 4, 0])), "each number from 1 to 3 once"),
+    "a row twice": (put("obsmap/rna", np.array([1, 2, 2, 0])), "each number from 1 to 3 once"),
+    "a row before the first": (put("obsmap/rna", np.array([1, 2, 3, -3])), "each number from 1 to 3 once"),
+    "2^63": (put("obsmap/rna", np.array([1, 2, 3, 2**63], "u8")), "each number from 1 to 3 once"),
+    "2^64 - 1": (put("obsmap/rna", np.array([1, 2, 3, 2**64 - 1], "u8")), "each number from 1 to 3 once"),
+    "another patient's row": (put("obsmap/rna", np.array([2, 1, 3, 0])), "have other names"),
+    "fractions": (put("obsmap/rna", np.array([1.0, 2.0, 3.0, 0.0])), "whole numbers are needed"),
+    "too few": (put("obsmap/rna", np.array([1, 2])), "4 whole numbers are needed"),
     "a group": (put("obsmap/rna", h5py.SoftLink("/mod/rna")), "is not there"),
 }  # fmt: skip
 
@@ -201,9 +201,9 @@ def test_maps_that_lie_are_refused_by_name(tmp_path, secret, attack):
     do, says = MAPS[attack]
     with h5py.File(tmp_path / "a.h5mu", "w") as file:
         encode(file, "MuData")
-        frame(file, "obs", IDS)
+        frame(file, "obs", [*IDS, "d"])
         annotated(file.create_group("mod/rna"))
-        file["obsmap/rna"] = np.array([1, 2, 3], np.uint32)
+        file["obsmap/rna"] = np.array([1, 2, 3, 0], np.uint32)
         do(file, secret)
     reader = H5muReader(path=tmp_path / "a.h5mu")
     refused(reader, "obsmap/rna: ", says)
