@@ -10,10 +10,11 @@ import pandas as pd
 from scipy.sparse import csr_array
 
 from hcat_core.errors import DataError
-from hcat_core.interfaces import ModalityTable
 from hcat_core.patient_ids import SpellingBook
+from hcat_core.reading import ModalityTable
 
 SLICE_BYTES = 1 << 21  # a slice and its square stay in the processor's cache
+MOST_ROWS = np.iinfo(np.int32).max
 
 
 @dataclass(frozen=True)
@@ -84,10 +85,14 @@ def aggregate_spatial(chunks: Iterable[ModalityTable], source: str) -> PatientEm
         running.grow(len(code_of))
         weights = _weights(table, source, rows_read)
         quality = _quality(table)
+        counts = _counts(table, weights, source, rows_read)
         step = max(1, SLICE_BYTES // (4 * max(1, running.width)))
         for start in range(0, len(values), step):
             rows = slice(start, start + step)
-            not_measured += running.add(codes[rows], _float32(values[rows]), weights[rows], quality[rows])
+            with np.errstate(over="ignore", invalid="ignore"):  # of numbers near float32's end, no variance
+                not_measured += running.add(
+                    codes[rows], _float32(values[rows]), weights[rows], quality[rows], counts[rows]
+                )
         rows_read += len(values)
     if running is None or not code_of:
         raise DataError(f"{source}: holds no rows. Give a file with at least one patient.")
@@ -128,6 +133,21 @@ def _quality(table: ModalityTable) -> np.ndarray:
     return np.clip(np.where(np.isnan(quality), 1, quality), 0, 1)
 
 
+def _counts(table: ModalityTable, weights: np.ndarray, source: str, first_row: int) -> np.ndarray:
+    """(R,) int32 rows that stand behind each row; none behind one without weight."""
+    if table.n_rows is None:
+        return (weights > 0).astype(np.int32)
+    counts = np.asarray(table.n_rows, np.float64).reshape(-1)
+    bad = ~((counts >= 0) & (counts == np.floor(counts)) & (counts <= MOST_ROWS))
+    if bad.any():
+        row = int(bad.argmax())
+        raise DataError(
+            f"{source}: row {first_row + row} is said to stand for {counts[row]:g} rows; a whole number "
+            "that is not negative is needed."
+        )
+    return (counts * (weights > 0)).astype(np.int32)
+
+
 def _float32(values: np.ndarray) -> np.ndarray:
     with np.errstate(over="ignore"):  # a number too large for float32 becomes inf: not measured
         return np.ascontiguousarray(values, dtype=np.float32)
@@ -164,13 +184,20 @@ class _Running:
         self.quality = _grown(self.quality, room)
         self.n_rows = _grown(self.n_rows, room)
 
-    def add(self, codes: np.ndarray, values: np.ndarray, weights: np.ndarray, quality: np.ndarray) -> int:
+    def add(
+        self,
+        codes: np.ndarray,
+        values: np.ndarray,
+        weights: np.ndarray,
+        quality: np.ndarray,
+        counts: np.ndarray,
+    ) -> int:
         """Take in one slice of rows; returns how many of its cells were not measured."""
         patients, starts, order = _group(codes)
         row_weight = np.add.reduceat(weights[order], starts)
         self.row_weight[patients] += row_weight
         self.quality[patients] += np.add.reduceat((weights * quality)[order], starts)
-        self.n_rows[patients] += np.add.reduceat((weights > 0)[order], starts, dtype=np.int32)
+        self.n_rows[patients] += np.add.reduceat(counts[order], starts, dtype=np.int32)
         if len(patients) == len(values):
             return self._add_single(patients, row_weight, values[order])
         # Sums weighted rows by patient: (k, R), a few bytes a row, and one pass over the values.

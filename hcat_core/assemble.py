@@ -11,17 +11,18 @@ import torch
 from hcat_core.aggregation import PatientEmbeddings, aggregate_spatial
 from hcat_core.cohort import Cohort, Layout, Modality, Targets, Task
 from hcat_core.errors import DataError
-from hcat_core.interfaces import Reader
 from hcat_core.patient_ids import SpellingBook, refuse_case_twins
+from hcat_core.reading import Reader
 from hcat_core.settings import TargetsTable
 from hcat_core.targets import read_targets
 
 
 @dataclass(frozen=True)
 class ModalityReport:
-    """What one modality's file held; ``within_variance`` is None where no patient had two rows.
+    """What one modality's file held.
 
-    ``within_variance`` is the share of a cell's variance that lies between rows of one patient.
+    ``within_variance`` is the share of a cell's variance that lies between rows of one patient; None where
+    no patient had two rows, or numbers are too large to be squared.
     """
 
     name: str
@@ -169,9 +170,11 @@ def _report(name: str, e: PatientEmbeddings) -> ModalityReport:
     several = e.n_rows > 1
     share = None
     if e.variance is not None and several.any():
-        within = float(e.variance[several].mean())
-        between = float(np.nanmean(np.where(e.measured, e.mean, np.nan)[several].var(axis=0)))
-        share = within / (within + between) if within + between > 0 else 0.0
+        with np.errstate(over="ignore", invalid="ignore"):
+            within = float(e.variance[several].mean())
+            between = float(np.nanmean(np.where(e.measured, e.mean, np.nan)[several].var(axis=0)))
+        total = within + between
+        share = None if not np.isfinite(total) else within / total if total > 0 else 0.0
     return ModalityReport(
         name=name,
         source=e.source,

@@ -37,10 +37,7 @@ def build_targets_reader(recipe: Recipe, catalog: Catalog) -> Reader | None:
     targets = recipe.cohort.targets
     if targets is None:
         return None
-    table: dict[str, Any] = {"use": targets.use, "path": targets.path}
-    if targets.patient_id is not None:
-        table["patient_id"] = targets.patient_id
-    reader: Reader = _build(recipe, catalog, "reader", table, (), "cohort.targets")
+    reader: Reader = _build(recipe, catalog, "reader", targets.reader, (), "cohort.targets")
     return reader
 
 

@@ -5,7 +5,6 @@ One broken plugin never takes the others with it; two providers of one name are 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint
@@ -17,8 +16,7 @@ from hcat_core.component import KINDS, Component, Kind, with_article
 from hcat_core.errors import UsageError
 from hcat_core.plugins import Allowed, Provider, in_order, installed
 from hcat_core.quoting import name_in_quotes
-
-NEAR = 0.6  # how alike two names are, for one to be meant by the other
+from hcat_core.spelling import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -116,15 +114,6 @@ class Catalog:
         }
         left_out = (*self.left_out, *sorted(out, key=str))
         return replace(self, registries=registries, allowed=allowed, left_out=left_out)
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`` Did you mean "vae"?`` or the whole short list, with a leading blank."""
-    names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=NEAR)
-    if near:
-        return f' Did you mean "{near[0]}"?'
-    return f" Known: {', '.join(names)}." if names else ""
 
 
 def load_catalog(points: Iterable[EntryPoint] | None = None, *, allowed: Allowed | None = None) -> Catalog:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import numpy as np
 import torch
 
 from hcat_core.cohort import Cohort
 from hcat_core.errors import DataError, UsageError
+from hcat_core.h5_file import write_h5
 from hcat_core.inside import inside
 from hcat_core.interfaces import ImputingEstimator
-from hcat_core.storage import written_whole
 from hcat_core.trained import TrainedRun
 
 ROWS = 2048  # patients imputed at once
@@ -101,14 +99,7 @@ def _write(
     if modality.features:
         data["feature_names"] = np.array(modality.features, dtype=object)
     path = inside(folder, f"{modality.name}.h5")
-    _write_h5(path, data)
+    write_h5(path, data)
     return CompletedModality(
         modality.name, path, len(cohort), int(block.sum()), int(filled.sum()), int(unknown.sum())
     )
-
-
-def _write_h5(path: Path, data: Mapping[str, np.ndarray]) -> None:
-    with written_whole(path) as temporary, h5py.File(temporary, "w") as file:
-        for name, values in data.items():
-            dtype = h5py.string_dtype("utf-8") if values.dtype == object else values.dtype
-            file.create_dataset(name, data=values, dtype=dtype)

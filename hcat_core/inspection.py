@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from hcat_core.assemble import ReadReport
 from hcat_core.cohort import Cohort
 from hcat_core.patterns import count_patterns
+from hcat_core.reading import DescribingReader, Reader
 from hcat_core.summary import competing_counts, label_counts
 
 
-def inspect_cohort(cohort: Cohort, report: ReadReport) -> dict[str, object]:
+def found_layouts(readers: Mapping[str, Reader]) -> dict[str, str]:
+    """What each reader that can say found in its file, and by what it knew it."""
+    return {name: r.describe() for name, r in readers.items() if isinstance(r, DescribingReader)}
+
+
+def inspect_cohort(cohort: Cohort, report: ReadReport, layouts: Mapping[str, str]) -> dict[str, object]:
     """Everything ``hcat inspect`` shows, as plain values; no patient ids."""
     n = len(cohort)
     counts = label_counts(cohort)
     return {
         "patients": n,
+        "fingerprint": cohort.fingerprint(),
         "complete": int(cohort.present.all(dim=1).sum()),
         "patients_without_modality": report.patients_without_modality,
         "modality_names": list(cohort.layout.names),
@@ -22,6 +31,7 @@ def inspect_cohort(cohort: Cohort, report: ReadReport) -> dict[str, object]:
             {
                 "name": m.name,
                 "source": m.source,
+                "layout": layouts.get(m.name),
                 "width": m.width,
                 "patients": m.patients,
                 "share": m.patients / n,

@@ -1,4 +1,4 @@
-"""The contracts of the six component kinds, and the records that pass between them.
+"""The contracts of the six component kinds (the reader's: ``reading``), and the records between them.
 
 Protocols, no base classes: a class with these methods is a component. ``layout`` is injected first
 (heads also get their task and the fused width); keyword-only constructor parameters are the recipe's
@@ -8,72 +8,24 @@ one annotated ``pathlib.Path`` is resolved against ``cohort.root``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-import numpy as np
 import torch
 from torch import Generator, Tensor
 
 from hcat_core.cohort import Cohort
+from hcat_core.reading import COUNT_COLUMN as COUNT_COLUMN
+from hcat_core.reading import QUALITY_COLUMN as QUALITY_COLUMN
+from hcat_core.reading import ColumnTable as ColumnTable
+from hcat_core.reading import DescribingReader as DescribingReader
+from hcat_core.reading import ModalityTable as ModalityTable
+from hcat_core.reading import Reader as Reader
 
 if TYPE_CHECKING:
     from hcat_core.assembly import Assembly
-
-# --------------------------------------------------------------------------------------- reader
-
-
-@dataclass(frozen=True)
-class ModalityTable:
-    """Rows of one modality as a file gives them: R rows, d columns, one or several rows a patient.
-
-    Attributes:
-        ids: R raw patient ids (str, bytes or numbers); the core normalises them.
-        values: (R, d) floating; a value that is not finite was not measured.
-        weights: (R,) non-negative weight of each row in its patient's mean, or None for equal ones.
-        quality: (R,) score of each row, clipped to [0, 1] by the core, or None for 1.
-        features: d names, or () where the file has none.
-    """
-
-    ids: np.ndarray
-    values: np.ndarray
-    weights: np.ndarray | None = None
-    quality: np.ndarray | None = None
-    features: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class ColumnTable:
-    """Columns of outcomes and groups, a row per patient: ``ids`` (R,) raw, each column (R,)."""
-
-    ids: np.ndarray
-    columns: Mapping[str, np.ndarray]
-
-
-@runtime_checkable
-class Reader(Protocol):
-    """One modality's file. ``source`` names it in messages."""
-
-    source: str
-
-    def read(self) -> Iterator[ModalityTable]:
-        """The rows, in chunks small enough for bounded memory (about 8 MiB of values each).
-
-        Raises:
-            DataError: for a file that cannot be trusted or says nothing usable.
-        """
-        ...
-
-    def read_columns(self, names: list[str]) -> ColumnTable:
-        """Outcome, time, event or group columns of the same file, by name.
-
-        Raises:
-            DataError: naming the column that the file lacks and those it has.
-        """
-        ...
-
 
 # -------------------------------------------------------------------------------------- imputer
 

@@ -15,6 +15,7 @@ from hcat_core.assemble import ReadReport, assemble_cohort
 from hcat_core.catalog import Catalog
 from hcat_core.cohort import Cohort
 from hcat_core.errors import UsageError
+from hcat_core.overrides import reader_for
 from hcat_core.recipe import Recipe, load_recipe
 from hcat_core.trained import TrainedRun
 
@@ -100,7 +101,7 @@ def _recipe_for(run: TrainedRun, catalog: Catalog, files: Files, outcomes: bool)
         sets.insert(0, f"cohort.root={json.dumps(str(root.resolve()))}")
     if files.targets is not None:
         sets.append(f"cohort.targets.path={json.dumps(str(files.targets.resolve()))}")
-        use = "table" if files.targets.suffix.lower() in (".csv", ".parquet") else "h5"
+        use = reader_for(files.targets, "h5" if old is None else old.use)
         sets.append(f'cohort.targets.use="{use}"')
     elif outcomes and files.inputs and old is not None:
         held = {str(t.get("path")): name for name, t in run.recipe.cohort.modalities.items()}

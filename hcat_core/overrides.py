@@ -13,6 +13,24 @@ from hcat_core.parameters import Parameters, load_parameters
 from hcat_core.recipe_source import set_key
 from hcat_core.toml_text import Tree
 
+READERS = {
+    ".csv": "table",
+    ".parquet": "table",
+    ".h5ad": "h5ad",
+    ".h5mu": "h5mu",
+    ".pt": "pt",
+    ".pth": "pt",
+}
+"""The reader that takes a file, where the ending leaves no choice."""
+
+
+def reader_for(path: Path, otherwise: str) -> str:
+    """The reader of a file that was named without one; ``otherwise`` where the ending leaves a choice."""
+    ending = path.suffix.lower()
+    if ending in (".h5", ".hdf5") and otherwise in READERS.values():
+        return "h5"
+    return READERS.get(ending, otherwise)
+
 
 def apply_options(
     tree: Tree, options: Mapping[str, Any], catalog: Catalog
@@ -87,9 +105,9 @@ def apply_inputs(tree: Tree, inputs: Mapping[str, Path], caller: Path) -> list[P
         old = modalities.get(name)
         table = dict(old) if isinstance(old, dict) else {}
         moved[str(table.get("path"))] = str(path)
-        use = "table" if path.suffix.lower() in (".csv", ".parquet") else table.get("use", "h5")
-        if use == "table" and table.get("use") != "table":
-            table = {}
+        use = reader_for(path, str(table.get("use", "h5")))
+        if use != table.get("use"):
+            table = {"modality": name} if use == "h5mu" else {}
         taken[name] = {**table, "use": use, "path": str(path)}
     absent = [name for name in dict.fromkeys([*absent, *modalities]) if name not in inputs]
     demo = cohort.pop("demo", None)
@@ -97,8 +115,7 @@ def apply_inputs(tree: Tree, inputs: Mapping[str, Path], caller: Path) -> list[P
     cohort["absent"] = absent
     if isinstance(targets, dict) and str(targets.get("path")) in moved:
         targets["path"] = moved[str(targets["path"])]
-        if Path(targets["path"]).suffix.lower() in (".csv", ".parquet"):
-            targets["use"] = "table"
+        targets["use"] = reader_for(Path(targets["path"]), str(targets.get("use", "h5")))
     elif demo is not None and isinstance(targets, dict):
         return [
             Problem(

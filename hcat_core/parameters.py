@@ -13,13 +13,14 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, create_model
 
 from hcat_core import interfaces
-from hcat_core.catalog import Catalog, did_you_mean
+from hcat_core.catalog import Catalog
 from hcat_core.component import Component, Kind, with_article
 from hcat_core.errors import Problem
 from hcat_core.names import check_names
 from hcat_core.problems import check_table
 from hcat_core.quoting import shown
 from hcat_core.settings import elsewhere
+from hcat_core.spelling import did_you_mean
 
 PROTOCOLS: dict[object, Kind] = {
     interfaces.Reader: "reader",

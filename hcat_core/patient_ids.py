@@ -20,7 +20,7 @@ def normalize_pid(raw: object) -> str:
     Everything else is kept as it is: letters, their case, and punctuation tell patients apart.
 
     Raises:
-        ValueError: for an empty id, NaN, undecodable bytes or something that is not an id.
+        ValueError: for an empty id, NaN, undecodable bytes, control characters or something that is no id.
     """
     if isinstance(raw, np.generic):
         raw = raw.item()
@@ -35,6 +35,8 @@ def normalize_pid(raw: object) -> str:
     text = unicodedata.normalize("NFKC", str(raw)).strip(" \t\r\n\x00")
     if not text or text.lower() in ("nan", "none", "<na>"):
         raise ValueError(f"{raw!r} is not a patient id")
+    if not text.isprintable():
+        raise ValueError(f"{raw!r} holds a control character")
     whole = _INTEGRAL.fullmatch(text)
     return (whole[1].lstrip("0") or "0") if whole else text
 

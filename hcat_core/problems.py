@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from hcat_core.catalog import did_you_mean
 from hcat_core.errors import Problem
 from hcat_core.quoting import shown
+from hcat_core.spelling import did_you_mean
 
 M = TypeVar("M", bound=BaseModel)
 

@@ -15,9 +15,10 @@ def printable(text: str) -> str:
     return "\n".join("".join(map(_visible, line)) for line in text.split("\n"))
 
 
-def one_line(text: str) -> str:
-    """``printable``, and line breaks spelled out too."""
-    return "".join(map(_visible, text))
+def one_line(text: str, longest: int | None = None) -> str:
+    """``printable``, line breaks spelled out too, and no longer than ``longest`` letters of the text."""
+    kept = text[:longest]
+    return "".join(map(_visible, kept)) + ("" if len(kept) == len(text) else " ...")
 
 
 def shown(value: object) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import tomli_w
 
-from hcat_core.catalog import Catalog, did_you_mean
+from hcat_core.catalog import Catalog
 from hcat_core.errors import Problem, RecipeError
 from hcat_core.overrides import apply_inputs, apply_options
 from hcat_core.parameters import check_component
@@ -40,6 +40,7 @@ from hcat_core.settings import (
     TrainingTable,
     elsewhere,
 )
+from hcat_core.spelling import did_you_mean
 from hcat_core.toml_text import Tree
 
 KEYS = ("seed", "outdir", "plugins", *dict.fromkeys([*TABLES, "estimator", *ASSEMBLY]))
@@ -193,6 +194,7 @@ def check_recipe(
         problems += found
         if cohort.targets is not None:
             tasks = tuple(cohort.targets.tasks)
+            problems += check_component(catalog, "reader", cohort.targets.reader, "cohort.targets").problems
             problems += check_tasks(cohort.targets)
     estimator = check_component(catalog, "estimator", tree.get("estimator", {"use": NEURAL}), "estimator")
     problems += estimator.problems

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from hcat_core.catalog import Catalog, did_you_mean
+from hcat_core.catalog import Catalog
 from hcat_core.cohort import Task
 from hcat_core.component import EVERY_HEAD
 from hcat_core.errors import Problem
@@ -15,6 +15,7 @@ from hcat_core.parameters import check_component
 from hcat_core.quoting import name_in_quotes, shown
 from hcat_core.recipe_source import NEURAL
 from hcat_core.settings import CohortTable, TargetsTable
+from hcat_core.spelling import did_you_mean
 
 Tables = dict[str, dict[str, Any]]
 

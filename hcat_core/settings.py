@@ -37,9 +37,16 @@ class TargetsTable(Table):
     """Where outcomes are read from: one file, columns by task."""
 
     path: str
-    use: Literal["h5", "table"] = "h5"
+    use: str = "h5"
+    """A reader, checked against the catalog as those of the modalities are."""
     patient_id: str | None = None
     tasks: dict[str, TaskTable]
+
+    @property
+    def reader(self) -> dict[str, object]:
+        """The table of the reader, without what is not its own."""
+        own = {"use": self.use, "path": self.path, "patient_id": self.patient_id}
+        return {key: value for key, value in own.items() if value is not None}
 
 
 class DemoTable(Table):

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from hcat_core.cohort import Cohort
 from hcat_core.errors import DataError
-from hcat_core.interfaces import Reader
 from hcat_core.patient_ids import SpellingBook
+from hcat_core.reading import Reader
 from hcat_core.settings import SplitTable
 
 SPLITS = ("train", "validation", "test")

@@ -6,8 +6,8 @@ import numpy as np
 
 from hcat_core.cohort import Cohort
 from hcat_core.errors import DataError, UsageError
-from hcat_core.interfaces import Reader
 from hcat_core.patient_ids import SpellingBook, normalize_pid
+from hcat_core.reading import Reader
 
 MOST_GROUPS = 8  # distinct numbers beyond which a column is cut at its thirds
 MOST_TEXTS = 50  # distinct texts beyond which a column holds no groups, but perhaps names

@@ -10,8 +10,8 @@ import torch
 
 from hcat_core.cohort import Targets, Task
 from hcat_core.errors import DataError
-from hcat_core.interfaces import ColumnTable, Reader
 from hcat_core.patient_ids import SpellingBook
+from hcat_core.reading import ColumnTable, Reader
 from hcat_core.settings import TargetsTable, TaskTable
 
 

@@ -29,13 +29,14 @@ def inspect(recipe: Path, strict: bool, as_json: bool, quiet: bool, **arguments:
 
     import torch
 
+    from hcat_core.build import build_readers
     from hcat_core.doubts import find_doubts
-    from hcat_core.inspection import inspect_cohort
+    from hcat_core.inspection import found_layouts, inspect_cohort
     from hcat_core.leakage import find_leaks
     from hcat_core.recipe_cohort import read_recipe_cohort
 
     cohort, report = read_recipe_cohort(loaded, catalog, output.say)
-    found = inspect_cohort(cohort, report)
+    found = inspect_cohort(cohort, report, found_layouts(build_readers(loaded, catalog)))
     everyone = torch.arange(len(cohort))
     leaks = find_leaks(cohort, everyone, loaded.cohort.targets, loaded.cohort.allow)
     found["leaks"] = [asdict(leak) for leak in leaks]
@@ -78,6 +79,9 @@ def _print(output: Output, found: dict[str, Any]) -> None:
             m["source"],
         )
     console.print(table)
+    for m in found["modalities"]:
+        if m["layout"] is not None:
+            output.say(f"{m['name']}: {m['layout']}")
     for name in found["absent"]:
         output.say(f"{name}: the recipe knows it, and there is no file")
     for m in found["modalities"]:
@@ -93,6 +97,7 @@ def _print(output: Output, found: dict[str, Any]) -> None:
     console.print(table)
     if not found["tasks"]:
         output.say("no outcomes: the recipe has no cohort.targets")
+        output.say(f"fingerprint {found['fingerprint']}")
         return
     table = _table("outcomes", "task", "horizon", "event", "event-free", "unknown")
     for task in found["tasks"]:
@@ -115,3 +120,4 @@ def _print(output: Output, found: dict[str, Any]) -> None:
         output.warn(f"{leak['modality']}: {leak['feature']} {leak['reason']}: hcat run would stop")
     if not found["leaks"]:
         output.say("no feature has a follow-up's name, and none alone tells an outcome")
+    output.say(f"fingerprint {found['fingerprint']}")

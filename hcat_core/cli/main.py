@@ -17,6 +17,7 @@ from hcat_core.quoting import printable
 COMMANDS = {
     "run": "hcat_core.cli.run:run",
     "inspect": "hcat_core.cli.inspect:inspect",
+    "convert": "hcat_core.cli.convert:convert",
     "list-components": "hcat_core.cli.list_components:list_components",
     "show": "hcat_core.cli.show:show",
     "predict": "hcat_core.cli.predict:predict",

@@ -23,6 +23,24 @@ def hcat_components() -> list[Component]:
             "CSV or Parquet with a patient-id column; one-hot encodes what the recipe names",
         ),
         Component(
+            "reader",
+            "h5ad",
+            "hcat_builtin.readers.h5ad:H5adReader",
+            "AnnData: X, a layer or an obsm, dense or sparse; outcomes in obs",
+        ),
+        Component(
+            "reader",
+            "h5mu",
+            "hcat_builtin.readers.h5mu:H5muReader",
+            "MuData: one modality of a file of several; outcomes in obs",
+        ),
+        Component(
+            "reader",
+            "pt",
+            "hcat_builtin.readers.pt:PtReader",
+            "PyTorch tensors: a file a slide or patient, or one of all; nothing but tensors is unpickled",
+        ),
+        Component(
             "imputer",
             "none",
             "hcat_builtin.imputers.none:NoImputer",

@@ -86,3 +86,5 @@ def test_inspect_prints_who_has_what(hcat, cohort_folder):
     assert code == 0
     for part in ("120 patients", "patterns of missingness", "event-free", "cells not"):
         assert part in out
+    assert "clinical: one row a patient: patient_id and embedding (" in out
+    assert "spatial: several rows a patient, " in out

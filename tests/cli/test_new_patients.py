@@ -7,6 +7,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 
 from hcat_core.synth.generator import generate, preset_spec
@@ -244,3 +245,17 @@ def test_doubtful_evaluations_are_warned_about(hcat, trained, files, tmp_path):
     given = ["--input", f"semantic={files / 'semantic.h5'}", "--targets", files / "clinical.h5"]
     code, out, _ = hcat("evaluate", run, *given, "--json")
     assert code == 0 and json.loads(out)["sources"].keys() == {"semantic"}
+
+
+def test_outcomes_come_from_a_table_as_well(hcat, trained, files, tmp_path):
+    with h5py.File(files / "clinical.h5") as file:
+        columns = {n: file[n][()] for n in file if n not in ("embedding", "quality", "patient_id")}
+        ids = file["patient_id"].asstr()[()]
+    pd.DataFrame({"patient_id": ids, **columns}).to_csv(tmp_path / "outcomes.csv", index=False)
+    run = trained["coxnet"]
+    code, out, err = hcat(
+        "evaluate", run, "--root", files, "--targets", tmp_path / "outcomes.csv", "--json"
+    )
+    assert code == 0, err
+    _, same, _ = hcat("evaluate", run, "--root", files, "--json")
+    assert json.loads(out)["metrics"] == json.loads(same)["metrics"]

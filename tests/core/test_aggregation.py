@@ -106,3 +106,17 @@ def test_trap_7_a_patients_embedding_has_no_part_in_anothers_not_even_in_the_las
     two = aggregate_spatial([ModalityTable(ids, others)], "file")
     assert np.array_equal(one.mean[1], two.mean[1])
     assert not np.array_equal(one.mean[0], two.mean[0])
+
+
+def test_rows_that_stand_for_several_are_counted_as_such():
+    ids = np.array(["a", "a", "b", "c"])
+    table = ModalityTable(ids, np.ones((4, 1)), np.array([1, 0, 1, 1]), n_rows=np.array([5, 7, 0, 2]))
+    found = aggregate_spatial([table], "file")
+    assert found.n_rows.tolist() == [5, 0, 2]
+
+
+@pytest.mark.parametrize("count", [-1, 0.5, np.nan, 2.0**31])
+def test_a_count_of_rows_that_is_none_is_refused_with_its_row(count):
+    table = ModalityTable(np.array(["a", "b"]), np.ones((2, 1)), n_rows=np.array([1, count]))
+    with pytest.raises(DataError, match="file: row 1 is said to stand for"):
+        aggregate_spatial([table], "file")

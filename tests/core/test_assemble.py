@@ -98,3 +98,10 @@ def test_groups_come_from_the_targets_file():
     )
     cohort, _ = assemble_cohort({"a": outcomes}, outcomes, targets(), groups="site")
     assert cohort.groups == ("north", "south")
+
+
+def test_numbers_too_large_to_be_squared_are_read_and_have_no_share_of_variance():
+    reader = MemoryReader("a.h5", ["p1", "p1", "p2", "p2"], [[3e38], [-3e38], [1e30], [2e30]])
+    cohort, report = assemble_cohort({"a": reader})
+    assert cohort.present.all()
+    assert report.modalities[0].within_variance is None

@@ -270,3 +270,41 @@ def test_any_value_in_any_table_is_a_recipe_or_its_problems(catalog, key, value)
     recipe, found = check_recipe(tree, catalog, path, Path.cwd())
     assert (recipe is None) == bool(found)
     assert all(p.key for p in found)
+
+
+def test_the_reader_of_outcomes_is_looked_up_as_any_other(catalog):
+    assert problems(catalog, sets=["cohort.targets.use=tabel", "cohort.targets.path=a.csv"]) == {
+        "cohort.targets.use": 'no reader is named "tabel". Did you mean "table"?'
+    }
+    found = problems(
+        catalog, sets=["cohort.targets.use=pt", "cohort.targets.path=a", "cohort.targets.patient_id=x"]
+    )
+    assert '"pt" has no such parameter' in found["cohort.targets.patient_id"]
+
+
+def test_another_reader_of_outcomes_leaves_the_tasks(catalog):
+    sets = ["cohort.targets.use=table", "cohort.targets.path=a.csv"]
+    recipe, _ = load_recipe(RECIPES / "enhanced.toml", catalog, sets=sets)
+    assert recipe.cohort.targets.use == "table"
+    assert set(recipe.cohort.targets.tasks) == {"survival", "recurrence"}
+
+
+def test_an_inputs_ending_chooses_its_reader(catalog, tmp_path):
+    inputs = {
+        "clinical": Path("a.h5mu"),
+        "semantic": Path("b.h5ad"),
+        "spatial": Path("c.csv"),
+        "other": Path("d.pt"),
+        "folder": Path("e"),
+    }
+    recipe, _ = load_recipe(RECIPES / "enhanced.toml", catalog, inputs=inputs, caller=tmp_path)
+    tables = recipe.cohort.modalities
+    assert {name: table["use"] for name, table in tables.items()} == {
+        "clinical": "h5mu",
+        "semantic": "h5ad",
+        "spatial": "table",
+        "other": "pt",
+        "folder": "h5",
+    }
+    assert tables["clinical"]["modality"] == "clinical"
+    assert recipe.cohort.targets.use == "h5mu"

@@ -8,36 +8,42 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from hcat_builtin.readers.h5_layouts import (
-    ID_NAMES,
+from hcat_builtin.readers.h5_beside import (
+    COUNT_NAMES,
     QUALITY_NAMES,
     WEIGHT_NAMES,
-    DatasetInfo,
-    Found,
-    checked_embedding,
-    describe_datasets,
     feature_names,
-    find_patientid_and_embedding,
-    group_per_patient,
-    nothing_usable,
     per_row,
     row_ids,
 )
-from hcat_builtin.readers.hdf5_safety import find_object, open_h5, read_small
-from hcat_builtin.readers.slide_map import read_slide_map
-from hcat_core.catalog import did_you_mean
+from hcat_builtin.readers.h5_columns import flat_columns, group_columns
+from hcat_builtin.readers.h5_layouts import (
+    ID_NAMES,
+    Found,
+    dataset_per_patient,
+    describe_datasets,
+    find_patientid_and_embedding,
+    group_per_patient,
+    nothing_usable,
+    refuse_annotated,
+)
+from hcat_builtin.readers.h5_rows import checked_embedding, flat_size, gathered, row_pieces
+from hcat_builtin.readers.hdf5_board import now
+from hcat_builtin.readers.hdf5_safety import find_object, open_h5, text_attribute
+from hcat_builtin.readers.hdf5_worker import describe_in_worker, read_columns_in_worker, read_in_worker
+from hcat_builtin.readers.slide_map import patient_of, read_slide_map
 from hcat_core.errors import DataError
-from hcat_core.interfaces import ColumnTable, ModalityTable
-
-CHUNK_BYTES = 4 << 20
+from hcat_core.reading import ColumnTable, ModalityTable
+from hcat_core.spelling import did_you_mean
 
 
 class H5Reader:
     """Reads a modality from HDF5, in whichever of the field's layouts it finds.
 
     One file: ids and an embedding of as many rows (several rows a patient are aggregated, weighted by
-    ``n_patches`` where the file has it); a ``patient_index_map``; or one group per patient. A folder:
-    one file a slide, as CLAM and TRIDENT write them, each (N, D), (1, N, D), (D,) or empty.
+    ``n_patches`` where the file has it); a ``patient_index_map``; one group per patient; or STAMP's one
+    dataset per slide or patient. A folder: one file a slide, as CLAM, TRIDENT and STAMP write them, or one
+    a patient (STAMP's ``feat_type = patient``), each (N, D), (1, N, D), (D,) or empty.
 
     Args:
         path: the file or folder.
@@ -67,32 +73,45 @@ class H5Reader:
         self.slide_map = slide_map
 
     def read(self) -> Iterator[ModalityTable]:
-        """Rows in chunks of about 4 MiB.
+        """Rows in pieces of about 4 MiB, parsed by a worker.
 
         Raises:
             DataError: for a file that cannot be trusted or says nothing usable.
         """
-        if self.path.is_dir():
-            yield from self._read_slides()
-            return
-        with open_h5(self.path) as file:
-            datasets = describe_datasets(file)
-            found = self._find(datasets)
-            if found is not None and found.patient_id is not None:
-                yield from self._read_flat(file, found)
-                return
-            groups = None if self.embedding or self.patient_id else group_per_patient(file, datasets)
-            if groups is None:
-                raise nothing_usable(self.source, datasets)
-            yield from self._read_groups(file, groups)
+        return read_in_worker(self)
 
     def read_columns(self, names: list[str]) -> ColumnTable:
-        """Columns of one value a row (or, in one group per patient, a group).
+        """Columns of one value a row (or, in one group per patient, a group), parsed by a worker.
 
         Raises:
             DataError: naming the column that the file lacks, and those it has.
         """
+        return read_columns_in_worker(self, names)
+
+    def describe(self) -> str:
+        """The layout that ``read`` will take, and the names it was known by; parsed by a worker.
+
+        Raises:
+            DataError: as ``read`` does.
+        """
+        return describe_in_worker(self)
+
+    def read_here(self) -> Iterator[ModalityTable]:
+        """``read`` in this process: what the worker runs."""
+        if self.path.is_dir():
+            yield from gathered(self._read_slides(), self.source)
+            return
         with open_h5(self.path) as file:
+            found = self._find(file)
+            if isinstance(found, Found):
+                yield from self._read_flat(file, found)
+            else:
+                yield from gathered(self._read_bags(file, found), self.source)
+
+    def read_columns_here(self, names: list[str]) -> ColumnTable:
+        """``read_columns`` in this process."""
+        with open_h5(self.path) as file:
+            refuse_annotated(file)
             datasets = describe_datasets(file)
             found = find_patientid_and_embedding(
                 datasets,
@@ -100,103 +119,120 @@ class H5Reader:
                 patient_id=self.patient_id,
                 embedding=self.embedding,
             )
-            ids_name = found.patient_id if found else self._ids_only(datasets)
+            # A file of outcomes may have ids and no embedding.
+            only_ids = self.patient_id or next((name for name in ID_NAMES if name in datasets), None)
+            ids_name = found.patient_id if found else only_ids
             if ids_name is not None:
-                return self._flat_columns(file, datasets, ids_name, names)
+                return flat_columns(file, datasets, ids_name, names)
             groups = group_per_patient(file, datasets)
             if groups is None:
                 raise nothing_usable(self.source, datasets)
-            return self._group_columns(file, groups, names)
+            return group_columns(file, groups, names)
 
-    def _find(self, datasets: Mapping[str, DatasetInfo]) -> Found | None:
+    def describe_here(self) -> str:
+        """``describe`` in this process."""
+        if self.path.is_dir():
+            return self._describe_slides()
+        with open_h5(self.path) as file:
+            found = self._find(file)
+            if not isinstance(found, Found):
+                leaves = " or ".join(sorted({n.rpartition("/")[2] for n in found.values() if "/" in n}))
+                if leaves:
+                    return f"one group a patient: no ids at the top, {len(found)} groups with {leaves}"
+                return f"STAMP: an encoder's name and {len(found)} datasets, one a slide or patient"
+            assert found.patient_id is not None
+            embedding = checked_embedding(file, found.embedding)
+            rows, _ = flat_size(embedding, found.embedding)
+            patients = len(set(row_ids(file, found.patient_id, rows).tolist()))
+            per = "one row a patient"
+            if patients < rows:
+                per = f"several rows a patient, {patients} patients"
+            return f"{per}: {found.patient_id} and {found.embedding} ({_shape(embedding)}) at the top"
+
+    def _find(self, file: h5py.File) -> Found | dict[str, str]:
+        """The ids and embedding at the top, or the embedding of each patient or slide by name."""
+        refuse_annotated(file)
+        datasets = describe_datasets(file)
         # The members of a map in a group are not datasets to choose from; the group is.
         names = [*datasets, *{n.split("/")[0] for n in datasets if n.startswith("patient_index_map/")}]
-        return find_patientid_and_embedding(
+        found = find_patientid_and_embedding(
             names, source=self.source, patient_id=self.patient_id, embedding=self.embedding
         )
-
-    def _ids_only(self, datasets: Mapping[str, DatasetInfo]) -> str | None:
-        """The id dataset of a file with outcomes and no embedding."""
-        return self.patient_id or next((name for name in ID_NAMES if name in datasets), None)
+        if found is not None and found.patient_id is not None:
+            return found
+        bags = None
+        if not self.embedding and not self.patient_id:
+            bags = group_per_patient(file, datasets) or dataset_per_patient(file, datasets)
+        if bags is None:
+            raise nothing_usable(self.source, datasets)
+        return bags
 
     def _read_flat(self, file: h5py.File, found: Found) -> Iterator[ModalityTable]:
         assert found.patient_id is not None
         embedding = checked_embedding(file, found.embedding)
-        if embedding.ndim == 3 and embedding.shape[0] == 1:
-            rows, width = embedding.shape[1:]
-        elif embedding.ndim == 2:
-            rows, width = embedding.shape
-        elif embedding.ndim == 1:
-            rows, width = embedding.shape[0], 1
-        else:
-            raise DataError(
-                f"{self.source}: {found.embedding} has shape {embedding.shape}; (rows, features) is needed."
-            )
+        rows, width = flat_size(embedding, found.embedding)
         ids = row_ids(file, found.patient_id, rows)
         weights = per_row(file, self._names(self.weight, WEIGHT_NAMES, file), rows)
         quality = per_row(file, self._names(self.quality, QUALITY_NAMES, file), rows)
+        counts = per_row(file, COUNT_NAMES, rows)
         features = feature_names(file, embedding, width)
-        for part in _row_slices(rows, width, embedding):
+        now.tell(found.embedding)
+        for part, values in row_pieces(embedding, rows, width):
             yield ModalityTable(
                 ids=ids[part],
-                values=_rows(embedding, part, width),
+                values=values,
                 weights=None if weights is None else weights[part],
                 quality=None if quality is None else quality[part],
                 features=features,
+                n_rows=None if counts is None else counts[part],
             )
 
-    def _read_groups(self, file: h5py.File, groups: Mapping[str, str]) -> Iterator[ModalityTable]:
-        """Small groups are gathered, so that a chunk holds many patients."""
-        pending: list[ModalityTable] = []
-        size = 0
-        for patient, name in groups.items():
-            prefix = name.rpartition("/")[0]
-            for table in self._bag(file, patient, name, prefix):
-                pending.append(table)
-                size += table.values.nbytes
-                if size >= CHUNK_BYTES:
-                    yield _joined(pending, self.source)
-                    pending, size = [], 0
-        if pending:
-            yield _joined(pending, self.source)
+    def _read_bags(self, file: h5py.File, bags: Mapping[str, str]) -> Iterator[ModalityTable]:
+        patients = None if self.slide_map is None else read_slide_map(self.slide_map)
+        for key, name in bags.items():
+            # A group is a patient's; a dataset of its own may be a slide's.
+            patient = key if "/" in name else patient_of(key, patients, self.slide_map)
+            yield from self._bag(file, patient, name, name.rpartition("/")[0])
 
     def _read_slides(self) -> Iterator[ModalityTable]:
+        patients = None if self.slide_map is None else read_slide_map(self.slide_map)
+        for slide in self._slides():
+            with open_h5(slide) as file:
+                whole = text_attribute(file, "feat_type") == "patient"
+                patient = slide.stem if whole else patient_of(slide.name, patients, self.slide_map)
+                yield from self._bag(file, patient, self._embedding_of(file), "")
+
+    def _describe_slides(self) -> str:
+        slides = self._slides()
+        with open_h5(slides[0]) as file:
+            name = self._embedding_of(file)
+            shape = _shape(checked_embedding(file, name))
+            kind = text_attribute(file, "feat_type")
+        what = "slide" if kind is None else f"STAMP {kind}"
+        mapped = self.slide_map is not None and kind != "patient"
+        owner = "slide_map says whose" if mapped else "a file's name is its patient"
+        return f"folder of {len(slides)} {what} files with {name} ({shape} in the first): {owner}"
+
+    def _slides(self) -> list[Path]:
         slides = sorted(p for p in self.path.iterdir() if p.suffix.lower() in (".h5", ".hdf5"))
         if not slides:
             raise DataError(f"{self.source}: the folder holds no .h5 file.")
-        patients = None if self.slide_map is None else read_slide_map(self.slide_map)
-        pending: list[ModalityTable] = []
-        size = 0
-        for slide in slides:
-            if patients is None:
-                patient = slide.stem
-            elif slide.stem in patients:
-                patient = patients[slide.stem]
-            else:
-                raise DataError(
-                    f"{self.slide_map}: has no patient for the slide {slide.name}. Add a line for it, "
-                    "or take the file out of the folder."
-                )
-            with open_h5(slide) as file:
-                datasets = describe_datasets(file)
-                found = find_patientid_and_embedding(datasets, source=str(slide), embedding=self.embedding)
-                if found is None:
-                    raise nothing_usable(str(slide), datasets)
-                for table in self._bag(file, patient, found.embedding, ""):
-                    pending.append(table)
-                    size += table.values.nbytes
-                    if size >= CHUNK_BYTES:
-                        yield _joined(pending, self.source)
-                        pending, size = [], 0
-        if pending:
-            yield _joined(pending, self.source)
+        return slides
+
+    def _embedding_of(self, file: h5py.File) -> str:
+        """The embedding's name in a file of one slide or patient."""
+        datasets = describe_datasets(file)
+        found = find_patientid_and_embedding(datasets, source=file.filename, embedding=self.embedding)
+        if found is None:
+            raise nothing_usable(file.filename, datasets)
+        return found.embedding
 
     def _bag(self, file: h5py.File, patient: str, name: str, prefix: str) -> Iterator[ModalityTable]:
         """The rows of one patient or slide; nothing for an empty one."""
         embedding = checked_embedding(file, name)
-        if embedding.size == 0 or embedding.shape is None:
+        if embedding.shape is None or 0 in embedding.shape:
             return
-        if embedding.ndim > 3 or (embedding.ndim == 3 and embedding.shape[0] != 1):
+        if not 1 <= embedding.ndim <= 3 or (embedding.ndim == 3 and embedding.shape[0] != 1):
             raise DataError(
                 f"{file.filename}: {name} has shape {embedding.shape}; (N, D), (1, N, D) or (D,) is needed."
             )
@@ -206,8 +242,8 @@ class H5Reader:
         weights = per_row(file, tuple(within + n for n in self._weight_names()), rows)
         quality = per_row(file, tuple(within + n for n in self._quality_names()), rows)
         features = feature_names(file, embedding, width)
-        for part in _row_slices(rows, width, embedding):
-            values = _rows(embedding, part, width)
+        now.tell(name)
+        for part, values in row_pieces(embedding, rows, width):
             yield ModalityTable(
                 ids=np.full(len(values), patient, dtype=object),
                 values=values,
@@ -229,104 +265,6 @@ class H5Reader:
             raise DataError(f'{self.source}: has no dataset "{asked}".{did_you_mean(asked, file)}')
         return (asked,)
 
-    def _flat_columns(
-        self,
-        file: h5py.File,
-        datasets: Mapping[str, DatasetInfo],
-        ids_name: str,
-        names: list[str],
-    ) -> ColumnTable:
-        ids_node = find_object(file, ids_name)
-        rows = datasets[ids_name].shape[0] if isinstance(ids_node, h5py.Dataset) else 0
-        ids = row_ids(file, ids_name, rows)
-        columns = {}
-        for name in names:
-            node = find_object(file, name)
-            if not isinstance(node, h5py.Dataset):
-                known = [n for n, info in datasets.items() if info.shape[:1] == (len(ids),)]
-                raise DataError(
-                    f'{self.source}: has no column "{name}".{did_you_mean(name, known)} '
-                    f"Its columns: {', '.join(known)}."
-                )
-            values = read_small(node)
-            if values.size != len(ids):
-                raise DataError(
-                    f"{self.source}: {name} holds {values.size} values for {len(ids)} ids; "
-                    "one each is needed."
-                )
-            columns[name] = values.reshape(-1)
-        return ColumnTable(ids, columns)
 
-    def _group_columns(self, file: h5py.File, groups: Mapping[str, str], names: list[str]) -> ColumnTable:
-        columns: dict[str, list[object]] = {name: [] for name in names}
-        held = [False] * len(names)
-        for embedding in groups.values():
-            prefix = embedding.rpartition("/")[0]
-            group = find_object(file, prefix)
-            for place, name in enumerate(names):
-                node = find_object(file, f"{prefix}/{name}")
-                value: object = np.nan
-                if isinstance(node, h5py.Dataset) and node.size == 1:
-                    value = read_small(node).reshape(-1)[0]
-                    held[place] = True
-                elif group is not None and name in group.attrs:
-                    value = group.attrs[name]
-                    held[place] = True
-                columns[name].append(value)
-        for place, name in enumerate(names):
-            if not held[place]:
-                raise DataError(
-                    f'{self.source}: no patient\'s group has a value "{name}", '
-                    "neither as a dataset nor as an attribute."
-                )
-        return ColumnTable(
-            np.array(list(groups), dtype=object),
-            {name: np.array(values) for name, values in columns.items()},
-        )
-
-
-def _row_slices(rows: int, width: int, embedding: h5py.Dataset) -> Iterator[slice]:
-    """Slices of about ``CHUNK_BYTES``, whole HDF5 chunks where the dataset is chunked."""
-    step = max(1, CHUNK_BYTES // (4 * max(1, width)))
-    if embedding.chunks is not None and embedding.ndim > 1:
-        stored = embedding.chunks[-2]
-        step = max(stored, step // stored * stored) if stored * width * 4 <= 16 * CHUNK_BYTES else step
-    for start in range(0, rows, step):
-        yield slice(start, min(start + step, rows))
-
-
-def _rows(embedding: h5py.Dataset, part: slice, width: int) -> np.ndarray:
-    """(r, width) float32 of some rows, whatever the dataset's own shape."""
-    if embedding.ndim == 1:
-        values = embedding[part] if width == 1 else embedding[...]
-    else:
-        values = embedding[part] if embedding.ndim == 2 else embedding[0, part]
-    with np.errstate(over="ignore"):  # a number too large for float32 becomes inf: not measured
-        return np.asarray(values).reshape(-1, width).astype(np.float32, copy=False)
-
-
-def _joined(tables: list[ModalityTable], source: str) -> ModalityTable:
-    """Bags of several patients as one chunk."""
-    widths = {table.values.shape[1] for table in tables}
-    if len(widths) > 1:
-        raise DataError(
-            f"{source}: embeddings of {', '.join(str(w) for w in sorted(widths))} features in one "
-            "modality; one width is needed."
-        )
-    if len(tables) == 1:
-        return tables[0]
-
-    def column(name: str) -> np.ndarray | None:
-        parts = [getattr(table, name) for table in tables]
-        if all(part is None for part in parts):
-            return None
-        filled = [np.ones(len(t.ids)) if p is None else p for t, p in zip(tables, parts, strict=True)]
-        return np.concatenate(filled)
-
-    return ModalityTable(
-        ids=np.concatenate([table.ids for table in tables]),
-        values=np.concatenate([table.values for table in tables]),
-        weights=column("weights"),
-        quality=column("quality"),
-        features=tables[0].features,
-    )
+def _shape(embedding: h5py.Dataset) -> str:
+    return " x ".join(map(str, embedding.shape or ()))

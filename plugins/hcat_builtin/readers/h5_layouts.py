@@ -1,25 +1,20 @@
-"""What is where in an HDF5 file: ids, embedding, quality, weights, by the names the field uses."""
+"""What is where in an HDF5 file: ids and embedding, by the names the field uses."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import h5py
 import numpy as np
 
-from hcat_builtin.readers.hdf5_safety import (
-    find_object,
-    open_h5,
-    read_small,
-    refuse_not_numeric,
-    refuse_unsafe,
-)
-from hcat_core.catalog import did_you_mean
+from hcat_builtin.readers.hdf5_board import now
+from hcat_builtin.readers.hdf5_safety import find_object, follow, open_h5, text_attribute
 from hcat_core.errors import DataError
+from hcat_core.quoting import one_line
+from hcat_core.spelling import did_you_mean
 
 ID_NAMES = (
     "patient_id",
@@ -44,9 +39,9 @@ EMBEDDING_NAMES = (
 )
 EMBEDDING_PATTERN = re.compile(r"(?:[a-z0-9]+_)*(?:embeddings?|features?|feats)(?:_mean)?(?:_[0-9]+)?")
 NOT_EMBEDDING = ("feature_names", "features_names")
-QUALITY_NAMES = ("quality", "quality_score", "quality_scores")
-WEIGHT_NAMES = ("n_patches",)
+ANNOTATED = {"anndata": "h5ad", "MuData": "h5mu"}
 MAX_OBJECTS = 1_000_000
+MAX_DEPTH = 16
 
 
 @dataclass(frozen=True)
@@ -58,7 +53,7 @@ class DatasetInfo:
     dtype: np.dtype
 
     def __str__(self) -> str:
-        return f"{self.name} {'x'.join(map(str, self.shape)) or 'scalar'} {self.dtype}"
+        return f"{one_line(self.name, 80)} {'x'.join(map(str, self.shape)) or 'scalar'} {self.dtype}"
 
 
 @dataclass(frozen=True)
@@ -79,33 +74,50 @@ def read_all_datasets_from_h5(path: Path) -> dict[str, DatasetInfo]:
         return describe_datasets(file)
 
 
-def describe_datasets(group: h5py.File) -> dict[str, DatasetInfo]:
-    """``read_all_datasets_from_h5`` of a file that is open."""
+def describe_datasets(file: h5py.File) -> dict[str, DatasetInfo]:
+    """``read_all_datasets_from_h5`` of a file that is open.
+
+    Groups are looked into where they lie, not through soft links, ``MAX_DEPTH`` levels deep.
+    """
     found: dict[str, DatasetInfo] = {}
-    pending = [""]
+    pending: list[tuple[str, h5py.Group, tuple[object, ...]]] = [("", file, (_identity(file),))]
     seen = 0
     while pending:
-        prefix = pending.pop()
-        node = find_object(group, prefix)
-        if not isinstance(node, h5py.Group):
-            continue
+        prefix, group, above = pending.pop()
         inner = []
-        for key in node:
+        for key in group:
             seen += 1
             if seen > MAX_OBJECTS:
-                raise DataError(f"{group.filename}: holds more than {MAX_OBJECTS:,} objects.")
+                raise DataError(f"{file.filename}: holds more than {MAX_OBJECTS:,} objects.")
             name = f"{prefix}/{key}" if prefix else key
-            hard = isinstance(node.get(key, getlink=True), h5py.HardLink)
-            child = find_object(group, name)
+            now.tell(name)
+            child = follow(group, key, name)
+            hard = not isinstance(child, PurePosixPath)
+            if not hard:
+                child = find_object(file, name)
             if isinstance(child, h5py.Dataset):
-                if child.shape is None:
-                    found[name] = DatasetInfo(name, (0,), child.dtype)
-                else:
-                    found[name] = DatasetInfo(name, child.shape, child.dtype)
-            elif isinstance(child, h5py.Group) and hard and name.count("/") < 16:
-                inner.append(name)
+                found[name] = DatasetInfo(name, (0,) if child.shape is None else child.shape, _dtype(child))
+            elif isinstance(child, h5py.Group) and hard and len(above) < MAX_DEPTH:
+                identity = _identity(child)
+                if identity in above:
+                    raise DataError(f"{file.filename}: {name}: is a group inside itself: damaged.")
+                inner.append((name, child, (*above, identity)))
         pending += reversed(inner)
     return found
+
+
+def _identity(group: h5py.Group) -> object:
+    """The same for two names of one group."""
+    return h5py.h5o.get_info(group.id).addr
+
+
+def _dtype(dataset: h5py.Dataset) -> np.dtype:
+    """A dataset's type; ``object`` for one that numpy has no word for."""
+    try:
+        dtype: np.dtype = dataset.dtype
+    except (TypeError, ValueError):
+        return np.dtype(object)
+    return dtype
 
 
 def find_patientid_and_embedding(
@@ -174,111 +186,24 @@ def group_per_patient(file: h5py.File, datasets: Mapping[str, DatasetInfo]) -> d
     return next(iter(by_parent.values()))
 
 
-def row_ids(file: h5py.File, name: str, rows: int) -> np.ndarray:
-    """(R,) raw ids of the rows: a dataset of ids, or a ``patient_index_map`` of any of its kinds.
+def dataset_per_patient(file: h5py.File, datasets: Mapping[str, DatasetInfo]) -> dict[str, str] | None:
+    """Slide or patient -> its dataset, in a file of embeddings as STAMP 2.0 wrote them; None otherwise.
 
-    A map is a dataset of ids in row order, a JSON text, or a group: id -> row, or id -> rows.
+    STAMP names its encoder in the file's attributes, and holds nothing but one array a slide or patient.
+    """
+    if text_attribute(file, "encoder") is None or text_attribute(file, "version") is None:
+        return None
+    widths = {info.shape[-1:] for info in datasets.values()}
+    fits = all("/" not in name and info.dtype.kind == "f" for name, info in datasets.items())
+    return {name: name for name in datasets} if fits and len(widths) == 1 and widths != {()} else None
+
+
+def refuse_annotated(file: h5py.File) -> None:
+    """Stop at an AnnData or MuData file: it has a reader of its own.
 
     Raises:
-        DataError: for ids that are not one a row.
+        DataError: naming that reader.
     """
-    node = find_object(file, name)
-    source = file.filename
-    if isinstance(node, h5py.Group):
-        mapping = {}
-        for key in node:
-            child = find_object(file, f"{name}/{key}")
-            if isinstance(child, h5py.Dataset):
-                mapping[key] = read_small(child).reshape(-1).tolist()
-        return _ids_from_map(mapping, rows, source, name)
-    assert isinstance(node, h5py.Dataset)
-    raw = read_small(node)
-    if raw.shape == () and (rows != 1 or _is_json(raw)):
-        try:
-            mapping = json.loads(raw.item())
-        except (TypeError, ValueError):
-            raise DataError(f"{source}: {name}: one id for {rows} rows.") from None
-        if isinstance(mapping, list):
-            raw = np.array(mapping, dtype=object)
-        elif isinstance(mapping, dict):
-            return _ids_from_map(mapping, rows, source, name)
-    raw = raw.reshape(-1) if raw.ndim == 0 or raw.size == raw.shape[0] else raw
-    if raw.ndim != 1 or len(raw) != rows:
-        raise DataError(
-            f"{source}: {name} holds {raw.shape[0]} ids and the embedding {rows} rows; "
-            "one id a row is needed."
-        )
-    return raw
-
-
-def per_row(file: h5py.File, names: tuple[str, ...], rows: int) -> np.ndarray | None:
-    """(R,) numbers of the first of ``names`` that is there: a scalar for all, one a row, or (R, k).
-
-    Raises:
-        DataError: for another number of rows.
-    """
-    for name in names:
-        node = find_object(file, name)
-        if not isinstance(node, h5py.Dataset):
-            continue
-        refuse_not_numeric(node)
-        values = np.asarray(read_small(node), np.float64)
-        if values.size == 1:
-            return np.full(rows, values.reshape(-1)[0])
-        if values.shape[0] != rows:
-            raise DataError(f"{file.filename}: {name} has {values.shape[0]} rows and the embedding {rows}.")
-        return np.asarray(values.reshape(rows, -1).mean(axis=1))
-    return None
-
-
-def feature_names(file: h5py.File, embedding: h5py.Dataset, width: int) -> tuple[str, ...]:
-    """Names of the columns, where the file has as many as columns; () otherwise."""
-    node = find_object(file, "feature_names")
-    raw: object = None
-    if isinstance(node, h5py.Dataset):
-        raw = read_small(node)
-    elif "feature_names" in embedding.attrs:
-        raw = embedding.attrs["feature_names"]
-    if raw is None:
-        return ()
-    names = np.asarray(raw).reshape(-1).tolist()
-    if len(names) != width:
-        return ()
-    return tuple(n.decode("utf-8", "replace") if isinstance(n, bytes) else str(n) for n in names)
-
-
-def checked_embedding(file: h5py.File, name: str) -> h5py.Dataset:
-    """The embedding dataset, safe to read.
-
-    Raises:
-        DataError: for one that is unsafe or holds no numbers.
-    """
-    node = find_object(file, name)
-    if not isinstance(node, h5py.Dataset):
-        raise DataError(f"{file.filename}: {name} is not a dataset.")
-    refuse_unsafe(node)
-    refuse_not_numeric(node)
-    return node
-
-
-def _is_json(raw: np.ndarray) -> bool:
-    text = raw.item()
-    text = text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
-    return text.lstrip()[:1] in ("{", "[")
-
-
-def _ids_from_map(mapping: Mapping[str, object], rows: int, source: str, name: str) -> np.ndarray:
-    ids = np.full(rows, None, dtype=object)
-    for patient, places in mapping.items():
-        for place in places if isinstance(places, list) else [places]:
-            if isinstance(place, bool) or not isinstance(place, int) or not 0 <= place < rows:
-                raise DataError(
-                    f"{source}: {name} sends a patient to row {place!r}; there are rows 0 to {rows - 1}."
-                )
-            if ids[place] is not None:
-                raise DataError(f"{source}: {name} gives row {place} to two patients.")
-            ids[place] = patient
-    missing = sum(i is None for i in ids)
-    if missing:
-        raise DataError(f"{source}: {name} names no patient for {missing} of {rows} rows.")
-    return ids
+    kind = text_attribute(file, "encoding-type")
+    if kind in ANNOTATED:
+        raise DataError(f'{file.filename}: is {kind}. Say so in the recipe: use = "{ANNOTATED[kind]}".')

@@ -8,17 +8,32 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import h5py
 import numpy as np
+from h5py import h5a, h5d, h5g, h5l, h5o, h5t
 
+from hcat_builtin.readers.hdf5_board import now
+from hcat_builtin.readers.hdf5_front import refuse_second_file
+from hcat_builtin.readers.hdf5_sizes import count_unpacked, forget_unpacked, refuse_oversized
 from hcat_core.errors import DataError
 
-MAX_RATIO = 1100
-"""Deflate packs zeros about 1,030 times; more than this is no compression but a bomb."""
-
-SMALL = 1 << 20  # bytes; what unpacks to less cannot hurt
+MAX_ATTRIBUTE = 64 << 20
 MAX_LINKS = 64  # soft links followed for one name
+TEXT_BLOCK = 1024  # text datasets of any length are read so many values at a time
+KINDS = {
+    h5t.COMPOUND: "compound records",
+    h5t.REFERENCE: "references",
+    h5t.ENUM: "values of an enumeration",
+    h5t.BITFIELD: "bit fields",
+    h5t.OPAQUE: "opaque bytes",
+    h5t.VLEN: "lists of any length",
+    h5t.ARRAY: "arrays",
+    h5t.TIME: "times of an old kind",
+}
+DAMAGE = (OSError, RuntimeError, LookupError, ValueError, TypeError, ArithmeticError, SystemError)
+"""What h5py raises when the bytes inside are not what their headers say."""
 
 
 @contextmanager
@@ -26,28 +41,35 @@ def open_h5(path: Path) -> Iterator[h5py.File]:
     """Open an HDF5 file for reading.
 
     Raises:
-        DataError: for a file that is missing, unreadable, truncated or no HDF5.
+        DataError: for a file that is missing, unreadable, truncated, no HDF5, or hides something in front.
     """
     if not path.exists():
         raise DataError(f"{path}: no such file.")
     if path.is_dir():
         raise DataError(f"{path}: is a folder, an HDF5 file is needed here.")
+    if not path.is_file():
+        raise DataError(f"{path}: is a device or a pipe, an HDF5 file is needed here.")
+    now.open(str(path))
     try:
         file = h5py.File(path, "r")
     except PermissionError:
         raise DataError(f"{path}: no permission to read it.") from None
-    except OSError as error:
+    except DAMAGE as error:
         reason = "it is truncated" if "truncated" in str(error) else "it is damaged or no HDF5 file"
         raise DataError(f"{path}: cannot be opened: {reason}. Copy or write it again.") from None
     with file:
         try:
+            forget_unpacked()
+            refuse_second_file(path, file)
             yield file
         except DataError:
             raise
-        except (OSError, RuntimeError, KeyError) as error:
-            # What h5py raises when the bytes inside are not what their headers say.
-            first = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise DataError(f"{path}: damaged: {first}. Copy or write it again.") from None
+        except DAMAGE as error:
+            dataset = now.read()[2]
+            where = f"{path}: {dataset}" if dataset else str(path)
+            told = str(error.args[0]) if error.args else ""
+            first = told.splitlines()[0] if told else type(error).__name__
+            raise DataError(f"{where}: damaged: {first}. Copy or write it again.") from error
 
 
 def find_object(file: h5py.File, name: str) -> h5py.Dataset | h5py.Group | None:
@@ -58,8 +80,9 @@ def find_object(file: h5py.File, name: str) -> h5py.Dataset | h5py.Group | None:
     Raises:
         DataError: for an external link at any component, or soft links that go in a circle.
     """
+    now.tell(name)
     pending = [part for part in PurePosixPath(name).parts if part != "/"]
-    node: h5py.Group = file
+    node: h5py.Dataset | h5py.Group = file
     links = 0
     while pending:
         part = pending.pop(0)
@@ -67,79 +90,158 @@ def find_object(file: h5py.File, name: str) -> h5py.Dataset | h5py.Group | None:
             raise DataError(f"{file.filename}: {name}: a link leads upwards; hcat does not follow it.")
         if not isinstance(node, h5py.Group):
             return None
-        link = node.get(part, getlink=True)
-        if link is None:
+        step = follow(node, part, name)
+        if step is None:
             return None
-        if isinstance(link, h5py.ExternalLink):
-            raise DataError(
-                f"{file.filename}: {name}: is a link to another file ({link.filename}). hcat reads "
-                "nothing outside the file it was given: copy the data into it."
-            )
-        if isinstance(link, h5py.SoftLink):
+        if isinstance(step, PurePosixPath):
             links += 1
             if links > MAX_LINKS:
                 raise DataError(f"{file.filename}: {name}: its links go in a circle.")
-            target = PurePosixPath(link.path)
-            if target.is_absolute():
+            if step.is_absolute():
                 node = file
-            pending = [p for p in target.parts if p != "/"] + pending
+            pending = [p for p in step.parts if p != "/"] + pending
             continue
-        kind = node.get(part, getclass=True)
-        if kind not in (h5py.Group, h5py.Dataset):
-            raise DataError(f"{file.filename}: {name}: is a named type, not data.")
-        node = node[part]
+        node = step
     return node
+
+
+def follow(group: h5py.Group, part: str, name: str) -> h5py.Dataset | h5py.Group | PurePosixPath | None:
+    """What one name in a group leads to: an object, the path of a soft link, or None for nothing.
+
+    ``name`` is the whole name, for messages.
+
+    Raises:
+        DataError: for an external link or a named type.
+    """
+    key = part.encode("utf-8", "surrogateescape")
+    links = group.id.links
+    if not links.exists(key):
+        return None
+    kind = links.get_info(key).type
+    if kind == h5l.TYPE_HARD:
+        found = h5o.open(group.id, key)
+        if isinstance(found, h5d.DatasetID):
+            return h5py.Dataset(found)
+        if isinstance(found, h5g.GroupID):
+            return h5py.Group(found)
+    elif kind == h5l.TYPE_SOFT:
+        return PurePosixPath(links.get_val(key).decode("utf-8", "surrogateescape"))
+    where = f"{group.file.filename}: {name}"
+    if kind == h5l.TYPE_HARD:
+        raise DataError(f"{where}: is a named type, not data.")
+    if kind != h5l.TYPE_EXTERNAL:
+        raise DataError(f"{where}: is a link of a kind that hcat does not know.")
+    other = links.get_val(key)[0].decode("utf-8", "replace")
+    raise DataError(
+        f"{where}: is a link to another file ({other}). hcat reads nothing outside the file it was "
+        "given: copy the data into it."
+    )
 
 
 def refuse_unsafe(dataset: h5py.Dataset) -> None:
     """Stop at a dataset whose bytes are elsewhere, or whose size is not backed by what is stored.
 
+    Call it once before each reading: it counts what has been unpacked of the file.
+
     Raises:
-        DataError: for external storage, virtual datasets, references and compound types, data never
-            written, and a logical size over ``MAX_RATIO`` times the stored one.
+        DataError: for external storage, virtual datasets, types other than numbers and text, filters that
+            are not part of HDF5, data never written, and what unpacks to more than ``MAX_RATIO`` times the
+            stored bytes, alone or with all that was read before.
     """
-    where = f"{dataset.file.filename}: {dataset.name}"
+    now.tell(_name(dataset))
+    where = f"{dataset.file.filename}: {_name(dataset)}"
     if dataset.is_virtual:
         raise DataError(f"{where}: is a virtual dataset, its data lies elsewhere. Copy the data in.")
     if dataset.external:
         raise DataError(
             f"{where}: keeps its data in another file ({dataset.external[0][0]}). Copy the data in."
         )
-    kind = dataset.dtype.kind
-    text = h5py.check_string_dtype(dataset.dtype) is not None
-    if kind not in "biufSU" and not text:
-        raise DataError(f"{where}: holds {dataset.dtype}, neither numbers nor text.")
-    if dataset.size == 0 or dataset.shape is None:
+    _refuse_type(dataset.id.get_type(), where)
+    if dataset.shape is None or 0 in dataset.shape:
         return
-    logical = int(dataset.size) * dataset.dtype.itemsize
-    stored = dataset.id.get_storage_size()
-    if stored == 0:
-        raise DataError(f"{where}: {_size(dataset)} were announced and never written.")
-    if logical > SMALL and logical > MAX_RATIO * stored:
-        raise DataError(
-            f"{where}: claims {_size(dataset)} ({logical:,} bytes) and stores {stored:,} bytes, "
-            f"over {MAX_RATIO} times less. hcat does not unpack it."
-        )
+    refuse_oversized(dataset, where)
 
 
 def refuse_not_numeric(dataset: h5py.Dataset) -> None:
-    """Stop at an embedding that is no array of numbers.
+    """Stop at a dataset, to be read as numbers, that holds anything else.
 
     Raises:
-        DataError: naming the type that was found.
+        DataError: naming what was found.
     """
+    where = f"{dataset.file.filename}: {_name(dataset)}"
+    _refuse_type(dataset.id.get_type(), where)
     if dataset.dtype.kind not in "biuf":
-        raise DataError(
-            f"{dataset.file.filename}: {dataset.name}: an embedding holds numbers, this holds "
-            f"{'text' if h5py.check_string_dtype(dataset.dtype) else dataset.dtype}."
-        )
+        raise DataError(f"{where}: holds text; numbers are needed here.")
 
 
 def read_small(dataset: h5py.Dataset) -> np.ndarray:
-    """A whole dataset that passes ``refuse_unsafe``: ids, labels, weights."""
+    """A whole dataset that passes ``refuse_unsafe``: ids, labels, weights.
+
+    Raises:
+        DataError: as ``refuse_unsafe``; for a dataset without a shape; for text that unpacks to too much.
+    """
     refuse_unsafe(dataset)
-    return np.asarray(dataset[()])
+    if dataset.shape is None:
+        raise DataError(f"{dataset.file.filename}: {_name(dataset)}: is empty.")
+    text = h5py.check_string_dtype(dataset.dtype)
+    if dataset.ndim == 0 or text is None or text.length is not None:
+        return np.asarray(dataset[()])
+    # Any number of values may point at one long text: its bytes count as often as they are read.
+    where = f"{dataset.file.filename}: {_name(dataset)}"
+    values = np.empty(dataset.shape, dtype=object)
+    for first in range(0, len(values), TEXT_BLOCK):
+        part = dataset[first : first + TEXT_BLOCK]
+        values[first : first + TEXT_BLOCK] = part
+        count_unpacked(dataset, sum(map(len, part.reshape(-1))), where)
+        now.again()
+    return values
 
 
-def _size(dataset: h5py.Dataset) -> str:
-    return " x ".join(f"{n:,}" for n in dataset.shape) + " values"
+def read_attribute(node: h5py.Dataset | h5py.Group, name: str) -> Any:
+    """An attribute that is a number, a text or an array of them; None when there is none.
+
+    Raises:
+        DataError: for any other type, or more than ``MAX_ATTRIBUTE`` bytes.
+    """
+    key = name.encode("utf-8", "surrogateescape")
+    if not h5a.exists(node.id, key):
+        return None
+    place = f"{_name(node)}: attribute {name}" if _name(node) else f"attribute {name}"
+    now.tell(place)
+    where = f"{node.file.filename}: {place}"
+    attribute = h5a.open(node.id, key)
+    _refuse_type(attribute.get_type(), where)
+    if attribute.get_storage_size() > MAX_ATTRIBUTE:
+        raise DataError(f"{where}: holds {attribute.get_storage_size():,} bytes, over {MAX_ATTRIBUTE:,}.")
+    value = node.attrs[name]
+    return None if isinstance(value, h5py.Empty) else value
+
+
+def text_attribute(node: h5py.Dataset | h5py.Group, name: str) -> str | None:
+    """An attribute that is one text; None where there is none, or numbers.
+
+    Raises:
+        DataError: as ``read_attribute``.
+    """
+    value = read_attribute(node, name)
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return value if isinstance(value, str) else None
+
+
+def _refuse_type(kind: Any, where: str) -> None:
+    """Numbers and text, and the enumeration that h5py writes for booleans."""
+    code = kind.get_class()
+    if code in (h5t.INTEGER, h5t.FLOAT, h5t.STRING):
+        return
+    if code == h5t.ENUM and kind.dtype.kind == "b":
+        return
+    if code == h5t.VLEN and h5py.check_string_dtype(kind.dtype):
+        return
+    raise DataError(
+        f"{where}: holds {KINDS.get(code, 'values of an unknown type')}, neither numbers nor text."
+    )
+
+
+def _name(node: h5py.Dataset | h5py.Group) -> str:
+    return str(node.name or "").lstrip("/")

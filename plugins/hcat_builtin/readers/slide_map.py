@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path, PurePath
-
-import pandas as pd
 
 from hcat_core.errors import DataError
 
 SLIDE_COLUMNS = ("slide_id", "slide", "filename", "file", "image", "image_id", "wsi")
 PATIENT_COLUMNS = ("patient_id", "patient", "case_id", "case", "pid")
-SUFFIXES = (".h5", ".hdf5", ".svs", ".tif", ".tiff", ".ndpi", ".mrxs", ".scn", ".czi")
+SUFFIXES = (".h5", ".hdf5", ".pt", ".pth", ".svs", ".tif", ".tiff", ".ndpi", ".mrxs", ".scn", ".czi")
 
 
 def read_slide_map(path: Path) -> dict[str, str]:
@@ -19,6 +18,8 @@ def read_slide_map(path: Path) -> dict[str, str]:
     Raises:
         DataError: for a file without the two columns, or a slide of two patients.
     """
+    import pandas as pd  # slow to import, and most files need no slide map
+
     try:
         frame = pd.read_csv(path, dtype=str)
     except FileNotFoundError:
@@ -42,6 +43,27 @@ def read_slide_map(path: Path) -> dict[str, str]:
         if result.setdefault(stem, str(owner)) != str(owner):
             raise DataError(f"{path}: the slide {stem} is given to two patients.")
     return result
+
+
+def patient_of(slide: str, patients: Mapping[str, str] | None, slide_map: Path | None) -> str:
+    """Whose slide it is: the map's word, or without a map the slide's own name.
+
+    Args:
+        slide: its name, or that of its file.
+        patients: what ``read_slide_map`` gave, or None.
+        slide_map: where that was read, for messages.
+
+    Raises:
+        DataError: for a slide that the map lacks.
+    """
+    stem = _stem(slide)
+    if patients is None:
+        return stem
+    if stem not in patients:
+        raise DataError(
+            f"{slide_map}: has no patient for the slide {slide}. Add a line for it, or take the slide out."
+        )
+    return patients[stem]
 
 
 def _stem(name: str) -> str:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hcat_core.catalog import did_you_mean
 from hcat_core.errors import DataError
-from hcat_core.interfaces import ColumnTable, ModalityTable
+from hcat_core.reading import COUNT_COLUMN, QUALITY_COLUMN, ColumnTable, ModalityTable
+from hcat_core.spelling import did_you_mean
 
 ID_COLUMNS = ("patient_id", "patient_ids", "patient", "pid", "case_id", "id")
 CHUNK_ROWS = 4096
@@ -30,7 +30,7 @@ class TableReader:
         one_hot: columns to encode as one feature a category.
         drop: columns to leave out.
         weight: column of row weights.
-        quality: column of quality scores in [0, 1].
+        quality: column of quality scores in [0, 1]; when not given ``hcat_quality``, if there.
     """
 
     def __init__(
@@ -64,7 +64,9 @@ class TableReader:
         for name in (*self.one_hot, *self.drop, *(self.columns or []), self.weight, self.quality):
             if name is not None:
                 self._require(name, header)
-        aside = {ids, *self.drop, self.weight, self.quality}
+        quality = self.quality or (QUALITY_COLUMN if QUALITY_COLUMN in header else None)
+        counted = COUNT_COLUMN in header
+        aside = {ids, *self.drop, self.weight, quality, COUNT_COLUMN}
         chosen = [name for name in (self.columns or header) if name not in aside]
         if not chosen:
             raise DataError(f"{self.source}: no column is left to be a feature.")
@@ -88,10 +90,21 @@ class TableReader:
                 ids=frame[ids].to_numpy(dtype=object),
                 values=np.concatenate(parts, axis=1).astype(np.float32),
                 weights=self._numbers(frame, self.weight, first) if self.weight else None,
-                quality=self._numbers(frame, self.quality, first) if self.quality else None,
+                quality=self._numbers(frame, quality, first) if quality else None,
                 features=features,
+                n_rows=self._numbers(frame, COUNT_COLUMN, first) if counted else None,
             )
             first += len(frame)
+
+    def describe(self) -> str:
+        """The column of ids, and how many others there are.
+
+        Raises:
+            DataError: as ``read`` does.
+        """
+        header = self._header()
+        kind = "Parquet" if self._is_parquet() else "CSV"
+        return f"{kind}: ids in {self._id_column(header)}, one of {len(header)} columns"
 
     def read_columns(self, names: list[str]) -> ColumnTable:
         """Columns by name: numbers where they are numbers, text otherwise.

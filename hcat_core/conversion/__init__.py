@@ -1,0 +1,1 @@
+"""``hcat convert``: a cohort in another layout, without a bit of difference."""

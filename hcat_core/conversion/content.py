@@ -1,0 +1,103 @@
+"""What a cohort is made of, as rows and columns that any layout can hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from hcat_core.cohort import Cohort
+from hcat_core.settings import TargetsTable
+
+
+@dataclass(frozen=True)
+class ModalityRows:
+    """One modality, a row for each of R of the cohort's patients.
+
+    Attributes:
+        name: of the modality.
+        patients: (R,) row numbers in the cohort, ascending.
+        values: (R, d) float32, NaN where not measured.
+        quality: (R,) float32.
+        n_rows: (R,) int32 rows of the first files that were aggregated; 0 where there was none.
+        features: d names; made up from the modality's where its file had none.
+        named: whether the file had them.
+    """
+
+    name: str
+    patients: np.ndarray
+    values: np.ndarray
+    quality: np.ndarray
+    n_rows: np.ndarray
+    features: tuple[str, ...]
+    named: bool
+
+
+@dataclass(frozen=True)
+class Content:
+    """A whole cohort: N ids, the modalities, and (N,) columns of outcomes, groups and split by name."""
+
+    ids: np.ndarray
+    modalities: tuple[ModalityRows, ...]
+    outcomes: Mapping[str, np.ndarray]
+
+
+def content_of(cohort: Cohort, outcomes: Mapping[str, np.ndarray]) -> Content:
+    """Everything that reading must give back."""
+    rows = _listed(cohort)
+    return Content(
+        ids=np.array(cohort.patient_ids, dtype=object),
+        modalities=tuple(_rows(cohort, column, rows[:, column]) for column in range(rows.shape[1])),
+        outcomes=outcomes,
+    )
+
+
+def outcome_columns(cohort: Cohort, table: TargetsTable) -> dict[str, np.ndarray]:
+    """The columns that the recipe's tasks are read from, under the names that it has for them."""
+    assert cohort.targets is not None
+    columns: dict[str, np.ndarray] = {}
+    for place, task in enumerate(table.tasks.values()):
+        for name, values in (
+            (task.label, cohort.targets.labels),
+            (task.time, cohort.targets.time),
+            (task.event, cohort.targets.event),
+        ):
+            if name is not None:
+                columns[name] = values[:, place].numpy()
+    return columns
+
+
+def _listed(cohort: Cohort) -> np.ndarray:
+    """(N, M) bool: who has a row in the file of which modality.
+
+    Those with rows have. A cohort is in the order in which its files name the patients; where that alone
+    would change it (rows of no weight, patients in no file), an earlier modality gets an empty row.
+    """
+    listed = np.asarray(cohort.n_rows.numpy() > 0)
+    modalities = listed.shape[1]
+    first = np.where(listed.any(axis=1), listed.argmax(axis=1), modalities)
+    latest = np.minimum.accumulate(first[::-1])[::-1]  # no later patient is named in an earlier file
+    if cohort.targets is None:
+        latest = np.minimum(latest, modalities - 1)  # nor does a file of outcomes name the rest
+    moved = np.flatnonzero(latest < first)
+    listed[moved, latest[moved]] = True
+    listed[0] |= ~listed.any(axis=0)  # a file without a row would be none
+    return listed
+
+
+def _rows(cohort: Cohort, column: int, listed: np.ndarray) -> ModalityRows:
+    modality = cohort.layout.modalities[column]
+    patients = np.flatnonzero(listed)
+    cells = cohort.emb[patients, column, : modality.width].numpy()
+    measured = cohort.measured[patients, column, : modality.width].numpy()
+    made_up = tuple(f"{modality.name}_{place}" for place in range(modality.width))
+    return ModalityRows(
+        name=modality.name,
+        patients=patients,
+        values=np.where(measured, cells, np.float32(np.nan)),
+        quality=cohort.quality[patients, column].numpy(),
+        n_rows=cohort.n_rows[patients, column].numpy(),
+        features=modality.features or made_up,
+        named=bool(modality.features),
+    )

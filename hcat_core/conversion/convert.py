@@ -1,0 +1,176 @@
+"""Read a recipe's cohort, write it in another layout, read that again: the same cohort, or no file."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import tomli_w
+
+from hcat_core import build
+from hcat_core.catalog import Catalog
+from hcat_core.cohort import Cohort
+from hcat_core.conversion.annotated import write_h5ad_folder, write_h5mu
+from hcat_core.conversion.content import Content, content_of, outcome_columns
+from hcat_core.conversion.plain import write_csv_folder, write_h5_folder
+from hcat_core.errors import DataError, UsageError
+from hcat_core.patient_ids import SpellingBook
+from hcat_core.recipe import Recipe, load_recipe
+from hcat_core.recipe_cohort import read_recipe_cohort
+
+To = Literal["h5mu", "h5ad", "h5", "csv"]
+OUTCOMES = "outcomes"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One way of writing: the reader that reads it, and what writes it to a file or a folder."""
+
+    reader: str
+    write: Callable[[Path, Content], None]
+    one_file: bool = False
+
+
+LAYOUTS: dict[To, Layout] = {
+    "h5mu": Layout("h5mu", write_h5mu, one_file=True),
+    "h5ad": Layout("h5ad", write_h5ad_folder),
+    "h5": Layout("h5", write_h5_folder),
+    "csv": Layout("table", write_csv_folder),
+}
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What was written: the recipe that runs on it, its files, and the cohort that both hold."""
+
+    recipe: Path
+    files: tuple[Path, ...]
+    cohort: Cohort
+
+
+def convert(
+    recipe: Recipe, catalog: Catalog, destination: Path, to: To, say: Callable[[str], None]
+) -> Converted:
+    """Write the cohort of ``recipe`` to ``destination``, and a recipe that runs on it.
+
+    The recipe is ``recipe.toml`` in a folder, and beside a single file has its name with ``.toml``. What
+    was written is read again before it gets its name; ids, values, gaps, quality, row counts and outcomes
+    must be the same to the last bit.
+
+    Raises:
+        UsageError: for a destination that exists, or does not fit the layout.
+        DataError: as reading does; when the layout cannot hold this cohort.
+    """
+    layout = LAYOUTS[to]
+    beside = destination.with_suffix(".toml") if layout.one_file else destination / "recipe.toml"
+    _refuse_destination(destination, beside, layout, to)
+    cohort, _ = read_recipe_cohort(recipe, catalog, say)
+    for name in cohort.layout.names:
+        if name in (OUTCOMES, ".", "..") or set(name) & set("/\\\0"):
+            raise UsageError(f"cohort.modalities.{name}: cannot be the name of a file; name it otherwise.")
+    with _temporary_folder(destination) as folder:
+        place = folder / destination.name
+        written = folder / beside.relative_to(destination.parent)
+        if not layout.one_file:
+            place.mkdir()
+        layout.write(place, content_of(cohort, _outcomes(recipe, catalog, cohort)))
+        text = tomli_w.dumps(_recipe_of(recipe, layout, destination))
+        written.write_text(f"# hcat run {beside.name}\n{text}", encoding="utf-8")
+        say(f"reading {destination.name} back")
+        _compare(cohort, _read_again(written, catalog, destination, to), destination, to)
+        files = tuple(p.relative_to(folder) for p in sorted(folder.rglob("*")) if p.is_file())
+        for file in files:
+            with (folder / file).open("rb") as stream:
+                os.fsync(stream.fileno())
+        for part in (place, written) if layout.one_file else (place,):
+            part.rename(destination.parent / part.name)
+    return Converted(beside, tuple(destination.parent / file for file in files), cohort)
+
+
+def _refuse_destination(destination: Path, beside: Path, layout: Layout, to: To) -> None:
+    if layout.one_file and destination.suffix.lower() != f".{to}":
+        raise UsageError(f"{destination}: --to {to} writes one file; name it with the ending .{to}.")
+    if not layout.one_file and destination.suffix.lower() in (".h5mu", ".h5ad", ".h5", ".csv"):
+        raise UsageError(f"{destination}: --to {to} writes a folder, a file a modality; name a folder.")
+    for path in (destination, beside):
+        if path.exists() or path.is_symlink():
+            raise UsageError(f"{path} exists already. Name another place, or remove it first.")
+    if not destination.parent.is_dir():
+        raise UsageError(f"{destination.parent}: no such folder.")
+
+
+@contextmanager
+def _temporary_folder(destination: Path) -> Iterator[Path]:
+    """Beside the destination, so that a rename moves the files; gone whatever happens."""
+    try:
+        folder = tempfile.mkdtemp(prefix=f".{destination.name}.", suffix=".partial", dir=destination.parent)
+    except OSError as error:
+        raise UsageError(f"{destination.parent} cannot be written: {error.strerror}.") from None
+    try:
+        yield Path(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _outcomes(recipe: Recipe, catalog: Catalog, cohort: Cohort) -> dict[str, np.ndarray]:
+    """Columns of the targets file that the recipe has a use for."""
+    table = recipe.cohort.targets
+    reader = build.build_targets_reader(recipe, catalog)
+    if table is None or reader is None:
+        return {}
+    columns = outcome_columns(cohort, table)
+    if recipe.cohort.groups is not None and cohort.groups is not None:
+        columns[recipe.cohort.groups] = np.array(cohort.groups, dtype=object)
+    if recipe.split.column is not None:
+        said = reader.read_columns([recipe.split.column])
+        ids = SpellingBook(reader.source).normalize(said.ids)
+        sides = dict(zip(ids, said.columns[recipe.split.column].tolist(), strict=True))
+        values = [sides.get(patient, "") for patient in cohort.patient_ids]
+        text = [v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in values]
+        columns[recipe.split.column] = np.array(text, dtype=object)
+    return columns
+
+
+def _recipe_of(recipe: Recipe, layout: Layout, destination: Path) -> dict[str, Any]:
+    """The same recipe over the new files, which lie beside it."""
+    ending = {"table": "csv"}.get(layout.reader, layout.reader)
+    tree = recipe.as_dict()
+    old = tree["cohort"]
+    modalities: dict[str, dict[str, object]] = {}
+    for name in recipe.cohort.modalities:
+        own = {"modality": name} if layout.one_file else {}
+        path = destination.name if layout.one_file else f"{name}.{ending}"
+        modalities[name] = {"use": layout.reader, "path": path, **own}
+    tree["cohort"] = {key: old[key] for key in ("groups", "allow", "absent") if key in old}
+    tree["cohort"]["modalities"] = modalities
+    if "targets" in old:
+        path = destination.name if layout.one_file else f"{OUTCOMES}.{ending}"
+        tasks = old["targets"]["tasks"]
+        tree["cohort"]["targets"] = {"use": layout.reader, "path": path, "tasks": tasks}
+    return tree
+
+
+def _read_again(written: Path, catalog: Catalog, destination: Path, to: To) -> Cohort:
+    try:
+        recipe, _ = load_recipe(written, catalog)
+        return read_recipe_cohort(recipe, catalog)[0]
+    except (DataError, UsageError) as error:
+        raise DataError(
+            f"{destination}: as {to} this cohort could not be read again: {error} Nothing was kept; "
+            "convert to another layout."
+        ) from None
+
+
+def _compare(cohort: Cohort, again: Cohort, destination: Path, to: To) -> None:
+    if cohort.fingerprint() != again.fingerprint() or cohort.groups != again.groups:
+        raise DataError(
+            f"{destination}: as {to} this cohort is another one: ids, values, outcomes or groups differ. "
+            "Nothing was kept; convert to another layout."
+        )

@@ -1,0 +1,338 @@
+"""A worker that dies, hangs or talks nonsense is an error of its file; the next file is read."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from hcat_builtin.readers import hdf5_worker
+from hcat_builtin.readers.h5 import H5Reader
+from hcat_builtin.readers.hdf5_messages import MEMORY_BYTES
+from hcat_builtin.readers.hdf5_worker import close_workers, read_in_worker
+from hcat_core.aggregation import aggregate_spatial
+from hcat_core.cli.main import main
+from hcat_core.errors import DataError
+
+RECIPES = Path(__file__).parents[3] / "recipes"
+MISBEHAVING = """
+import ctypes, os, resource, signal, time
+import h5py, numpy as np
+from hcat_builtin.readers.hdf5_board import now
+from hcat_builtin.readers.hdf5_messages import MEMORY_BYTES
+from hcat_builtin.readers.hdf5_worker import describe_in_worker, read_columns_in_worker, read_in_worker
+from hcat_core.errors import DataError
+from hcat_core.reading import ModalityTable
+
+def piece(first, rows=3):
+    return ModalityTable(np.array(["p"] * rows, object), np.full((rows, 2), first, np.float32))
+
+class Misbehaving:
+    def __init__(self, *, does):
+        self.source, self.does = "bad.h5", does
+    def read(self):
+        return read_in_worker(self)
+    def read_columns(self, names):
+        return read_columns_in_worker(self, names)
+    def read_here(self):
+        now.open("bad.h5")
+        now.tell("p1/embedding")
+        yield piece(0)
+        if self.does == "crash":
+            ctypes.string_at(0)
+        elif self.does == "abort":
+            os.abort()
+        elif self.does == "out of memory":
+            os.kill(os.getpid(), signal.SIGKILL)
+        elif self.does == "hang in the library":
+            ctypes.CDLL(None).sleep(100)
+        elif self.does == "allocate":
+            np.ones(1 << 40)
+        elif self.does == "exit":
+            os._exit(7)
+        elif self.does == "raise":
+            raise AttributeError("no such thing\\x1b[2J")
+        elif self.does == "talk nonsense":
+            for descriptor in range(3, 20):
+                try:
+                    os.write(descriptor, b"x" * 8)
+                except OSError:
+                    pass
+            time.sleep(100)
+        elif self.does == "print":
+            print("a word on stdout"); os.write(1, b"and another"); os.write(2, b"and one on stderr")
+        elif self.does == "tell its limits":
+            kinds = (resource.RLIMIT_AS, resource.RLIMIT_CORE, resource.RLIMIT_FSIZE)
+            limits = [resource.getrlimit(kind)[0] for kind in kinds]
+            raise DataError(f"{limits} {os.environ['HDF5_PLUGIN_PRELOAD']}")
+        elif self.does == "be slow":
+            for number in range(8):
+                time.sleep(0.5)
+                now.tell(f"p{number}/embedding")
+        yield piece(1)
+    def read_columns_here(self, names):
+        raise KeyError(names[0])
+    def describe(self):
+        return describe_in_worker(self)
+    def describe_here(self):
+        return str(len(list(self.read_here())))
+"""
+
+
+@pytest.fixture
+def misbehaving(tmp_path, monkeypatch):
+    """A reader that misbehaves as told, in a worker with two seconds of patience."""
+    (tmp_path / "misbehaving.py").write_text(MISBEHAVING)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(hdf5_worker, "SECONDS", 2)
+    close_workers()
+    sys.modules.pop("misbehaving", None)
+    import misbehaving
+
+    yield lambda does: misbehaving.Misbehaving(does=does)
+    close_workers()
+
+
+@pytest.fixture
+def good(tmp_path):
+    path = tmp_path / "good.h5"
+    with h5py.File(path, "w") as file:
+        file["patient_id"] = np.array([b"a", b"b"])
+        file["embedding"] = np.ones((2, 3), np.float32)
+        file["label"] = np.array([1, 0])
+        file["site"] = np.array([b"north", b"south"])
+    return H5Reader(path=path)
+
+
+def worker_ids():
+    return [worker._process.pid for worker in hdf5_worker._idle]
+
+
+@pytest.mark.parametrize(
+    ("does", "says"),
+    [
+        ("crash", "crashed on it (SIGSEGV)"),
+        ("abort", "crashed on it (SIGABRT)"),
+        ("out of memory", "for want of memory"),
+        ("hang in the library", "no progress for 2 seconds"),
+        ("allocate", "more memory than hcat gives"),
+        ("exit", "ended with code 7"),
+        ("raise", "AttributeError: no such thing\\x1b[2J"),
+        ("talk nonsense", "worker"),
+    ],
+)
+def test_a_worker_at_fault_is_an_error_that_names_file_and_dataset(misbehaving, good, does, says):
+    with pytest.raises(DataError) as error:
+        aggregate_spatial(misbehaving(does).read(), "bad.h5")
+    assert str(error.value).startswith("bad.h5: p1/embedding: ")
+    assert says in str(error.value)
+    assert aggregate_spatial(good.read(), good.source).ids == ("a", "b")
+
+
+def test_what_a_library_prints_reaches_neither_the_rows_nor_the_terminal(misbehaving, capfd):
+    rows = [table.values[0, 0] for table in misbehaving("print").read()]
+    assert rows == [0, 1]
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems enforce some of the limits")
+def test_a_worker_has_its_limits_and_loads_no_filter(misbehaving, monkeypatch):
+    monkeypatch.setattr(hdf5_worker, "MEMORY", 3 << 30)
+    monkeypatch.setenv("HDF5_PLUGIN_PRELOAD", "")
+    with pytest.raises(DataError) as error:
+        list(misbehaving("tell its limits").read())
+    assert str(error.value) == f"[{(3 << 30) + MEMORY_BYTES}, 0, 0] ::"
+
+
+def test_slow_is_not_hung(misbehaving):
+    """Four seconds in all, under a budget of two without progress."""
+    assert len(list(misbehaving("be slow").read())) == 2
+
+
+def test_columns_have_the_same_safety(misbehaving):
+    with pytest.raises(DataError, match=r"bad\.h5: KeyError"):
+        misbehaving("nothing").read_columns(["label"])
+
+
+def test_a_description_too(misbehaving):
+    with pytest.raises(DataError, match=r"bad\.h5: p1/embedding: the HDF5 library crashed on it"):
+        misbehaving("crash").describe()
+
+
+def test_a_fault_ends_a_command_with_exit_code_3(misbehaving, tmp_path, capsys, monkeypatch):
+    """As a user sees it: one line, no traceback, and the run is over in good order."""
+    monkeypatch.setattr(H5Reader, "read_here", None)
+    monkeypatch.setattr(H5Reader, "read", lambda self: misbehaving("crash").read())
+    assert main(["inspect", str(RECIPES / "hancock.toml"), "--set", f"cohort.root={tmp_path}"]) == 3
+    said = capsys.readouterr().err
+    assert said.startswith("hcat: bad.h5: p1/embedding: ")
+    assert "Traceback" not in said
+
+
+def test_one_worker_serves_every_file(good):
+    close_workers()
+    aggregate_spatial(good.read(), good.source)
+    (first,) = worker_ids()
+    good.read_columns(["label"])
+    with pytest.raises(DataError, match="no column"):
+        good.read_columns(["nothing"])
+    aggregate_spatial(good.read(), good.source)
+    assert worker_ids() == [first]
+
+
+def test_a_worker_killed_between_files_is_replaced(good):
+    aggregate_spatial(good.read(), good.source)
+    (killed,) = worker_ids()
+    os.kill(killed, signal.SIGKILL)
+    time.sleep(0.1)
+    assert aggregate_spatial(good.read(), good.source).ids == ("a", "b")
+    assert worker_ids() != [killed]
+
+
+def test_ctrl_c_is_for_the_process_that_asks(good):
+    """It reaches the whole group; one that catches it and goes on finds its worker as it was."""
+    aggregate_spatial(good.read(), good.source)
+    (worker,) = worker_ids()
+    os.kill(worker, signal.SIGINT)
+    time.sleep(0.1)
+    assert aggregate_spatial(good.read(), good.source).ids == ("a", "b")
+    assert worker_ids() == [worker]
+
+
+def test_two_files_may_be_read_side_by_side(good):
+    pairs = list(zip(good.read(), good.read(), strict=True))
+    assert [first.values.tolist() == second.values.tolist() for first, second in pairs] == [True]
+
+
+def large(path, rows=40_000, width=64):
+    """A file of several pieces, with everything that travels beside the values."""
+    rng = np.random.default_rng(0)
+    with h5py.File(path, "w") as file:
+        file.create_dataset(
+            "patient_id", data=[f"p{n // 3}" for n in range(rows)], dtype=h5py.string_dtype()
+        )
+        file["embedding"] = rng.standard_normal((rows, width), dtype=np.float32)
+        file["n_patches"] = rng.integers(1, 9, rows)
+        file["quality"] = rng.random(rows)
+        file["hcat_n_rows"] = rng.integers(1, 9, rows)
+        file["feature_names"] = np.array([f"f{n}" for n in range(width)], "S4")
+        file["label"] = rng.integers(0, 2, rows).astype(np.int8)
+        file["site"] = np.array([b"north", b"south"])[rng.integers(0, 2, rows)]
+    return H5Reader(path=path)
+
+
+def test_a_worker_says_what_the_same_reader_says_here(tmp_path):
+    reader = large(tmp_path / "a.h5")
+    here, there = list(reader.read_here()), list(reader.read())
+    assert len(there) > 2
+    for name in ("ids", "values", "weights", "quality", "n_rows"):
+        mine = np.concatenate([getattr(table, name) for table in here])
+        its = np.concatenate([getattr(table, name) for table in there])
+        assert its.dtype == mine.dtype
+        np.testing.assert_array_equal(its, mine)
+    assert {table.features for table in there} == {here[0].features}
+    mine, its = reader.read_columns_here(["label", "site"]), reader.read_columns(["label", "site"])
+    np.testing.assert_array_equal(its.ids, mine.ids)
+    for name in ("label", "site"):
+        assert its.columns[name].dtype == mine.columns[name].dtype
+        np.testing.assert_array_equal(its.columns[name], mine.columns[name])
+    assert reader.describe() == reader.describe_here()
+
+
+def test_rows_that_were_handed_over_stay_as_they_are(tmp_path):
+    tables = list(large(tmp_path / "a.h5").read())
+    assert all(table.values.flags.writeable and table.values.flags.owndata for table in tables)
+    assert len({float(table.values[0, 0]) for table in tables}) == len(tables)
+
+
+def test_an_answer_nobody_wants_to_its_end_costs_no_worker(tmp_path, good):
+    close_workers()
+    stream = large(tmp_path / "a.h5").read()
+    next(stream)
+    stream.close()
+    (kept,) = worker_ids()
+    assert aggregate_spatial(good.read(), good.source).ids == ("a", "b")
+    assert worker_ids() == [kept]
+
+
+def test_relative_paths_are_the_callers(good, monkeypatch, tmp_path):
+    aggregate_spatial(good.read(), good.source)
+    monkeypatch.chdir(tmp_path)
+    assert aggregate_spatial(H5Reader(path=Path("good.h5")).read(), "good.h5").ids == ("a", "b")
+
+
+def test_a_wide_row_is_refused(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["patient_id"] = np.array([b"a"])
+        file["embedding"] = np.ones((1, 17 << 20), np.float32)
+    with pytest.raises(DataError, match=r"a\.h5: embedding: a row holds 71,303"):
+        list(H5Reader(path=tmp_path / "a.h5").read())
+
+
+def test_the_worker_imports_neither_torch_nor_pandas():
+    code = (
+        "import sys, hcat_builtin.readers.hdf5_child, hcat_builtin.readers.h5, hcat_builtin.readers.h5mu; "
+        "print(*(m for m in ('torch', 'pandas', 'sklearn', 'pydantic') if m in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
+def test_no_worker_outlives_a_process_that_is_stopped(misbehaving, tmp_path, sent):
+    """Ctrl-C reaches the whole group, SIGKILL the parent alone; the worker says nothing and goes."""
+    program = textwrap.dedent(
+        f"""
+        import sys; sys.path.insert(0, {str(tmp_path)!r})
+        from misbehaving import Misbehaving
+        from hcat_builtin.readers import hdf5_worker
+        hdf5_worker.SECONDS = 2
+        stream = Misbehaving(does="hang in the library").read()
+        next(stream)
+        (worker,) = hdf5_worker._busy
+        print(worker._process.pid, flush=True)
+        next(stream)
+        """
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    with parent:
+        worker = int(parent.stdout.readline())
+        if sent == signal.SIGINT:
+            os.killpg(parent.pid, sent)
+        else:
+            os.kill(parent.pid, sent)
+        said = parent.stderr.read()
+    assert said.count("Traceback") == (1 if sent == signal.SIGINT else 0)  # the parent's own
+    until = time.monotonic() + 10
+    while alive(worker) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not alive(worker)
+
+
+def alive(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    status = Path(f"/proc/{process}/status")
+    return not (status.exists() and "State:\tZ" in status.read_text())
+
+
+def test_a_reader_that_a_worker_cannot_make_is_a_fault_of_the_reader():
+    class Local:
+        source = "a.h5"
+
+    with pytest.raises(RuntimeError, match="the worker cannot make .*Local"):
+        list(read_in_worker(Local()))
