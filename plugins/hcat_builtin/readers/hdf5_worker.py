@@ -123,7 +123,7 @@ def _ask(
         if "end" not in message:
             raise _error(reader, worker, message)
     except GeneratorExit:
-        kept = worker.stop()
+        kept = worker.usable() and worker.stop()
         raise
     except Fault as fault:
         raise DataError(worker.explain(reader.source, str(fault))) from None

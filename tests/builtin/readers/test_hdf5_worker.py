@@ -261,6 +261,15 @@ def test_an_answer_nobody_wants_to_its_end_costs_no_worker(tmp_path, good):
     assert worker_ids() == [kept]
 
 
+def test_an_answer_that_is_still_open_when_the_program_ends(tmp_path):
+    """The workers end first; nothing is said about the rest of the answer."""
+    stream = large(tmp_path / "a.h5").read()
+    next(stream)
+    close_workers()
+    stream.close()
+    assert worker_ids() == []
+
+
 def test_relative_paths_are_the_callers(good, monkeypatch, tmp_path):
     aggregate_spatial(good.read(), good.source)
     monkeypatch.chdir(tmp_path)
