@@ -22,7 +22,7 @@ class ModalityReport:
     """What one modality's file held.
 
     ``within_variance`` is the share of a cell's variance that lies between rows of one patient; None where
-    no patient had two rows, or numbers are too large to be squared.
+    no patient had two rows, each feature is missing somewhere, or numbers are too large to be squared.
     """
 
     name: str
@@ -172,7 +172,9 @@ def _report(name: str, e: PatientEmbeddings) -> ModalityReport:
     if e.variance is not None and several.any():
         with np.errstate(over="ignore", invalid="ignore"):
             within = float(e.variance[several].mean())
-            between = float(np.nanmean(np.where(e.measured, e.mean, np.nan)[several].var(axis=0)))
+            between_each = np.where(e.measured, e.mean, np.nan)[several].var(axis=0)
+        whole = ~np.isnan(between_each)  # features that none of these patients lacks
+        between = float(between_each[whole].mean()) if whole.any() else np.nan
         total = within + between
         share = None if not np.isfinite(total) else within / total if total > 0 else 0.0
     return ModalityReport(

@@ -105,3 +105,10 @@ def test_numbers_too_large_to_be_squared_are_read_and_have_no_share_of_variance(
     cohort, report = assemble_cohort({"a": reader})
     assert cohort.present.all()
     assert report.modalities[0].within_variance is None
+
+
+def test_where_every_feature_has_a_gap_there_is_no_share_of_variance():
+    nan = float("nan")
+    rows = [[1.0, nan], [2.0, nan], [nan, 1.0], [nan, 2.0]]
+    _, report = assemble_cohort({"a": MemoryReader("a.h5", ["p1", "p1", "p2", "p2"], rows)})
+    assert report.modalities[0].within_variance is None
