@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hcat_core.cli.console import Output, common_options, open_catalog
+from hcat_core.cli.console import Output, common_options, open_catalog, print_table
 from hcat_core.cli.job_options import chosen_backend, job_options
 from hcat_core.errors import UsageError
 from hcat_core.inside import inside
@@ -176,7 +176,7 @@ def _print(output: Output, rows: list[Row]) -> None:
                 _shown(v["auc"]),
                 _shown(v["auc_over_none"], spread=True, sign=True),
             )
-        output.words.print(table)
+        print_table(output.words, table)
         for row in rows:
             if (row.mechanism, row.missing_rate) == (mechanism, rate):
                 for error in row.errors:

@@ -7,6 +7,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from hcat_core.cli.console import print_table
+
 COLUMNS = (
     ("AUC", "auc"),
     ("AP", "average_precision"),
@@ -15,12 +17,10 @@ COLUMNS = (
     ("IBS", "integrated_brier"),
     ("F1", "f1"),
 )
-WIDE = 112  # columns that the tables need: a file or a pipe has as many as we like
 
 
 def print_comparison(console: Console, document: dict[str, Any]) -> None:
     """Means over folds with the SD of the AUC; the pooled calibration slope with its interval."""
-    console.width = max(console.width, WIDE)
     recipes = document["recipes"]
     tasks = list(dict.fromkeys(t for r in recipes.values() for t in r if t != "errors"))
     for task in tasks:
@@ -37,7 +37,7 @@ def print_comparison(console: Console, document: dict[str, Any]) -> None:
             pooled = values["pooled_calibration"]
             two = values["auc_two_hidden"]
             table.add_row(name, *cells, _slope(pooled), "-" if two is None else f"{two:.3f}")
-        console.print(table)
+        print_table(console, table)
     differences = document["differences"]
     if differences:
         table = Table(
@@ -54,7 +54,7 @@ def print_comparison(console: Console, document: dict[str, Any]) -> None:
             if d["low"] is not None:
                 text += f" [{d['low']:+.3f}, {d['high']:+.3f}]"
             table.add_row(d["name"], d["task"], d["what"], text, d["verdict"])
-        console.print(table)
+        print_table(console, table)
     for name, result in recipes.items():
         for error in result["errors"]:
             console.print(f"{name}: {error}", markup=False)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.text import Text
 
 from hcat_core import launched
@@ -20,6 +20,7 @@ from hcat_core.quoting import printable
 from hcat_core.recipe_source import declared_plugins
 
 NO_PLUGINS_ASKED = "hcat.no_plugins"
+WIDE = 112  # columns that the widest table needs
 
 
 class InertConsole(Console):
@@ -65,6 +66,12 @@ class Output:
         """The JSON document, under ``--json``."""
         if self.as_json:
             print(json.dumps(value, indent=2, allow_nan=False))
+
+
+def print_table(console: Console, table: RenderableType) -> None:
+    """Nothing of a table is cut off: a file or a pipe is as wide as we like, and a narrow window wraps."""
+    console.width = max(console.width, WIDE)
+    console.print(table)
 
 
 def common_options(command: Callable[..., Any]) -> Callable[..., Any]:

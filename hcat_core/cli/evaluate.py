@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hcat_core.cli.console import Output, common_options, open_catalog
+from hcat_core.cli.console import Output, common_options, open_catalog, print_table
 from hcat_core.cli.new_patients import files_from, patient_options
 from hcat_core.cli.recipe_options import recipe_of
 from hcat_core.errors import UsageError
@@ -84,19 +84,19 @@ def _print(output: Output, document: dict[str, Any]) -> None:
     for task, m in document["metrics"].items():
         c = "-" if m["c_index"] is None else f"{m['c_index']:.3f}{_interval(m['c_index_95'])}"
         table.add_row(task, *_cells(m), c)
-    output.words.print(table)
+    print_table(output.words, table)
     patterns = _table("by missingness pattern", "modalities", "task")
     for pattern in document["patterns"]:
         has = " ".join(n for n, h in zip(names, pattern["present"], strict=True) if h) or "none"
         for task, m in pattern["tasks"].items():
             patterns.add_row(has, task, *_cells(m), "")
-    output.words.print(patterns)
+    print_table(output.words, patterns)
     for name, groups in document["groups"].items():
         table = _table(f"by {name}", name, "task")
         for group, tasks in groups.items():
             for task, m in tasks.items():
                 table.add_row(group, task, *_cells(m), "")
-        output.words.print(table)
+        print_table(output.words, table)
 
 
 def _table(title: str, *first: str) -> Table:

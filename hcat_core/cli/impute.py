@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from hcat_core.cli.console import Output, common_options, open_catalog
+from hcat_core.cli.console import Output, common_options, open_catalog, print_table
 from hcat_core.cli.new_patients import files_from, patient_options
 from hcat_core.cli.recipe_options import recipe_of
 
@@ -58,7 +58,7 @@ def impute(run: Path, outdir: Path, as_json: bool, quiet: bool, **arguments: Any
         for one in written:
             counts = (one.patients, one.blocks_imputed, one.cells_imputed, one.cells_left_missing)
             table.add_row(str(one.path), *map(str, counts))
-        output.words.print(table)
+        print_table(output.words, table)
     output.document(
         {"run_folder": str(run), "files": [{**asdict(w), "path": str(w.path)} for w in written]}
     )

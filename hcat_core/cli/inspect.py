@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hcat_core.cli.console import Output, common_options, open_catalog
+from hcat_core.cli.console import Output, common_options, open_catalog, print_table
 from hcat_core.cli.recipe_options import recipe_from_command_line, recipe_options
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _print(output: Output, found: dict[str, Any]) -> None:
             gaps,
             m["source"],
         )
-    console.print(table)
+    print_table(console, table)
     for m in found["modalities"]:
         if m["layout"] is not None:
             output.say(f"{m['name']}: {m['layout']}")
@@ -94,7 +94,7 @@ def _print(output: Output, found: dict[str, Any]) -> None:
     for pattern in found["patterns"]:
         marks = ["x" if has else "-" for has in pattern["present"]]
         table.add_row(str(pattern["patients"]), *marks)
-    console.print(table)
+    print_table(console, table)
     if not found["tasks"]:
         output.say("no outcomes: the recipe has no cohort.targets")
         output.say(f"fingerprint {found['fingerprint']}")
@@ -108,7 +108,7 @@ def _print(output: Output, found: dict[str, Any]) -> None:
             str(task["event_free"]),
             str(task["unknown"]),
         )
-    console.print(table)
+    print_table(console, table)
     for name, patients in found["competing_first"].items():
         output.say(f"{name}: the competing event came first for {patients} patients")
     output.say(f"outcomes from {found['targets_source']}")

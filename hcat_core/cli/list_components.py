@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from hcat_core.catalog import Catalog
-from hcat_core.cli.console import Output, common_options, open_catalog
+from hcat_core.cli.console import Output, common_options, open_catalog, print_table
 from hcat_core.component import KINDS
 from hcat_core.errors import UsageError
 from hcat_core.plugins import Provider, installed
@@ -48,7 +48,7 @@ def _list_plugins(output: Output) -> None:
     table = Table("plugin", "module", "distribution", "version", box=None, pad_edge=False)
     for provider in providers:
         table.add_row(provider.name, provider.module, provider.distribution, provider.version)
-    output.words.print(table)
+    print_table(output.words, table)
     output.say('A recipe lets in those that it names: plugins = ["NAME"]; --no-plugins lets in none.')
 
 
@@ -92,5 +92,5 @@ def _print(output: Output, catalog: Catalog, kind: str | None) -> None:
             table.add_row(c.kind, c.name, c.summary, ", ".join(c.tags), entry.provider.name)
     for broken in catalog.broken:
         table.add_row("broken", broken.provider.name, broken.reason, "", str(broken.provider))
-    output.words.print(table)
+    print_table(output.words, table)
     output.say("hcat show KIND NAME tells a component's parameters.")

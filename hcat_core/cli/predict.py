@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hcat_core.cli.console import Output, common_options, open_catalog
+from hcat_core.cli.console import Output, common_options, open_catalog, print_table
 from hcat_core.cli.new_patients import files_from, patient_options
 from hcat_core.cli.recipe_options import recipe_of
 from hcat_core.errors import UsageError
@@ -90,7 +90,7 @@ def _print(output: Output, run: TrainedRun, answers: Answers, records: list[dict
                 text += f" ({one['interval_90'][0]:.2f} to {one['interval_90'][1]:.2f})"
             cells.append(text)
         table.add_row(record["patient_id"], " ".join(record["modalities"]), *cells)
-    output.words.print(table)
+    print_table(output.words, table)
     if len(records) > SHOWN:
         output.say(f"and {len(records) - SHOWN} more: write them with -o FILE.csv")
     if len(records) == 1:

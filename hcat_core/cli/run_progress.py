@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.progress import TimeRemainingColumn as Remaining
 from rich.table import Table
 
-from hcat_core.cli.console import Output
+from hcat_core.cli.console import Output, print_table
 from hcat_core.hooks import hookimpl
 
 
@@ -110,7 +110,7 @@ def print_results(console: Console, summary: Mapping[str, Any], folder: Path) ->
                 _interval(m["c_index_95"]),
                 *(_number(m[name]) for name in ("calibration_slope", "brier", "f1")),
             )
-    console.print(table)
+    print_table(console, table)
     validation = any(m["patients"] for m in summary["metrics"]["validation"].values())
     console.print(
         "Thresholds are chosen on validation patients, whose figures are therefore too good; "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from hcat_core.cli.console import Output, common_options, open_catalog
+from hcat_core.cli.console import Output, common_options, open_catalog, print_table
 from hcat_core.component import KINDS, Kind
 
 
@@ -49,4 +49,4 @@ def show(kind: Kind, name: str, as_json: bool, quiet: bool) -> None:
     table = Table("parameter", "type", "default", box=None, pad_edge=False)
     for row in parameters:
         table.add_row(str(row["name"]), str(row["type"]), str(row["default"]))
-    output.words.print(table)
+    print_table(output.words, table)

@@ -1,7 +1,12 @@
+import io
 import json
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+from rich.table import Table
+
+from hcat_core.cli.console import print_table
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 HANCOCK = Path(__file__).parents[3] / "shared" / "data" / "hancock" / "h5"
@@ -88,3 +93,14 @@ def test_inspect_prints_who_has_what(hcat, cohort_folder):
         assert part in out
     assert "clinical: one row a patient: patient_id and embedding (" in out
     assert "spatial: several rows a patient, " in out
+
+
+def test_no_table_is_cut_off_where_the_output_is_narrow():
+    console = Console(width=40, file=io.StringIO())
+    table = Table(box=None)
+    cells = ("recurrence", "0.731 [0.642, 0.811]", "0.744 [0.651, 0.826]", "no detectable difference")
+    for _ in cells:
+        table.add_column("", no_wrap=True)
+    table.add_row(*cells)
+    print_table(console, table)
+    assert all(cell in console.file.getvalue() for cell in cells)
