@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,15 +86,17 @@ def assemble_cohort(
         tasks=tasks,
         absent=absent,
     )
+    reports = tuple(_report(name, e) for name, e in embeddings.items())
     n, m = len(index), len(embeddings)
-    emb = np.zeros((n, m, layout.widest), np.float32)
-    measured = np.zeros((n, m, layout.widest), bool)
+    emb = _by_modality(n, m, layout.widest, np.float32)
+    measured = _by_modality(n, m, layout.widest, np.bool_)
     quality = np.zeros((n, m), np.float32)
     n_rows = np.zeros((n, m), np.int32)
-    for column, modality in enumerate(embeddings.values()):
+    for column, name in enumerate(layout.names):
+        modality = embeddings.pop(name)  # gone once it is copied: a large cohort is not held twice
         rows = np.array([index[patient] for patient in modality.ids], dtype=np.int64)
         width = modality.mean.shape[1]
-        emb[rows, column, :width] = np.where(modality.measured, modality.mean, 0)
+        emb[rows, column, :width] = modality.mean
         measured[rows, column, :width] = modality.measured
         quality[rows, column] = modality.quality
         n_rows[rows, column] = modality.n_rows
@@ -111,9 +113,9 @@ def assemble_cohort(
         targets=None if outcomes is None else _align(outcomes.ids, outcomes.targets, index),
         groups=None if groups is None else _read_groups(targets_reader, groups, index),
     )
-    _refuse_strangers(cohort, embeddings)
+    _refuse_strangers(cohort, reports)
     report = ReadReport(
-        modalities=tuple(_report(name, e) for name, e in embeddings.items()),
+        modalities=reports,
         patients_without_modality=int((~cohort.present.any(dim=1)).sum()),
         targets_source=None if targets_reader is None else targets_reader.source,
     )
@@ -150,12 +152,20 @@ def _read_groups(reader: Reader | None, column: str, index: Mapping[str, int]) -
     return tuple(groups)
 
 
-def _refuse_strangers(cohort: Cohort, embeddings: Mapping[str, PatientEmbeddings]) -> None:
+def _by_modality(n: int, m: int, widest: int, dtype: type[np.generic]) -> np.ndarray:
+    """(N, M, D) zeros, in memory a modality after the other: each is written in one piece.
+
+    Pages that nothing was written to yet take no memory, so that copying needs no room for the whole twice.
+    """
+    return np.zeros((m, n, widest), dtype).transpose(1, 0, 2)
+
+
+def _refuse_strangers(cohort: Cohort, reports: Sequence[ModalityReport]) -> None:
     """A modality none of whose patients is in any other file: ids were written another way."""
-    if len(embeddings) < 2:
+    if len(reports) < 2:
         return
     alone = cohort.present.sum(dim=1) == 1
-    for column, modality in enumerate(embeddings.values()):
+    for column, modality in enumerate(reports):
         here = cohort.present[:, column]
         others = cohort.present.any(dim=1) & ~here
         if here.any() and others.any() and bool(alone[here].all()):

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 CURVE_STEPS = 12
+SLICE = 4096  # patients
 
 
 @dataclass(frozen=True)
@@ -238,7 +239,8 @@ class Cohort:
         if self.targets is not None:
             tensors += [self.targets.labels, self.targets.time, self.targets.event]
         for tensor in tensors:
-            digest.update(np.ascontiguousarray(tensor.cpu().numpy()).data)
+            for part in tensor.split(SLICE):  # a copy of a slice, not of a large cohort
+                digest.update(np.ascontiguousarray(part.cpu().numpy()).data)
         return digest.hexdigest()
 
 
