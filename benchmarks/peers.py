@@ -17,11 +17,13 @@ import io
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
 
 from hcat_builtin.imputers.gaussian import GaussianImputer
+from hcat_core.catalog import load_catalog
 from hcat_core.comparison.cohorts import Trial, make_trial
 from hcat_core.comparison.run import read_recipe_at
 from hcat_core.comparison.scores import score_imputation
@@ -86,6 +88,7 @@ def main() -> None:
     peers = {n: run for n, run in PEERS.items() if n == "gaussian" or importlib.util.find_spec(n)}
     for name in [n for n in PEERS if n not in peers] + ["multivae"]:
         print(f"{name}: absent")
+    read = partial(read_recipe_at, catalog=load_catalog())
     cohorts = [("linear", None), ("clusters", None)]
     if arguments.recipe:
         cohorts.append(("own", arguments.recipe))
@@ -93,7 +96,7 @@ def main() -> None:
         found: dict[str, list[dict[str, float]]] = {name: [] for name in peers}
         for seed in range(arguments.seeds):
             setting = Setting("mcar", 0.3, seed, preset, 600, arguments.width, recipe)
-            trial = make_trial(setting, read_recipe_at)
+            trial = make_trial(setting, read)
             for name, run in peers.items():
                 began = time.perf_counter()
                 mean, std = run(trial, seed)
