@@ -29,8 +29,8 @@ RECIPES = Path(__file__).resolve().parents[1] / "recipes"
 COMMANDS = {
     "run": (
         "run", RECIPES / "enhanced.toml", "--set=cohort.root=../cohort", "--outdir=run", "--d_model=16",
-        "--n_heads=2", "--epochs=6", "--set=evaluation.mc_samples=2", "--set=evaluation.bootstrap=0",
-        "--set=evaluation.baselines=[]",
+        "--n_heads=2", "--epochs=6", "--set=imputer.use=vae", "--set=evaluation.mc_samples=2",
+        "--set=evaluation.bootstrap=0", "--set=evaluation.baselines=[]",
     ),
     "compare": (
         "compare", RECIPES / "baselines" / "logistic.toml", "--set=cohort.root=../cohort", "--folds=4",
@@ -148,24 +148,16 @@ def go_on(what: str, folder: Path, tally: Tally) -> None:
     tally.kept += len(before)
 
 
-def trials(what: str, root: Path, count: int, rng: np.random.Generator, *, writing: bool) -> Tally:
-    """Kill, go on and compare, ``count`` times."""
-    whole = root / "whole"
+def trials(what: str, root: Path, count: int, rng: np.random.Generator, seconds: float | None) -> Tally:
+    """Kill, go on and compare, ``count`` times: within ``seconds``, or inside a checkpoint if None."""
     look = digests if what == "run" else records
-    if not whole.exists():
-        whole.mkdir()
-        finished(COMMANDS[what], whole)
-    expected = look(whole / "run")
-    again = root / "timed"
-    again.mkdir()
-    seconds = finished(COMMANDS[what], again)
-    shutil.rmtree(again)
+    expected = look(root / "whole" / "run")
     tally = Tally()
     for number in range(count):
         folder = root / f"trial-{number}"
         while True:
             folder.mkdir()
-            if writing:
+            if seconds is None:
                 hit = killed_while_writing(COMMANDS[what], folder, int(rng.integers(1, 12)))
             else:
                 hit = killed(COMMANDS[what], folder, float(rng.uniform(0, seconds)))
@@ -199,7 +191,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         write_cohort(root / "cohort", generate(preset_spec("demo", patients=120, width=8)))
-        tally = trials(options.what, root, options.count, rng, writing=False)
+        (root / "whole").mkdir()
+        finished(("list-components",), root / "whole")  # from here on torch is there already
+        seconds = finished(COMMANDS[options.what], root / "whole")
+        tally = trials(options.what, root, options.count, rng, seconds)
         line = f"hcat {options.what}, killed at random moments: {tally.equal} of {options.count} equal"
         if options.what == "run":
             line += f"; {tally.begun_anew} had written nothing and were begun anew"
@@ -208,7 +203,7 @@ def main() -> int:
         print(f"{line}; {tally.half_files} left half a file", flush=True)
         missed = options.count - tally.equal
         if options.what == "run" and writing:
-            tally = trials("run", root, writing, rng, writing=True)
+            tally = trials("run", root, writing, rng, None)
             print(
                 f"hcat run, killed inside a checkpoint: {tally.equal} of {writing} equal; "
                 f"{tally.half_files} left half a file"

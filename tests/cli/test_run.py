@@ -344,8 +344,6 @@ def test_a_baseline_runs_like_any_recipe(hcat, tmp_path):
         "report.html",
         "trained.safetensors",
     }
-    code, _, err = hcat("run", "--resume", str(tmp_path / "run"))
-    assert code == 2 and "only one neural training can be resumed" in err
 
 
 def test_a_follow_up_column_among_the_features_stops_the_run_with_its_name(hcat, tmp_path):

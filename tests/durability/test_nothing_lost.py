@@ -40,5 +40,5 @@ def test_a_comparison_killed_at_any_moment_keeps_what_is_finished_and_ends_the_s
 @pytest.mark.slow
 def test_of_two_runs_in_one_folder_one_wins_and_the_other_names_it():
     out = says("two_runs_one_folder.py", "--count=2")
-    assert "--outdir RUN at once: one won, the other named it: 2 of 2" in out
-    assert "--resume RUN at once: one won, the other named it: 2 of 2" in out
+    assert "--outdir RUN at once: one won and the other named it, 2 of 2" in out
+    assert "--resume RUN at once: one won and the other named it, 2 of 2" in out
