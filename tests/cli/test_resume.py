@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from hcat_core import recipe_cohort, training
 from hcat_core import run as running
-from hcat_core import training
 from hcat_core.checkpoint import read_checkpoint, write_checkpoint
 from hcat_core.cli.main import main
 from hcat_core.run_folder import RunFolder
@@ -80,7 +80,7 @@ def stop(monkeypatch):
 @pytest.mark.parametrize(
     ("owner", "name", "call"),
     [
-        (running, "assemble_cohort", 1),
+        (recipe_cohort, "assemble_cohort", 1),
         (running, "prepare", 1),
         (training, "write_checkpoint", 1),
         (training, "write_checkpoint", 3),
