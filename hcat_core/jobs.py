@@ -12,10 +12,11 @@ from typing import Any, Protocol
 
 import torch
 from joblib import Parallel, delayed, parallel_config
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 from threadpoolctl import threadpool_limits
 
 from hcat_core.checkpoint import write_text
-from hcat_core.errors import UsageError
+from hcat_core.errors import TrainingError, UsageError
 
 Record = dict[str, Any]
 PATIENCE = 10  # seconds for a scheduler to answer
@@ -65,6 +66,7 @@ def run_jobs(
 
     Raises:
         UsageError: for a cluster that cannot be had.
+        TrainingError: when a process is killed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     records: dict[str, Record] = {}
@@ -108,7 +110,13 @@ def _run_all(
             yield _run(run, job, *shared)
     else:
         workers = Parallel(n_jobs=backend.processes, return_as="generator_unordered")
-        yield from workers(delayed(_run)(run, job, *shared) for job in jobs)
+        try:
+            yield from workers(delayed(_run)(run, job, *shared) for job in jobs)
+        except TerminatedWorkerError:
+            raise TrainingError(
+                "a process was killed, perhaps for want of memory. What is finished is kept: run the same "
+                "command again, with fewer --jobs."
+            ) from None
 
 
 def _run(run: Callable[..., Record], job: Job, *shared: object) -> tuple[str, Record]:

@@ -1,11 +1,14 @@
 import hashlib
 import json
+import os
+import signal
 import socket
 import sys
 from pathlib import Path
 
 import pytest
 
+from hcat_core.errors import TrainingError
 from hcat_core.jobs import Backend, run_jobs
 
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -111,3 +114,16 @@ def test_only_a_whole_result_of_the_same_job_is_taken_as_finished(tmp_path, left
     assert run_again() == (42, 1)
     (tmp_path / "a.json").write_text((tmp_path / "a.json").read_text().replace("42", "43"))
     assert run_again() == (43, 1)  # what is finished is read
+
+
+def killed(job, catalog):
+    if job.key == "b":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return answer(job, catalog)
+
+
+def test_a_killed_process_ends_a_comparison_with_one_message(tmp_path):
+    jobs = [Numbered("a"), Numbered("b")]
+    with pytest.raises(TrainingError, match="a process was killed"):
+        run_jobs(jobs, killed, (), tmp_path, backend=Backend(2), finished=lambda *told: None)
+    assert not (tmp_path / "b.json").exists()
