@@ -62,6 +62,7 @@ def run_recipe(
         TrainingError: for a training that cannot go on.
         StorageError: for a disk that takes no more.
     """
+    _refuse_to_share(recipe, workers)
     with _shared(new_run(outdir, recipe.to_toml()), outdir, workers) as folder:
         return _run(recipe, catalog, folder, strict, say, workers)
 
@@ -81,7 +82,16 @@ def resume_run(run_folder: Path, catalog: Catalog, say: Say, workers: Workers = 
             say(f"{run_folder} is finished: nothing is left to do")
             return folder.read_summary()
         recipe, _ = load_recipe(folder.recipe, catalog, sets=(), options={}, inputs={}, caller=Path.cwd())
+        _refuse_to_share(recipe, workers)
         return _run(recipe, catalog, folder, strict=False, say=say, workers=workers)
+
+
+def _refuse_to_share(recipe: Recipe, workers: Workers) -> None:
+    if workers.size > 1 and recipe.estimator != ONE_TRAINING:
+        raise UsageError(
+            f"{recipe.source}: one neural training can be shared by several processes, the estimator "
+            f"{recipe.estimator['use']} cannot: run this recipe without torchrun."
+        )
 
 
 @contextmanager
@@ -105,11 +115,6 @@ def _run(
     workers: Workers,
 ) -> dict[str, object]:
     """Whatever the folder does not hold yet."""
-    if workers.size > 1 and recipe.estimator != ONE_TRAINING:
-        raise UsageError(
-            f"{recipe.source}: one neural training can be shared by several processes, the estimator "
-            f"{recipe.estimator['use']} cannot: run this recipe without torchrun."
-        )
     device = workers.device(choose_device(recipe.training.device))
     refuse_precision(recipe.training.precision, device)
     if workers.first:

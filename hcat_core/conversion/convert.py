@@ -72,9 +72,8 @@ def convert(
     beside = destination.with_suffix(".toml") if layout.one_file else destination / "recipe.toml"
     _refuse_destination(destination, beside, layout, to)
     cohort, _ = read_recipe_cohort(recipe, catalog, say)
-    for name in cohort.layout.names:
-        if name in (OUTCOMES, ".", "..") or set(name) & set("/\\\0"):
-            raise UsageError(f"cohort.modalities.{name}: cannot be the name of a file; name it otherwise.")
+    if OUTCOMES in cohort.layout.names:  # every other modality's name can be a file's
+        raise UsageError(f"cohort.modalities.{OUTCOMES}: is the file of outcomes; name it otherwise.")
     with _temporary_folder(destination) as folder:
         place = folder / destination.name
         written = folder / beside.relative_to(destination.parent)

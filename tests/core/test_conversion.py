@@ -238,16 +238,12 @@ def test_a_destination_that_does_not_fit_is_refused(recipe, tmp_path, name, to, 
     assert left_behind(tmp_path) == before
 
 
-@pytest.mark.parametrize("name", ["outcomes", "../b", "..", "b\\\\c"])
-def test_a_modality_that_cannot_be_a_files_name_is_refused(recipe, tmp_path, name):
-    text = (
-        (tmp_path / "recipe.toml")
-        .read_text()
-        .replace("[cohort.modalities.b]", f'[cohort.modalities."{name}"]')
-    )
+def test_a_modality_of_the_outcomes_own_name_is_refused(recipe, tmp_path):
+    text = (tmp_path / "recipe.toml").read_text()
+    text = text.replace("[cohort.modalities.b]", "[cohort.modalities.outcomes]")
     (tmp_path / "recipe.toml").write_text(text)
     recipe, _ = load_recipe(tmp_path / "recipe.toml", CATALOG)
-    with pytest.raises(UsageError, match="cannot be the name of a file"):
+    with pytest.raises(UsageError, match="is the file of outcomes"):
         convert_to(recipe, tmp_path / "out", "h5")
 
 
