@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hcat_core import run as running
-from hcat_core import training
+from hcat_core import recipe_cohort, training
 from hcat_core.checkpoint import read_checkpoint
 
 QUICK = ("--set=imputer.use=mean", "--set=evaluation.baselines=[]", "--set=evaluation.bootstrap=0")
@@ -67,7 +66,7 @@ def test_a_signal_ends_a_run_with_its_exit_code_and_the_line_that_goes_on(
 def test_sigterm_ends_any_command_with_143(hcat, cohort_folder, monkeypatch):
     from hcat_core.cli import inspect
 
-    monkeypatch.setattr(inspect, "open_catalog", lambda output: os.kill(os.getpid(), signal.SIGTERM))
+    monkeypatch.setattr(inspect, "open_catalog", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     assert hcat("inspect", "any.toml")[::2] == (143, "\ninterrupted\n")
 
 
@@ -93,13 +92,13 @@ def test_the_second_signal_ends_the_process_where_it_stands(second, expected):
 
 
 def test_a_signal_while_the_data_is_read_leaves_what_can_be_resumed(small_run, hcat, monkeypatch):
-    real = running.assemble_cohort
+    real = recipe_cohort.assemble_cohort
 
     def reading(*arguments):
         os.kill(os.getpid(), signal.SIGTERM)
         return real(*arguments)
 
-    monkeypatch.setattr(running, "assemble_cohort", reading)
+    monkeypatch.setattr(recipe_cohort, "assemble_cohort", reading)
     code, _, err = small_run(*QUICK, "--epochs=1")
     assert code == 143 and "hcat run --resume run" in err
     assert [p.name for p in Path("run").iterdir()] == ["recipe.toml"]
