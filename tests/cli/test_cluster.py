@@ -116,7 +116,7 @@ def test_only_a_whole_result_of_the_same_job_is_taken_as_finished(tmp_path, left
     assert run_again() == (43, 1)  # what is finished is read
 
 
-def killed(job, catalog):
+def killed(job):
     if job.key == "b":
         os.kill(os.getpid(), signal.SIGKILL)
     return answer(job, catalog)
