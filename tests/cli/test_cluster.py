@@ -119,7 +119,7 @@ def test_only_a_whole_result_of_the_same_job_is_taken_as_finished(tmp_path, left
 def killed(job):
     if job.key == "b":
         os.kill(os.getpid(), signal.SIGKILL)
-    return answer(job, catalog)
+    return answer(job)
 
 
 def test_a_killed_process_ends_a_comparison_with_one_message(tmp_path):
