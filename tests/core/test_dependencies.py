@@ -55,8 +55,8 @@ CLOSURE = closure()
 def licence(name: str) -> str:
     """As an SPDX expression."""
     metadata = CLOSURE[name].metadata
-    if metadata["License-Expression"]:
-        return metadata["License-Expression"]
+    if expression := metadata.get("License-Expression"):
+        return expression
     classifiers = [c.split(" :: ")[-1] for c in metadata.get_all("Classifier", []) if "License ::" in c]
     known = [CLASSIFIERS[c] for c in classifiers if c in CLASSIFIERS]
     if known and len(known) == len(classifiers):
@@ -66,7 +66,7 @@ def licence(name: str) -> str:
         files = [file for file in CLOSURE[name].files or [] if file.name.startswith("LICENSE")]
         assert any(words in file.read_text() for file in files)
         return expression
-    return (metadata["License"] or "unknown").strip()
+    return (metadata.get("License") or "unknown").strip()
 
 
 def is_permissive(expression: str) -> bool:
