@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,8 @@ class PatientEmbeddings:
 
     Attributes:
         source: the file, for messages.
-        ids: P normalised ids, in the order of the file.
+        ids: P normalised ids, in the order of the file; behind those of all files before it where they
+            share an ``index`` (nothing is measured of those whom this one does not name).
         mean: (P, d) float32, the weighted mean over each patient's rows; 0 where not measured.
         measured: (P, d) bool, a finite value in a row of positive weight.
         variance: (P, d) float32, weighted population variance over a patient's rows; None where every
@@ -47,7 +49,12 @@ class PatientEmbeddings:
     n_cells_not_measured: int
 
 
-def aggregate_spatial(chunks: Iterable[ModalityTable], source: str) -> PatientEmbeddings:
+def aggregate_spatial(
+    chunks: Iterable[ModalityTable],
+    source: str,
+    index: dict[str, int] | None = None,
+    room: np.ndarray | None = None,
+) -> PatientEmbeddings:
     """Aggregate a stream of rows to one embedding a patient, whatever the order of the rows.
 
     The document aggregates patches of the spatial modality; any modality may have several rows. Memory
@@ -56,13 +63,15 @@ def aggregate_spatial(chunks: Iterable[ModalityTable], source: str) -> PatientEm
     Args:
         chunks: rows as a reader gives them.
         source: the file, for messages.
+        index: the row of each patient named so far; grows by those whom this file names first.
+        room: (P', D) zeros to hold the means, where they fit in: memory touched once, not twice.
 
     Raises:
         DataError: for rows without an id, two spellings of one id, negative weights, rows that change
             their width, or no row at all.
     """
     book = SpellingBook(source)
-    code_of: dict[str, int] = {}
+    code_of = {} if index is None else index
     running: _Running | None = None
     features: tuple[str, ...] = ()
     rows_read = not_measured = 0
@@ -75,7 +84,7 @@ def aggregate_spatial(chunks: Iterable[ModalityTable], source: str) -> PatientEm
             )
         if running is None:
             features = table.features
-            running = _Running(values.shape[1])
+            running = _Running(values.shape[1], room)
         if values.shape[1] != running.width:
             raise DataError(
                 f"{source}: row {rows_read} has {values.shape[1]} features, the rows before it "
@@ -94,7 +103,7 @@ def aggregate_spatial(chunks: Iterable[ModalityTable], source: str) -> PatientEm
                     codes[rows], _float32(values[rows]), weights[rows], quality[rows], counts[rows]
                 )
         rows_read += len(values)
-    if running is None or not code_of:
+    if running is None or not rows_read:
         raise DataError(f"{source}: holds no rows. Give a file with at least one patient.")
     return running.result(source, tuple(code_of), features, rows_read, not_measured)
 
@@ -105,8 +114,10 @@ def _codes(raw: np.ndarray, book: SpellingBook, code_of: dict[str, int], first_r
     local, unique = pd.factorize(raw[starts], use_na_sentinel=False)
     first = np.zeros(len(unique), np.int64)
     first[local[::-1]] = starts[::-1] + first_row
-    ids = book.normalize(list(unique), first.tolist())
-    numbers = np.array([code_of.setdefault(i, len(code_of)) for i in ids], dtype=np.int64)
+    ids = book.normalize(unique.tolist(), first.tolist())
+    numbers = np.fromiter(map(code_of.get, ids, repeat(-1)), np.int64, len(ids))
+    for place in np.flatnonzero(numbers < 0).tolist():
+        numbers[place] = code_of.setdefault(ids[place], len(code_of))
     runs = np.diff(np.r_[starts, len(raw)])
     return np.repeat(numbers[local], runs)
 
@@ -160,29 +171,31 @@ class _Running:
     None until some patient has a second row: most files need neither.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, room: np.ndarray | None) -> None:
         self.width = width
-        self.mean = np.zeros((0, width), np.float32)
-        self.weight = np.zeros((0, 1), np.float32)
+        fits = room is not None and room.shape[1] >= width
+        self.mean = room[:, :width] if room is not None and fits else np.zeros((0, width), np.float32)
+        rows = len(self.mean)
+        self.weight = np.zeros((rows, 1), np.float32)
         self.squares: np.ndarray | None = None
-        self.row_weight = np.zeros(0)
-        self.quality = np.zeros(0)
-        self.n_rows = np.zeros(0, np.int32)
+        self.row_weight = np.zeros(rows)
+        self.quality = np.zeros(rows)
+        self.n_rows = np.zeros(rows, np.int32)
         self.centre = np.zeros(width, np.float32)
         self.centred = np.zeros(width, bool)  # columns of which a number has been seen
         self.buffer = np.zeros((0, width), np.float32)
 
     def grow(self, patients: int) -> None:
-        """Make room, by doubling."""
+        """Make room for some more than these."""
         if patients <= len(self.mean):
             return
-        room = max(patients, 2 * len(self.mean))
-        self.mean = _grown(self.mean, room)
-        self.weight = _grown(self.weight, room)
-        self.squares = None if self.squares is None else _grown(self.squares, room)
-        self.row_weight = _grown(self.row_weight, room)
-        self.quality = _grown(self.quality, room)
-        self.n_rows = _grown(self.n_rows, room)
+        rows = patients + patients // 8
+        self.mean = _grown(self.mean, rows)
+        self.weight = _grown(self.weight, rows)
+        self.squares = None if self.squares is None else _grown(self.squares, rows)
+        self.row_weight = _grown(self.row_weight, rows)
+        self.quality = _grown(self.quality, rows)
+        self.n_rows = _grown(self.n_rows, rows)
 
     def add(
         self,
@@ -193,6 +206,8 @@ class _Running:
         counts: np.ndarray,
     ) -> int:
         """Take in one slice of rows; returns how many of its cells were not measured."""
+        if codes[-1] - codes[0] == len(codes) - 1 and (np.diff(codes) == 1).all():
+            return self._add_next(slice(codes[0], codes[-1] + 1), values, weights, quality, counts)
         patients, starts, order = _group(codes)
         row_weight = np.add.reduceat(weights[order], starts)
         self.row_weight[patients] += row_weight
@@ -236,26 +251,45 @@ class _Running:
             self.centre = np.where(self.centred, self.centre, mean).astype(np.float32)
             self.centred |= count > 0
 
-    def _add_single(self, patients: np.ndarray, row_weight: np.ndarray, values: np.ndarray) -> int:
+    def _add_next(
+        self,
+        patients: slice,
+        values: np.ndarray,
+        weights: np.ndarray,
+        quality: np.ndarray,
+        counts: np.ndarray,
+    ) -> int:
+        """A slice whose rows are one patient's after the other's, in order: what most files hold."""
+        self.row_weight[patients] += weights
+        self.quality[patients] += weights * quality
+        self.n_rows[patients] += counts
+        return self._add_single(patients, weights, values)
+
+    def _add_single(self, patients: np.ndarray | slice, row_weight: np.ndarray, values: np.ndarray) -> int:
         """A slice in which every patient has one row: its values are the mean, to the last bit."""
-        finite = np.isfinite(values)
         weight = row_weight.reshape(-1, 1)
-        gaps = int(finite.size - finite.sum())
-        if gaps:
-            weight = weight * finite
+        gaps = 0
+        if not np.isfinite(values.sum()):  # one look at the sum instead of one at every cell
+            finite = np.isfinite(values)
+            gaps = int(finite.size - finite.sum())
+            weight = weight * finite if gaps else weight
             values = np.where(finite, values, 0)
+        if not row_weight.all():
+            values = np.where(weight > 0, values, 0)
         self._merge(patients, weight, values, None)
         return gaps
 
     def _merge(
-        self, patients: np.ndarray, weight: np.ndarray, mean: np.ndarray, squares: np.ndarray | None
+        self, patients: np.ndarray | slice, weight: np.ndarray, mean: np.ndarray, squares: np.ndarray | None
     ) -> None:
         if weight.shape[1] > self.weight.shape[1]:
-            self.weight = np.repeat(self.weight, self.width, axis=1)
+            narrow, self.weight = self.weight, np.zeros((len(self.mean), self.width), np.float32)
+            rows = np.flatnonzero(narrow)
+            self.weight[rows] = narrow[rows]
         before = self.weight[patients]
         seen = bool(before.any())
         if (squares is not None or seen) and self.squares is None:
-            self.squares = np.zeros_like(self.mean)
+            self.squares = np.zeros(self.mean.shape, np.float32)  # pages not written to take no memory
         total = before + weight
         if seen:
             share = weight / np.maximum(total, np.finfo(np.float32).tiny)
@@ -278,11 +312,7 @@ class _Running:
     ) -> PatientEmbeddings:
         """The finished aggregate."""
         n = len(ids)
-        weight = np.broadcast_to(self.weight[:n], (n, self.width))
-        measured = weight > 0
-        mean = self.mean[:n]
-        if not measured.all():
-            mean[~measured] = 0
+        weight = self.weight[:n]
         variance = None
         if self.squares is not None:  # squares are 0 wherever the weight is
             variance = self.squares[:n] / np.maximum(weight, np.finfo(np.float32).tiny)
@@ -291,8 +321,8 @@ class _Running:
         return PatientEmbeddings(
             source=source,
             ids=ids,
-            mean=mean,
-            measured=measured,
+            mean=self.mean[:n],  # 0 wherever the weight is
+            measured=np.broadcast_to(weight > 0, (n, self.width)),
             variance=variance,
             quality=quality.astype(np.float32),
             n_rows=self.n_rows[:n],
@@ -302,8 +332,12 @@ class _Running:
         )
 
 
-def _grown(array: np.ndarray, room: int) -> np.ndarray:
-    bigger = np.zeros((room, *array.shape[1:]), array.dtype)
+def _grown(array: np.ndarray, rows: int) -> np.ndarray:
+    """The same with zeros behind it; where the memory is its own, moved by the system and not copied."""
+    if array.base is None:
+        array.resize((rows, *array.shape[1:]), refcheck=False)
+        return array
+    bigger = np.zeros((rows, *array.shape[1:]), array.dtype)
     bigger[: len(array)] = array
     return bigger
 

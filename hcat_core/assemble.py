@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -43,15 +43,33 @@ class ReadReport:
     targets_source: str | None = None
 
 
-def build_patient_embedding_map(readers: Mapping[str, Reader]) -> dict[str, PatientEmbeddings]:
+def build_patient_embedding_map(
+    readers: Mapping[str, Reader], index: dict[str, int]
+) -> tuple[dict[str, PatientEmbeddings], np.ndarray]:
     """Read every modality and aggregate its rows to one embedding a patient, by normalised id.
+
+    ``index`` gets the row of each patient, which is the same in every modality. Also returns the memory
+    (M, rows, D) that holds the means of those modalities that are no wider and name no more patients than
+    the first one made likely: a large cohort is written to its place, and not held twice.
 
     Raises:
         DataError: for a file that cannot be read, or ids that would make one patient of two.
     """
-    embeddings = {name: aggregate_spatial(reader.read(), reader.source) for name, reader in readers.items()}
-    refuse_case_twins({e.source: e.ids for e in embeddings.values()})
-    return embeddings
+    embeddings: dict[str, PatientEmbeddings] = {}
+    first_named: dict[str, tuple[str, ...]] = {}
+    cells = np.zeros((len(readers), 0, 0), np.float32)
+    for column, (name, reader) in enumerate(readers.items()):
+        known = len(index)
+        found = aggregate_spatial(reader.read(), reader.source, index, cells[column])
+        if column == 0:
+            rows, width = found.mean.shape
+            cells = np.zeros((len(readers), 2 * rows, width), np.float32)
+            cells[0, :rows] = found.mean
+            found = replace(found, mean=cells[0, :rows])
+        embeddings[name] = found
+        first_named[found.source] = found.ids[known:]
+    refuse_case_twins(first_named)
+    return embeddings, cells
 
 
 def assemble_cohort(
@@ -67,11 +85,8 @@ def assemble_cohort(
         DataError: as the readers do; for outcomes that contradict themselves (SCIENCE trap 10); for
             modalities that share no patient.
     """
-    embeddings = build_patient_embedding_map(readers)
     index: dict[str, int] = {}
-    for modality in embeddings.values():
-        for patient in modality.ids:
-            index.setdefault(patient, len(index))
+    embeddings, cells = build_patient_embedding_map(readers, index)
 
     tasks: tuple[Task, ...] = ()
     outcomes = None
@@ -88,18 +103,22 @@ def assemble_cohort(
     )
     reports = tuple(_report(name, e) for name, e in embeddings.items())
     n, m = len(index), len(embeddings)
-    emb = _by_modality(n, m, layout.widest, np.float32)
-    measured = _by_modality(n, m, layout.widest, np.bool_)
+    in_place = cells.shape[1] >= n and cells.shape[2] == layout.widest
+    if not in_place:
+        cells = np.zeros((m, n, layout.widest), np.float32)
+    measured = np.zeros((m, n, layout.widest), np.bool_)
     quality = np.zeros((n, m), np.float32)
     n_rows = np.zeros((n, m), np.int32)
     for column, name in enumerate(layout.names):
-        modality = embeddings.pop(name)  # gone once it is copied: a large cohort is not held twice
-        rows = np.array([index[patient] for patient in modality.ids], dtype=np.int64)
-        width = modality.mean.shape[1]
-        emb[rows, column, :width] = modality.mean
-        measured[rows, column, :width] = modality.measured
-        quality[rows, column] = modality.quality
-        n_rows[rows, column] = modality.n_rows
+        modality = embeddings.pop(name)  # gone once it is copied
+        rows, width = modality.mean.shape
+        if not in_place:
+            cells[column, :rows, :width] = modality.mean
+        measured[column, :rows, :width] = modality.measured
+        quality[:rows, column] = modality.quality
+        n_rows[:rows, column] = modality.n_rows
+    # In memory a modality after the other: each is written in one piece.
+    emb, measured = cells[:, :n].transpose(1, 0, 2), measured.transpose(1, 0, 2)
     present = measured.any(axis=2)
 
     cohort = Cohort(
@@ -150,14 +169,6 @@ def _read_groups(reader: Reader | None, column: str, index: Mapping[str, int]) -
             text = value.decode("utf-8") if isinstance(value, bytes) else str(value)
             groups[index[patient]] = text
     return tuple(groups)
-
-
-def _by_modality(n: int, m: int, widest: int, dtype: type[np.generic]) -> np.ndarray:
-    """(N, M, D) zeros, in memory a modality after the other: each is written in one piece.
-
-    Pages that nothing was written to yet take no memory, so that copying needs no room for the whole twice.
-    """
-    return np.zeros((m, n, widest), dtype).transpose(1, 0, 2)
 
 
 def _refuse_strangers(cohort: Cohort, reports: Sequence[ModalityReport]) -> None:

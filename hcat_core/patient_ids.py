@@ -11,6 +11,8 @@ import numpy as np
 from hcat_core.errors import DataError
 
 _INTEGRAL = re.compile(r"([0-9]+)(?:\.0+)?")
+# Lines that normalize_pid would leave as they are: printable ASCII, neither padded nor "no value".
+_PLAIN = re.compile(r"(?:(?!0|[0-9]+\.0+\n|(?i:nan|none|<na>)\n)[!-~]++\n)*+")
 
 
 def normalize_pid(raw: object) -> str:
@@ -51,6 +53,7 @@ class SpellingBook:
     def __init__(self, source: str) -> None:
         self.source = source
         self._spelling: dict[str, str] = {}
+        self._respelt: set[str] = set()  # ids that stand otherwise in the file
         self._known: dict[object, str] = {}
 
     def normalize(self, raw_ids: Iterable[object], rows: Sequence[int] | None = None) -> list[str]:
@@ -63,6 +66,11 @@ class SpellingBook:
         Raises:
             DataError: for an id that is none (with its row) or two spellings of one id.
         """
+        raw_ids = list(raw_ids)
+        plain = _plain(raw_ids)
+        if plain is not None and self._respelt.isdisjoint(plain):
+            self._spelling.update(zip(plain, plain, strict=True))
+            return plain
         ids: list[str] = []
         for place, raw in enumerate(raw_ids):
             known = self._known.get(raw)
@@ -83,8 +91,23 @@ class SpellingBook:
                         f"{known!r}. Spell one patient one way, or give two patients different ids."
                     )
                 self._known[raw] = known
+                if text != known:
+                    self._respelt.add(known)
             ids.append(known)
         return ids
+
+
+def _plain(raw_ids: list[object]) -> list[str] | None:
+    """The ids as text where all of them are normalised already, else None: one look at many."""
+    try:
+        if isinstance(raw_ids[0], bytes):
+            text = b"\n".join(raw_ids).decode("ascii")  # type: ignore[arg-type]
+        else:
+            text = "\n".join(raw_ids)  # type: ignore[arg-type]
+    except (IndexError, TypeError, UnicodeDecodeError):
+        return None
+    ids = text.split("\n")
+    return ids if len(ids) == len(raw_ids) and _PLAIN.fullmatch(text + "\n") else None
 
 
 def refuse_case_twins(ids_by_source: Mapping[str, Iterable[str]]) -> None:

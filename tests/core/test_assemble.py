@@ -45,7 +45,8 @@ def test_modalities_meet_on_the_patient_whatever_the_spelling_and_order():
 
 def test_trap_8_ids_that_share_digits_stay_two_patients():
     readers = {"a": MemoryReader("a.h5", ["A12", "B12"], [[1.0], [2.0]])}
-    assert build_patient_embedding_map(readers)["a"].ids == ("A12", "B12")
+    embeddings, _ = build_patient_embedding_map(readers, {})
+    assert embeddings["a"].ids == ("A12", "B12")
 
 
 def test_trap_8_ids_that_collide_stop_with_both_and_the_file():
