@@ -105,8 +105,10 @@ def _dropout_only(model: HcatModel) -> None:
             for module in part.modules():
                 if isinstance(module, nn.Dropout):
                     module.train()
-                if isinstance(module, nn.MultiheadAttention):
-                    module.training = True  # its dropout is a number, not a module
+                if isinstance(module, nn.MultiheadAttention | nn.TransformerEncoderLayer):
+                    # The dropout of the first is a number, not a module; out of training, torch computes
+                    # the second in one piece, which leaves out the dropout modules within.
+                    module.training = True
 
 
 def best_threshold(probability: np.ndarray, label: np.ndarray) -> float:

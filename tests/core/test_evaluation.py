@@ -2,11 +2,16 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score, roc_auc_score
+from torch import nn
 
-from hcat_core.evaluation import auc_interval, best_threshold, binary_metrics
+from hcat_core.evaluation import auc_interval, best_threshold, binary_metrics, predict_cohort
+from hcat_core.interfaces import Fused, Imputation, Prediction
+from hcat_core.model import HcatModel
+from hcat_core.testing.cohorts import random_cohort
 
 
 def draw(n=200, seed=0, signal=1.0):
@@ -68,3 +73,37 @@ def test_the_interval_covers_the_true_auc_about_as_often_as_it_says():
         low, high = auc_interval(rng.normal(size=150) + y, y, resamples=400, seed=seed)
         hits += low <= truth <= high
     assert 0.88 <= hits / 200 <= 0.99
+
+
+class EncoderFusion(nn.Module):
+    """A transformer layer whose dropout is all the randomness there is."""
+
+    def __init__(self):
+        super().__init__()
+        self.width = 8
+        self.layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.5, batch_first=True)
+
+    def forward(self, batch, imputation):
+        tokens = self.layer(batch.emb)
+        return Fused(pooled=tokens.mean(dim=1), tokens=tokens)
+
+
+class SumHead:
+    def __call__(self, fused):
+        return fused.pooled[:, 0]
+
+    def predict(self, raw, horizons):
+        return Prediction(torch.sigmoid(raw).unsqueeze(1).expand(-1, len(horizons)))
+
+
+def test_dropout_within_a_transformer_layer_is_sampled():
+    cohort = random_cohort(6, missing=0, gaps=0)
+    model = HcatModel(
+        cohort.layout,
+        lambda batch: Imputation(batch.emb, torch.zeros_like(batch.emb), ~batch.measured),
+        EncoderFusion(),
+        {"survival": SumHead()},
+        {"survival": "survival"},
+    )
+    predicted = predict_cohort(model, cohort, mc_samples=8, seed=0, device=torch.device("cpu"))
+    assert (predicted.high[:, 0] - predicted.low[:, 0] > 0.01).all()
