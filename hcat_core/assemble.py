@@ -67,7 +67,7 @@ def build_patient_embedding_map(
             cells[0, :rows] = found.mean
             found = replace(found, mean=cells[0, :rows])
         embeddings[name] = found
-        first_named[found.source] = found.ids[known:]
+        first_named[found.source] = first_named.get(found.source, ()) + found.ids[known:]
     refuse_case_twins(first_named)
     return embeddings, cells
 

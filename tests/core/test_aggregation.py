@@ -47,6 +47,7 @@ def test_a_stream_in_any_order_and_any_chunks_is_the_weighted_mean_and_variance(
         v = np.where(np.isfinite(values[mine]), values[mine], 0).astype(float)
         known = w.sum(axis=0) > 0
         assert (found.measured[row] == known).all()
+        assert (found.mean[row][~known] == 0).all()
         mean = (w * v).sum(axis=0) / np.maximum(w.sum(axis=0), 1e-9)
         np.testing.assert_allclose(found.mean[row][known], mean[known], rtol=1e-6)
         if found.variance is not None:

@@ -1,9 +1,12 @@
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from hcat_core.assemble import assemble_cohort, build_patient_embedding_map
 from hcat_core.errors import DataError
 from hcat_core.interfaces import ColumnTable, ModalityTable
+from hcat_core.patient_ids import SpellingBook, normalize_pid
 from hcat_core.settings import TargetsTable
 
 
@@ -41,6 +44,61 @@ def test_modalities_meet_on_the_patient_whatever_the_spelling_and_order():
         [[True, False], [True, False]],
     ]
     assert report.modalities[1].cells_not_measured == 1
+
+
+@pytest.mark.parametrize("width", [1, 3])  # as wide as the first modality, and wider
+@pytest.mark.parametrize("others", [2, 20])  # more patients than the first modality has, and far more
+def test_files_of_other_patients_and_widths_meet_as_well(width, others):
+    ids = ["p2", *(f"q{number}" for number in range(others)), "p1"]
+    rows = np.arange(1, len(ids) * width + 1, dtype=float).reshape(len(ids), width)
+    rows[1, 0] = np.nan
+    readers = {
+        "a": MemoryReader("a.h5", ["p1", "p2", "p3"], [[-1.0], [-2.0], [-3.0]]),
+        "b": MemoryReader("b.h5", ids, rows),
+        "c": MemoryReader("c.h5", ["q1", "p2"], [[7.0], [8.0]]),
+    }
+    cohort, report = assemble_cohort(readers)
+    assert cohort.patient_ids == ("p1", "p2", "p3", *ids[1:-1])
+    place = [cohort.patient_ids.index(patient) for patient in ids]
+    assert np.array_equal(cohort.emb[place, 1, :width], np.nan_to_num(rows))
+    assert np.array_equal(cohort.measured[place, 1, :width], np.isfinite(rows))
+    assert cohort.emb[:, 0, 0].tolist() == [-1, -2, -3] + [0] * others
+    assert cohort.emb[[cohort.patient_ids.index("q1"), 1], 2, 0].tolist() == [7, 8]
+    assert cohort.present.sum(dim=0).tolist() == [3, len(ids) - (width == 1), 2]
+    assert cohort.n_rows.sum(dim=0).tolist() == [3, len(ids), 2]
+    assert [m.patients for m in report.modalities] == [3, len(ids) - (width == 1), 2]
+
+
+@pytest.mark.parametrize("kind", [str, str.encode])
+@given(
+    ids=st.lists(
+        st.text("0179.aAnN<>/ \n\x85\u00e9\uff11", max_size=4)
+        | st.sampled_from(["nan", "NONE", "<NA>", "1.0"])
+    )
+)
+@example(ids=["A1", "A2\nA3"])
+def test_many_ids_at_once_are_normalised_as_each_alone(kind, ids):
+    raw = [kind(text) for text in ids]
+    try:
+        alone = [normalize_pid(one) for one in raw]
+    except ValueError:
+        alone = None
+    spelt = {}
+    for text, one in zip(ids, alone or (), strict=False):
+        spelt.setdefault(one, set()).add(text.strip(" \t\r\n\x00"))
+    if alone is None or any(len(ways) > 1 for ways in spelt.values()):
+        with pytest.raises(DataError):
+            SpellingBook("file").normalize(raw)
+    else:
+        assert SpellingBook("file").normalize(raw) == alone
+
+
+@pytest.mark.parametrize("ids", [("7", "007"), ("007", "7")])
+def test_trap_8_ids_that_collide_in_two_pieces_of_a_file_stop(ids):
+    book = SpellingBook("a.h5")
+    book.normalize([ids[0], "x"])
+    with pytest.raises(DataError, match=f"'{ids[0]}' and '{ids[1]}'"):
+        book.normalize([ids[1]])
 
 
 def test_trap_8_ids_that_share_digits_stay_two_patients():

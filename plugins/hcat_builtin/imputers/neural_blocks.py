@@ -65,7 +65,8 @@ class PerModality(nn.Module):
         parts = []
         for column, linear in enumerate(self.maps):
             cells = linear(tokens[:, column])
-            parts.append(nn.functional.pad(cells, (0, self.widest - cells.shape[1])))
+            padding = self.widest - cells.shape[1]
+            parts.append(nn.functional.pad(cells, (0, padding)) if padding else cells)
         return torch.stack(parts, dim=1)
 
 

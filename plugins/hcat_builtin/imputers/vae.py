@@ -122,9 +122,10 @@ class MultiModalVAE(nn.Module):
             spread = noise.expand_as(cells)
         else:
             points = mean + std * self.points.unsqueeze(1)
-            decoded = torch.stack([self.decode(point) for point in points])
+            decoded = self.decode(points.flatten(0, 1)).unflatten(0, points.shape[:2])
             cells = decoded.mean(dim=0)
-            between = decoded.var(dim=0, correction=min(1, len(decoded) - 1))
+            # Not torch's var: over the first axis it takes seven times as long.
+            between = (decoded - cells).square().sum(dim=0) / max(1, len(decoded) - 1)
             spread = (noise.square() + between).sqrt()
         filled = ~batch.measured & self.cells.to(batch.emb.device)
         return LatentImputation(
