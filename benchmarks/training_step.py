@@ -1,0 +1,49 @@
+"""One training step against its floor: its matrix products, each at its own shape, and one fused AdamW pass."""
+
+from __future__ import annotations
+
+import time
+
+from measuring import MatrixShapes, Plan, Record, against_floor, fastest, in_fresh_process, product_seconds
+from models import document, hancock
+
+from hcat_core.training import build_optimiser, training_step
+
+TITLE = "Training step, batch of 32"
+AIM = 1.5
+NO_IMPUTER = "imputer.use=none"
+
+
+def measure(plan: Plan) -> list[Record]:
+    """The document's model, the same without an imputer, and HANCOCK's."""
+    cases = {"document's defaults": [None], "the same, `imputer.use=none`": [None, NO_IMPUTER]}
+    if plan.hancock is not None:
+        cases["`recipes/hancock.toml`"] = [str(plan.hancock)]
+    return [
+        against_floor(what, in_fresh_process(timed, plan.rounds, *case), AIM)
+        for what, case in cases.items()
+    ]
+
+
+def timed(rounds: int, root: str | None, *sets: str) -> list[tuple[float, float]]:
+    """(step, floor) seconds of each round, in this process."""
+    recipe, assembly, batch = document(32, *sets) if root is None else hancock(root, 32)
+    model, losses = assembly.build_model(batch.layout), assembly.build_losses(batch.layout)
+    optimiser = build_optimiser(model, recipe.training)
+    model.train()
+
+    def step():
+        training_step(model, losses, batch, recipe.training, optimiser)
+
+    step()
+    with MatrixShapes() as shapes:
+        step()
+    pairs = []
+    for _ in range(rounds):
+        times = []
+        for _ in range(5):
+            began = time.perf_counter()
+            step()
+            times.append(time.perf_counter() - began)
+        pairs.append((sorted(times)[2], product_seconds(shapes.count) + fastest(optimiser.step)))
+    return pairs
