@@ -2,7 +2,7 @@
 
     python benchmarks/tables.py [NAME ...] [--hancock PATH/TO/hancock/h5] [--rounds 5] [--threads 1]
 
-All of them, or those named. ``--scale 20`` makes everything that much smaller and prints the tables instead.
+All of them, or those named. ``--scale 20`` makes everything that much smaller and only prints the tables.
 It needs a quiet machine, 12 GB of disk for the files (kept in ``--folder`` for the next time), an hour.
 """
 

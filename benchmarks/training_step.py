@@ -1,4 +1,4 @@
-"""One training step against its floor: its matrix products, each at its own shape, and one fused AdamW pass."""
+"""A training step against its floor: its matrix products, each at its own shape, and one pass of AdamW."""
 
 from __future__ import annotations
 

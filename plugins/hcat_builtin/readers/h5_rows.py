@@ -82,11 +82,15 @@ def gathered(tables: Iterable[ModalityTable], source: str) -> Iterator[ModalityT
     pending: list[ModalityTable] = []
     size = 0
     for table in tables:
-        pending.append(table)
-        size += table.values.nbytes
-        if size >= CHUNK_BYTES:
+        large = table.values.nbytes >= CHUNK_BYTES // 2  # not worth a copy
+        if pending and (large or size >= CHUNK_BYTES):
             yield _joined(pending, source)
             pending, size = [], 0
+        if large:
+            yield table
+        else:
+            pending.append(table)
+            size += table.values.nbytes
     if pending:
         yield _joined(pending, source)
 
