@@ -1,0 +1,51 @@
+"""Speed of every built-in imputer: fit and transform of 600 x 5 x 128, one pass of pytest-benchmark.
+
+pytest benchmarks/test_imputers.py --benchmark-only
+"""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from hcat_core.catalog import load_catalog
+from hcat_core.comparison.cohorts import make_trial
+from hcat_core.comparison.settings import Setting, imputer_tables
+from hcat_core.interfaces import FitContext
+from hcat_core.parameters import check_component, construct
+
+CATALOG = load_catalog()
+TABLES = imputer_tables(CATALOG, ())
+
+
+@pytest.fixture(scope="module")
+def trial():
+    return make_trial(Setting("mcar", 0.3, 0), lambda path: pytest.fail("no recipe here"))
+
+
+def made(name, trial, tmp_path):
+    table = check_component(CATALOG, "imputer", TABLES[name], "imputer").table
+    torch.manual_seed(0)
+    return construct(CATALOG, "imputer", table, (trial.train.layout,), tmp_path)
+
+
+@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.benchmark(group="fit")
+def test_fit(benchmark, name, trial, tmp_path):
+    imputer = made(name, trial, tmp_path)
+    train, validation = trial.train.without_targets(), trial.validation.without_targets()
+    benchmark.pedantic(imputer.fit, args=(train, validation, FitContext(0)), rounds=1)
+
+
+@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.benchmark(group="transform of 500")
+def test_transform(benchmark, name, trial, tmp_path):
+    imputer = made(name, trial, tmp_path)
+    for part in (imputer, getattr(imputer, "first", None)):
+        if hasattr(part, "fit_epochs"):
+            part.fit_epochs = 1  # a transform costs the same however well it was fitted
+    imputer.fit(trial.train.without_targets(), trial.validation.without_targets(), FitContext(0))
+    if isinstance(imputer, torch.nn.Module):
+        imputer.eval()
+    with torch.no_grad():
+        benchmark.pedantic(imputer, args=(trial.test.without_targets(),), rounds=3, warmup_rounds=1)
