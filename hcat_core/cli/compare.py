@@ -93,7 +93,7 @@ def compare(
         refuse_leaks(cohort, fold.rest, first.cohort.targets, first.cohort.allow)
     data = cohort.fingerprint()
     planned = [Job(name, recipe, fold, data) for fold in made for name, recipe in loaded.items()]
-    with ComparisonProgress(output, len(planned)) as progress:
+    with ComparisonProgress(output, len(planned), outdir) as progress:
         records = run_jobs(
             planned,
             run_job,

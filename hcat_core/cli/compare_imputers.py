@@ -125,7 +125,7 @@ def compare_imputers(
         width=width,
         recipe=source,
     )
-    with ComparisonProgress(output, len(todo)) as progress:
+    with ComparisonProgress(output, len(todo), outdir) as progress:
         records = run_jobs(
             todo,
             run_job,

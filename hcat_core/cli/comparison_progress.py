@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -14,12 +14,19 @@ from hcat_core.quoting import printable
 
 
 class ComparisonProgress:
-    """Shows each finished job; a context manager, so that the bar goes away whatever happens."""
+    """Shows each finished job; a context manager, so that the bar goes away whatever happens.
 
-    def __init__(self, output: Output, jobs: int) -> None:
+    Args:
+        output: where to.
+        jobs: how many there are, those done before among them.
+        kept: the folder that finished jobs are kept in.
+    """
+
+    def __init__(self, output: Output, jobs: int, kept: Path) -> None:
         self.output = output
-        self.began = time.monotonic()
-        self.known = 0
+        self.jobs = jobs
+        self.kept = kept
+        self.done = 0
         self.bar: Progress | None = None
         if output.words.is_terminal and not output.quiet:
             self.bar = Progress(
@@ -47,9 +54,15 @@ class ComparisonProgress:
     ) -> None:
         if self.bar is not None:
             self.bar.stop()
+        if isinstance(error, KeyboardInterrupt):
+            self.output.warn(
+                f"{self.done} of {self.jobs} jobs are done and kept in {self.kept}/: "
+                "the same command goes on."
+            )
 
     def finished(self, record: dict[str, Any], done: int, jobs: int) -> None:
         """A job is done, or was done before."""
+        self.done = done
         label = _label(record)
         if record["error"] is not None:
             self.output.warn(f"{label}: {record['error']}")

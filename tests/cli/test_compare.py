@@ -69,6 +69,24 @@ def test_what_is_done_is_not_run_again_and_half_a_file_is(hcat, cohort, tmp_path
     assert (tmp_path / "c" / "comparison.json").read_text() == before
 
 
+def test_ctrl_c_says_what_is_kept_and_how_it_goes_on(hcat, cohort, tmp_path, monkeypatch):
+    from hcat_core.crossval import jobs
+
+    real, begun = jobs.run_job, []
+
+    def third_is_stopped(job, *shared):
+        begun.append(job)
+        if len(begun) == 3:
+            raise KeyboardInterrupt
+        return real(job, *shared)
+
+    monkeypatch.setattr(jobs, "run_job", third_is_stopped)
+    code, _, err = compare(hcat, cohort, tmp_path / "c")
+    assert code == 130
+    assert f"2 of 6 jobs are done and kept in {tmp_path / 'c'}/: the same command goes on." in err
+    assert len(list((tmp_path / "c" / "folds").iterdir())) == 2
+
+
 def test_nothing_of_the_table_is_cut_off(hcat, cohort, tmp_path):
     _, out, _ = compare(hcat, cohort, tmp_path / "c")
     assert "…" not in out and "no detectable difference" in out
