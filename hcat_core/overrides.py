@@ -85,10 +85,13 @@ def apply_options(
     return problems, warnings
 
 
-def apply_inputs(tree: Tree, inputs: Mapping[str, Path], caller: Path) -> list[Problem]:
+def apply_inputs(
+    tree: Tree, inputs: Mapping[str, Path], caller: Path, outcomes_named: bool = False
+) -> list[Problem]:
     """Read the named modalities from the named files; the demo goes, the others are absent.
 
-    Outcomes are read from where they were, except that they follow a modality's file to its new place.
+    Outcomes are read from where they were, except that they follow a modality's file to its new place. The
+    demo's own cannot stay: ``outcomes_named`` says that the user has named others, seen from ``caller``.
     """
     if not inputs:
         return []
@@ -116,6 +119,8 @@ def apply_inputs(tree: Tree, inputs: Mapping[str, Path], caller: Path) -> list[P
     if isinstance(targets, dict) and str(targets.get("path")) in moved:
         targets["path"] = moved[str(targets["path"])]
         targets["use"] = reader_for(Path(targets["path"]), str(targets.get("use", "h5")))
+    elif demo is not None and isinstance(targets, dict) and outcomes_named:
+        targets["path"] = str(caller / str(targets.get("path")))
     elif demo is not None and isinstance(targets, dict):
         return [
             Problem(

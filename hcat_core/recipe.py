@@ -146,7 +146,8 @@ def load_recipe(
     """
     caller = caller or Path.cwd()
     tree, problems = apply_sets(read_recipe_tree(path), sets)
-    problems += apply_inputs(tree, inputs or {}, caller)
+    outcomes_named = any(text.partition("=")[0].strip() == "cohort.targets.path" for text in sets)
+    problems += apply_inputs(tree, inputs or {}, caller, outcomes_named)
     more, warnings = apply_options(tree, options or {}, catalog)
     if catalog.allowed == NO_PLUGINS:
         tree["plugins"] = []

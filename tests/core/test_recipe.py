@@ -182,6 +182,14 @@ def test_outcomes_never_come_from_the_demo_when_a_file_is_named(catalog):
     assert "--clinical" in found["cohort.targets.path"]
 
 
+def test_outcomes_that_are_named_beside_inputs_are_taken_from_where_the_user_is(catalog, tmp_path):
+    recipe, _ = load_recipe(
+        RECIPES / "enhanced.toml", catalog, inputs={"spatial": Path("s.h5")},
+        sets=["cohort.targets.path=outcomes.h5"], caller=tmp_path,
+    )  # fmt: skip
+    assert recipe.cohort.targets.path == str(tmp_path / "outcomes.h5")
+
+
 def test_an_option_that_has_nowhere_to_go_is_one_warning(catalog):
     recipe, warnings = load_recipe(
         RECIPES / "enhanced.toml",
