@@ -79,11 +79,16 @@ def _fit_task(probability: np.ndarray, label: np.ndarray) -> tuple[float, float]
     from scipy.optimize import minimize
 
     known = (label >= 0) & np.isfinite(probability)
+    if not known.any():
+        return 0.0, 1.0
     z, y = logit(probability[known]), label[known]
+    # About the mean: a steeper line must not pay for where the middle lies.
+    middle = float(z.mean())
+    z = z - middle
 
     def loss(w: np.ndarray) -> tuple[float, np.ndarray]:
         slope = np.exp(w[1])
-        eta = w[0] + slope * z
+        eta = middle + w[0] + slope * z
         prior = (w[0] / SPREAD_OF_INTERCEPT) ** 2 + (w[1] / SPREAD_OF_LOG_SLOPE) ** 2
         error = sigmoid(eta) - y
         gradient = np.array([error.sum(), slope * (error * z).sum()])
@@ -91,4 +96,5 @@ def _fit_task(probability: np.ndarray, label: np.ndarray) -> tuple[float, float]
         return float((np.logaddexp(0, eta) - y * eta).sum() + prior / 2), gradient
 
     found = minimize(loss, np.zeros(2), jac=True, method="L-BFGS-B").x
-    return float(found[0]), float(np.exp(found[1]))
+    slope = float(np.exp(found[1]))
+    return float(found[0]) + middle * (1 - slope), slope
