@@ -152,6 +152,7 @@ class _Conversation:
         if heard is None:
             os._exit(0)
         if "stop" in heard:
+            self._untaken = 0  # nor does the other side take in those that are on their way
             raise _Stopped
         self._untaken -= 1
         now.again()
