@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import repeat
 
 import numpy as np
-import pandas as pd
 from scipy.sparse import csr_array
 
 from hcat_core.errors import DataError
-from hcat_core.patient_ids import SpellingBook
+from hcat_core.patient_index import FileIds, PatientIndex, run_starts
 from hcat_core.reading import ModalityTable
 
 SLICE_BYTES = 1 << 21  # a slice and its square stay in the processor's cache
@@ -48,12 +46,23 @@ class PatientEmbeddings:
     n_rows_read: int
     n_cells_not_measured: int
 
+    @property
+    def whole(self) -> bool:
+        """Whether each patient who has a cell has all."""
+        return self.n_cells_not_measured == 0
+
+    @property
+    def present(self) -> np.ndarray:
+        """(P,) bool, any cell measured."""
+        cells = self.measured[:, :1] if self.whole else self.measured
+        return np.asarray(cells.any(axis=1))
+
 
 def aggregate_spatial(
     chunks: Iterable[ModalityTable],
     source: str,
-    index: dict[str, int] | None = None,
-    room: np.ndarray | None = None,
+    index: PatientIndex | None = None,
+    room: Room | None = None,
 ) -> PatientEmbeddings:
     """Aggregate a stream of rows to one embedding a patient, whatever the order of the rows.
 
@@ -64,14 +73,14 @@ def aggregate_spatial(
         chunks: rows as a reader gives them.
         source: the file, for messages.
         index: the row of each patient named so far; grows by those whom this file names first.
-        room: (P', D) zeros to hold the means, where they fit in: memory touched once, not twice.
+        room: where to hold the means, if they fit in: memory touched once, not twice.
 
     Raises:
         DataError: for rows without an id, two spellings of one id, negative weights, rows that change
             their width, or no row at all.
     """
-    book = SpellingBook(source)
-    code_of = {} if index is None else index
+    index = PatientIndex() if index is None else index
+    file_ids = FileIds(source, index)
     running: _Running | None = None
     features: tuple[str, ...] = ()
     rows_read = not_measured = 0
@@ -84,14 +93,15 @@ def aggregate_spatial(
             )
         if running is None:
             features = table.features
-            running = _Running(values.shape[1], room)
+            width = values.shape[1]
+            running = _Running(width, None if room is None else room.take(width, table.patients))
         if values.shape[1] != running.width:
             raise DataError(
                 f"{source}: row {rows_read} has {values.shape[1]} features, the rows before it "
                 f"{running.width}. One modality has one width."
             )
-        codes = _codes(table.ids, book, code_of, rows_read)
-        running.grow(len(code_of))
+        codes = file_ids.numbers(table.ids, rows_read)
+        running.grow(len(index))
         weights = _weights(table, source, rows_read)
         quality = _quality(table)
         counts = _counts(table, weights, source, rows_read)
@@ -100,26 +110,12 @@ def aggregate_spatial(
             rows = slice(start, start + step)
             with np.errstate(over="ignore", invalid="ignore"):  # of numbers near float32's end, no variance
                 not_measured += running.add(
-                    codes[rows], _float32(values[rows]), weights[rows], quality[rows], counts[rows]
+                    codes[rows], values[rows], weights[rows], quality[rows], counts[rows]
                 )
         rows_read += len(values)
     if running is None or not rows_read:
         raise DataError(f"{source}: holds no rows. Give a file with at least one patient.")
-    return running.result(source, tuple(code_of), features, rows_read, not_measured)
-
-
-def _codes(raw: np.ndarray, book: SpellingBook, code_of: dict[str, int], first_row: int) -> np.ndarray:
-    """(R,) number of each row's patient. Python sees each run of equal ids once, not each row."""
-    starts = np.flatnonzero(np.r_[True, raw[1:] != raw[:-1]]) if len(raw) else np.zeros(0, int)
-    local, unique = pd.factorize(raw[starts], use_na_sentinel=False)
-    first = np.zeros(len(unique), np.int64)
-    first[local[::-1]] = starts[::-1] + first_row
-    ids = book.normalize(unique.tolist(), first.tolist())
-    numbers = np.fromiter(map(code_of.get, ids, repeat(-1)), np.int64, len(ids))
-    for place in np.flatnonzero(numbers < 0).tolist():
-        numbers[place] = code_of.setdefault(ids[place], len(code_of))
-    runs = np.diff(np.r_[starts, len(raw)])
-    return np.repeat(numbers[local], runs)
+    return running.result(source, tuple(index.ids), features, rows_read, not_measured)
 
 
 def _weights(table: ModalityTable, source: str, first_row: int) -> np.ndarray:
@@ -159,9 +155,39 @@ def _counts(table: ModalityTable, weights: np.ndarray, source: str, first_row: i
     return (counts * (weights > 0)).astype(np.int32)
 
 
-def _float32(values: np.ndarray) -> np.ndarray:
-    with np.errstate(over="ignore"):  # a number too large for float32 becomes inf: not measured
-        return np.ascontiguousarray(values, dtype=np.float32)
+class Room:
+    """Memory for the means of all modalities of a cohort, made when the first of them is begun.
+
+    It is as wide as the first and has twice the patients that its file may name; what nothing is written
+    to takes no memory.
+
+    Attributes:
+        cells: (M, rows, D) float32; (M, 0, 0) as long as nobody could say how many patients there may be.
+    """
+
+    def __init__(self, modalities: int) -> None:
+        self.cells = np.zeros((modalities, 0, 0), np.float32)
+        self._taken = 0
+
+    def take(self, width: int, patients: int | None) -> np.ndarray | None:
+        """(rows, width) zeros for the next modality; None where it is too wide."""
+        if self._taken == 0 and patients is not None:
+            self._make(patients, width)
+        self._taken += 1
+        return self.cells[self._taken - 1, :, :width] if self.cells.shape[2] >= width else None
+
+    def hold(self, first: np.ndarray) -> np.ndarray:
+        """The first modality's means, copied here where they were not written here."""
+        if len(first) > self.cells.shape[1]:
+            self._make(*first.shape)
+            self.cells[0, : len(first)] = first
+        return self.cells[0, : len(first)]
+
+    def _make(self, patients: int, width: int) -> None:
+        try:
+            self.cells = np.zeros((len(self.cells), 2 * patients, width), np.float32)
+        except (MemoryError, ValueError):  # what a file says it may name can be far beyond what it names
+            self.cells = np.zeros((len(self.cells), 0, 0), np.float32)
 
 
 class _Running:
@@ -173,8 +199,7 @@ class _Running:
 
     def __init__(self, width: int, room: np.ndarray | None) -> None:
         self.width = width
-        fits = room is not None and room.shape[1] >= width
-        self.mean = room[:, :width] if room is not None and fits else np.zeros((0, width), np.float32)
+        self.mean = np.zeros((0, width), np.float32) if room is None else room
         rows = len(self.mean)
         self.weight = np.zeros((rows, 1), np.float32)
         self.squares: np.ndarray | None = None
@@ -206,19 +231,22 @@ class _Running:
         counts: np.ndarray,
     ) -> int:
         """Take in one slice of rows; returns how many of its cells were not measured."""
+        values = self._own(values)
         if codes[-1] - codes[0] == len(codes) - 1 and (np.diff(codes) == 1).all():
             return self._add_next(slice(codes[0], codes[-1] + 1), values, weights, quality, counts)
-        patients, starts, order = _group(codes)
-        row_weight = np.add.reduceat(weights[order], starts)
+        if (codes[1:] < codes[:-1]).any():
+            order = np.argsort(codes, kind="stable")
+            codes, values, weights = codes[order], values[order], weights[order]
+            quality, counts = quality[order], counts[order]
+        starts = run_starts(codes)
+        patients = codes[starts]
+        row_weight = np.add.reduceat(weights, starts)
         self.row_weight[patients] += row_weight
-        self.quality[patients] += np.add.reduceat((weights * quality)[order], starts)
-        self.n_rows[patients] += np.add.reduceat(counts[order], starts, dtype=np.int32)
+        self.quality[patients] += np.add.reduceat(weights * quality, starts)
+        self.n_rows[patients] += np.add.reduceat(counts, starts, dtype=np.int32)
         if len(patients) == len(values):
-            return self._add_single(patients, row_weight, values[order])
-        # Sums weighted rows by patient: (k, R), a few bytes a row, and one pass over the values.
-        sums = csr_array(
-            (weights[order], order, np.r_[starts, len(order)]), shape=(len(starts), len(order))
-        )
+            return self._add_single(patients, row_weight, values)
+        sums = _sums(weights, starts)
         # The mean is of the patient's own values alone, to the last bit: centred on a number that others
         # have a part in, held-out patients would reach the training patients' rounding.
         first = sums @ values
@@ -227,21 +255,27 @@ class _Running:
         if not np.isfinite(first).all():  # one look at the sums instead of one at every cell
             finite = np.isfinite(values)
             gaps = int(finite.size - finite.sum())
-            values = np.where(finite, values, 0)
+            values[~finite] = 0
             weight = sums @ finite.astype(np.float32)
             first = sums @ values
         self._update_centre(values)
-        if len(self.buffer) < len(values):
-            self.buffer = np.empty_like(values)
-        deviation = np.subtract(values, self.centre, out=self.buffer[: len(values)])
+        values -= self.centre
         if gaps:
-            deviation[~finite] = 0
-        np.square(deviation, out=deviation)
+            values[~finite] = 0
+        np.square(values, out=values)
         mean = first / np.maximum(weight, np.finfo(np.float32).tiny)  # 0 where the weight is 0
-        squares = sums @ deviation - weight * np.square(mean - self.centre)
+        squares = sums @ values - weight * np.square(mean - self.centre)
         np.maximum(squares, 0, out=squares)
         self._merge(patients, weight, mean, squares)
         return gaps
+
+    def _own(self, values: np.ndarray) -> np.ndarray:
+        """A copy, float32, in memory that stays in the cache: what a reader lent may change meanwhile."""
+        if len(self.buffer) < len(values):
+            self.buffer = np.empty((len(values), self.width), np.float32)
+        own = self.buffer[: len(values)]
+        np.copyto(own, values, casting="unsafe")  # a number too large for float32 becomes inf: not measured
+        return own
 
     def _update_centre(self, values: np.ndarray) -> None:
         """About the middle of each column, so that squares do not cancel; 0 until a number is seen."""
@@ -342,11 +376,9 @@ def _grown(array: np.ndarray, rows: int) -> np.ndarray:
     return bigger
 
 
-def _group(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The distinct patients (k,), where each one's rows start (k,), and the order that sorts rows."""
-    order = np.arange(len(codes))
-    if (codes[1:] < codes[:-1]).any():
-        order = np.argsort(codes, kind="stable")
-        codes = codes[order]
-    starts = np.flatnonzero(np.r_[True, codes[1:] != codes[:-1]])
-    return codes[starts], starts, order
+def _sums(weights: np.ndarray, starts: np.ndarray) -> np.ndarray | csr_array:
+    """(k, R) that sums weighted rows by patient, in one pass over what it is multiplied by."""
+    if len(starts) == 1 and weights.all():  # 0 times a gap must be seen as one: some libraries skip zeros
+        return weights.reshape(1, -1)
+    rows = np.arange(len(weights))
+    return csr_array((weights, rows, np.append(starts, len(rows))), shape=(len(starts), len(rows)))

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from hcat_core.aggregation import PatientEmbeddings, aggregate_spatial
+from hcat_core.aggregation import PatientEmbeddings, Room, aggregate_spatial
 from hcat_core.cohort import Cohort, Layout, Modality, Targets, Task
 from hcat_core.errors import DataError
 from hcat_core.patient_ids import SpellingBook, refuse_case_twins
-from hcat_core.reading import Reader
+from hcat_core.patient_index import PatientIndex
+from hcat_core.reading import LendingReader, Reader
 from hcat_core.settings import TargetsTable
 from hcat_core.targets import read_targets
 
@@ -44,7 +45,7 @@ class ReadReport:
 
 
 def build_patient_embedding_map(
-    readers: Mapping[str, Reader], index: dict[str, int]
+    readers: Mapping[str, Reader], index: PatientIndex
 ) -> tuple[dict[str, PatientEmbeddings], np.ndarray]:
     """Read every modality and aggregate its rows to one embedding a patient, by normalised id.
 
@@ -57,19 +58,17 @@ def build_patient_embedding_map(
     """
     embeddings: dict[str, PatientEmbeddings] = {}
     first_named: dict[str, tuple[str, ...]] = {}
-    cells = np.zeros((len(readers), 0, 0), np.float32)
-    for column, (name, reader) in enumerate(readers.items()):
+    room = Room(len(readers))
+    for name, reader in readers.items():
         known = len(index)
-        found = aggregate_spatial(reader.read(), reader.source, index, cells[column])
-        if column == 0:
-            rows, width = found.mean.shape
-            cells = np.zeros((len(readers), 2 * rows, width), np.float32)
-            cells[0, :rows] = found.mean
-            found = replace(found, mean=cells[0, :rows])
+        rows = reader.lend() if isinstance(reader, LendingReader) else reader.read()
+        found = aggregate_spatial(rows, reader.source, index, room)
+        if not embeddings:
+            found = replace(found, mean=room.hold(found.mean))
         embeddings[name] = found
         first_named[found.source] = first_named.get(found.source, ()) + found.ids[known:]
     refuse_case_twins(first_named)
-    return embeddings, cells
+    return embeddings, room.cells
 
 
 def assemble_cohort(
@@ -85,8 +84,9 @@ def assemble_cohort(
         DataError: as the readers do; for outcomes that contradict themselves (SCIENCE trap 10); for
             modalities that share no patient.
     """
-    index: dict[str, int] = {}
-    embeddings, cells = build_patient_embedding_map(readers, index)
+    patients = PatientIndex()
+    embeddings, cells = build_patient_embedding_map(readers, patients)
+    index = patients.ids
 
     tasks: tuple[Task, ...] = ()
     outcomes = None
@@ -106,7 +106,10 @@ def assemble_cohort(
     in_place = cells.shape[1] >= n and cells.shape[2] == layout.widest
     if not in_place:
         cells = np.zeros((m, n, layout.widest), np.float32)
-    measured = np.zeros((m, n, layout.widest), np.bool_)
+    # The mask is a quarter of the cells' size: where no cell is missing on its own, patients tell it.
+    whole = len(set(layout.widths)) == 1 and all(e.whole for e in embeddings.values())
+    measured = np.zeros((m, n, 1 if whole else layout.widest), np.bool_)
+    present = np.zeros((n, m), np.bool_)
     quality = np.zeros((n, m), np.float32)
     n_rows = np.zeros((n, m), np.int32)
     for column, name in enumerate(layout.names):
@@ -114,18 +117,18 @@ def assemble_cohort(
         rows, width = modality.mean.shape
         if not in_place:
             cells[column, :rows, :width] = modality.mean
-        measured[column, :rows, :width] = modality.measured
+        measured[column, :rows, :width] = modality.measured[:, : measured.shape[2]]
+        present[:rows, column] = modality.present
         quality[:rows, column] = modality.quality
         n_rows[:rows, column] = modality.n_rows
     # In memory a modality after the other: each is written in one piece.
     emb, measured = cells[:, :n].transpose(1, 0, 2), measured.transpose(1, 0, 2)
-    present = measured.any(axis=2)
 
     cohort = Cohort(
         patient_ids=tuple(index),
         layout=layout,
         emb=torch.from_numpy(emb),
-        measured=torch.from_numpy(measured),
+        measured=torch.from_numpy(measured).expand(emb.shape),
         present=torch.from_numpy(present),
         quality=torch.from_numpy(quality * present),
         n_rows=torch.from_numpy(n_rows),
@@ -202,7 +205,7 @@ def _report(name: str, e: PatientEmbeddings) -> ModalityReport:
         name=name,
         source=e.source,
         width=e.mean.shape[1],
-        patients=int(e.measured.any(axis=1).sum()),
+        patients=int(e.present.sum()),
         rows=e.n_rows_read,
         cells_not_measured=e.n_cells_not_measured,
         within_variance=share,

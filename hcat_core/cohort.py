@@ -134,7 +134,8 @@ class Cohort:
         patient_ids: N normalised, unique ids.
         layout: what the axes mean.
         emb: (N, M, D) float32; 0 where nothing was measured.
-        measured: (N, M, D) bool; True where the file held a finite number, False on padding.
+        measured: (N, M, D) bool; True where the file held a finite number, False on padding. Not to be
+            written to: in a cohort without missing cells it is ``present``, expanded.
         present: (N, M) bool; any cell of the modality was measured.
         quality: (N, M) float32 in [0, 1]; the reader's score, 0 where absent.
         n_rows: (N, M) int32; file rows aggregated into the embedding.

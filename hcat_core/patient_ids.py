@@ -52,9 +52,11 @@ class SpellingBook:
 
     def __init__(self, source: str) -> None:
         self.source = source
-        self._spelling: dict[str, str] = {}
+        self._unchanged: set[str] = set()  # ids that stand in the file as they are
+        self._spelling: dict[str, str] = {}  # of all others
         self._respelt: set[str] = set()  # ids that stand otherwise in the file
         self._known: dict[object, str] = {}
+        self._trusted: list[np.ndarray] = []
 
     def normalize(self, raw_ids: Iterable[object], rows: Sequence[int] | None = None) -> list[str]:
         """Normalise one chunk of ids, remembering how each was spelt.
@@ -66,10 +68,19 @@ class SpellingBook:
         Raises:
             DataError: for an id that is none (with its row) or two spellings of one id.
         """
-        raw_ids = list(raw_ids)
+        trusted, self._trusted = self._trusted, []
+        for known in trusted:
+            self._learn(known.tolist(), None)
+        return self._learn(list(raw_ids), rows)
+
+    def trust(self, raw_ids: np.ndarray) -> None:
+        """Ids that are known to be fine among themselves: looked at when others follow, if any do."""
+        self._trusted.append(raw_ids)
+
+    def _learn(self, raw_ids: list[object], rows: Sequence[int] | None) -> list[str]:
         plain = _plain(raw_ids)
         if plain is not None and self._respelt.isdisjoint(plain):
-            self._spelling.update(zip(plain, plain, strict=True))
+            self._unchanged.update(plain)
             return plain
         ids: list[str] = []
         for place, raw in enumerate(raw_ids):
@@ -84,7 +95,7 @@ class SpellingBook:
                     ) from None
                 text = raw.decode("utf-8") if isinstance(raw, bytes) else str(raw)
                 text = text.strip(" \t\r\n\x00")
-                first = self._spelling.setdefault(known, text)
+                first = known if known in self._unchanged else self._spelling.setdefault(known, text)
                 if first != text:
                     raise DataError(
                         f"{self.source}: patient ids {first!r} and {text!r} would both become "
@@ -116,6 +127,8 @@ def refuse_case_twins(ids_by_source: Mapping[str, Iterable[str]]) -> None:
     Raises:
         DataError: with both spellings and the files that hold them.
     """
+    if not _may_differ_in_case(ids_by_source.values()):
+        return
     seen: dict[str, tuple[str, str]] = {}
     for source, ids in ids_by_source.items():
         for patient in ids:
@@ -125,3 +138,9 @@ def refuse_case_twins(ids_by_source: Mapping[str, Iterable[str]]) -> None:
                     f"patient ids {first!r} ({where}) and {patient!r} ({source}) differ only in "
                     "upper and lower case. Spell one patient one way in every file."
                 )
+
+
+def _may_differ_in_case(groups: Iterable[Iterable[str]]) -> bool:
+    """One look at all of them: no ids have become one, where case is taken away from all at once."""
+    ids = set().union(*groups)
+    return bool(ids) and len(set("\n".join(ids).casefold().split("\n"))) < len(ids)

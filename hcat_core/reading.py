@@ -26,6 +26,7 @@ class ModalityTable:
         quality: (R,) score of each row, clipped to [0, 1] by the core, or None for 1.
         features: d names, or () where the file has none.
         n_rows: (R,) whole numbers, the rows that each row was aggregated from already, or None for 1.
+        patients: how many the whole file names at most, where the reader knows before it has read it.
     """
 
     ids: np.ndarray
@@ -34,6 +35,7 @@ class ModalityTable:
     quality: np.ndarray | None = None
     features: tuple[str, ...] = ()
     n_rows: np.ndarray | None = None
+    patients: int | None = None
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,21 @@ class Reader(Protocol):
 
         Raises:
             DataError: naming the column that the file lacks and those it has.
+        """
+        ...
+
+
+@runtime_checkable
+class LendingReader(Protocol):
+    """A reader whose rows need not be copied by whom has done with them before asking for more."""
+
+    def lend(self) -> Iterator[ModalityTable]:
+        """As ``read``, but a table's ``values`` are valid until the next table is asked for.
+
+        They may even change while they are looked at: copy what is to be checked, then check the copy.
+
+        Raises:
+            DataError: as ``read`` does.
         """
         ...
 

@@ -121,3 +121,37 @@ def test_a_count_of_rows_that_is_none_is_refused_with_its_row(count):
     table = ModalityTable(np.array(["a", "b"]), np.ones((2, 1)), n_rows=np.array([1, count]))
     with pytest.raises(DataError, match="file: row 1 is said to stand for"):
         aggregate_spatial([table], "file")
+
+
+@pytest.mark.parametrize("rows_each", [1, 4])  # of a patient
+def test_rows_are_done_with_when_the_next_are_asked_for(rows_each):
+    """A reader may lend them, and write the next to the same memory."""
+    rng = np.random.default_rng(0)
+    ids = np.repeat([f"p{number}" for number in range(8)], rows_each)
+    values = rng.standard_normal((len(ids), 3)).astype(np.float32)
+    values[1, 1] = np.nan
+
+    def lending():
+        memory = np.empty((5, 3), np.float32)
+        for table in chunked(ModalityTable(ids, values), 5):
+            part = memory[: len(table.ids)]
+            part[:] = table.values
+            yield ModalityTable(table.ids, part)
+            part[:] = 7
+
+    found, expected = (
+        aggregate_spatial(stream, "file") for stream in (lending(), chunked(ModalityTable(ids, values), 5))
+    )
+    np.testing.assert_array_equal(found.mean, expected.mean)
+    np.testing.assert_array_equal(found.measured, expected.measured)
+    assert found.n_cells_not_measured == 1
+
+
+def test_the_readers_own_rows_stay_as_they_are():
+    ids, values = (
+        np.array(["a", "a", "b", "b"]),
+        np.array([[1, np.nan], [2, 3], [4, 5], [6, 7]], np.float32),
+    )
+    kept = values.copy()
+    aggregate_spatial([ModalityTable(ids, values)], "file")
+    np.testing.assert_array_equal(values, kept)

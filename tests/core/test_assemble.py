@@ -1,5 +1,8 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -7,6 +10,7 @@ from hcat_core.assemble import assemble_cohort, build_patient_embedding_map
 from hcat_core.errors import DataError
 from hcat_core.interfaces import ColumnTable, ModalityTable
 from hcat_core.patient_ids import SpellingBook, normalize_pid
+from hcat_core.patient_index import FileIds, PatientIndex
 from hcat_core.settings import TargetsTable
 
 
@@ -103,7 +107,7 @@ def test_trap_8_ids_that_collide_in_two_pieces_of_a_file_stop(ids):
 
 def test_trap_8_ids_that_share_digits_stay_two_patients():
     readers = {"a": MemoryReader("a.h5", ["A12", "B12"], [[1.0], [2.0]])}
-    embeddings, _ = build_patient_embedding_map(readers, {})
+    embeddings, _ = build_patient_embedding_map(readers, PatientIndex())
     assert embeddings["a"].ids == ("A12", "B12")
 
 
@@ -171,3 +175,107 @@ def test_where_every_feature_has_a_gap_there_is_no_share_of_variance():
     rows = [[1.0, nan], [2.0, nan], [nan, 1.0], [nan, 2.0]]
     _, report = assemble_cohort({"a": MemoryReader("a.h5", ["p1", "p1", "p2", "p2"], rows)})
     assert report.modalities[0].within_variance is None
+
+
+class Pieces(MemoryReader):
+    """A file in pieces, which says beforehand how many patients it may name."""
+
+    def __init__(self, source, ids, values, patients=None, step=2):
+        super().__init__(source, ids, values)
+        self.ids = np.array(ids) if all(isinstance(one, bytes) for one in ids) else self.ids
+        self.patients, self.step = patients, step
+
+    def read(self):
+        for first in range(0, len(self.ids), self.step):
+            rows = slice(first, first + self.step)
+            yield ModalityTable(self.ids[rows], self.values[rows], patients=self.patients)
+
+
+@given(
+    files=st.lists(st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=12), min_size=1, max_size=4),
+    same=st.booleans(),
+    step=st.integers(1, 5),
+    kind=st.sampled_from([str, str.encode]),
+)
+@example(files=[["a", "b", "c"], ["a", "b", "d", "c"]], same=False, step=2, kind=str)
+def test_patients_are_numbered_as_one_after_the_other_would(files, same, step, kind):
+    files = [sorted(set(files[0])), *files] if same else files
+    index, expected = PatientIndex(), {}
+    for number, ids in enumerate(files):
+        raw = np.array([kind(one) for one in ids], dtype=object if number % 2 and not same else None)
+        file = FileIds("file", index)
+        found = [file.numbers(raw[first : first + step], first) for first in range(0, len(raw), step)]
+        assert np.concatenate(found).tolist() == [expected.setdefault(one, len(expected)) for one in ids]
+    assert index.ids == expected
+
+
+@pytest.mark.parametrize("first", ["7", "007", b"007", 7])
+@pytest.mark.parametrize("second", ["7.0", "07"])
+def test_trap_8_ids_known_from_another_file_collide_with_those_that_follow(first, second):
+    index = PatientIndex()
+    raw = np.array(["x", first], dtype=object)
+    FileIds("a.h5", index).numbers(raw, 0)
+    file = FileIds("b.h5", index)
+    assert file.numbers(raw, 0).tolist() == [0, 1]
+    with pytest.raises(DataError, match=r"b\.h5.*would both become '7'"):
+        file.numbers(np.array([second], dtype=object), 2)
+
+
+def test_what_equals_an_id_of_another_file_and_is_none_is_refused():
+    index = PatientIndex()
+    FileIds("a.h5", index).numbers(np.array([1], dtype=object), 0)
+    with pytest.raises(DataError, match=r"b\.h5: row 0: True is not a patient id"):
+        FileIds("b.h5", index).numbers(np.array([True], dtype=object), 0)
+
+
+IDS = [f"p{number}".encode() for number in range(6)]
+
+
+@pytest.mark.parametrize("patients", [6, 9, 3, None, 2, 0, 1 << 60])  # right, too many, and too few
+def test_how_many_patients_a_file_says_it_has_changes_nothing(patients):
+    values = np.arange(12.0).reshape(6, 2)
+    readers = {
+        "a": Pieces("a.h5", IDS, values, patients),
+        "b": Pieces("b.h5", IDS[::-1], values, patients),
+    }
+    cohort, _ = assemble_cohort(readers)
+    assert cohort.emb.tolist() == np.stack([values, values[::-1]], axis=1).tolist()
+    assert cohort.patient_ids == tuple(one.decode() for one in IDS)
+
+
+def test_where_it_says_so_no_modality_is_held_twice():
+    values = np.ones((6, 2))
+    readers = {name: Pieces(f"{name}.h5", IDS, values, patients=6) for name in "ab"}
+    embeddings, cells = build_patient_embedding_map(readers, PatientIndex())
+    taken = [np.shares_memory(e.mean, cells) for e in embeddings.values()]
+    assert taken == [True, True]
+    readers["a"].patients = 2  # room for four
+    embeddings, cells = build_patient_embedding_map(readers, PatientIndex())
+    assert np.array_equal(embeddings["a"].mean, values) and cells.shape[1] >= 6
+
+
+def test_without_missing_cells_the_mask_takes_no_memory_and_is_the_same():
+    values = np.ones((6, 2))
+    readers = {"a": MemoryReader("a.h5", IDS, values), "b": MemoryReader("b.h5", IDS[1:4], values[:3])}
+    cohort, _ = assemble_cohort(readers)
+    assert cohort.measured.untyped_storage().nbytes() == 12
+    full = replace(cohort, measured=cohort.measured.clone())
+    assert full.measured.untyped_storage().nbytes() == 24
+    assert cohort.measured.sum(dim=(0, 2)).tolist() == [12, 6]
+    assert cohort.present.sum(dim=0).tolist() == [6, 3]
+    assert cohort.fingerprint() == full.fingerprint()
+    for rows in (slice(1, 5), torch.tensor([4, 0])):
+        assert torch.equal(cohort[rows].measured, full.measured[rows])
+    hidden = cohort.hide(torch.tensor([[True, False]]).expand(6, 2))
+    assert hidden.measured.sum(dim=(0, 2)).tolist() == [0, 6]
+
+
+@pytest.mark.parametrize("other", [[[1.0], [2.0]], [[1.0, np.nan], [2.0, 3.0]]])
+def test_with_padding_or_a_missing_cell_the_mask_is_whole(other):
+    readers = {
+        "a": MemoryReader("a.h5", ["p", "q"], [[1.0, 2.0], [3.0, 4.0]]),
+        "b": MemoryReader("b.h5", ["p", "q"], other),
+    }
+    cohort, _ = assemble_cohort(readers)
+    assert cohort.measured[:, 1].sum().item() == np.isfinite(other).sum()
+    assert not cohort.measured[0, 1, 1]

@@ -30,7 +30,12 @@ from hcat_builtin.readers.h5_layouts import (
 from hcat_builtin.readers.h5_rows import checked_embedding, flat_size, gathered, row_pieces
 from hcat_builtin.readers.hdf5_board import now
 from hcat_builtin.readers.hdf5_safety import find_object, open_h5, text_attribute
-from hcat_builtin.readers.hdf5_worker import describe_in_worker, read_columns_in_worker, read_in_worker
+from hcat_builtin.readers.hdf5_worker import (
+    describe_in_worker,
+    lend_from_worker,
+    read_columns_in_worker,
+    read_in_worker,
+)
 from hcat_builtin.readers.slide_map import patient_of, read_slide_map
 from hcat_core.errors import DataError
 from hcat_core.reading import ColumnTable, ModalityTable
@@ -79,6 +84,14 @@ class H5Reader:
             DataError: for a file that cannot be trusted or says nothing usable.
         """
         return read_in_worker(self)
+
+    def lend(self) -> Iterator[ModalityTable]:
+        """``read`` without copying the values: a table's are valid until the next is asked for.
+
+        Raises:
+            DataError: as ``read`` does.
+        """
+        return lend_from_worker(self)
 
     def read_columns(self, names: list[str]) -> ColumnTable:
         """Columns of one value a row (or, in one group per patient, a group), parsed by a worker.
@@ -176,6 +189,7 @@ class H5Reader:
         quality = per_row(file, self._names(self.quality, QUALITY_NAMES, file), rows)
         counts = per_row(file, COUNT_NAMES, rows)
         features = feature_names(file, embedding, width)
+        patients = int(np.count_nonzero(ids[1:] != ids[:-1])) + 1  # of rows together, one
         now.tell(found.embedding)
         for part, values in row_pieces(embedding, rows, width):
             yield ModalityTable(
@@ -185,6 +199,7 @@ class H5Reader:
                 quality=None if quality is None else quality[part],
                 features=features,
                 n_rows=None if counts is None else counts[part],
+                patients=patients,
             )
 
     def _read_bags(self, file: h5py.File, bags: Mapping[str, str]) -> Iterator[ModalityTable]:
@@ -192,15 +207,16 @@ class H5Reader:
         for key, name in bags.items():
             # A group is a patient's; a dataset of its own may be a slide's.
             patient = key if "/" in name else patient_of(key, patients, self.slide_map)
-            yield from self._bag(file, patient, name, name.rpartition("/")[0])
+            yield from self._bag(file, patient, name, name.rpartition("/")[0], len(bags))
 
     def _read_slides(self) -> Iterator[ModalityTable]:
         patients = None if self.slide_map is None else read_slide_map(self.slide_map)
-        for slide in self._slides():
+        slides = self._slides()
+        for slide in slides:
             with open_h5(slide) as file:
                 whole = text_attribute(file, "feat_type") == "patient"
                 patient = slide.stem if whole else patient_of(slide.name, patients, self.slide_map)
-                yield from self._bag(file, patient, self._embedding_of(file), "")
+                yield from self._bag(file, patient, self._embedding_of(file), "", len(slides))
 
     def _describe_slides(self) -> str:
         slides = self._slides()
@@ -227,7 +243,9 @@ class H5Reader:
             raise nothing_usable(file.filename, datasets)
         return found.embedding
 
-    def _bag(self, file: h5py.File, patient: str, name: str, prefix: str) -> Iterator[ModalityTable]:
+    def _bag(
+        self, file: h5py.File, patient: str, name: str, prefix: str, patients: int
+    ) -> Iterator[ModalityTable]:
         """The rows of one patient or slide; nothing for an empty one."""
         embedding = checked_embedding(file, name)
         if embedding.shape is None or 0 in embedding.shape:
@@ -250,6 +268,7 @@ class H5Reader:
                 weights=None if weights is None else weights[part],
                 quality=None if quality is None else quality[part],
                 features=features,
+                patients=patients,
             )
 
     def _weight_names(self) -> tuple[str, ...]:

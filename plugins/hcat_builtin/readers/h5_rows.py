@@ -119,6 +119,7 @@ def _joined(tables: list[ModalityTable], source: str) -> ModalityTable:
         quality=column("quality"),
         features=tables[0].features,
         n_rows=column("n_rows"),
+        patients=tables[0].patients,
     )
 
 

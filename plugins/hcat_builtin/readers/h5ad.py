@@ -19,7 +19,12 @@ from hcat_builtin.readers.anndata_elements import (
     numbers_of,
 )
 from hcat_builtin.readers.hdf5_safety import open_h5, text_attribute
-from hcat_builtin.readers.hdf5_worker import describe_in_worker, read_columns_in_worker, read_in_worker
+from hcat_builtin.readers.hdf5_worker import (
+    describe_in_worker,
+    lend_from_worker,
+    read_columns_in_worker,
+    read_in_worker,
+)
 from hcat_core.errors import DataError
 from hcat_core.quoting import one_line
 from hcat_core.reading import COUNT_COLUMN, QUALITY_COLUMN, ColumnTable, ModalityTable
@@ -87,6 +92,14 @@ class H5adReader:
             DataError: for a file that cannot be trusted or is no AnnData.
         """
         return read_in_worker(self)
+
+    def lend(self) -> Iterator[ModalityTable]:
+        """``read`` without copying the values: a table's are valid until the next is asked for.
+
+        Raises:
+            DataError: as ``read`` does.
+        """
+        return lend_from_worker(self)
 
     def read_columns(self, names: list[str]) -> ColumnTable:
         """Columns of ``obs``, parsed by a worker.
@@ -180,4 +193,5 @@ def annotated_rows(
             quality=None if quality is None else quality[part],
             features=features,
             n_rows=None if counts is None else counts[part],
+            patients=len(ids),
         )

@@ -11,7 +11,12 @@ import numpy as np
 from hcat_builtin.readers.anndata_elements import column_of, columns_of, index_of
 from hcat_builtin.readers.h5ad import Choice, annotated_matrix, annotated_rows, refuse_other_than
 from hcat_builtin.readers.hdf5_safety import find_object, open_h5, read_small
-from hcat_builtin.readers.hdf5_worker import describe_in_worker, read_columns_in_worker, read_in_worker
+from hcat_builtin.readers.hdf5_worker import (
+    describe_in_worker,
+    lend_from_worker,
+    read_columns_in_worker,
+    read_in_worker,
+)
 from hcat_core.errors import DataError
 from hcat_core.reading import ColumnTable, ModalityTable
 from hcat_core.spelling import did_you_mean
@@ -64,6 +69,14 @@ class H5muReader:
                 ``obsmap`` that contradicts itself.
         """
         return read_in_worker(self)
+
+    def lend(self) -> Iterator[ModalityTable]:
+        """``read`` without copying the values: a table's are valid until the next is asked for.
+
+        Raises:
+            DataError: as ``read`` does.
+        """
+        return lend_from_worker(self)
 
     def read_columns(self, names: list[str]) -> ColumnTable:
         """Columns of ``obs``, or of a modality's own, parsed by a worker.

@@ -111,6 +111,7 @@ class _Conversation:
         for table in tables:
             beside: dict[str, object] = {} if table.features == features else {"features": table.features}
             features = table.features
+            beside |= {} if table.patients is None else {"patients": table.patients}
             arrays = {"ids": table.ids, "values": table.values}
             arrays |= {} if table.weights is None else {"weights": table.weights}
             arrays |= {} if table.quality is None else {"quality": table.quality}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import mmap
 import struct
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -65,13 +65,20 @@ def pack(arrays: Mapping[str, np.ndarray], memory: mmap.mmap, start: int) -> dic
     return described
 
 
-def unpack(described: Mapping[str, Any], memory: mmap.mmap, start: int) -> dict[str, np.ndarray]:
-    """Copies of the arrays that ``pack`` described.
+def unpack(
+    described: Mapping[str, Any], memory: mmap.mmap, start: int, lent: Collection[str] = ()
+) -> dict[str, np.ndarray]:
+    """Copies of the arrays that ``pack`` described; of those named in ``lent``, the memory itself.
+
+    What is lent may change while it is looked at: the worker can still write to it.
 
     Raises:
         ValueError, TypeError, KeyError: for a description that does not fit.
     """
     arrays = {}
+    held = np.frombuffer(
+        memory, np.uint8
+    )  # which cannot be closed while an array is there that is part of it
     for name, one in described.items():
         if "runs" in one:
             arrays[name] = _repeated(one)
@@ -79,8 +86,9 @@ def unpack(described: Mapping[str, Any], memory: mmap.mmap, start: int) -> dict[
         dtype, at = np.dtype(one["dtype"]), int(one["at"])
         if dtype.kind not in "biufSU" or not 0 <= at <= SLOT_BYTES:
             raise ValueError(f"an array of {dtype} at {at}")
-        view: np.ndarray = np.ndarray(one["shape"], dtype, buffer=memory, offset=start + at)
-        arrays[name] = view.copy()
+        view: np.ndarray = np.ndarray(one["shape"], dtype, buffer=held, offset=start + at)
+        view.flags.writeable = False
+        arrays[name] = view if name in lent else view.copy()
     return arrays
 
 

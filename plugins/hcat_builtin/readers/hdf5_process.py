@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -105,10 +105,12 @@ class Worker:
         except (ValueError, RecursionError):
             raise Fault("its worker's answer cannot be understood") from None
 
-    def unpack(self, described: Mapping[str, Any], piece: int) -> dict[str, np.ndarray]:
-        """The arrays of a piece."""
+    def unpack(
+        self, described: Mapping[str, Any], piece: int, lent: Collection[str]
+    ) -> dict[str, np.ndarray]:
+        """The arrays of a piece; those ``lent`` are good until it is said to be taken."""
         try:
-            return unpack(described, self._memory, slot_start(piece))
+            return unpack(described, self._memory, slot_start(piece), lent)
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
             raise Fault("its worker's answer cannot be understood") from None
 
@@ -139,7 +141,8 @@ class Worker:
             if pipe is not None:
                 pipe.close()
         self._ready.close()
-        self._memory.close()
+        with suppress(BufferError):  # whoever still holds what was lent holds the memory, too
+            self._memory.close()
 
     def _read(self, size: int) -> bytearray:
         assert self._process.stdout is not None

@@ -1,16 +1,16 @@
 """HDF5 files are parsed in another process: a fault of the library there is an error here, no dead run.
 
 A reader that wants this has ``read_here`` and ``read_columns_here``, which parse, and keyword-only
-constructor parameters kept under their own names; its ``read`` and ``read_columns`` are
-``read_in_worker(self)`` and ``read_columns_in_worker(self, names)``. One that describes its file has
-``describe_here``, and ``describe`` is ``describe_in_worker(self)``.
+constructor parameters kept under their own names; its ``read``, ``lend`` and ``read_columns`` are
+``read_in_worker(self)``, ``lend_from_worker(self)`` and ``read_columns_in_worker(self, names)``. One that
+describes its file has ``describe_here``, and ``describe`` is ``describe_in_worker(self)``.
 """
 
 from __future__ import annotations
 
 import atexit
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,6 +23,7 @@ from hcat_core.reading import ColumnTable, ModalityTable
 
 SECONDS = 60  # without progress: no piece of 4 MiB, no dataset looked at; a sleepy network disk takes less
 MEMORY = 4 << 30  # bytes; the worker holds a file's ids, one stored chunk (512 MiB at most) and two pieces
+MOST_PATIENTS = 1 << 31
 _idle: list[Worker] = []
 _busy: set[Worker] = set()  # kept alive here until their answer is done with, however that is collected
 
@@ -55,9 +56,23 @@ def read_in_worker(reader: ParsesHere) -> Iterator[ModalityTable]:
     Raises:
         DataError: as the reader does; for a file that brings the worker down, or over its budget.
     """
+    return _tables(reader, ())
+
+
+def lend_from_worker(reader: ParsesHere) -> Iterator[ModalityTable]:
+    """The same, but ``values`` are those in shared memory, which the worker writes to again.
+
+    Raises:
+        DataError: as ``read_in_worker``.
+    """
+    return _tables(reader, ("values",))
+
+
+def _tables(reader: ParsesHere, lent: Collection[str]) -> Iterator[ModalityTable]:
     features: tuple[str, ...] = ()
-    for message, arrays in _ask(reader, {}):
+    for message, arrays in _ask(reader, {}, lent):
         features = tuple(map(str, message.get("features", features)))
+        patients = message.get("patients")
         yield ModalityTable(
             ids=arrays["ids"],
             values=arrays["values"],
@@ -65,6 +80,7 @@ def read_in_worker(reader: ParsesHere) -> Iterator[ModalityTable]:
             quality=arrays.get("quality"),
             features=features,
             n_rows=arrays.get("n_rows"),
+            patients=patients if type(patients) is int and 0 <= patients <= MOST_PATIENTS else None,
         )
 
 
@@ -101,9 +117,12 @@ atexit.register(close_workers)
 
 
 def _ask(
-    reader: ParsesHere, request: Mapping[str, object]
+    reader: ParsesHere, request: Mapping[str, object], lent: Collection[str] = ()
 ) -> Iterator[tuple[dict[str, Any], dict[str, np.ndarray]]]:
-    """The pieces of an answer. A worker that answered to the end is kept, any other is ended."""
+    """The pieces of an answer. A worker that answered to the end is kept, any other is ended.
+
+    What is ``lent`` of a piece is good until the next is asked for.
+    """
     worker = _take()
     _busy.add(worker)
     kept = False
@@ -113,10 +132,13 @@ def _ask(
         )
         piece = 0
         while "arrays" in (message := worker.hear()):
-            arrays = worker.unpack(message["arrays"], piece)
-            worker.say({"taken": piece})
-            piece += 1
+            arrays = worker.unpack(message["arrays"], piece, lent)
+            if not lent:
+                worker.say({"taken": piece})
             yield message, arrays
+            if lent:
+                worker.say({"taken": piece})
+            piece += 1
         kept = True
         if "refused" in message:
             raise DataError(one_line(str(message["refused"]), 4_000))

@@ -26,7 +26,10 @@ import ctypes, os, resource, signal, time
 import h5py, numpy as np
 from hcat_builtin.readers.hdf5_board import now
 from hcat_builtin.readers.hdf5_messages import MEMORY_BYTES
-from hcat_builtin.readers.hdf5_worker import describe_in_worker, read_columns_in_worker, read_in_worker
+from dataclasses import replace
+from hcat_builtin.readers.hdf5_worker import (
+    describe_in_worker, lend_from_worker, read_columns_in_worker, read_in_worker
+)
 from hcat_core.errors import DataError
 from hcat_core.reading import ModalityTable
 
@@ -38,11 +41,16 @@ class Misbehaving:
         self.source, self.does = "bad.h5", does
     def read(self):
         return read_in_worker(self)
+    def lend(self):
+        return lend_from_worker(self)
     def read_columns(self, names):
         return read_columns_in_worker(self, names)
     def read_here(self):
         now.open("bad.h5")
         now.tell("p1/embedding")
+        if self.does.startswith("say "):
+            yield replace(piece(0), patients=eval(self.does[4:]))
+            return
         yield piece(0)
         if self.does == "crash":
             ctypes.string_at(0)
@@ -168,7 +176,7 @@ def test_a_description_too(misbehaving):
 def test_a_fault_ends_a_command_with_exit_code_3(misbehaving, tmp_path, capsys, monkeypatch):
     """As a user sees it: one line, no traceback, and the run is over in good order."""
     monkeypatch.setattr(H5Reader, "read_here", None)
-    monkeypatch.setattr(H5Reader, "read", lambda self: misbehaving("crash").read())
+    monkeypatch.setattr(H5Reader, "lend", lambda self: misbehaving("crash").read())
     assert main(["inspect", str(RECIPES / "hancock.toml"), "--set", f"cohort.root={tmp_path}"]) == 3
     said = capsys.readouterr().err
     assert said.startswith("hcat: bad.h5: p1/embedding: ")
@@ -251,14 +259,48 @@ def test_rows_that_were_handed_over_stay_as_they_are(tmp_path):
     assert len({float(table.values[0, 0]) for table in tables}) == len(tables)
 
 
-def test_an_answer_nobody_wants_to_its_end_costs_no_worker(tmp_path, good):
+@pytest.mark.parametrize("rows", [40_000, 150_000])  # three pieces, of which two are on their way; ten
+@pytest.mark.parametrize("how", ["read", "lend"])
+def test_an_answer_nobody_wants_to_its_end_costs_no_worker(tmp_path, good, rows, how, monkeypatch):
+    monkeypatch.setattr(hdf5_worker, "SECONDS", 2)
     close_workers()
-    stream = large(tmp_path / "a.h5").read()
+    stream = getattr(large(tmp_path / "a.h5", rows), how)()
     next(stream)
     stream.close()
     (kept,) = worker_ids()
     assert aggregate_spatial(good.read(), good.source).ids == ("a", "b")
     assert worker_ids() == [kept]
+    close_workers()
+
+
+def test_rows_that_are_lent_are_the_same_and_lie_in_the_workers_memory(tmp_path):
+    reader = large(tmp_path / "a.h5")
+    lent = []
+    for table, kept in zip(reader.lend(), reader.read(), strict=True):
+        assert not table.values.flags.owndata and not table.values.flags.writeable
+        np.testing.assert_array_equal(table.values, kept.values)
+        np.testing.assert_array_equal(table.ids, kept.ids)
+        lent.append(table.values)
+    assert len(lent) > 2
+    assert np.shares_memory(lent[0], lent[2])
+
+
+def test_a_worker_that_dies_while_its_memory_is_lent_leaves_it_readable(misbehaving):
+    stream = misbehaving("crash").lend()
+    values = next(stream).values
+    with pytest.raises(DataError, match="crashed on it"):
+        next(stream)
+    assert (values == 0).all()
+
+
+def test_it_is_known_before_the_last_row_how_many_patients_there_may_be(tmp_path, good):
+    assert [table.patients for table in good.read()] == [2]
+    assert {table.patients for table in large(tmp_path / "a.h5").read()} == {13_334}
+
+
+@pytest.mark.parametrize("patients", [-1, True, "7", 1 << 40, None, 1.5])
+def test_a_number_of_patients_that_is_none_is_not_taken(misbehaving, patients):
+    assert [table.patients for table in misbehaving(f"say {patients!r}").read()] == [None]
 
 
 def test_an_answer_that_is_still_open_when_the_program_ends(tmp_path):
