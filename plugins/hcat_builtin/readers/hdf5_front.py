@@ -20,7 +20,7 @@ def refuse_second_file(path: Path, file: h5py.File) -> None:
         DataError: naming the file; two programs might each read another half of it.
     """
     size = file.userblock_size
-    with path.open("rb") as raw:
+    with path.open("rb", buffering=0) as raw:
         block = raw.read(min(size, MAX_USER_BLOCK))
         begins = 0
         place = 0

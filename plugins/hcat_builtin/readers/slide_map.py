@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping
 from pathlib import Path, PurePath
 
@@ -18,29 +19,30 @@ def read_slide_map(path: Path) -> dict[str, str]:
     Raises:
         DataError: for a file without the two columns, or a slide of two patients.
     """
-    import pandas as pd  # slow to import, and most files need no slide map
-
     try:
-        frame = pd.read_csv(path, dtype=str)
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            header, *lines = [line for line in csv.reader(file) if line] or [[]]
     except FileNotFoundError:
         raise DataError(f"{path}: no such slide map.") from None
-    except (ValueError, UnicodeDecodeError) as error:
+    except (ValueError, csv.Error) as error:
         raise DataError(f"{path}: not a CSV: {error}") from None
-    columns = {str(name).strip().lower(): name for name in frame.columns}
+    columns = {name.strip().lower(): place for place, name in enumerate(header)}
     slide = next((columns[name] for name in SLIDE_COLUMNS if name in columns), None)
     patient = next((columns[name] for name in PATIENT_COLUMNS if name in columns), None)
     if slide is None or patient is None:
         raise DataError(
             f"{path}: needs a slide column ({', '.join(SLIDE_COLUMNS[:3])}) and a patient column "
-            f"({', '.join(PATIENT_COLUMNS[:3])}); it has {', '.join(map(str, frame.columns))}."
+            f"({', '.join(PATIENT_COLUMNS[:3])}); it has {', '.join(header)}."
         )
-    if frame[[slide, patient]].isna().any(axis=None):
-        row = int(frame[[slide, patient]].isna().any(axis=1).to_numpy().argmax())
-        raise DataError(f"{path}: line {row + 2} lacks its slide or its patient.")
     result: dict[str, str] = {}
-    for name, owner in zip(frame[slide], frame[patient], strict=True):
-        stem = _stem(str(name))
-        if result.setdefault(stem, str(owner)) != str(owner):
+    for number, line in enumerate(lines, start=2):
+        if len(line) > len(header):
+            raise DataError(f"{path}: line {number} has {len(line)} values for {len(header)} columns.")
+        line += [""] * (len(header) - len(line))
+        if _says_nothing(line[slide]) or _says_nothing(line[patient]):
+            raise DataError(f"{path}: line {number} lacks its slide or its patient.")
+        stem = _stem(line[slide])
+        if result.setdefault(stem, line[patient]) != line[patient]:
             raise DataError(f"{path}: the slide {stem} is given to two patients.")
     return result
 
@@ -71,3 +73,7 @@ def _stem(name: str) -> str:
     base = PurePath(name.strip()).name
     ending = next((s for s in SUFFIXES if base.lower().endswith(s)), "")
     return base[: len(base) - len(ending)]
+
+
+def _says_nothing(value: str) -> bool:
+    return value.strip().lower() in ("", "na", "n/a", "nan", "none", "null", "<na>")
