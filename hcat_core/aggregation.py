@@ -9,8 +9,8 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from hcat_core.errors import DataError
-from hcat_core.patient_index import FileIds, PatientIndex, run_starts
-from hcat_core.reading import ModalityTable
+from hcat_core.patient_index import FileIds, PatientIndex
+from hcat_core.reading import ModalityTable, run_starts
 
 SLICE_BYTES = 1 << 21  # a slice and its square stay in the processor's cache
 MOST_ROWS = np.iinfo(np.int32).max

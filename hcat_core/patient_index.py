@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from hcat_core.patient_ids import SpellingBook
+from hcat_core.reading import run_starts
 
 
 class PatientIndex:
@@ -77,17 +78,15 @@ class FileIds:
             self._book.trust(heads)
             numbers = np.arange(self._next, self._next + len(heads))
         else:
-            local, unique = pd.factorize(heads, use_na_sentinel=False)
-            rows = np.zeros(len(unique), np.int64)
-            rows[local[::-1]] = starts[::-1] + first_row
-            ids = self._book.normalize(unique.tolist(), rows.tolist())
-            numbers = self._index.numbers(ids, heads)[local]
+            numbers = self._looked_up(heads, starts + first_row)
         self._next = int(numbers[-1]) + 1
         return numbers if len(heads) == len(raw) else np.repeat(numbers, np.diff(starts, append=len(raw)))
 
-
-def run_starts(values: np.ndarray) -> np.ndarray:
-    """Where each run of equal values begins."""
-    begins = np.ones(len(values), bool)
-    np.not_equal(values[1:], values[:-1], out=begins[1:], casting="unsafe")
-    return np.flatnonzero(begins)
+    def _looked_up(self, heads: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        raw = heads.tolist()
+        if len(set(raw)) == len(raw):
+            return self._index.numbers(self._book.normalize(raw, rows.tolist()), heads)
+        local, unique = pd.factorize(heads, use_na_sentinel=False)
+        first = np.zeros(len(unique), np.int64)
+        first[local[::-1]] = rows[::-1]
+        return self._index.numbers(self._book.normalize(unique.tolist(), first.tolist()), heads)[local]

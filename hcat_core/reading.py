@@ -95,3 +95,12 @@ class DescribingReader(Protocol):
             DataError: as ``read`` does.
         """
         ...
+
+
+def run_starts(values: np.ndarray) -> np.ndarray:
+    """Where each run of equal values begins."""
+    if values.strides == (0,):  # one value, said of many rows
+        return np.zeros(min(1, len(values)), np.int64)
+    begins = np.ones(len(values), bool)
+    np.not_equal(values[1:], values[:-1], out=begins[1:], casting="unsafe")
+    return np.flatnonzero(begins)

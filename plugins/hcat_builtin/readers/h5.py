@@ -263,7 +263,7 @@ class H5Reader:
         now.tell(name)
         for part, values in row_pieces(embedding, rows, width):
             yield ModalityTable(
-                ids=np.full(len(values), patient, dtype=object),
+                ids=np.broadcast_to(np.array([patient], dtype=object), len(values)),
                 values=values,
                 weights=None if weights is None else weights[part],
                 quality=None if quality is None else quality[part],

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from hcat_builtin.readers.hdf5_board import BOARD_BYTES
+from hcat_core.reading import run_starts
 
 SLOTS = 2  # the worker reads into one while the reader takes in the other
 SLOT_BYTES = 64 << 20  # address space; only what is written to takes memory
@@ -93,9 +94,9 @@ def unpack(
 
 
 def _runs(array: np.ndarray) -> dict[str, object]:
-    starts = np.flatnonzero(np.r_[True, array[1:] != array[:-1]]) if len(array) else np.zeros(0, int)
+    starts = run_starts(array)
     values = array[starts].tolist()
-    runs = np.diff(np.r_[starts, len(array)]).tolist()
+    runs = np.diff(starts, append=len(array)).tolist()
     are_bytes = bool(values) and all(isinstance(value, bytes) for value in values)
     if are_bytes:
         values = [value.decode("utf-8", "surrogateescape") for value in values]
@@ -110,6 +111,8 @@ def _repeated(one: Mapping[str, Any]) -> np.ndarray:
     values[:] = one["values"]
     if one["bytes"]:
         values[:] = [value.encode("utf-8", "surrogateescape") for value in one["values"]]
+    if len(values) == 1:
+        return np.broadcast_to(values, (int(runs[0]),))
     return np.repeat(values, np.array(runs, np.int64))
 
 
