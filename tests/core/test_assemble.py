@@ -6,6 +6,7 @@ import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from hcat_core.aggregation import Room
 from hcat_core.assemble import assemble_cohort, build_patient_embedding_map
 from hcat_core.errors import DataError
 from hcat_core.interfaces import ColumnTable, ModalityTable
@@ -196,13 +197,15 @@ class Pieces(MemoryReader):
     same=st.booleans(),
     step=st.integers(1, 5),
     kind=st.sampled_from([str, str.encode]),
+    objects=st.booleans(),
 )
-@example(files=[["a", "b", "c"], ["a", "b", "d", "c"]], same=False, step=2, kind=str)
-def test_patients_are_numbered_as_one_after_the_other_would(files, same, step, kind):
+@example(files=[["a", "b", "c"], ["a", "b", "d", "c"]], same=False, step=2, kind=str, objects=False)
+@example(files=[list("abbcde"), list("abde")], same=False, step=2, kind=str, objects=False)
+def test_patients_are_numbered_as_one_after_the_other_would(files, same, step, kind, objects):
     files = [sorted(set(files[0])), *files] if same else files
     index, expected = PatientIndex(), {}
-    for number, ids in enumerate(files):
-        raw = np.array([kind(one) for one in ids], dtype=object if number % 2 and not same else None)
+    for ids in files:
+        raw = np.array([kind(one) for one in ids], dtype=object if objects else None)
         file = FileIds("file", index)
         found = [file.numbers(raw[first : first + step], first) for first in range(0, len(raw), step)]
         assert np.concatenate(found).tolist() == [expected.setdefault(one, len(expected)) for one in ids]
@@ -243,12 +246,17 @@ def test_how_many_patients_a_file_says_it_has_changes_nothing(patients):
     assert cohort.patient_ids == tuple(one.decode() for one in IDS)
 
 
-def test_where_it_says_so_no_modality_is_held_twice():
+def test_where_it_says_so_no_modality_is_held_twice(monkeypatch):
+    made = []
+    monkeypatch.setattr(
+        Room, "_make", lambda room, *size, make=Room._make: (made.append(size), make(room, *size))
+    )
     values = np.ones((6, 2))
     readers = {name: Pieces(f"{name}.h5", IDS, values, patients=6) for name in "ab"}
     embeddings, cells = build_patient_embedding_map(readers, PatientIndex())
     taken = [np.shares_memory(e.mean, cells) for e in embeddings.values()]
     assert taken == [True, True]
+    assert made == [(6, 2)]
     readers["a"].patients = 2  # room for four
     embeddings, cells = build_patient_embedding_map(readers, PatientIndex())
     assert np.array_equal(embeddings["a"].mean, values) and cells.shape[1] >= 6
