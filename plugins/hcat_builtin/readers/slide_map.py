@@ -21,7 +21,9 @@ def read_slide_map(path: Path) -> dict[str, str]:
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            header, *lines = [line for line in csv.reader(file) if line] or [[]]
+            reader = csv.reader(file, strict=True)
+            header: list[str] = next(reader, [])
+            lines = [(reader.line_num, line) for line in reader if line]
     except FileNotFoundError:
         raise DataError(f"{path}: no such slide map.") from None
     except (ValueError, csv.Error) as error:
@@ -35,7 +37,7 @@ def read_slide_map(path: Path) -> dict[str, str]:
             f"({', '.join(PATIENT_COLUMNS[:3])}); it has {', '.join(header)}."
         )
     result: dict[str, str] = {}
-    for number, line in enumerate(lines, start=2):
+    for number, line in lines:
         if len(line) > len(header):
             raise DataError(f"{path}: line {number} has {len(line)} values for {len(header)} columns.")
         line += [""] * (len(header) - len(line))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from hcat_builtin.readers.h5 import H5Reader
 from hcat_builtin.readers.h5_layouts import find_patientid_and_embedding, read_all_datasets_from_h5
+from hcat_builtin.readers.slide_map import read_slide_map
 from hcat_core.aggregation import aggregate_spatial
 from hcat_core.errors import DataError
 
@@ -142,6 +143,33 @@ def test_a_slide_that_the_map_lacks_is_refused_by_name(tmp_path):
     (tmp_path / "map.csv").write_text("slide,patient\nother,p1\n")
     with pytest.raises(DataError, match=r"map\.csv: has no patient for the slide s1\.h5"):
         read(folder, slide_map=tmp_path / "map.csv")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("slide,patient\ns1,p\n\ns2,\n", "line 4 lacks its slide or its patient"),
+        ("slide,patient\ns1\n", "line 2 lacks its slide or its patient"),
+        ("slide,patient\ns1,NaN\n", "line 2 lacks its slide or its patient"),
+        ("slide,patient\ns1,p,q\n", "line 2 has 3 values for 2 columns"),
+        ("slide,patient\ns1,p\ns1.h5,q\n", "the slide s1 is given to two patients"),
+        ("name,patient\ns1,p\n", "needs a slide column .*it has name, patient"),
+        ("", "needs a slide column"),
+        ('slide,patient\n"s1,p\n', "not a CSV"),
+        ("slide,patient\ns1,\udcff\n", "not a CSV"),
+    ],
+)
+def test_a_slide_map_that_is_none_is_refused_by_its_line(tmp_path, text, says):
+    (tmp_path / "map.csv").write_text(text, encoding="utf-8", errors="surrogateescape")
+    with pytest.raises(DataError, match=rf"map\.csv: {says}"):
+        read_slide_map(tmp_path / "map.csv")
+
+
+def test_a_slide_map_as_spreadsheets_write_it(tmp_path):
+    (tmp_path / "map.csv").write_bytes(
+        b'\xef\xbb\xbfCase_ID, Slide \r\n"p, the first",s1.svs\r\n001,s2\r\n'
+    )
+    assert read_slide_map(tmp_path / "map.csv") == {"s1": "p, the first", "s2": "001"}
 
 
 @pytest.mark.parametrize(
