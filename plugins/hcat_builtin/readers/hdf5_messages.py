@@ -77,9 +77,8 @@ def unpack(
         ValueError, TypeError, KeyError: for a description that does not fit.
     """
     arrays = {}
-    held = np.frombuffer(
-        memory, np.uint8
-    )  # which cannot be closed while an array is there that is part of it
+    # Memory cannot be closed as long as an array is there that is part of this one.
+    held = np.frombuffer(memory, np.uint8)
     for name, one in described.items():
         if "runs" in one:
             arrays[name] = _repeated(one)
