@@ -1,6 +1,6 @@
 """Speed of every built-in imputer: fit and transform of 600 x 5 x 128, one pass of pytest-benchmark.
 
-pytest benchmarks/test_imputers.py --benchmark-only
+pytest -n 0 benchmarks/test_imputers.py --benchmark-only
 """
 
 from __future__ import annotations
