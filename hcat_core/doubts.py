@@ -68,12 +68,15 @@ def _duplicates(cohort: Cohort, sides: list[str] | None) -> list[Doubt]:
             crossing = sum(
                 len({sides[row] for row in group.tolist()} - {"left out"}) > 1 for group in copies
             )
-        where = f", {crossing} of them on both sides of the split" if crossing else ""
+        one = len(copies) == 1
+        sets = "one set of patients holds" if one else f"{len(copies)} sets of patients hold"
+        which = "and is" if one else f"{crossing} of them"
+        where = f", {which} on both sides of the split" if crossing else ""
         said = "; ".join("rows " + ", ".join(map(str, group.tolist())) for group in copies[:SHOWN])
         found.append(
             Doubt(
                 "duplicate",
-                f"{modality.name}: {len(copies)} sets of patients hold the same embedding{where} ({said}). "
+                f"{modality.name}: {sets} the same embedding{where} ({said}). "
                 "Are they one patient? cohort.groups keeps such records together.",
             )
         )

@@ -13,6 +13,7 @@ from hcat_core.cohort import concatenate
 from hcat_core.errors import DataError, RecipeError
 from hcat_core.fitting import assembly_of, fit_estimator
 from hcat_core.interfaces import FitContext
+from hcat_core.outcome_metrics import calibration
 from hcat_core.recipe import load_recipe
 from hcat_core.synth.cohort_view import to_cohort
 from hcat_core.synth.generator import SynthSpec, generate
@@ -124,6 +125,24 @@ def test_one_wild_laboratory_value_moves_nothing_once_tails_are_drawn_in(name):
         return float((found[0] - found[1]).abs().mean())
 
     assert moved(0.02) < 0.25 * moved(0.0)
+
+
+def test_late_fusion_is_no_surer_than_what_a_patient_has_allows():
+    """Recalibrated on patients as they are, it stays calibrated when one modality is all there is."""
+    widths = {"clinical": 6, "semantic": 6, "temporal": 6, "pathological": 6, "spatial": 6}
+    cohort = to_cohort(generate(SynthSpec(patients=2400, widths=widths, seed=5)))
+    train, test = cohort[slice(0, 1200)], cohort[slice(1200, 2400)]
+    found, _, _ = fitted("late_fusion", train, train[slice(0, 0)])
+    p, y = [], []
+    for kept in range(5):
+        hide = torch.ones_like(test.present)
+        hide[:, kept] = False
+        left = test.hide(hide)
+        some = left.present.any(dim=1)
+        p.append(found.predict(left[some]).probability[:, 0])
+        y.append(test.targets.labels[some, 0].numpy())
+    slope = calibration(np.concatenate(p), np.concatenate(y))["calibration_slope"]
+    assert 2 / 3 < slope < 3 / 2  # a mean over what is there has 0.35
 
 
 def test_thresholds_and_recalibration_come_from_patients_held_out(monkeypatch):

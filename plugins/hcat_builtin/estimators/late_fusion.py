@@ -1,4 +1,4 @@
-"""``late_fusion``: one model a modality, their probabilities averaged over what a patient has."""
+"""``late_fusion``: one model a modality, their probabilities averaged; a missing one says what is usual."""
 
 from __future__ import annotations
 
@@ -6,13 +6,20 @@ import copy
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
-from hcat_core.cohort import Cohort, Layout
+from hcat_builtin.estimators.saved_models import load_models, save_models
+from hcat_core.cohort import CURVE_STEPS, Cohort, Layout
 from hcat_core.interfaces import Estimator, FitContext, Prediction
 
 
 class LateFusionEstimator:
     """Copies of ``model``, each fitted on the patients who have its modality and shown nothing else.
+
+    A patient is predicted the mean over all of them. For a modality that is missing, its model's mean
+    prediction of training patients stands in: the less is known, the nearer the answer is to the base rate,
+    and one recalibration suits every pattern. A mean over what is there would go as far from the base rate
+    for one modality as for five.
 
     Args:
         layout: modalities and tasks.
@@ -25,36 +32,39 @@ class LateFusionEstimator:
         self.layout = layout
         self.model = model
         self.fitted: dict[str, Estimator] = {}
+        self.usual: dict[str, Tensor] = {}
 
     def fit(self, train: Cohort, validation: Cohort, context: FitContext) -> None:
         """Fit a copy for each modality that any training patient has."""
-        self.fitted = {}
+        self.fitted, self.usual = {}, {}
         for name in self.layout.names:
             own = self._alone(train, name)
             if len(own):
-                self.fitted[name] = copy.deepcopy(self.model)
-                self.fitted[name].fit(own, self._alone(validation, name), context)
+                model = self.fitted[name] = copy.deepcopy(self.model)
+                model.fit(own, self._alone(validation, name), context)
+                self.usual[name] = _risk(model.predict(own.without_targets())).mean(dim=0)
 
     def predict(self, cohort: Cohort) -> Prediction:
-        """Mean probability, and mean curve, over the modalities that a patient has; the rest of the
-        models speak where a patient has none that was fitted."""
-        names = list(self.fitted)
-        found = [self.fitted[name].predict(_only(cohort, self.layout.names.index(name))) for name in names]
-        present = torch.stack([cohort.present[:, self.layout.names.index(name)] for name in names], dim=1)
-        present = torch.where(present.any(dim=1, keepdim=True), present, True).double()
-        weights = present / present.sum(dim=1, keepdim=True)
-        probability = torch.stack([p.event_probability.double() for p in found], dim=1)
-        curve = None
-        if all(p.curve is not None for p in found):
-            curves = torch.stack([p.curve for p in found if p.curve is not None], dim=1)
-            curve = (curves * weights[:, :, None, None]).sum(dim=1)
-        return Prediction((probability * weights.unsqueeze(-1)).sum(dim=1), curve)
+        """Mean probability, and mean curve where every model has one."""
+        total: Tensor | None = None
+        for name, model in self.fitted.items():
+            column = self.layout.names.index(name)
+            has = cohort.present[:, column]
+            risk = self.usual[name].expand(len(cohort), -1, -1).clone()
+            if has.any():
+                risk[has] = _risk(model.predict(_only(cohort[has], column)))
+            total = risk if total is None else total + risk
+        assert total is not None
+        risk = total / len(self.fitted)
+        curve = None if bool(risk[..., :-1].isnan().any()) else risk[..., :-1]
+        return Prediction(risk[..., -1], curve)
 
     def save(self, folder: Path) -> None:
-        """A folder a modality."""
+        """A folder a modality, and the usual predictions."""
         for name, model in self.fitted.items():
             (folder / str(self.layout.names.index(name))).mkdir()
             model.save(folder / str(self.layout.names.index(name)))
+        save_models(folder, {}, {"usual": torch.stack(list(self.usual.values()))})
 
     def load(self, folder: Path, context: FitContext) -> None:
         """What ``save`` wrote."""
@@ -63,10 +73,21 @@ class LateFusionEstimator:
             if (folder / str(place)).is_dir():
                 self.fitted[name] = copy.deepcopy(self.model)
                 self.fitted[name].load(folder / str(place), context)
+        _, state = load_models(folder)
+        self.usual = dict(zip(self.fitted, state["usual"], strict=True))
 
     def _alone(self, cohort: Cohort, name: str) -> Cohort:
         column = self.layout.names.index(name)
         return _only(cohort[cohort.present[:, column]], column)
+
+
+def _risk(prediction: Prediction) -> Tensor:
+    """(N, T, H + 1) the curve, NaN where there is none, and the probability behind it."""
+    probability = prediction.event_probability.double().unsqueeze(-1)
+    curve = prediction.curve
+    if curve is None:
+        curve = probability.new_full((*probability.shape[:2], CURVE_STEPS), float("nan"))
+    return torch.cat([curve.double(), probability], dim=-1)
 
 
 def _only(cohort: Cohort, column: int) -> Cohort:

@@ -30,19 +30,14 @@ from hcat_builtin.readers.h5_layouts import (
 from hcat_builtin.readers.h5_rows import checked_embedding, flat_size, gathered, row_pieces
 from hcat_builtin.readers.hdf5_board import now
 from hcat_builtin.readers.hdf5_safety import find_object, open_h5, text_attribute
-from hcat_builtin.readers.hdf5_worker import (
-    describe_in_worker,
-    lend_from_worker,
-    read_columns_in_worker,
-    read_in_worker,
-)
+from hcat_builtin.readers.hdf5_worker import WorkerReader
 from hcat_builtin.readers.slide_map import patient_of, read_slide_map
 from hcat_core.errors import DataError
 from hcat_core.reading import ColumnTable, ModalityTable
 from hcat_core.spelling import did_you_mean
 
 
-class H5Reader:
+class H5Reader(WorkerReader):
     """Reads a modality from HDF5, in whichever of the field's layouts it finds.
 
     One file: ids and an embedding of as many rows (several rows a patient are aggregated, weighted by
@@ -76,38 +71,6 @@ class H5Reader:
         self.weight = weight
         self.quality = quality
         self.slide_map = slide_map
-
-    def read(self) -> Iterator[ModalityTable]:
-        """Rows in pieces of about 4 MiB, parsed by a worker.
-
-        Raises:
-            DataError: for a file that cannot be trusted or says nothing usable.
-        """
-        return read_in_worker(self)
-
-    def lend(self) -> Iterator[ModalityTable]:
-        """``read`` without copying the values: a table's are valid until the next is asked for.
-
-        Raises:
-            DataError: as ``read`` does.
-        """
-        return lend_from_worker(self)
-
-    def read_columns(self, names: list[str]) -> ColumnTable:
-        """Columns of one value a row (or, in one group per patient, a group), parsed by a worker.
-
-        Raises:
-            DataError: naming the column that the file lacks, and those it has.
-        """
-        return read_columns_in_worker(self, names)
-
-    def describe(self) -> str:
-        """The layout that ``read`` will take, and the names it was known by; parsed by a worker.
-
-        Raises:
-            DataError: as ``read`` does.
-        """
-        return describe_in_worker(self)
 
     def read_here(self) -> Iterator[ModalityTable]:
         """``read`` in this process: what the worker runs."""

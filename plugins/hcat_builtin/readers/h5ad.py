@@ -19,12 +19,7 @@ from hcat_builtin.readers.anndata_elements import (
     numbers_of,
 )
 from hcat_builtin.readers.hdf5_safety import open_h5, text_attribute
-from hcat_builtin.readers.hdf5_worker import (
-    describe_in_worker,
-    lend_from_worker,
-    read_columns_in_worker,
-    read_in_worker,
-)
+from hcat_builtin.readers.hdf5_worker import WorkerReader
 from hcat_core.errors import DataError
 from hcat_core.quoting import one_line
 from hcat_core.reading import COUNT_COLUMN, QUALITY_COLUMN, ColumnTable, ModalityTable
@@ -51,7 +46,7 @@ class Choice:
         return "X" if self.obsm is None else f"obsm/{self.obsm}"
 
 
-class H5adReader:
+class H5adReader(WorkerReader):
     """Reads a modality from an AnnData file (``.h5ad``), dense or sparse, a row a patient or several.
 
     A NaN in the matrix was not measured; what a sparse matrix does not store is 0 and was. Names of
@@ -84,38 +79,6 @@ class H5adReader:
         self.weight = weight
         self.quality = quality
         self.choice = Choice(layer, obsm, weight, quality)
-
-    def read(self) -> Iterator[ModalityTable]:
-        """Rows in pieces of about 4 MiB, parsed by a worker.
-
-        Raises:
-            DataError: for a file that cannot be trusted or is no AnnData.
-        """
-        return read_in_worker(self)
-
-    def lend(self) -> Iterator[ModalityTable]:
-        """``read`` without copying the values: a table's are valid until the next is asked for.
-
-        Raises:
-            DataError: as ``read`` does.
-        """
-        return lend_from_worker(self)
-
-    def read_columns(self, names: list[str]) -> ColumnTable:
-        """Columns of ``obs``, parsed by a worker.
-
-        Raises:
-            DataError: naming the column that is not there, and those that are.
-        """
-        return read_columns_in_worker(self, names)
-
-    def describe(self) -> str:
-        """The matrix that ``read`` will take, and where the ids come from; parsed by a worker.
-
-        Raises:
-            DataError: as ``read`` does.
-        """
-        return describe_in_worker(self)
 
     def read_here(self) -> Iterator[ModalityTable]:
         """``read`` in this process: what the worker runs."""

@@ -11,18 +11,13 @@ import numpy as np
 from hcat_builtin.readers.anndata_elements import column_of, columns_of, index_of
 from hcat_builtin.readers.h5ad import Choice, annotated_matrix, annotated_rows, refuse_other_than
 from hcat_builtin.readers.hdf5_safety import find_object, open_h5, read_small
-from hcat_builtin.readers.hdf5_worker import (
-    describe_in_worker,
-    lend_from_worker,
-    read_columns_in_worker,
-    read_in_worker,
-)
+from hcat_builtin.readers.hdf5_worker import WorkerReader
 from hcat_core.errors import DataError
 from hcat_core.reading import ColumnTable, ModalityTable
 from hcat_core.spelling import did_you_mean
 
 
-class H5muReader:
+class H5muReader(WorkerReader):
     """Reads a modality from a MuData file (``.h5mu``); a recipe names the same file under several.
 
     Rows of a modality belong to the rows of the file's ``obs`` that its ``obsmap`` sends to them: numbers
@@ -60,39 +55,6 @@ class H5muReader:
         self.weight = weight
         self.quality = quality
         self.choice = Choice(layer, obsm, weight, quality)
-
-    def read(self) -> Iterator[ModalityTable]:
-        """Rows in pieces of about 4 MiB, parsed by a worker.
-
-        Raises:
-            DataError: for a file that cannot be trusted or is no MuData, a modality that it lacks, or an
-                ``obsmap`` that contradicts itself.
-        """
-        return read_in_worker(self)
-
-    def lend(self) -> Iterator[ModalityTable]:
-        """``read`` without copying the values: a table's are valid until the next is asked for.
-
-        Raises:
-            DataError: as ``read`` does.
-        """
-        return lend_from_worker(self)
-
-    def read_columns(self, names: list[str]) -> ColumnTable:
-        """Columns of ``obs``, or of a modality's own, parsed by a worker.
-
-        Raises:
-            DataError: naming the column that is not there, and those that are.
-        """
-        return read_columns_in_worker(self, names)
-
-    def describe(self) -> str:
-        """The matrix that ``read`` will take, and how many patients have it; parsed by a worker.
-
-        Raises:
-            DataError: as ``read`` does.
-        """
-        return describe_in_worker(self)
 
     def read_here(self) -> Iterator[ModalityTable]:
         """``read`` in this process: what the worker runs."""

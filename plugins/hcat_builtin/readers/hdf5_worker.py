@@ -1,18 +1,17 @@
 """HDF5 files are parsed in another process: a fault of the library there is an error here, no dead run.
 
-A reader that wants this has ``read_here`` and ``read_columns_here``, which parse, and keyword-only
-constructor parameters kept under their own names; its ``read``, ``lend`` and ``read_columns`` are
-``read_in_worker(self)``, ``lend_from_worker(self)`` and ``read_columns_in_worker(self, names)``. One that
-describes its file has ``describe_here``, and ``describe`` is ``describe_in_worker(self)``.
+A reader that wants this is a ``WorkerReader``: it says how to parse, and keeps its keyword-only constructor
+parameters under their own names.
 """
 
 from __future__ import annotations
 
 import atexit
 import inspect
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -28,47 +27,65 @@ _idle: list[Worker] = []
 _busy: set[Worker] = set()  # kept alive here until their answer is done with, however that is collected
 
 
-class ParsesHere(Protocol):
-    """A reader whose parsing can be done in a worker."""
+class WorkerReader(ABC):
+    """A reader whose ``..._here`` methods parse, and are run by a worker for the methods without.
+
+    Attributes:
+        source: the file, for messages.
+    """
 
     source: str
 
+    @abstractmethod
     def read_here(self) -> Iterator[ModalityTable]:
-        """As ``Reader.read``, in the calling process."""
-        ...
+        """``read`` in this process: what the worker runs."""
 
+    @abstractmethod
     def read_columns_here(self, names: list[str]) -> ColumnTable:
-        """As ``Reader.read_columns``, in the calling process."""
-        ...
+        """``read_columns`` in this process."""
 
-
-class DescribesHere(ParsesHere, Protocol):
-    """One that can also say what it found."""
-
+    @abstractmethod
     def describe_here(self) -> str:
-        """As ``DescribingReader.describe``, in the calling process."""
-        ...
+        """``describe`` in this process."""
+
+    def read(self) -> Iterator[ModalityTable]:
+        """Rows in pieces of about 4 MiB, parsed by a worker; the arrays are the caller's own.
+
+        Raises:
+            DataError: as parsing does: for a file that cannot be trusted, or says nothing usable; for one
+                that brings the worker down, or over its budget.
+        """
+        return _tables(self, ())
+
+    def lend(self) -> Iterator[ModalityTable]:
+        """``read`` without copying the values: the worker writes over a table's when the next is asked for.
+
+        Raises:
+            DataError: as ``read``.
+        """
+        return _tables(self, ("values",))
+
+    def read_columns(self, names: list[str]) -> ColumnTable:
+        """Columns of one value a row, parsed by a worker.
+
+        Raises:
+            DataError: naming the column that the file lacks, and those it has; and as ``read``.
+        """
+        pieces = [arrays for _, arrays in _ask(self, {"columns": names})]
+        whole = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
+        return ColumnTable(whole["ids"], {name: whole[f"column {name}"] for name in names})
+
+    def describe(self) -> str:
+        """The layout that ``read`` will take, and the names it was known by; parsed by a worker.
+
+        Raises:
+            DataError: as ``read``.
+        """
+        pieces = [arrays for _, arrays in _ask(self, {"describe": True})]
+        return one_line(str(pieces[0]["line"][0]), 4_000)  # names from the file, fit for a terminal
 
 
-def read_in_worker(reader: ParsesHere) -> Iterator[ModalityTable]:
-    """``reader.read_here()`` of a worker; the arrays are the caller's own.
-
-    Raises:
-        DataError: as the reader does; for a file that brings the worker down, or over its budget.
-    """
-    return _tables(reader, ())
-
-
-def lend_from_worker(reader: ParsesHere) -> Iterator[ModalityTable]:
-    """The same, but ``values`` are those in shared memory, which the worker writes to again.
-
-    Raises:
-        DataError: as ``read_in_worker``.
-    """
-    return _tables(reader, ("values",))
-
-
-def _tables(reader: ParsesHere, lent: Collection[str]) -> Iterator[ModalityTable]:
+def _tables(reader: WorkerReader, lent: Collection[str]) -> Iterator[ModalityTable]:
     features: tuple[str, ...] = ()
     for message, arrays in _ask(reader, {}, lent):
         features = tuple(map(str, message.get("features", features)))
@@ -84,27 +101,6 @@ def _tables(reader: ParsesHere, lent: Collection[str]) -> Iterator[ModalityTable
         )
 
 
-def read_columns_in_worker(reader: ParsesHere, names: list[str]) -> ColumnTable:
-    """``reader.read_columns_here(names)`` of a worker.
-
-    Raises:
-        DataError: as ``read_in_worker``.
-    """
-    pieces = [arrays for _, arrays in _ask(reader, {"columns": names})]
-    whole = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
-    return ColumnTable(whole["ids"], {name: whole[f"column {name}"] for name in names})
-
-
-def describe_in_worker(reader: DescribesHere) -> str:
-    """``reader.describe_here()`` of a worker; names from the file are made fit for a terminal.
-
-    Raises:
-        DataError: as ``read_in_worker``.
-    """
-    pieces = [arrays for _, arrays in _ask(reader, {"describe": True})]
-    return one_line(str(pieces[0]["line"][0]), 4_000)
-
-
 def close_workers() -> None:
     """End all workers; the next file starts one anew."""
     for worker in (*_idle, *_busy):
@@ -117,7 +113,7 @@ atexit.register(close_workers)
 
 
 def _ask(
-    reader: ParsesHere, request: Mapping[str, object], lent: Collection[str] = ()
+    reader: WorkerReader, request: Mapping[str, object], lent: Collection[str] = ()
 ) -> Iterator[tuple[dict[str, Any], dict[str, np.ndarray]]]:
     """The pieces of an answer. A worker that answered to the end is kept, any other is ended.
 
@@ -157,7 +153,7 @@ def _ask(
             worker.close()
 
 
-def _error(reader: ParsesHere, worker: Worker, message: Mapping[str, Any]) -> Exception:
+def _error(reader: WorkerReader, worker: Worker, message: Mapping[str, Any]) -> Exception:
     """What became of an answer: ``fault``, the file's; ``failed``, the reader's own, before any file."""
     if "fault" in message:
         error: Exception = DataError(worker.explain(reader.source, str(message["fault"]) + "."))
@@ -177,10 +173,10 @@ def _take() -> Worker:
     return Worker(SECONDS, MEMORY)
 
 
-def _name(reader: ParsesHere) -> str:
+def _name(reader: WorkerReader) -> str:
     return f"{type(reader).__module__}:{type(reader).__qualname__}"
 
 
-def _arguments(reader: ParsesHere) -> dict[str, object]:
+def _arguments(reader: WorkerReader) -> dict[str, object]:
     constructor = inspect.signature(type(reader)).parameters
     return {name: getattr(reader, name) for name in constructor}

@@ -15,7 +15,7 @@ import pytest
 from hcat_builtin.readers import hdf5_worker
 from hcat_builtin.readers.h5 import H5Reader
 from hcat_builtin.readers.hdf5_messages import MEMORY_BYTES
-from hcat_builtin.readers.hdf5_worker import close_workers, read_in_worker
+from hcat_builtin.readers.hdf5_worker import WorkerReader, close_workers
 from hcat_core.aggregation import aggregate_spatial
 from hcat_core.cli.main import main
 from hcat_core.errors import DataError
@@ -27,24 +27,16 @@ import h5py, numpy as np
 from hcat_builtin.readers.hdf5_board import now
 from hcat_builtin.readers.hdf5_messages import MEMORY_BYTES
 from dataclasses import replace
-from hcat_builtin.readers.hdf5_worker import (
-    describe_in_worker, lend_from_worker, read_columns_in_worker, read_in_worker
-)
+from hcat_builtin.readers.hdf5_worker import WorkerReader
 from hcat_core.errors import DataError
 from hcat_core.reading import ModalityTable
 
 def piece(first, rows=3):
     return ModalityTable(np.array(["p"] * rows, object), np.full((rows, 2), first, np.float32))
 
-class Misbehaving:
+class Misbehaving(WorkerReader):
     def __init__(self, *, does):
         self.source, self.does = "bad.h5", does
-    def read(self):
-        return read_in_worker(self)
-    def lend(self):
-        return lend_from_worker(self)
-    def read_columns(self, names):
-        return read_columns_in_worker(self, names)
     def read_here(self):
         now.open("bad.h5")
         now.tell("p1/embedding")
@@ -86,8 +78,6 @@ class Misbehaving:
         yield piece(1)
     def read_columns_here(self, names):
         raise KeyError(names[0])
-    def describe(self):
-        return describe_in_worker(self)
     def describe_here(self):
         return str(len(list(self.read_here())))
 """
@@ -382,8 +372,9 @@ def alive(process):
 
 
 def test_a_reader_that_a_worker_cannot_make_is_a_fault_of_the_reader():
-    class Local:
+    class Local(WorkerReader):
         source = "a.h5"
+        read_here = read_columns_here = describe_here = None
 
     with pytest.raises(RuntimeError, match="the worker cannot make .*Local"):
-        list(read_in_worker(Local()))
+        list(Local().read())
