@@ -111,12 +111,15 @@ def imputation_quality(
 ) -> dict[str, Record]:
     """By modality, over its measured blocks hidden one at a time: R2 against the training mean, coverage.
 
+    Coverage and width are of features that take more than two values.
+
     Args:
         impute: cohort -> imputation, in the units of the files.
         cohort: patients that the imputer has not learned from.
         standardiser: of the training patients; scores are in its units.
     """
     found: dict[str, Record] = {}
+    two_valued = cohort.two_valued()
     for block in leave_one_block_out(cohort.without_targets()):
         imputation = impute(block.cohort)
         mean, scale = standardiser.mean[block.column], standardiser.scale[block.column]
@@ -129,9 +132,12 @@ def imputation_quality(
             std = (imputation.std[:, block.column] / scale)[cells]
             total = truth.square().sum()
             record["r2"] = float(1 - (truth - guess).square().sum() / total) if total > 0 else None
-            record["coverage_50"] = float(covered(truth, guess, std, Z50).float().mean())
-            record["coverage_90"] = float(covered(truth, guess, std, Z90).float().mean())
-            record["width_90"] = float(2 * Z90 * std.mean())
+            several = (~two_valued[block.column]).expand(cells.shape)[cells]
+            truth, guess, std = truth[several], guess[several], std[several]
+            if len(truth):
+                record["coverage_50"] = float(covered(truth, guess, std, Z50).float().mean())
+                record["coverage_90"] = float(covered(truth, guess, std, Z90).float().mean())
+                record["width_90"] = float(2 * Z90 * std.mean())
         found[cohort.layout.names[block.column]] = record
     return found
 

@@ -227,6 +227,17 @@ class Cohort:
         """(N, ...) this batch's rows of what was drawn for all N' of ``whole_present``."""
         return drawn if self.share is None else drawn[self.share.start : self.share.start + len(self)]
 
+    def extremes(self) -> tuple[Tensor, Tensor]:
+        """(M, D) each: the lowest and the highest value measured; inf and -inf where none was."""
+        low = torch.where(self.measured, self.emb, torch.inf).amin(dim=0)
+        return low, torch.where(self.measured, self.emb, -torch.inf).amax(dim=0)
+
+    def two_valued(self) -> Tensor:
+        """(M, D) bool, features of which at most two values were measured; False on padding."""
+        low, high = self.extremes()
+        either = (self.emb == low) | (self.emb == high) | ~self.measured
+        return either.all(dim=0) & self.layout.cells.to(self.emb.device)
+
     def without_targets(self) -> Cohort:
         """The same patients with nothing of what happened to them: all an imputer may see."""
         return replace(self, targets=None)

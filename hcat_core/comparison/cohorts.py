@@ -95,9 +95,8 @@ def _trial(cohort: Cohort, complete: Tensor, hidden: Tensor, sides: tuple[Tensor
     standard = standardiser.apply(cohort)
     truth = (complete[sides[2]] - standardiser.mean) / standardiser.scale
     train = cohort[sides[0]]
-    low = torch.where(train.measured, train.emb, torch.inf).amin(dim=0)
-    high = torch.where(train.measured, train.emb, -torch.inf).amax(dim=0)
-    two = ((train.emb == low) | (train.emb == high) | ~train.measured).all(dim=0) & (high > low)
+    low, high = train.extremes()
+    two = train.two_valued() & (high > low)
     return Trial(
         train=standard[sides[0]],
         validation=standard[sides[1]],

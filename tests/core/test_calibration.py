@@ -46,6 +46,24 @@ def test_trap_3_intervals_hold_what_they_say_after_calibration_and_not_before():
         assert abs(coverage(calibrated, column) - 0.9) < 0.04
 
 
+def test_of_features_with_two_values_the_variance_is_right_also_where_nearly_all_are_zero():
+    """Codes of diagnoses: 90 % of the cells of one in thirty lie within nothing at all of the mean."""
+    rare = (torch.rand(COHORT.emb.shape, generator=torch.Generator().manual_seed(2)) < 0.03).float()
+    emb = torch.where(torch.tensor([False, True, False, False])[:, None], rare, COHORT.emb)
+    cohort = dataclasses.replace(COHORT, emb=emb * COHORT.measured)
+    train, validation, test = cohort[slice(0, 320)], cohort[slice(320, 420)], cohort[slice(420, 520)]
+    calibrated = Calibrated(cohort.layout, Overconfident(cohort.layout))
+    calibrated.fit(train, validation, FitContext(0))
+    error = told = 0.0
+    for hidden in leave_one_block_out(test):
+        if hidden.column == 1:
+            found = calibrated(hidden.cohort)
+            error += float((hidden.truth - found.emb[:, 1])[hidden.measured].square().sum())
+            told += float(found.std[:, 1][hidden.measured].square().sum())
+    assert 0.75 < told / error < 1.35
+    assert abs(coverage(calibrated, 2) - 0.9) < 0.04
+
+
 def test_draws_are_scaled_as_the_spread_is():
     calibrated = Calibrated(COHORT.layout, Overconfident(COHORT.layout))
     calibrated.fit(TRAIN, VALIDATION, FitContext(0))
