@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from hcat_core.cohort import Cohort
+from hcat_core.cohort import Cohort, Targets
 from hcat_core.evaluation import Predicted, auc_interval, binary_metrics
 from hcat_core.explanation import MOST_MODALITIES, shapley_values, value_of_subsets
 from hcat_core.hidden_blocks import leave_one_block_out
@@ -17,39 +17,54 @@ from hcat_core.interfaces import Imputation
 from hcat_core.outcome_metrics import calibration
 from hcat_core.patterns import count_patterns
 from hcat_core.standardise import Standardiser
+from hcat_core.survival import known_weights
 
 Record = dict[str, Any]
 FEWEST = 10  # patients of either outcome, below which a slope says nothing
 
 
 def by_pattern(
-    cohort: Cohort, predicted: Predicted, thresholds: Sequence[float], resamples: int, seed: int
+    cohort: Cohort,
+    predicted: Predicted,
+    thresholds: Sequence[float],
+    train: Targets,
+    resamples: int,
+    seed: int,
 ) -> list[Record]:
     """Performance and calibration of the patients of each missingness pattern, the commonest first."""
     found = []
     for pattern, patients in count_patterns(cohort.present):
         rows = (cohort.present == torch.tensor(pattern)).all(dim=1)
-        tasks = score_group(cohort[rows], predicted.rows(rows.numpy()), thresholds, resamples, seed)
+        tasks = score_group(cohort[rows], predicted.rows(rows.numpy()), thresholds, train, resamples, seed)
         found.append({"present": list(pattern), "patients": patients, "tasks": tasks})
     return found
 
 
 def score_group(
-    cohort: Cohort, predicted: Predicted, thresholds: Sequence[float], resamples: int, seed: int
+    cohort: Cohort,
+    predicted: Predicted,
+    thresholds: Sequence[float],
+    train: Targets,
+    resamples: int,
+    seed: int,
 ) -> dict[str, Record]:
-    """By task: what can be said of a group of patients, however small."""
+    """By task: what can be said of a group of patients, however small.
+
+    ``train`` are the patients whose censoring weighs known outcomes (``survival.known_weights``).
+    """
     assert cohort.targets is not None
     tasks: dict[str, Record] = {}
-    for column, name in enumerate(cohort.layout.task_names):
+    for column, task in enumerate(cohort.layout.tasks):
+        weights = known_weights(cohort.targets, column, task.horizon_days, train)
         p, y = predicted.probability[:, column], cohort.targets.labels[:, column].numpy()
         known = y >= 0
         rarer = min(int((y == 1).sum()), int((y == 0).sum()))
-        tasks[name] = {
-            **binary_metrics(p, y, thresholds[column]),
-            **calibration(p, y if rarer >= FEWEST else np.full_like(y, -1)),
+        tasks[task.name] = {
+            **binary_metrics(p, y, thresholds[column], weights),
+            **calibration(p, y if rarer >= FEWEST else np.full_like(y, -1), weights),
             "auc_95": auc_interval(p, y, resamples=resamples, seed=seed),
-            "mean_predicted": float(p[known].mean()) if known.any() else None,
-            "observed": float(y[known].mean()) if known.any() else None,
+            "mean_predicted": float(np.average(p[known], weights=weights[known])) if known.any() else None,
+            "observed": float(np.average(y[known], weights=weights[known])) if known.any() else None,
         }
     return tasks
 

@@ -52,7 +52,7 @@ def score_baselines(
     """
     assert cohort.targets is not None
     table, test = recipe.evaluation, cohort[split.test]
-    own = predicted.rows(split.test.numpy())
+    own, train = predicted.rows(split.test.numpy()), cohort.targets[split.train]
     wanted = baseline_recipes(table.baselines, [recipe.estimator["use"]], recipe, catalog, cohort)
     result: dict[str, dict[str, Any]] = {}
     for name, baseline in wanted.items():
@@ -65,7 +65,7 @@ def score_baselines(
         except (HcatError, ValueError) as error:
             context.progress(f"the baseline {name} is left out: {error}")
             continue
-        scores = score_group(test, other, fitted.thresholds, table.bootstrap, recipe.seed)
+        scores = score_group(test, other, fitted.thresholds, train, table.bootstrap, recipe.seed)
         for column, task in enumerate(cohort.layout.task_names):
             scores[task]["difference"] = paired_auc_difference(
                 own.probability[:, column],

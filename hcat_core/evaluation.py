@@ -130,7 +130,7 @@ def best_threshold(probability: np.ndarray, label: np.ndarray) -> float:
 
 
 def binary_metrics(
-    probability: np.ndarray, label: np.ndarray, threshold: float
+    probability: np.ndarray, label: np.ndarray, threshold: float, weights: np.ndarray | None = None
 ) -> dict[str, float | int | None]:
     """Discrimination, calibration and decisions of one task; None where one outcome is missing.
 
@@ -138,18 +138,20 @@ def binary_metrics(
         probability: (N,) predicted.
         label: (N,) 1, 0 or -1; patients with an unknown outcome are left out.
         threshold: chosen elsewhere.
+        weights: (N,) as of ``survival.known_weights``, for the Brier score.
     """
     from sklearn import metrics
 
     known = label >= 0
     p, y = probability[known], label[known]
+    w = None if weights is None else weights[known]
     events = int(y.sum())
     result: dict[str, float | int | None] = {"patients": len(y), "events": events}
     both = 0 < events < len(y)
     called = p >= threshold
     result["auc"] = float(metrics.roc_auc_score(y, p)) if both else None
     result["average_precision"] = float(metrics.average_precision_score(y, p)) if both else None
-    result["brier"] = float(np.mean((p - y) ** 2)) if len(y) else None
+    result["brier"] = float(np.average((p - y) ** 2, weights=w)) if len(y) else None
     result["f1"] = float(metrics.f1_score(y, called)) if both else None
     result["accuracy"] = float((called == y).mean()) if len(y) else None
     result["sensitivity"] = float(called[y == 1].mean()) if events else None

@@ -54,7 +54,7 @@ def evaluate_run(run: TrainedRun, catalog: Catalog, files: Files, groups: Sequen
     table, seed = run.recipe.evaluation, run.recipe.seed
     thresholds = run.fitted.thresholds
     scores = score_tasks(cohort, answers.predicted, thresholds, cohort.targets, table.bootstrap, seed)
-    whole = score_group(cohort, answers.predicted, thresholds, 0, seed)
+    whole = score_group(cohort, answers.predicted, thresholds, cohort.targets, 0, seed)
     targets = build.build_targets_reader(recipe, catalog)
     by_group: dict[str, Any] = {}
     for name in groups:
@@ -64,7 +64,9 @@ def evaluate_run(run: TrainedRun, catalog: Catalog, files: Files, groups: Sequen
             rows = np.flatnonzero(member == group)
             some = answers.predicted.rows(rows)
             picked = cohort[torch.from_numpy(rows)]
-            by_group[name][group] = score_group(picked, some, thresholds, table.bootstrap, seed)
+            by_group[name][group] = score_group(
+                picked, some, thresholds, cohort.targets, table.bootstrap, seed
+            )
     document = {
         "run_folder": str(run.folder.path),
         "patients": len(cohort),
@@ -77,7 +79,9 @@ def evaluate_run(run: TrainedRun, catalog: Catalog, files: Files, groups: Sequen
             task: {**scores[task], **{k: whole[task][k] for k in ("mean_predicted", "observed")}}
             for task in scores
         },
-        "patterns": by_pattern(cohort, answers.predicted, thresholds, table.bootstrap, seed),
+        "patterns": by_pattern(
+            cohort, answers.predicted, thresholds, cohort.targets, table.bootstrap, seed
+        ),
         "groups": by_group,
     }
     return Evaluation(document, answers)

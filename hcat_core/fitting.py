@@ -16,6 +16,7 @@ from hcat_core.folds import joint_folds
 from hcat_core.interfaces import Estimator, FitContext
 from hcat_core.recalibration import Recalibration
 from hcat_core.recipe import Recipe
+from hcat_core.survival import all_known_weights
 
 INNER_FOLDS = 5
 
@@ -67,8 +68,7 @@ def fit_estimator(
         unchanged = Recalibration.none(len(train.layout.tasks))
         return Fitted(estimator, unchanged, list(estimator.thresholds), True)
     probability = out_of_fold(fresh, both, context)
-    assert both.targets is not None
-    recalibration, thresholds = _judged(probability, both.targets.labels.numpy())
+    recalibration, thresholds = _judged(probability, both)
     return Fitted(estimator, recalibration, thresholds, True)
 
 
@@ -78,7 +78,7 @@ def adjusted(estimator: Estimator, validation: Cohort) -> Fitted:
     if not len(validation) or validation.targets is None:
         return Fitted(estimator, Recalibration.none(tasks), [0.5] * tasks, False)
     probability = Predicted.of(estimator.predict(validation.without_targets())).probability
-    recalibration, thresholds = _judged(probability, validation.targets.labels.numpy())
+    recalibration, thresholds = _judged(probability, validation)
     return Fitted(estimator, recalibration, thresholds, False)
 
 
@@ -94,9 +94,12 @@ def out_of_fold(fresh: Callable[[], Estimator], cohort: Cohort, context: FitCont
     return found
 
 
-def _judged(probability: np.ndarray, labels: np.ndarray) -> tuple[Recalibration, list[float]]:
+def _judged(probability: np.ndarray, cohort: Cohort) -> tuple[Recalibration, list[float]]:
     """The recalibration, and the best cut of recalibrated probabilities."""
-    recalibration = Recalibration.fit(probability, labels)
+    assert cohort.targets is not None
+    labels = cohort.targets.labels.numpy()
+    weights = all_known_weights(cohort.layout, cohort.targets, cohort.targets)
+    recalibration = Recalibration.fit(probability, labels, weights)
     curve = np.full((*probability.shape, 1), np.nan)
     p = recalibration.apply(Predicted(probability, probability, probability, curve)).probability
     thresholds = []

@@ -13,6 +13,7 @@ import torch
 from scipy.optimize import minimize
 
 from hcat_core.cohort import Targets, Task
+from hcat_core.recalibration import sigmoid
 from hcat_core.survival import censoring_survival, timed
 
 MOST_PAIRED = 4000  # patients: 128 MB of pairs a matrix
@@ -98,29 +99,38 @@ def c_index_interval(
     return float(low), float(high)
 
 
-def calibration(probability: np.ndarray, label: np.ndarray) -> dict[str, Any]:
+def calibration(
+    probability: np.ndarray, label: np.ndarray, weights: np.ndarray | None = None
+) -> dict[str, Any]:
     """Slope and intercept of the outcome on the logit (Cox 1958): 1 and 0 when probabilities are right.
 
-    ``calibration_slope_95`` is Wald's interval of the slope.
-
     The slope is below 1 for predictions too far from the middle; the intercept (slope held at 1) is
-    above 0 where too few events were predicted.
+    above 0 where too few events were predicted. ``calibration_slope_95`` is Wald's interval of the slope,
+    from the sandwich estimator of variance, which knows of weights.
+
+    Args:
+        probability: (N,) predicted.
+        label: (N,) 1, 0 or -1; unknown ones are passed over.
+        weights: (N,) as of ``known_weights``; known outcomes alone hold too many events.
     """
     known = (label >= 0) & np.isfinite(probability)
     p, y = np.clip(probability[known], 1e-4, 1 - 1e-4), label[known].astype(float)
+    w = np.ones(len(y)) if weights is None else weights[known]
     if not 0 < y.sum() < len(y):
         return {"calibration_slope": None, "calibration_slope_95": None, "calibration_intercept": None}
     z = np.log(p / (1 - p))
 
-    def loss(w: np.ndarray, slope: bool) -> float:
-        eta = w[0] + (w[1] if slope else 1.0) * z
-        return float((np.logaddexp(0, eta) - y * eta).mean())
+    def loss(line: np.ndarray, slope: bool) -> float:
+        eta = line[0] + (line[1] if slope else 1.0) * z
+        return float(np.average(np.logaddexp(0, eta) - y * eta, weights=w))
 
     both = minimize(loss, np.array([0.0, 1.0]), args=(True,), method="BFGS").x
     alone = minimize(loss, np.array([0.0]), args=(False,), method="BFGS").x
-    weight = np.exp(-np.logaddexp(0, z * both[1] + both[0]) - np.logaddexp(0, -z * both[1] - both[0]))
-    centred = z - (weight * z).sum() / weight.sum()
-    half = 1.96 / np.sqrt(max(float((weight * centred**2).sum()), 1e-12))
+    fitted = sigmoid(both[0] + both[1] * z)
+    design = np.stack([np.ones_like(z), z])
+    bread = np.linalg.pinv((design * w * fitted * (1 - fitted)) @ design.T)
+    meat = (design * (w * (y - fitted)) ** 2) @ design.T
+    half = 1.96 * float(np.sqrt(max((bread @ meat @ bread)[1, 1], 0)))
     return {
         "calibration_slope": float(both[1]),
         "calibration_slope_95": (float(both[1] - half), float(both[1] + half)),

@@ -28,7 +28,9 @@ class Recalibration:
         return cls((0.0,) * tasks, (1.0,) * tasks)
 
     @classmethod
-    def fit(cls, probability: np.ndarray, labels: np.ndarray) -> Recalibration:
+    def fit(
+        cls, probability: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None
+    ) -> Recalibration:
         """From patients that the model has not learned from.
 
         Maximum a posteriori: few patients, or one outcome alone, move little.
@@ -36,8 +38,11 @@ class Recalibration:
         Args:
             probability: (N, T) predicted.
             labels: (N, T) 1, 0 or -1; unknown ones are passed over.
+            weights: (N, T) of known outcomes (``survival.known_weights``), to stand for unknown ones too.
         """
-        pairs = [_fit_task(p, y) for p, y in zip(probability.T, labels.T, strict=True)]
+        weights = np.ones(labels.shape) if weights is None else weights
+        columns = zip(probability.T, labels.T, weights.T, strict=True)
+        pairs = [_fit_task(p, y, w) for p, y, w in columns]
         return cls(tuple(a for a, _ in pairs), tuple(b for _, b in pairs))
 
     def apply(self, predicted: Predicted) -> Predicted:
@@ -75,25 +80,26 @@ def sigmoid(x: np.ndarray) -> np.ndarray:
     return np.asarray(0.5 * (1 + np.tanh(0.5 * x)))
 
 
-def _fit_task(probability: np.ndarray, label: np.ndarray) -> tuple[float, float]:
+def _fit_task(probability: np.ndarray, label: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
     from scipy.optimize import minimize
 
     known = (label >= 0) & np.isfinite(probability)
     if not known.any():
         return 0.0, 1.0
     z, y = logit(probability[known]), label[known]
+    share = weight[known] / weight[known].mean()  # as many patients' worth as are known, against the prior
     # About the mean: a steeper line must not pay for where the middle lies.
-    middle = float(z.mean())
+    middle = float(np.average(z, weights=share))
     z = z - middle
 
     def loss(w: np.ndarray) -> tuple[float, np.ndarray]:
         slope = np.exp(w[1])
         eta = middle + w[0] + slope * z
         prior = (w[0] / SPREAD_OF_INTERCEPT) ** 2 + (w[1] / SPREAD_OF_LOG_SLOPE) ** 2
-        error = sigmoid(eta) - y
+        error = share * (sigmoid(eta) - y)
         gradient = np.array([error.sum(), slope * (error * z).sum()])
         gradient += w / np.array([SPREAD_OF_INTERCEPT, SPREAD_OF_LOG_SLOPE]) ** 2
-        return float((np.logaddexp(0, eta) - y * eta).sum() + prior / 2), gradient
+        return float((share * (np.logaddexp(0, eta) - y * eta)).sum() + prior / 2), gradient
 
     found = minimize(loss, np.zeros(2), jac=True, method="L-BFGS-B").x
     slope = float(np.exp(found[1]))

@@ -321,8 +321,10 @@ def _analyse(
     if not len(split.test):
         return found
     test, own = cohort[split.test], predicted.rows(split.test.numpy())
+    assert cohort.targets is not None
+    train = cohort.targets[split.train]
     context.progress("looking at patterns and modalities")
-    found["patterns"] = by_pattern(test, own, fitted.thresholds, table.bootstrap, recipe.seed)
+    found["patterns"] = by_pattern(test, own, fitted.thresholds, train, table.bootstrap, recipe.seed)
     found |= by_modality(fitted.predict_once, test, training.base_rate)
     if isinstance(fitted.estimator, ImputingEstimator):
         found["imputation"] = imputation_quality(fitted.estimator.impute, test, training.standardiser)

@@ -10,7 +10,7 @@ from hcat_core.evaluation import Predicted, auc_interval, binary_metrics
 from hcat_core.outcome_metrics import c_index_interval, calibration, time_metrics
 from hcat_core.recipe import Recipe
 from hcat_core.splits import SPLITS, Split
-from hcat_core.survival import causes
+from hcat_core.survival import causes, known_weights
 
 
 def score(
@@ -59,10 +59,11 @@ def score_tasks(
     for column, task in enumerate(cohort.layout.tasks):
         p, curve = predicted.probability[:, column], predicted.curve[:, column]
         y = cohort.targets.labels[:, column].numpy()
+        weights = known_weights(cohort.targets, column, task.horizon_days, train)
         result[task.name] = {
-            **binary_metrics(p, y, thresholds[column]),
+            **binary_metrics(p, y, thresholds[column], weights),
             "auc_95": auc_interval(p, y, resamples=resamples, seed=seed),
-            **calibration(p, y),
+            **calibration(p, y, weights),
             **time_metrics(task, column, train, cohort.targets, curve),
             "c_index_95": c_index_interval(
                 task, column, train, cohort.targets, p, resamples=resamples, seed=seed

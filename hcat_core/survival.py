@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hcat_core.cohort import Targets
+from hcat_core.cohort import Layout, Targets
 
 
 def timed(targets: Targets, column: int) -> Tensor:
@@ -59,6 +59,38 @@ def censoring_survival(time: np.ndarray, event: np.ndarray, days: np.ndarray) ->
     values, died, lost, at_risk = _counts(time, event)
     survival = np.cumprod(1 - lost / np.maximum(at_risk - died, 1))
     return np.asarray(np.maximum(np.r_[1.0, survival][np.searchsorted(values, days, side="left")], 0.05))
+
+
+def known_weights(targets: Targets, column: int, horizon_days: float, train: Targets) -> np.ndarray:
+    """(N,) inverse probability that an outcome at the horizon became known; 0 where it did not.
+
+    Who is censored before the horizon is unknown, who has the event is not: known outcomes hold too many
+    events. Weighted, they stand for everyone (Robins and Rotnitzky 1992; Graf et al. 1999). 1 for each
+    known outcome where there are no times.
+
+    Args:
+        targets: of N patients.
+        column: of the task.
+        horizon_days: of the task.
+        train: for the distribution of censoring.
+    """
+    labels = targets.labels[:, column].numpy()
+    weights = (labels >= 0).astype(float)
+    own, fitted = timed(targets, column).numpy() & (labels >= 0), timed(train, column)
+    if not own.any() or not fitted.any():
+        return weights
+    time = train.time[fitted, column].double().numpy()
+    event = (train.event[fitted, column] == 1).numpy()
+    # Who is lost on the horizon's very day is known to be event-free.
+    until = np.where(labels == 1, targets.time[:, column].double().numpy(), horizon_days)
+    weights[own] = 1 / censoring_survival(time, event, until[own])
+    return weights
+
+
+def all_known_weights(layout: Layout, targets: Targets, train: Targets) -> np.ndarray:
+    """(N, T) ``known_weights`` of every task."""
+    columns = [known_weights(targets, i, task.horizon_days, train) for i, task in enumerate(layout.tasks)]
+    return np.stack(columns, axis=1)
 
 
 def _counts(time: np.ndarray, event: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

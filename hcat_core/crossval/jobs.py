@@ -23,6 +23,7 @@ from hcat_core.patterns import subsets
 from hcat_core.plugins import Allowed
 from hcat_core.recipe import Recipe
 from hcat_core.splits import hold_out_patients
+from hcat_core.survival import known_weights
 
 VALIDATION = 0.15  # of the patients outside the fold
 MOST_MODALITIES = 6  # up to which every subset is scored
@@ -91,18 +92,15 @@ def _score(record: Record, fitted: Fitted, cohort: Cohort, fold: Fold) -> None:
     for name in fold.tasks:
         column = test.layout.task_names.index(name)
         p, y = predicted.probability[:, column], test.targets.labels[:, column].numpy()
+        task, rest = test.layout.tasks[column], cohort.targets[fold.rest]
+        weights = known_weights(test.targets, column, task.horizon_days, rest)
         record["tasks"][name] = {
-            **binary_metrics(p, y, fitted.thresholds[column]),
-            **calibration(p, y),
-            **time_metrics(
-                test.layout.tasks[column],
-                column,
-                cohort.targets[fold.rest],
-                test.targets,
-                predicted.curve[:, column],
-            ),
+            **binary_metrics(p, y, fitted.thresholds[column], weights),
+            **calibration(p, y, weights),
+            **time_metrics(task, column, rest, test.targets, predicted.curve[:, column]),
             "rows": fold.test.tolist(),
             "probability": [round(float(value), 6) for value in p],
+            "known_weights": [round(float(value), 6) for value in weights],
             "subsets": {},
         }
     if len(test.layout.modalities) > MOST_MODALITIES:
@@ -117,10 +115,10 @@ def _score(record: Record, fitted: Fitted, cohort: Cohort, fold: Fold) -> None:
             probability[:] = found.mean(axis=0)
             probability[some.numpy()] = found
         name = "+".join(n for n, keep in zip(test.layout.names, kept.tolist(), strict=True) if keep)
-        for task in fold.tasks:
-            column = test.layout.task_names.index(task)
+        for wanted in fold.tasks:
+            column = test.layout.task_names.index(wanted)
             y = test.targets.labels[:, column].numpy()
             known = y >= 0
             both = 0 < (y[known] == 1).sum() < known.sum()
             auc = float(roc_auc_score(y[known], probability[known, column])) if both else None
-            record["tasks"][task]["subsets"][name] = auc
+            record["tasks"][wanted]["subsets"][name] = auc

@@ -133,19 +133,22 @@ def pooled_calibration(
 
     A patient is predicted once a repeat: resampling draws patients, with every prediction they have.
     """
-    rows = np.concatenate([np.array(r["tasks"][task]["rows"], int) for r in records if task in r["tasks"]])
-    p = np.concatenate([np.array(r["tasks"][task]["probability"]) for r in records if task in r["tasks"]])
+    own = [r["tasks"][task] for r in records if task in r["tasks"]]
+    rows = np.concatenate([np.array(one["rows"], int) for one in own])
+    p, weights = (
+        np.concatenate([np.array(one[key]) for one in own]) for key in ("probability", "known_weights")
+    )
     y = labels[rows]
-    whole = calibration(p, y)
+    whole = calibration(p, y, weights)
     known = y >= 0
-    rows, p, y = rows[known], p[known], y[known]
+    rows, p, y, weights = rows[known], p[known], y[known], weights[known]
     patients, place = np.unique(rows, return_inverse=True)
     rng = np.random.default_rng(seed)
     slopes, intercepts = [], []
     for _ in range(RESAMPLES):
         count = np.bincount(rng.integers(0, len(patients), len(patients)), minlength=len(patients))
         again = np.repeat(np.arange(len(rows)), count[place])
-        found = calibration(p[again], y[again])
+        found = calibration(p[again], y[again], weights[again])
         slopes.append(found["calibration_slope"])
         intercepts.append(found["calibration_intercept"])
     return {

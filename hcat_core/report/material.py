@@ -11,6 +11,7 @@ import numpy as np
 from hcat_core.cohort import Cohort
 from hcat_core.evaluation import Predicted
 from hcat_core.splits import Split
+from hcat_core.survival import known_weights
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,14 @@ class Material:
         """One part of the closer look at test patients, or None."""
         return self.summary.get("analysis", {}).get(part) or None
 
-    def test_known(self, column: int) -> tuple[np.ndarray, np.ndarray]:
-        """Probabilities and labels of test patients whose outcome of a task is known."""
-        assert self.cohort.targets is not None
+    def test_known(self, column: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Probabilities, labels and ``known_weights`` of test patients whose outcome of a task is known."""
+        targets = self.cohort.targets
+        assert targets is not None
         rows = self.split.test.numpy()
-        labels = self.cohort.targets.labels[:, column].numpy()[rows]
+        labels = targets.labels[:, column].numpy()[rows]
+        horizon = self.cohort.layout.tasks[column].horizon_days
+        weights = known_weights(targets[self.split.test], column, horizon, targets[self.split.train])
         known = labels >= 0
-        return self.predicted.probability[rows, column][known], labels[known].astype(int)
+        p = self.predicted.probability[rows, column]
+        return p[known], labels[known].astype(int), weights[known]

@@ -72,14 +72,14 @@ def _seen(value: object) -> object:
 def _task(material: Material, column: int) -> dict[str, Any]:
     """Figures of one task's test patients; none where they had one outcome."""
     task = material.cohort.layout.tasks[column]
-    p, y = material.test_known(column)
+    p, y, weights = material.test_known(column)
     name = f"task{column}"
     result: dict[str, Any] = {"task": task, "roc": None, "calibration": None, "decision": None}
     if 0 < y.sum() < len(y):
         result["roc"] = performance_figures.roc_figure(name, task.name, p, y)
         result["pr"] = performance_figures.pr_figure(name, task.name, p, y)
-        result["calibration"] = performance_figures.calibration_figure(name, task.name, p, y)
-        result["decision"] = performance_figures.decision_figure(name, task.name, p, y)
+        result["calibration"] = performance_figures.calibration_figure(name, task.name, p, y, weights)
+        result["decision"] = performance_figures.decision_figure(name, task.name, p, y, weights)
     result["risk"] = _risk_groups(material, column)
     return result
 

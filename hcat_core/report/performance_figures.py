@@ -46,17 +46,22 @@ def pr_figure(name: str, task: str, probability: np.ndarray, label: np.ndarray) 
     return draw(f"pr-{name}", paint, label=f"precision-recall curve of {task}")
 
 
-def calibration_figure(name: str, task: str, probability: np.ndarray, label: np.ndarray) -> str:
-    """Observed share of events by predicted probability: groups with 95 % intervals, and a smooth line."""
+def calibration_figure(
+    name: str, task: str, probability: np.ndarray, label: np.ndarray, weights: np.ndarray
+) -> str:
+    """Observed share of events by predicted probability: groups with 95 % intervals, and a smooth line.
+
+    ``weights`` (``survival.known_weights``) let known outcomes stand for those censored before the horizon.
+    """
     order = np.argsort(probability, kind="stable")
     groups = np.array_split(order, max(2, min(8, len(order) // 12)))
-    x = np.array([probability[g].mean() for g in groups])
-    n = np.array([len(g) for g in groups])
-    k = np.array([label[g].sum() for g in groups])
+    x = np.array([np.average(probability[g], weights=weights[g]) for g in groups])
+    n = np.array([weights[g].sum() ** 2 / (weights[g] ** 2).sum() for g in groups])  # Kish's, of patients
+    k = n * np.array([np.average(label[g], weights=weights[g]) for g in groups])
     # Wilson's interval: right also where no event, or nothing but events, was seen.
     middle = (k + Z_95**2 / 2) / (n + Z_95**2)
     half = Z_95 / (n + Z_95**2) * np.sqrt(k * (n - k) / n + Z_95**2 / 4)
-    smooth = _smooth(probability, label)
+    smooth = _smooth(probability, label, weights)
 
     def paint(axes: Axes) -> None:
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--", label="ideal")
@@ -77,17 +82,19 @@ def calibration_figure(name: str, task: str, probability: np.ndarray, label: np.
     return draw(f"calibration-{name}", paint, label=f"calibration of {task}")
 
 
-def decision_figure(name: str, task: str, probability: np.ndarray, label: np.ndarray) -> str:
+def decision_figure(
+    name: str, task: str, probability: np.ndarray, label: np.ndarray, weights: np.ndarray
+) -> str:
     """Net benefit of treating whom the model names, everyone, no one (Vickers and Elkin 2006)."""
     cuts = np.linspace(0.01, min(0.9, max(0.3, float(probability.max()))), 90)
-    own = net_benefit(probability, label, cuts)
-    everyone = net_benefit(np.ones_like(probability), label, cuts)
+    own = net_benefit(probability, label, weights, cuts)
+    everyone = net_benefit(np.ones_like(probability), label, weights, cuts)
 
     def paint(axes: Axes) -> None:
         axes.plot(cuts, own, color=BLUE, label="the model")
         axes.plot(cuts, everyone, color=RED, linestyle="--", label="treat everyone")
         axes.axhline(0, color=GREY, label="treat no one")
-        top = max(float(own.max()), float(label.mean()), 0.01)
+        top = max(float(own.max()), float(np.average(label, weights=weights)), 0.01)
         axes.set(
             xlim=(0, cuts[-1]), ylim=(-0.25 * top, 1.15 * top), title=f"Decision curve: {shortened(task)}"
         )
@@ -97,11 +104,13 @@ def decision_figure(name: str, task: str, probability: np.ndarray, label: np.nda
     return draw(f"decision-{name}", paint, label=f"decision curve of {task}")
 
 
-def net_benefit(probability: np.ndarray, label: np.ndarray, cuts: np.ndarray) -> np.ndarray:
+def net_benefit(
+    probability: np.ndarray, label: np.ndarray, weights: np.ndarray, cuts: np.ndarray
+) -> np.ndarray:
     """(C,) true positives less false ones weighed by the odds of the cut, per patient."""
     called = probability[:, None] >= cuts
-    true = (called & (label == 1)[:, None]).mean(axis=0)
-    false = (called & (label == 0)[:, None]).mean(axis=0)
+    true = np.average(called & (label == 1)[:, None], axis=0, weights=weights)
+    false = np.average(called & (label == 0)[:, None], axis=0, weights=weights)
     return np.asarray(true - false * cuts / (1 - cuts))
 
 
@@ -125,7 +134,9 @@ def _precision_at(probability: np.ndarray, label: np.ndarray) -> np.ndarray:
     return np.asarray(np.interp(GRID, recall[::-1], precision[::-1]))
 
 
-def _smooth(probability: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+def _smooth(
+    probability: np.ndarray, label: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray] | None:
     """Logistic regression of the outcome on the logit and its square."""
     if len(label) < 20:
         return None
@@ -138,7 +149,7 @@ def _smooth(probability: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, np.
         u = (values - middle) / scale
         return np.stack([u, u**2], axis=1)
 
-    model = LogisticRegression(C=10.0).fit(design(z), label)
+    model = LogisticRegression(C=10.0).fit(design(z), label, weights / weights.mean())
     x = np.linspace(z.min(), z.max(), 60)
     y = design(x) @ model.coef_[0] + model.intercept_[0]
     return sigmoid(x), sigmoid(y)

@@ -15,8 +15,10 @@ from hcat_core.fitting import assembly_of, fit_estimator
 from hcat_core.interfaces import FitContext
 from hcat_core.outcome_metrics import calibration
 from hcat_core.recipe import load_recipe
+from hcat_core.survival import kaplan_meier
 from hcat_core.synth.cohort_view import to_cohort
 from hcat_core.synth.generator import SynthSpec, generate
+from hcat_core.targets import derive_labels
 
 ROOT = Path(__file__).resolve().parents[2]
 CATALOG = load_catalog()
@@ -145,6 +147,28 @@ def test_late_fusion_is_no_surer_than_what_a_patient_has_allows():
     assert 2 / 3 < slope < 3 / 2  # a mean over what is there has 0.35
 
 
+@pytest.mark.parametrize("name", ["coxnet", "logistic", "stack"])
+def test_trap_10_the_mean_risk_is_kaplan_meiers_and_not_the_share_among_known_outcomes(name):
+    """Half of all patients leave before the horizon: those with the event are known, the others are not."""
+    widths = {"clinical": 6, "semantic": 6}
+    cohort = to_cohort(generate(SynthSpec(patients=1600, widths=widths, seed=7)))
+    rng = np.random.default_rng(0)
+    targets, days = cohort.targets, torch.tensor([t.horizon_days for t in cohort.layout.tasks])
+    leaves = torch.from_numpy(rng.uniform(0.0, 2.0, len(cohort)))[:, None] * days
+    event = ((targets.event == 1) & (targets.time <= leaves)).to(torch.int8)
+    time = torch.minimum(targets.time, leaves.float())
+    labels = [derive_labels(time[:, i].numpy(), event[:, i].numpy(), float(days[i])) for i in range(2)]
+    labels = torch.from_numpy(np.stack(labels, axis=1))
+    cohort = replace(cohort, targets=replace(targets, time=time, event=event, labels=labels))
+    train, test = cohort[slice(0, 1000)], cohort[slice(1000, 1600)]
+    found, _, _ = fitted(name, train, train[slice(0, 0)])
+    predicted = found.predict(test).probability[:, 0].mean()
+    everyone = 1 - kaplan_meier(time[:, 0].numpy(), event[:, 0].numpy(), np.array([float(days[0])]))[0]
+    y = labels[:, 0].numpy()
+    assert y[y >= 0].mean() > everyone + 0.08
+    assert abs(predicted - everyone) < 0.04
+
+
 def test_thresholds_and_recalibration_come_from_patients_held_out(monkeypatch):
     from hcat_core import fitting
 
@@ -155,9 +179,9 @@ def test_thresholds_and_recalibration_come_from_patients_held_out(monkeypatch):
     judged = []
     real = fitting._judged
 
-    def spy(probability, labels):
+    def spy(probability, cohort):
         judged.append(probability)
-        return real(probability, labels)
+        return real(probability, cohort)
 
     monkeypatch.setattr(fitting, "_judged", spy)
     again, _, _ = fitted("random_forest")

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -15,9 +17,11 @@ from hcat_core.survival import (
     breslow,
     causes,
     kaplan_meier,
+    known_weights,
     partial_likelihood,
     pseudo_observations,
 )
+from hcat_core.targets import derive_labels
 
 
 def patients(n=200, seed=0, tied=True):
@@ -161,6 +165,20 @@ def test_without_censoring_a_pseudo_observation_is_the_outcome():
     _, time, _ = patients(60)
     found = pseudo_observations(time, np.ones(60, int), 500.0)
     np.testing.assert_allclose(found, time <= 500, atol=1e-9)
+
+
+def test_known_outcomes_weighed_have_the_share_of_kaplan_meier():
+    _, time, event = patients(400)
+    labels = derive_labels(time, event, 500.0)
+    found = replace(targets(time, event), labels=torch.from_numpy(labels)[:, None])
+    weights = known_weights(found, 0, 500.0, found)
+    assert (weights[labels < 0] == 0).all() and (weights[labels >= 0] >= 1).all()
+    share = 1 - kaplan_meier(time, event, np.array([500.0]))[0]
+    assert (weights * (labels == 1)).sum() / len(labels) == pytest.approx(share, abs=1e-6)
+    assert weights.sum() / len(labels) == pytest.approx(1, abs=1e-6)
+    assert labels[labels >= 0].mean() > share + 0.05
+    timeless = replace(found, time=torch.full_like(found.time, torch.nan))
+    assert (known_weights(timeless, 0, 500.0, timeless) == (labels >= 0)).all()
 
 
 def test_the_calibration_slope_finds_how_far_logits_were_stretched():

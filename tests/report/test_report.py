@@ -111,7 +111,7 @@ def analysed(cohort=COHORT, **changes):
         return np.repeat(sigmoid(cohort.emb[:, :, 0].sum(dim=1).numpy())[:, None], 2, axis=1)
 
     parts = {
-        "patterns": by_pattern(test, own, [0.5, 0.5], 50, 0),
+        "patterns": by_pattern(test, own, [0.5, 0.5], made.cohort.targets, 50, 0),
         **by_modality(predict, test, [0.3, 0.3]),
         "imputation": {
             "clinical": {"blocks": 9, "r2": 0.41, "coverage_50": 0.5, "coverage_90": 0.9, "width_90": None}
@@ -233,7 +233,7 @@ def test_pieces_that_are_missing_are_said_to_be():
 
 def test_the_words_are_those_of_the_figures():
     made = material()
-    p, y = made.test_known(0)
+    p, y, _ = made.test_known(0)
     text = render(made)
     assert f"AUC {roc_auc_score(y, p):.3f}" in text
     assert f"over {len(y)} patients with {y.sum()} events" in text
@@ -254,7 +254,13 @@ def test_a_competing_event_is_drawn_with_aalen_johansen():
 def test_net_benefit_of_those_who_know_and_those_who_treat_everyone():
     y = np.array([1] * 30 + [0] * 70)
     cuts = np.array([0.1, 0.5, 0.8])
-    assert net_benefit(y.astype(float), y, cuts) == pytest.approx([0.3, 0.3, 0.3])
-    everyone = net_benefit(np.ones(100), y, cuts)
+    alike = np.ones(100)
+    assert net_benefit(y.astype(float), y, alike, cuts) == pytest.approx([0.3, 0.3, 0.3])
+    everyone = net_benefit(np.ones(100), y, alike, cuts)
     assert everyone == pytest.approx(0.3 - 0.7 * cuts / (1 - cuts))
-    assert net_benefit(np.zeros(100), y, cuts) == pytest.approx([0, 0, 0])
+    assert net_benefit(np.zeros(100), y, alike, cuts) == pytest.approx([0, 0, 0])
+    # Of a patient with weight 2 there are two.
+    twice = np.r_[np.full(30, 2.0), np.ones(70)]
+    assert net_benefit(np.ones(100), y, twice, cuts) == pytest.approx(
+        0.6 / 1.3 - 0.7 / 1.3 * cuts / (1 - cuts)
+    )

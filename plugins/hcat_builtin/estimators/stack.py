@@ -19,6 +19,7 @@ from hcat_core.folds import joint_folds
 from hcat_core.interfaces import Estimator, FitContext, Prediction
 from hcat_core.recalibration import logit, scaled_curve, sigmoid
 from hcat_core.splits import hold_out_patients
+from hcat_core.survival import all_known_weights
 
 VALIDATION = 0.15  # of an inner fold's patients, for members that stop by them
 
@@ -31,8 +32,9 @@ class StackEstimator:
 
         logit p = a + sum_k w_k z_k + sum_m missing_m (b_m + c_m z_mean),
 
-    shrunk to their plain average: w_k to 1 / K, the rest to 0. It also recalibrates: a sum of weights
-    below 1 draws overconfident members back. Members are then fitted again on everyone.
+    shrunk to their plain average: w_k to 1 / K, the rest to 0. Known outcomes are weighed, to stand
+    for those censored before the horizon too. It also recalibrates: a sum of weights below 1 draws
+    overconfident members back. Members are then fitted again on everyone.
 
     Args:
         layout: modalities and tasks.
@@ -71,13 +73,14 @@ class StackEstimator:
             raise ValueError("fitting needs patients with targets")
         logits = self._held_out(train, context)
         labels = train.targets.labels.numpy()
+        known_weights = all_known_weights(self.layout, train.targets, train.targets)
         missing = ~train.present.numpy()
         rows = []
         self.thresholds = []
         for column in range(len(self.layout.tasks)):
             known = (labels[:, column] >= 0) & np.isfinite(logits[:, :, column]).all(axis=1)
             z, y, gone = logits[known, :, column], labels[known, column], missing[known]
-            weights = _combine(_design(z, gone), y, z.shape[1], self.penalty)
+            weights = _combine(_design(z, gone), y, known_weights[known, column], z.shape[1], self.penalty)
             rows.append(weights)
             self.thresholds.append(best_threshold(sigmoid(_design(z, gone) @ weights), y))
         self.weights = torch.from_numpy(np.stack(rows))
@@ -142,8 +145,11 @@ def _design(logits: np.ndarray, missing: np.ndarray) -> np.ndarray:
     return np.concatenate([logits, np.ones_like(mean), missing, missing * mean], axis=1)
 
 
-def _combine(design: np.ndarray, labels: np.ndarray, members: int, penalty: float) -> np.ndarray:
+def _combine(
+    design: np.ndarray, labels: np.ndarray, known_weights: np.ndarray, members: int, penalty: float
+) -> np.ndarray:
     """Penalised maximum likelihood around the plain average; the intercept is free."""
+    share = known_weights / known_weights.mean() if len(known_weights) else known_weights
     prior = np.zeros(design.shape[1])
     prior[:members] = 1 / members
     strength = np.full(design.shape[1], penalty)
@@ -151,8 +157,8 @@ def _combine(design: np.ndarray, labels: np.ndarray, members: int, penalty: floa
 
     def loss(w: np.ndarray) -> tuple[float, np.ndarray]:
         eta = design @ w
-        value = np.logaddexp(0, eta).sum() - (labels * eta).sum()
-        slope = design.T @ (sigmoid(eta) - labels)
+        value = (share * (np.logaddexp(0, eta) - labels * eta)).sum()
+        slope = design.T @ (share * (sigmoid(eta) - labels))
         away = w - prior
         return value + 0.5 * float(strength @ away**2), slope + strength * away
 
