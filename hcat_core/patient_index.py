@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from itertools import count
 
 import numpy as np
-import pandas as pd
 
 from hcat_core.patient_ids import SpellingBook
 from hcat_core.reading import run_starts
@@ -86,6 +85,8 @@ class FileIds:
         raw = heads.tolist()
         if len(set(raw)) == len(raw):
             return self._index.numbers(self._book.normalize(raw, rows.tolist()), heads)
+        import pandas as pd  # rows out of order are rare
+
         local, unique = pd.factorize(heads, use_na_sentinel=False)
         first = np.zeros(len(unique), np.int64)
         first[local[::-1]] = rows[::-1]

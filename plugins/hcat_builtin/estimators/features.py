@@ -7,7 +7,6 @@ from typing import Literal
 
 import numpy as np
 import torch
-from sklearn.decomposition import PCA
 
 from hcat_core.cohort import Cohort, Layout
 
@@ -88,6 +87,8 @@ class PatientFeatures:
                 most = min(self.components, *here.shape)
                 axes = np.zeros((self.components, self.widths[column]))
                 if most:
+                    from sklearn.decomposition import PCA
+
                     axes[:most] = PCA(most, svd_solver="full").fit(here).components_
                 self._keep(column, axes=axes)
         return self.transform(train)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from pydantic import Field
-from sklearn.ensemble import HistGradientBoostingClassifier
 
 from hcat_builtin.estimators.features import PatientFeatures
 from hcat_builtin.estimators.per_task import TaskClassifiers
@@ -43,6 +42,8 @@ class GradientBoostingEstimator(TaskClassifiers):
         )
 
         def make(seed: int) -> Any:
+            from sklearn.ensemble import HistGradientBoostingClassifier  # a recipe is checked without it
+
             return HistGradientBoostingClassifier(
                 max_iter=rounds,
                 learning_rate=learning_rate,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from pydantic import Field
-from sklearn.linear_model import LogisticRegression
 
 from hcat_builtin.estimators.features import PatientFeatures
 from hcat_builtin.estimators.per_task import TaskClassifiers
@@ -39,6 +38,8 @@ class LogisticEstimator(TaskClassifiers):
         )
 
         def make(seed: int) -> Any:
+            from sklearn.linear_model import LogisticRegression  # a recipe is checked without it
+
             return LogisticRegression(C=inverse_penalty, max_iter=2000)
 
         super().__init__(layout, features, make)

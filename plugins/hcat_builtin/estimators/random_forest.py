@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from pydantic import Field
-from sklearn.ensemble import RandomForestClassifier
 
 from hcat_builtin.estimators.features import PatientFeatures
 from hcat_builtin.estimators.per_task import TaskClassifiers
@@ -39,6 +38,8 @@ class RandomForestEstimator(TaskClassifiers):
         )
 
         def make(seed: int) -> Any:
+            from sklearn.ensemble import RandomForestClassifier  # a recipe is checked without it
+
             return RandomForestClassifier(
                 n_estimators=trees, min_samples_leaf=leaf, random_state=seed, n_jobs=1
             )

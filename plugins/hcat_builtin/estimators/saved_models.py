@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import skops.io
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
@@ -27,6 +26,9 @@ TRUSTED = [
 
 def save_models(folder: Path, models: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> None:
     """``NAME.skops`` for each model, ``state.safetensors`` for the rest."""
+    if models:
+        import skops.io  # takes a second and a half, and most models need none of it
+
     for name, model in models.items():
         skops.io.dump(model, inside(folder, f"{name}.skops"))
     state = {name: tensor.contiguous() for name, tensor in tensors.items()}
@@ -40,7 +42,11 @@ def load_models(folder: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
         DataError: for a file that is damaged, or holds a type that is not on the list.
     """
     models = {}
-    for path in sorted(folder.glob("*.skops")):
+    paths = sorted(folder.glob("*.skops"))
+    if paths:
+        import skops.io
+
+    for path in paths:
         try:
             strange = [t for t in skops.io.get_untrusted_types(file=path) if t not in TRUSTED]
             if strange:

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 from pydantic import Field
-from sklearn.ensemble import RandomForestRegressor
 
 from hcat_builtin.estimators.features import PatientFeatures
 from hcat_builtin.estimators.saved_models import load_models, save_models
@@ -64,6 +63,8 @@ class SurvivalForestEstimator:
         """
         if train.targets is None:
             raise ValueError("fitting needs patients with targets")
+        from sklearn.ensemble import RandomForestRegressor
+
         x = self.features.fit(train)
         self.models = {}
         for column, task in enumerate(self.layout.tasks):
