@@ -13,7 +13,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from measuring import MODALITIES, Plan, Record, against_floor, in_fresh_process
+from measuring import MODALITIES, Plan, Record, against_floor, in_fresh_process, settle
 
 TITLE = "Loading a cohort"
 AIM, MEMORY_AIM = 1.5, 1.3
@@ -59,6 +59,7 @@ def write_files(folder: Path, patients: int) -> None:
 
 def raw(folder: str, patients: int) -> float:
     """Seconds to read every embedding into one array."""
+    settle()
     began = time.perf_counter()
     rows = np.empty((len(MODALITIES), patients, WIDTH), np.float32)
     for place, name in enumerate(MODALITIES):
@@ -73,6 +74,7 @@ def ours(folder: str) -> dict[str, float]:
     from hcat_core.assemble import assemble_cohort
 
     readers = {name: H5Reader(path=Path(folder) / f"{name}.h5") for name in MODALITIES}
+    settle()
     before = peak_bytes()
     began = time.perf_counter()
     cohort, _ = assemble_cohort(readers)

@@ -64,6 +64,15 @@ def in_fresh_process(function: Callable[..., Any], *arguments: object) -> Any:
     return json.loads(done.stdout.rpartition("answer ")[2])
 
 
+def settle() -> None:
+    """Wait until freed memory has gone back to the host of a virtual machine, for either side alike.
+
+    A page is ten times dearer after that (free page reporting takes two seconds), and a side that begins
+    sooner would live on the other's.
+    """
+    time.sleep(4)
+
+
 def against_floor(what: str, pairs: list[tuple[float, float]], aim: float) -> Record:
     """A row from (figure, floor) seconds of each round: medians, their ratio, its range over rounds."""
     figure, floor = (statistics.median(side) for side in zip(*pairs, strict=True))

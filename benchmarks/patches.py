@@ -13,7 +13,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 from loading import peak_bytes
-from measuring import Plan, Record, against_floor, in_fresh_process
+from measuring import Plan, Record, against_floor, in_fresh_process, settle
 
 TITLE = "Aggregating patches"
 AIM = 1.5
@@ -63,6 +63,7 @@ def write_slides(folder: Path, files: int) -> None:
 
 def raw(folder: str, files: int) -> float:
     """Seconds to read every row, file by file, into one array."""
+    settle()
     began = time.perf_counter()
     rows = np.empty((ROWS, WIDTH), np.float32)
     for number in range(files):
@@ -78,6 +79,7 @@ def ours(folder: str, slides: str, files: int) -> dict[str, float]:
     from hcat_core.aggregation import aggregate_spatial
 
     reader = H5Reader(path=Path(folder) / slides, slide_map=Path(folder) / "slides.csv")
+    settle()
     began = time.perf_counter()
     found = aggregate_spatial(reader.lend(), reader.source)
     taken = time.perf_counter() - began
