@@ -255,8 +255,11 @@ def test_a_model_file_with_strange_types_is_refused(tmp_path):
 def test_a_task_without_times_is_told_to_give_them():
     unknown = torch.full_like(TRAIN.targets.event, -1)
     labels_only = replace(TRAIN, targets=replace(TRAIN.targets, event=unknown))
-    with pytest.raises(ValueError, match="the task survival has no times"):
+    with pytest.raises(DataError, match="the task survival has no times"):
         fitted("coxnet", train=labels_only, validation=VALIDATION[slice(0, 0)])
+    nothing = replace(labels_only.targets, labels=torch.full_like(TRAIN.targets.labels, -1))
+    with pytest.raises(DataError, match="no outcome of the task survival is known .*: check its columns"):
+        fitted("survival_forest", replace(labels_only, targets=nothing), VALIDATION[slice(0, 0)])
 
 
 def test_a_recipe_with_another_estimator_has_no_neural_tables(tmp_path):
