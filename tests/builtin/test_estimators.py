@@ -262,6 +262,16 @@ def test_a_task_without_times_is_told_to_give_them():
         fitted("survival_forest", replace(labels_only, targets=nothing), VALIDATION[slice(0, 0)])
 
 
+@pytest.mark.filterwarnings("error::UserWarning")
+def test_coxnet_learns_the_base_rate_from_one_patient():
+    known = (TRAIN.targets.event >= 0).all(dim=1) & (TRAIN.targets.time > 0).all(dim=1)
+    path, sets = RECIPES["coxnet"]
+    recipe, _ = load_recipe(ROOT / "recipes" / path, CATALOG, sets=[*sets, "estimator.widest=100"])
+    estimator = build_estimator(recipe, CATALOG, COHORT.layout)
+    estimator.fit(TRAIN[known][slice(0, 1)], TRAIN[slice(0, 0)], FitContext(0))
+    assert estimator.predict(TEST.without_targets()).event_probability.isfinite().all()
+
+
 def test_a_recipe_with_another_estimator_has_no_neural_tables(tmp_path):
     recipe = recipe_of("random_forest")
     assert not recipe.is_neural and recipe.method() == {"estimator": recipe.estimator}

@@ -69,7 +69,7 @@ class CoxnetEstimator:
         if train.targets is None:
             raise ValueError("fitting needs patients with targets")
         x = torch.from_numpy(self.features.fit(train))
-        spread = x.std(dim=0)
+        spread = x.std(dim=0, correction=int(len(x) > 1))
         self.state = {"scale": torch.where(spread > 1e-8, spread, 1.0)}
         x = x / self.state["scale"]
         for column, task in enumerate(self.layout.tasks):
