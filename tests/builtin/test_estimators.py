@@ -169,6 +169,27 @@ def test_trap_10_the_mean_risk_is_kaplan_meiers_and_not_the_share_among_known_ou
     assert abs(predicted - everyone) < 0.04
 
 
+def test_late_fusion_holds_patients_out_for_a_model_that_stops_by_them():
+    sets = [*SMALL, "estimator={use='late_fusion', model={use='neural'}}"]
+    recipe, _ = load_recipe(ROOT / "recipes" / "enhanced.toml", CATALOG, sets=sets)
+    context = FitContext(0, assembly=assembly_of(recipe, CATALOG))
+    estimator = build_estimator(recipe, CATALOG, COHORT.layout)
+    stopped_by = []
+    inner = type(estimator.model)
+    real = inner.fit
+
+    def spy(model, train, validation, context):
+        assert not set(train.patient_ids) & set(validation.patient_ids)
+        stopped_by.append(len(validation) / (len(train) + len(validation)))
+        real(model, train, validation, context)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(inner, "fit", spy)
+        estimator.fit(TRAIN, TRAIN[slice(0, 0)], context)
+    assert stopped_by == pytest.approx([0.15] * 5, abs=0.02)
+    assert estimator.predict(TEST.without_targets()).event_probability.isfinite().all()
+
+
 def test_thresholds_and_recalibration_come_from_patients_held_out(monkeypatch):
     from hcat_core import fitting
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from hcat_builtin.estimators.inner import fit_copy
 from hcat_builtin.estimators.saved_models import load_models, save_models
 from hcat_core.cohort import CURVE_STEPS, Cohort, Layout
 from hcat_core.interfaces import Estimator, FitContext, Prediction
@@ -40,8 +41,7 @@ class LateFusionEstimator:
         for name in self.layout.names:
             own = self._alone(train, name)
             if len(own):
-                model = self.fitted[name] = copy.deepcopy(self.model)
-                model.fit(own, self._alone(validation, name), context)
+                model = self.fitted[name] = fit_copy(self.model, own, context)
                 self.usual[name] = _risk(model.predict(own.without_targets())).mean(dim=0)
 
     def predict(self, cohort: Cohort) -> Prediction:
