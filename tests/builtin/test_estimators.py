@@ -190,6 +190,43 @@ def test_late_fusion_holds_patients_out_for_a_model_that_stops_by_them():
     assert estimator.predict(TEST.without_targets()).event_probability.isfinite().all()
 
 
+def held_by(column, rows):
+    """Training patients, of whom only ``rows`` have the modality."""
+    hide = torch.zeros_like(TRAIN.present)
+    hide[:, column] = True
+    hide[rows, column] = False
+    return TRAIN.hide(hide)
+
+
+@pytest.mark.parametrize("model", ["logistic", "coxnet"])
+def test_in_late_fusion_a_modality_that_cannot_teach_has_no_say(model):
+    sets = [f"estimator={{use='late_fusion', model={{use='{model}'}}}}"]
+    recipe, _ = load_recipe(ROOT / "recipes" / "baselines/coxnet.toml", CATALOG, sets=sets)
+    labels, has = TRAIN.targets.labels, TRAIN.present[:, 1]
+    known = has & (labels >= 0).all(dim=1)
+    rows = {
+        "unknown": has.nonzero().squeeze(1)[:30],
+        "few": known.nonzero().squeeze(1)[:9],
+        "one outcome": (known & (labels[:, 0] == 0)).nonzero().squeeze(1),
+    }
+    for why, holders in rows.items():
+        targets = replace(TRAIN.targets, labels=labels.clone(), event=TRAIN.targets.event.clone())
+        if why == "unknown":
+            targets.labels[holders], targets.event[holders] = -1, -1
+        train = replace(held_by(1, holders), targets=targets)
+        found = []
+        for cohort in (train, train.hide(torch.arange(5).eq(1).expand(len(train), -1))):
+            estimator = build_estimator(recipe, CATALOG, COHORT.layout)
+            estimator.fit(cohort, cohort[slice(0, 0)], FitContext(0))
+            found.append(estimator.predict(TEST.without_targets()).event_probability)
+        assert torch.equal(*found), why
+
+
+def test_where_no_modality_can_teach_late_fusion_says_so():
+    with pytest.raises(DataError, match="no modality can teach late_fusion: .* 10 need a known outcome"):
+        fitted("late_fusion", TRAIN[slice(0, 9)], TRAIN[slice(0, 0)])
+
+
 def test_thresholds_and_recalibration_come_from_patients_held_out(monkeypatch):
     from hcat_core import fitting
 
