@@ -177,9 +177,11 @@ class Room:
         return self.cells[self._taken - 1, :, :width] if self.cells.shape[2] >= width else None
 
     def hold(self, first: np.ndarray) -> np.ndarray:
-        """The first modality's means, copied here where they were not written here."""
+        """The first modality's means, copied here where they were not written here and memory allows."""
         if len(first) > self.cells.shape[1]:
             self._make(*first.shape)
+            if len(first) > self.cells.shape[1]:
+                return first
             self.cells[0, : len(first)] = first
         return self.cells[0, : len(first)]
 

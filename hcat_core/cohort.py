@@ -229,6 +229,9 @@ class Cohort:
 
     def extremes(self) -> tuple[Tensor, Tensor]:
         """(M, D) each: the lowest and the highest value measured; inf and -inf where none was."""
+        if not len(self):  # amin and amax refuse an empty axis
+            low = self.emb.new_full(self.emb.shape[1:], torch.inf)
+            return low, -low
         low = torch.where(self.measured, self.emb, torch.inf).amin(dim=0)
         return low, torch.where(self.measured, self.emb, -torch.inf).amax(dim=0)
 

@@ -23,8 +23,8 @@ MC_ROWS = 512  # patients x samples in one forward pass: enough to keep the matr
 class Predicted:
     """Probabilities of a cohort, (N, T) each: mean, and 5th and 95th percentile over MC-dropout.
 
-    Without MC samples ``low`` and ``high`` are the probability itself. ``curve`` (N, T, 12) is the mean
-    event probability by each of a task's ``curve_days``, NaN where the risk over time is not known.
+    Without an interval ``low`` and ``high`` are NaN. ``curve`` (N, T, 12) is the mean event probability by
+    each of a task's ``curve_days``, NaN where the risk over time is not known.
     """
 
     probability: np.ndarray
@@ -32,19 +32,24 @@ class Predicted:
     high: np.ndarray
     curve: np.ndarray
 
+    @property
+    def has_interval(self) -> bool:
+        """False where the estimator knows no uncertainty of a single prediction."""
+        return bool(np.isfinite(self.low).any())
+
     def rows(self, rows: np.ndarray) -> Predicted:
         """Some of the patients."""
         return Predicted(self.probability[rows], self.low[rows], self.high[rows], self.curve[rows])
 
     @classmethod
     def of(cls, prediction: Prediction) -> Predicted:
-        """An estimator's prediction as arrays; without an interval, the probability itself."""
+        """An estimator's prediction as arrays; without an interval, NaN."""
         p = prediction.event_probability.double().numpy()
         curve = np.full((*p.shape, CURVE_STEPS), np.nan)
         curve[..., -1] = p
         if prediction.curve is not None:
             curve = prediction.curve.double().numpy()
-        low = high = p
+        low = high = np.full(p.shape, np.nan)
         if prediction.interval is not None:
             low, high = np.moveaxis(prediction.interval.double().numpy(), -1, 0)
         return cls(p, low, high, curve)
@@ -63,7 +68,7 @@ def predict_cohort(
         model: the trained assembly.
         cohort: N patients.
         mc_samples: draws and dropout samples a patient (Gal and Ghahramani 2016); 0 for one pass at the
-            imputation's mean, without dropout.
+            imputation's mean, without dropout. Below 2 there is no interval.
         seed: of draws and dropout masks; torch's global generator is left as it was.
         device: where to compute.
     """
@@ -94,7 +99,9 @@ def predict_cohort(
     tasks = len(model.layout.tasks)
     draws = torch.cat(parts, dim=1).double().numpy() if parts else np.zeros((1, 0, tasks))
     curve = torch.cat(curves).double().numpy() if curves else np.zeros((0, tasks, CURVE_STEPS))
-    low, high = np.quantile(draws, [0.05, 0.95], axis=0)
+    low = high = np.full(draws.shape[1:], np.nan)
+    if samples > 1:
+        low, high = np.quantile(draws, [0.05, 0.95], axis=0)
     return Predicted(draws.mean(axis=0), low, high, curve)
 
 

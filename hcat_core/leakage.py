@@ -18,9 +18,16 @@ MOST_AUC = 0.95
 FEWEST = 10  # patients of either outcome: below, a feature may look that good by chance
 FOLLOW_UP = re.compile(
     r"^days?_(to|until)_|^time_(to|until)_|follow_?up|last_(info|information|contact|visit|seen|known)"
-    r"|(^|_)(survival|vital|death|deceased|dead|recurrence|relapse|progression)"
-    r"(_(status|event|time|label|date|cause|with_cause|days|months|years))?(_\d+)?$"
+    r"|(^|_)(survival|survived|vital|death|deceased|dead|recur|recurred|recurrence|relapse"
+    r"|progress|progressed|progression)"
+    r"(_(status|event|time|label|date|cause|with_cause|days|months|years|tte))?(_\d+)?$"
     r"|(^|_)survival_status|^(os|pfs|dfs|dss|rfs|efs)(_|$)"
+    # From the start of the name: "primarily_metastasis_1" is a category of what was known at diagnosis.
+    r"|^(distant_)?metasta(sis|ses)(_[1-9]\d*|(_\d+)?_(location|site)s?)$"
+    # Not any "_free": PSA, thyroxine and cortisol are measured free.
+    r"|(^|_)(recurrence|relapse|progression|disease|event|failure|metasta(sis|ses))_free(_|$)"
+    r"|_free_(survival|days|months|years)(_|$)"
+    r"|(^|_)time_to_event(_|$)|^tte(_(status|event|label|days|months|years))?(_\d+)?$"
 )
 
 
@@ -54,9 +61,10 @@ def find_leaks(
             name = modality.feature(place)
             if name in allow:
                 continue
-            if modality.features and name in outcome_columns:
+            names = _columns(name)
+            if modality.features and not outcome_columns.isdisjoint(names):
                 leaks.append(Leak(modality.name, name, "is an outcome column of cohort.targets"))
-            elif modality.features and FOLLOW_UP.search(_plain(name)):
+            elif modality.features and any(FOLLOW_UP.search(_plain(text)) for text in names):
                 leaks.append(Leak(modality.name, name, "has the name of a follow-up column"))
         told = {leak.feature for leak in leaks if leak.modality == modality.name}
         for place, (auc, task_name) in _single_feature_aucs(cohort[train], column).items():
@@ -88,6 +96,11 @@ def refuse_leaks(
         + "\nLeave them out of the file. What is known before the outcome may pass: "
         + f"cohort.allow = [{names}]"
     )
+
+
+def _columns(name: str) -> list[str]:
+    """The feature's name, and that of the column it is one value of, as in ``vital_status=dead``."""
+    return [name, *(name[:place] for place, letter in enumerate(name) if letter == "=")]
 
 
 def _plain(name: str) -> str:

@@ -165,10 +165,12 @@ def fit_member(
 
 
 def as_prediction(found: list[Predicted]) -> Prediction:
-    """Average what one or several models predict."""
+    """Average what one or several models predict; no interval where they have none."""
 
     def stacked(name: str) -> torch.Tensor:
         return torch.stack([torch.from_numpy(getattr(predicted, name)) for predicted in found])
 
-    interval = torch.stack([stacked("low").amin(dim=0), stacked("high").amax(dim=0)], dim=-1)
+    interval = None
+    if found[0].has_interval:
+        interval = torch.stack([stacked("low").amin(dim=0), stacked("high").amax(dim=0)], dim=-1)
     return Prediction(stacked("probability").mean(dim=0), stacked("curve").mean(dim=0), interval)

@@ -28,7 +28,6 @@ class Answers:
     Attributes:
         cohort: on the model's axes.
         predicted: recalibrated probabilities, 90 % intervals and curves.
-        has_interval: False where the estimator knows no uncertainty of a single prediction.
         unknown: (N, M) mean share of a modality's variance that imputing leaves open, 0 to about 1; NaN
             where it is there, or not imputed.
         shapley: (N, T, M) contributions to ``explained``, or None.
@@ -38,7 +37,6 @@ class Answers:
 
     cohort: Cohort
     predicted: Predicted
-    has_interval: bool
     unknown: np.ndarray
     shapley: np.ndarray | None
     explained: np.ndarray | None
@@ -61,7 +59,6 @@ def answer(run: TrainedRun, cohort: Cohort, explain: bool | None = None) -> Answ
     fitted = run.fitted
     cohort = cohort.without_targets()
     predicted = fitted.predict(cohort)
-    has_interval = bool((predicted.high > predicted.low).any())
     explain = len(cohort) <= FEW if explain is None else explain
     explain = explain and len(cohort.layout.modalities) <= MOST_MODALITIES
     shapley = explained = narrowed = None
@@ -77,11 +74,11 @@ def answer(run: TrainedRun, cohort: Cohort, explain: bool | None = None) -> Answ
         count = block.sum(dim=2)
         share_open = relative.sum(dim=2) / count.clamp(min=1)
         unknown = torch.where(count > 0, share_open, torch.nan).double().numpy()
-        if explain and has_interval:
+        if explain and predicted.has_interval:
             spread = (predicted.high - predicted.low) / Z_90
             left = spread_without(fitted.predict_once, cohort, imputation, spread, run.recipe.seed)
             narrowed = left * Z_90
-    return Answers(cohort, predicted, has_interval, unknown, shapley, explained, narrowed)
+    return Answers(cohort, predicted, unknown, shapley, explained, narrowed)
 
 
 def as_records(run: TrainedRun, answers: Answers) -> list[dict[str, Any]]:
@@ -96,7 +93,7 @@ def as_records(run: TrainedRun, answers: Answers) -> list[dict[str, Any]]:
             one: dict[str, Any] = {"output": task.output_name, "horizon_days": task.horizon_days}
             one["probability"] = _plain(predicted.probability[row, column])
             one["interval_90"] = None
-            if answers.has_interval:
+            if np.isfinite(predicted.low[row, column]):
                 one["interval_90"] = [
                     _plain(predicted.low[row, column]),
                     _plain(predicted.high[row, column]),
@@ -156,7 +153,7 @@ def as_csv(run: TrainedRun, answers: Answers) -> str:
         for column in range(len(layout.tasks)):
             ends = [predicted.low[row, column], predicted.high[row, column]]
             cells.append(_text(predicted.probability[row, column]))
-            cells += [_text(end) if answers.has_interval else "" for end in ends]
+            cells += [_text(end) for end in ends]
         cells += [_text(value) for value in predicted.curve[row].ravel()]
         cells += [_text(value) for value in answers.unknown[row]]
         for column, task in enumerate(layout.tasks):

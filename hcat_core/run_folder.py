@@ -176,7 +176,7 @@ class RunFolder:
         write_text(self.metrics, "".join(json.dumps(record) + "\n" for record in history))
 
     def write_predictions(self, cohort: Cohort, split: Split, predicted: Predicted) -> None:
-        """Probability, MC-dropout interval, label and split of every patient with a modality."""
+        """Probability, interval where there is one, label and split of every patient with a modality."""
         buffer = io.StringIO()
         writer = csv.writer(buffer, lineterminator="\n")
         names = [task.output_name for task in cohort.layout.tasks]
@@ -198,7 +198,7 @@ class RunFolder:
                     sides[row],
                     " ".join(np.array(cohort.layout.names)[present[row]]),
                     *(["-1"] * len(labels) if known is None else known[row].tolist()),
-                    *(f"{number:.6f}" for number in numbers.ravel()),
+                    *(f"{number:.6f}" if np.isfinite(number) else "" for number in numbers.ravel()),
                 ]
             )
         write_text(self.predictions, buffer.getvalue())

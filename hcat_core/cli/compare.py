@@ -86,7 +86,8 @@ def compare(
         output.warn(doubt.message)
     if baselines:
         present = [recipe.estimator.get("use") for recipe in loaded.values()]
-        loaded |= baseline_recipes(BASELINES, present, first, catalog, cohort)
+        for name, recipe in baseline_recipes(BASELINES, present, first, catalog, cohort).items():
+            loaded[f"{name} (baseline)" if name in loaded else name] = recipe
     make = joint_folds if split == "joint" else per_task_folds
     made = make(cohort, folds, repeats, seed)
     for fold in made:

@@ -81,7 +81,9 @@ def _print(output: Output, run: TrainedRun, answers: Answers, records: list[dict
     table.add_column("patient", overflow="fold")
     table.add_column("has", overflow="fold")
     for task in run.layout.tasks:
-        table.add_column(f"{task.output_name} (90 %)" if answers.has_interval else task.output_name)
+        table.add_column(
+            f"{task.output_name} (90 %)" if answers.predicted.has_interval else task.output_name
+        )
     for record in records[:SHOWN]:
         cells = []
         for one in record["tasks"].values():

@@ -169,6 +169,64 @@ def test_trap_10_the_mean_risk_is_kaplan_meiers_and_not_the_share_among_known_ou
     assert abs(predicted - everyone) < 0.04
 
 
+def test_late_fusion_holds_patients_out_for_a_model_that_stops_by_them():
+    sets = [*SMALL, "estimator={use='late_fusion', model={use='neural'}}"]
+    recipe, _ = load_recipe(ROOT / "recipes" / "enhanced.toml", CATALOG, sets=sets)
+    context = FitContext(0, assembly=assembly_of(recipe, CATALOG))
+    estimator = build_estimator(recipe, CATALOG, COHORT.layout)
+    stopped_by = []
+    inner = type(estimator.model)
+    real = inner.fit
+
+    def spy(model, train, validation, context):
+        assert not set(train.patient_ids) & set(validation.patient_ids)
+        stopped_by.append(len(validation) / (len(train) + len(validation)))
+        real(model, train, validation, context)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(inner, "fit", spy)
+        estimator.fit(TRAIN, TRAIN[slice(0, 0)], context)
+    assert stopped_by == pytest.approx([0.15] * 5, abs=0.02)
+    assert estimator.predict(TEST.without_targets()).event_probability.isfinite().all()
+
+
+def held_by(column, rows):
+    """Training patients, of whom only ``rows`` have the modality."""
+    hide = torch.zeros_like(TRAIN.present)
+    hide[:, column] = True
+    hide[rows, column] = False
+    return TRAIN.hide(hide)
+
+
+@pytest.mark.parametrize("model", ["logistic", "coxnet"])
+def test_in_late_fusion_a_modality_that_cannot_teach_has_no_say(model):
+    sets = [f"estimator={{use='late_fusion', model={{use='{model}'}}}}"]
+    recipe, _ = load_recipe(ROOT / "recipes" / "baselines/coxnet.toml", CATALOG, sets=sets)
+    labels, has = TRAIN.targets.labels, TRAIN.present[:, 1]
+    known = has & (labels >= 0).all(dim=1)
+    rows = {
+        "unknown": has.nonzero().squeeze(1)[:30],
+        "few": known.nonzero().squeeze(1)[:9],
+        "one outcome": (known & (labels[:, 0] == 0)).nonzero().squeeze(1),
+    }
+    for why, holders in rows.items():
+        targets = replace(TRAIN.targets, labels=labels.clone(), event=TRAIN.targets.event.clone())
+        if why == "unknown":
+            targets.labels[holders], targets.event[holders] = -1, -1
+        train = replace(held_by(1, holders), targets=targets)
+        found = []
+        for cohort in (train, train.hide(torch.arange(5).eq(1).expand(len(train), -1))):
+            estimator = build_estimator(recipe, CATALOG, COHORT.layout)
+            estimator.fit(cohort, cohort[slice(0, 0)], FitContext(0))
+            found.append(estimator.predict(TEST.without_targets()).event_probability)
+        assert torch.equal(*found), why
+
+
+def test_where_no_modality_can_teach_late_fusion_says_so():
+    with pytest.raises(DataError, match="no modality can teach late_fusion: .* 10 need a known outcome"):
+        fitted("late_fusion", TRAIN[slice(0, 9)], TRAIN[slice(0, 0)])
+
+
 def test_thresholds_and_recalibration_come_from_patients_held_out(monkeypatch):
     from hcat_core import fitting
 
@@ -255,8 +313,21 @@ def test_a_model_file_with_strange_types_is_refused(tmp_path):
 def test_a_task_without_times_is_told_to_give_them():
     unknown = torch.full_like(TRAIN.targets.event, -1)
     labels_only = replace(TRAIN, targets=replace(TRAIN.targets, event=unknown))
-    with pytest.raises(ValueError, match="the task survival has no times"):
+    with pytest.raises(DataError, match="the task survival has no times"):
         fitted("coxnet", train=labels_only, validation=VALIDATION[slice(0, 0)])
+    nothing = replace(labels_only.targets, labels=torch.full_like(TRAIN.targets.labels, -1))
+    with pytest.raises(DataError, match="no outcome of the task survival is known .*: check its columns"):
+        fitted("survival_forest", replace(labels_only, targets=nothing), VALIDATION[slice(0, 0)])
+
+
+@pytest.mark.filterwarnings("error::UserWarning")
+def test_coxnet_learns_the_base_rate_from_one_patient():
+    known = (TRAIN.targets.event >= 0).all(dim=1) & (TRAIN.targets.time > 0).all(dim=1)
+    path, sets = RECIPES["coxnet"]
+    recipe, _ = load_recipe(ROOT / "recipes" / path, CATALOG, sets=[*sets, "estimator.widest=100"])
+    estimator = build_estimator(recipe, CATALOG, COHORT.layout)
+    estimator.fit(TRAIN[known][slice(0, 1)], TRAIN[slice(0, 0)], FitContext(0))
+    assert estimator.predict(TEST.without_targets()).event_probability.isfinite().all()
 
 
 def test_a_recipe_with_another_estimator_has_no_neural_tables(tmp_path):

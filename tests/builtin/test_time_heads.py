@@ -6,6 +6,7 @@ from hcat_builtin.heads.cox import CoxHead
 from hcat_builtin.heads.discrete_hazard import DiscreteHazardHead
 from hcat_builtin.losses.cox import CoxLoss
 from hcat_builtin.losses.hazard import HazardLoss
+from hcat_core.errors import DataError
 from hcat_core.interfaces import Fused, Imputation, Outputs, TimedHead
 from hcat_core.survival import kaplan_meier
 from hcat_core.synth.cohort_view import to_cohort
@@ -145,5 +146,5 @@ def test_heads_say_what_they_need():
         ),
     )
     for make, _ in HEADS:
-        with pytest.raises(ValueError, match="needs times"):
+        with pytest.raises(DataError, match="needs times, and the task survival has none: give its time"):
             make().prepare(labels_only)

@@ -110,6 +110,19 @@ def test_the_baselines_stand_beside_a_recipe_by_default(hcat, cohort, tmp_path):
     assert list(found["recipes"]) == ["logistic", "random_forest", "hist_gradient_boosting"]
 
 
+def test_a_recipe_with_the_name_of_a_baseline_stays(hcat, cohort, tmp_path):
+    own = tmp_path / "random_forest.toml"
+    own.write_text(f'extends = "{(BASELINES / "logistic.toml").as_posix()}"\n')
+    code, out, _ = hcat(
+        "compare", str(own), "--set", f"cohort.root={cohort}", "--folds", "2", "--repeats", "1",
+        "--jobs", "1", "--outdir", str(tmp_path / "c"), "--json",
+    )  # fmt: skip
+    found = json.loads(out)["recipes"]
+    assert code == 0
+    assert list(found) == ["random_forest", "random_forest (baseline)", "hist_gradient_boosting"]
+    assert found["random_forest"] != found["random_forest (baseline)"]
+
+
 def test_a_recipe_that_fails_is_told_and_the_others_go_on(hcat, cohort, tmp_path):
     recipes = [str(BASELINES / f"{name}.toml") for name in ("logistic", "coxnet")]
     code, out, err = hcat(

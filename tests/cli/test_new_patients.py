@@ -68,9 +68,10 @@ def test_the_run_folder_alone_predicts_what_the_run_predicted(hcat, trained, fil
     tolerance = 0.12 if name == "neural" else 2e-6  # other draws: sampling is by batch
     for row in now:
         for output in ("p_death_5y", "p_recurrence_2y"):
-            assert float(row[output]) == pytest.approx(
-                float(then[row["patient_id"]][output]), abs=tolerance
-            )
+            before = then[row["patient_id"]]
+            assert float(row[output]) == pytest.approx(float(before[output]), abs=tolerance)
+            for end in ("_low", "_high"):  # empty where the estimator knows no interval, never of no width
+                assert [bool(one[output + end]) for one in (row, before)] == [name == "neural"] * 2
 
 
 def one_patient(files, folder, modalities, edit=lambda name, cells: cells):

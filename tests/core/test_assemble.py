@@ -246,6 +246,23 @@ def test_how_many_patients_a_file_says_it_has_changes_nothing(patients):
     assert cohort.patient_ids == tuple(one.decode() for one in IDS)
 
 
+@pytest.mark.parametrize("patients", [None, 6, 2])
+def test_without_memory_for_the_room_a_cohort_is_read_all_the_same(monkeypatch, patients):
+    zeros, refused = np.zeros, []
+
+    def few(shape, *rest):
+        if np.prod(shape) > 24:  # the cohort itself
+            refused.append(shape)
+            raise MemoryError
+        return zeros(shape, *rest)
+
+    monkeypatch.setattr(np, "zeros", few)
+    values = np.arange(12.0).reshape(6, 2)
+    readers = {name: Pieces(f"{name}.h5", IDS, values, patients) for name in "ab"}
+    cohort, _ = assemble_cohort(readers)
+    assert refused and cohort.emb.tolist() == np.stack([values, values], axis=1).tolist()
+
+
 def test_where_it_says_so_no_modality_is_held_twice(monkeypatch):
     made = []
     monkeypatch.setattr(

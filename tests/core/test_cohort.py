@@ -53,6 +53,14 @@ def test_wrong_shapes_are_refused_by_field_name():
         )
 
 
+def test_nobody_has_no_extremes():
+    cohort = random_cohort(12)
+    low, high = cohort[slice(0, 0)].extremes()
+    assert low.shape == high.shape == cohort.emb.shape[1:]
+    assert (low == torch.inf).all() and (high == -torch.inf).all()
+    assert torch.equal(cohort[slice(0, 0)].two_valued(), cohort.layout.cells)
+
+
 def test_the_fingerprint_follows_the_data():
     one, same, other = random_cohort(8), random_cohort(8), random_cohort(8, seed=1)
     assert one.fingerprint() == same.fingerprint() != other.fingerprint()

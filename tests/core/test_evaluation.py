@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score, roc_auc_score
 from torch import nn
 
-from hcat_core.evaluation import auc_interval, best_threshold, binary_metrics, predict_cohort
+from hcat_core.evaluation import Predicted, auc_interval, best_threshold, binary_metrics, predict_cohort
 from hcat_core.interfaces import Fused, Imputation, Prediction
 from hcat_core.model import HcatModel
+from hcat_core.neural import as_prediction
+from hcat_core.recalibration import Recalibration
 from hcat_core.testing.cohorts import random_cohort
 
 
@@ -107,3 +109,20 @@ def test_dropout_within_a_transformer_layer_is_sampled():
     )
     predicted = predict_cohort(model, cohort, mc_samples=8, seed=0, device=torch.device("cpu"))
     assert (predicted.high[:, 0] - predicted.low[:, 0] > 0.01).all()
+
+
+@pytest.mark.parametrize("samples", [0, 1])
+def test_without_samples_there_is_no_interval_rather_than_one_of_no_width(samples):
+    cohort = random_cohort(6, missing=0, gaps=0)
+    model = HcatModel(
+        cohort.layout,
+        lambda batch: Imputation(batch.emb, torch.zeros_like(batch.emb), ~batch.measured),
+        EncoderFusion(),
+        {"survival": SumHead()},
+        {"survival": "survival"},
+    )
+    predicted = predict_cohort(model, cohort, mc_samples=samples, seed=0, device=torch.device("cpu"))
+    assert np.isnan(predicted.low).all() and np.isnan(predicted.high).all()
+    assert np.isfinite(predicted.probability[:, 0]).all() and as_prediction([predicted]).interval is None
+    moved = Recalibration((0.4,), (0.6,)).apply(Predicted.of(as_prediction([predicted])))
+    assert not moved.has_interval and np.isfinite(moved.probability[:, 0]).all()

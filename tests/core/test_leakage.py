@@ -4,6 +4,8 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
+from hcat_builtin.readers.table import TableReader
+from hcat_core.assemble import assemble_cohort
 from hcat_core.cohort import Layout, Modality
 from hcat_core.errors import DataError
 from hcat_core.leakage import _single_feature_aucs, find_leaks, refuse_leaks
@@ -39,6 +41,21 @@ def cohort_with(*names, patients=200):
         "OS",
         "time_to_progression",
         "surv_5yr_label",
+        "progress_1",
+        "progress",
+        "progression_free",
+        "metastasis_1",
+        "metastasis_1_locations",
+        "disease_free_months",
+        "Recurrence-free years",
+        "Disease Free (Months)",
+        "survived",
+        "days_survived",
+        "recur_status",
+        "tte",
+        "time_to_event",
+        "vital_status=dead",
+        "surv_5yr_label=1.0",
     ],
 )
 def test_a_follow_up_column_is_found_by_its_name(name):
@@ -50,10 +67,29 @@ def test_a_follow_up_column_is_found_by_its_name(name):
 @pytest.mark.parametrize(
     "name",
     ["smoking_status_1", "resection_status", "age_at_initial_diagnosis", "Hemoglobin [Mass/volume]",
-     "hospital_days", "pT_stage", "primarily_metastasis", "osmolality", "deathwatch_beetle"],
+     "hospital_days", "pT_stage", "primarily_metastasis", "osmolality", "deathwatch_beetle",
+     "lymphnodes_positive", "pM_stage", "pM_stage=M1", "perineural_invasion_Pn", "primarily_metastasis_1",
+     "metastasis at diagnosis", "progesterone_receptor", "ms_type=primary progressive", "psa_free",
+     "PSA, free", "tte_ejection_fraction"],
 )  # fmt: skip
 def test_what_is_known_before_the_outcome_passes(name):
     refuse_leaks(cohort_with("age", name), EVERYONE, TARGETS)
+
+
+def test_a_one_hot_column_of_follow_up_is_found_behind_the_table_reader(tmp_path):
+    path = tmp_path / "clinical.csv"
+    path.write_text("patient_id,age,stage,vital_status,label\na,61,II,alive,yes\nb,70,III,dead,no\n")
+    reader = TableReader(path=path, one_hot=["stage", "vital_status", "label"])
+    cohort, _ = assemble_cohort({"clinical": reader})
+    table = {"path": "c.h5", "tasks": {"survival": {"label": "label", "horizon_days": 1826}}}
+    found = find_leaks(cohort, torch.arange(2), TargetsTable.model_validate(table))
+    assert [(leak.feature, leak.reason.split()[0]) for leak in found] == [
+        ("vital_status=alive", "has"),
+        ("vital_status=dead", "has"),
+        ("label=no", "is"),
+        ("label=yes", "is"),
+    ]
+    assert find_leaks(cohort, torch.arange(2), None, allow=[leak.feature for leak in found]) == []
 
 
 def test_a_feature_without_a_telling_name_is_found_by_its_auc_in_either_direction():

@@ -13,6 +13,7 @@ from torch import Tensor
 from hcat_builtin.estimators.features import PatientFeatures
 from hcat_builtin.estimators.saved_models import load_models, save_models
 from hcat_core.cohort import Cohort, Layout
+from hcat_core.errors import DataError
 from hcat_core.interfaces import FitContext, Prediction
 from hcat_core.survival import breslow, timed
 
@@ -62,18 +63,19 @@ class CoxnetEstimator:
         """Fit every task on the patients whose time is known.
 
         Raises:
-            ValueError: for a task without times.
+            ValueError: without targets.
+            DataError: for a task without times.
         """
         if train.targets is None:
             raise ValueError("fitting needs patients with targets")
         x = torch.from_numpy(self.features.fit(train))
-        spread = x.std(dim=0)
+        spread = x.std(dim=0, correction=int(len(x) > 1))
         self.state = {"scale": torch.where(spread > 1e-8, spread, 1.0)}
         x = x / self.state["scale"]
         for column, task in enumerate(self.layout.tasks):
             known = timed(train.targets, column)
             if not known.any():
-                raise ValueError(
+                raise DataError(
                     f"the task {task.name} has no times: give its time and event in cohort.targets, or "
                     "use an estimator for labels"
                 )

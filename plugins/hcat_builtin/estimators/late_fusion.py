@@ -8,9 +8,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from hcat_builtin.estimators.inner import fit_copy
 from hcat_builtin.estimators.saved_models import load_models, save_models
 from hcat_core.cohort import CURVE_STEPS, Cohort, Layout
+from hcat_core.errors import DataError
 from hcat_core.interfaces import Estimator, FitContext, Prediction
+
+FEWEST = 10  # training patients of a known outcome, for a modality to have a say
 
 
 class LateFusionEstimator:
@@ -20,6 +24,10 @@ class LateFusionEstimator:
     prediction of training patients stands in: the less is known, the nearer the answer is to the base rate,
     and one recalibration suits every pattern. A mean over what is there would go as far from the base rate
     for one modality as for five.
+
+    A modality has a say where its training patients can teach: in each task at least ten of them have a
+    known outcome, and both outcomes occur. Any other is left out: the model of a handful of patients would
+    be as loud as the rest.
 
     Args:
         layout: modalities and tasks.
@@ -35,14 +43,26 @@ class LateFusionEstimator:
         self.usual: dict[str, Tensor] = {}
 
     def fit(self, train: Cohort, validation: Cohort, context: FitContext) -> None:
-        """Fit a copy for each modality that any training patient has."""
+        """Fit a copy for each modality that can teach.
+
+        Raises:
+            ValueError: without targets.
+            DataError: where none can.
+        """
+        if train.targets is None:
+            raise ValueError("fitting needs patients with targets")
         self.fitted, self.usual = {}, {}
         for name in self.layout.names:
             own = self._alone(train, name)
-            if len(own):
-                model = self.fitted[name] = copy.deepcopy(self.model)
-                model.fit(own, self._alone(validation, name), context)
+            if _teaches(own):
+                model = self.fitted[name] = fit_copy(self.model, own, context)
                 self.usual[name] = _risk(model.predict(own.without_targets())).mean(dim=0)
+        if not self.fitted:
+            raise DataError(
+                f"no modality can teach late_fusion: of the training patients who have it, {FEWEST} need a "
+                "known outcome in each task, and both outcomes must occur. Leave out a task of few "
+                "outcomes, or use an estimator of all modalities at once, such as logistic"
+            )
 
     def predict(self, cohort: Cohort) -> Prediction:
         """Mean probability, and mean curve where every model has one."""
@@ -79,6 +99,12 @@ class LateFusionEstimator:
     def _alone(self, cohort: Cohort, name: str) -> Cohort:
         column = self.layout.names.index(name)
         return _only(cohort[cohort.present[:, column]], column)
+
+
+def _teaches(own: Cohort) -> bool:
+    assert own.targets is not None
+    events, free = ((own.targets.labels == outcome).sum(dim=0) for outcome in (1, 0))
+    return bool(((events > 0) & (free > 0) & (events + free >= FEWEST)).all())
 
 
 def _risk(prediction: Prediction) -> Tensor:

@@ -13,15 +13,13 @@ from pydantic import Field
 from scipy.optimize import minimize
 from torch import Tensor
 
+from hcat_builtin.estimators.inner import fit_copy
 from hcat_core.cohort import Cohort, Layout
 from hcat_core.evaluation import best_threshold
 from hcat_core.folds import joint_folds
 from hcat_core.interfaces import Estimator, FitContext, Prediction
 from hcat_core.recalibration import logit, scaled_curve, sigmoid
-from hcat_core.splits import hold_out_patients
 from hcat_core.survival import all_known_weights
-
-VALIDATION = 0.15  # of an inner fold's patients, for members that stop by them
 
 
 class StackEstimator:
@@ -84,7 +82,7 @@ class StackEstimator:
             rows.append(weights)
             self.thresholds.append(best_threshold(sigmoid(_design(z, gone) @ weights), y))
         self.weights = torch.from_numpy(np.stack(rows))
-        self.fitted = [self._fit_member(member, train, context) for member in self.members]
+        self.fitted = [fit_copy(member, train, context) for member in self.members]
 
     def predict(self, cohort: Cohort) -> Prediction:
         """(N, T) combined probabilities.
@@ -124,19 +122,10 @@ class StackEstimator:
         logits = np.full((len(train), len(self.members), len(self.layout.tasks)), np.nan)
         for fold in joint_folds(train, self.folds, 1, context.seed):
             for place, member in enumerate(self.members):
-                fitted = self._fit_member(member, train[fold.rest], context)
+                fitted = fit_copy(member, train[fold.rest], context)
                 predicted = fitted.predict(train[fold.test].without_targets())
                 logits[fold.test.numpy(), place] = logit(predicted.event_probability.double().numpy())
         return logits
-
-    def _fit_member(self, member: Estimator, train: Cohort, context: FitContext) -> Estimator:
-        fresh = copy.deepcopy(member)
-        if getattr(fresh, "refits", False):
-            fresh.fit(train, train[slice(0, 0)], context)
-        else:
-            rest, held = hold_out_patients(train, VALIDATION, context.seed)
-            fresh.fit(train[rest], train[held], context)
-        return fresh
 
 
 def _design(logits: np.ndarray, missing: np.ndarray) -> np.ndarray:

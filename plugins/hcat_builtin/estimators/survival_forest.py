@@ -12,6 +12,7 @@ from pydantic import Field
 from hcat_builtin.estimators.features import PatientFeatures
 from hcat_builtin.estimators.saved_models import load_models, save_models
 from hcat_core.cohort import Cohort, Layout, Targets
+from hcat_core.errors import DataError
 from hcat_core.interfaces import FitContext, Prediction
 from hcat_core.survival import pseudo_observations, timed
 
@@ -59,7 +60,8 @@ class SurvivalForestEstimator:
         """Fit every task on the patients whose time, or else whose label, is known.
 
         Raises:
-            ValueError: without targets, or for a task that nothing is known of.
+            ValueError: without targets.
+            DataError: for a task that nothing is known of.
         """
         if train.targets is None:
             raise ValueError("fitting needs patients with targets")
@@ -70,7 +72,10 @@ class SurvivalForestEstimator:
         for column, task in enumerate(self.layout.tasks):
             known, y = outcomes(train.targets, column, task.curve_days)
             if not known.any():
-                raise ValueError(f"no outcome of the task {task.name} is known")
+                raise DataError(
+                    f"no outcome of the task {task.name} is known for any training patient: check its "
+                    "columns in cohort.targets, or leave the task out"
+                )
             forest = RandomForestRegressor(
                 n_estimators=self.trees,
                 min_samples_leaf=self.leaf,

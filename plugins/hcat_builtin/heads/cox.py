@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from hcat_builtin.fusions.enhanced_hcat import Dropout
 from hcat_core.cohort import CURVE_STEPS, Cohort, Layout
+from hcat_core.errors import DataError
 from hcat_core.interfaces import Fused, Prediction
 from hcat_core.survival import breslow, timed
 
@@ -50,13 +51,15 @@ class CoxHead(nn.Module):
         """Take the baseline of patients who all have the same risk.
 
         Raises:
-            ValueError: for a task without times.
+            DataError: for a task without times.
         """
         if train.targets is None:
             return
         if not timed(train.targets, self.column).any():
-            raise ValueError(
-                "a cox head needs times: give the task's time and event columns in cohort.targets"
+            name = train.layout.task_names[self.column]
+            raise DataError(
+                f"a cox head needs times, and the task {name} has none: give its time and event in "
+                "cohort.targets, or use a binary head"
             )
         self.fit_baseline(torch.zeros(len(train)), train)
 

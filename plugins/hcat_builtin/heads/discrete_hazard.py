@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from hcat_builtin.fusions.enhanced_hcat import Dropout
 from hcat_core.cohort import Cohort, Layout
+from hcat_core.errors import DataError
 from hcat_core.interfaces import Fused, Prediction
 from hcat_core.survival import kaplan_meier, timed
 
@@ -57,14 +58,16 @@ class DiscreteHazardHead(nn.Module):
         """Take edges and hazards from training patients whose time is known.
 
         Raises:
-            ValueError: for a task without times.
+            DataError: for a task without times.
         """
         if train.targets is None:
             return
         known = timed(train.targets, self.column)
         if not known.any():
-            raise ValueError(
-                "a discrete_hazard head needs times: give the task's time and event in cohort.targets"
+            name = train.layout.task_names[self.column]
+            raise DataError(
+                f"a discrete_hazard head needs times, and the task {name} has none: give its time and "
+                "event in cohort.targets, or use a binary head"
             )
         time = train.targets.time[known, self.column].double().numpy()
         event = (train.targets.event[known, self.column] == 1).numpy()
