@@ -32,6 +32,14 @@ finally:
 """
 
 
+@pytest.fixture(autouse=True)
+def heard():
+    """Ctrl-C is heard however pytest was started: a job in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def signalled(monkeypatch):
     """A real signal to this process at the n-th step of training."""
