@@ -98,7 +98,7 @@ class SumHead:
         return Prediction(torch.sigmoid(raw).unsqueeze(1).expand(-1, len(horizons)))
 
 
-def test_dropout_within_a_transformer_layer_is_sampled():
+def encoder_predicts(mc_samples):
     cohort = random_cohort(6, missing=0, gaps=0)
     model = HcatModel(
         cohort.layout,
@@ -107,21 +107,17 @@ def test_dropout_within_a_transformer_layer_is_sampled():
         {"survival": SumHead()},
         {"survival": "survival"},
     )
-    predicted = predict_cohort(model, cohort, mc_samples=8, seed=0, device=torch.device("cpu"))
+    return predict_cohort(model, cohort, mc_samples=mc_samples, seed=0, device=torch.device("cpu"))
+
+
+def test_dropout_within_a_transformer_layer_is_sampled():
+    predicted = encoder_predicts(mc_samples=8)
     assert (predicted.high[:, 0] - predicted.low[:, 0] > 0.01).all()
 
 
 @pytest.mark.parametrize("samples", [0, 1])
 def test_without_samples_there_is_no_interval_rather_than_one_of_no_width(samples):
-    cohort = random_cohort(6, missing=0, gaps=0)
-    model = HcatModel(
-        cohort.layout,
-        lambda batch: Imputation(batch.emb, torch.zeros_like(batch.emb), ~batch.measured),
-        EncoderFusion(),
-        {"survival": SumHead()},
-        {"survival": "survival"},
-    )
-    predicted = predict_cohort(model, cohort, mc_samples=samples, seed=0, device=torch.device("cpu"))
+    predicted = encoder_predicts(mc_samples=samples)
     assert np.isnan(predicted.low).all() and np.isnan(predicted.high).all()
     assert np.isfinite(predicted.probability[:, 0]).all() and as_prediction([predicted]).interval is None
     moved = Recalibration((0.4,), (0.6,)).apply(Predicted.of(as_prediction([predicted])))
