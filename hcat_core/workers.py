@@ -28,7 +28,7 @@ from hcat_core.interfaces import Average
 
 T = TypeVar("T")
 PATIENCE = timedelta(minutes=10)  # for one another, also while the first writes a checkpoint
-LARGE = 1 << 16  # elements from which a gradient is worth a message of its own
+LETTER = 1 << 22  # gradients' elements in one message: each costs about a millisecond before it goes
 
 
 @dataclass(frozen=True)
@@ -109,19 +109,31 @@ class Workers:
         torch.manual_seed(seed + 1)
 
     def gather(self, parts: Sequence[Tensor], n: int) -> list[Tensor]:
-        """(n, ...) of everyone's rows, of each of ``parts``. Gradients go back to the own rows."""
+        """(n, ...) of everyone's rows, of each of ``parts``. Gradients go back to the own rows.
+
+        All travel together and are apart for autograd, which skips what lies behind a part that no loss uses.
+        """
         if self.size == 1 or n < self.size:
             return list(parts)
         dtype = reduce(torch.promote_types, (part.dtype for part in parts))
-        own = torch.cat([part.reshape(len(part), -1).to(dtype) for part in parts], dim=1)
+        flat = torch.cat([part.detach().reshape(len(part), -1).to(dtype) for part in parts], dim=1)
         shares = [replace(self, rank=rank).rows(n) for rank in range(self.size)]
         most = max(rows.stop - rows.start for rows in shares)
-        found = self._everyones(nn.functional.pad(own, (0, 0, 0, most - len(own))))
-        rows = [part[: rows.stop - rows.start] for part, rows in zip(found, shares, strict=True)]
-        columns = torch.cat(rows).split([math.prod(part.shape[1:]) for part in parts], dim=1)
-        return [
+        found = self._everyones(nn.functional.pad(flat, (0, 0, 0, most - len(flat))))
+        everyones = torch.cat(
+            [part[: rows.stop - rows.start] for part, rows in zip(found, shares, strict=True)]
+        )
+        columns = everyones.split([math.prod(part.shape[1:]) for part in parts], dim=1)
+        whole = [
             column.reshape(n, *part.shape[1:]).to(part.dtype)
             for column, part in zip(columns, parts, strict=True)
+        ]
+        own = shares[self.rank]
+        return [
+            torch.cat([column[: own.start], self._for_all(part), column[own.stop :]])
+            if part.requires_grad
+            else column
+            for column, part in zip(whole, parts, strict=True)
         ]
 
     def add(self, averages: Mapping[str, Average], n: int) -> dict[str, Average]:
@@ -150,14 +162,13 @@ class Workers:
             for parameter, anywhere in zip(own, used.tolist(), strict=True):
                 if anywhere and parameter.grad is None:
                     parameter.grad = torch.zeros_like(parameter)
-            gradients = [p.grad for p in own if p.grad is not None]
-            small = [g for g in gradients if g.numel() < LARGE]
-            together = torch.cat([g.flatten() for g in small])
-            messages = [together, *(g for g in gradients if g.numel() >= LARGE)]
-            for pending in [dist.all_reduce(message, async_op=True) for message in messages]:
+            letters = list(_letters([p.grad for p in own if p.grad is not None]))
+            texts = [torch.cat([gradient.flatten() for gradient in letter]) for letter in letters]
+            sent = [dist.all_reduce(text, async_op=True) for text in texts]
+            for letter, text, pending in zip(letters, texts, sent, strict=True):
                 pending.wait()
-        for gradient, summed in zip(small, together.split([g.numel() for g in small]), strict=True):
-            gradient.copy_(summed.view_as(gradient))
+                for gradient, summed in zip(letter, text.split([g.numel() for g in letter]), strict=True):
+                    gradient.copy_(summed.view_as(gradient))
 
     def _everyones(self, own: Tensor) -> list[Tensor]:
         """The same tensor of every process, by rank; only the own one has a gradient, for all of them."""
@@ -165,9 +176,14 @@ class Workers:
         with _listening():
             dist.all_gather(found, own.detach().contiguous())
         if own.requires_grad:
-            own.register_hook(lambda gradient: gradient * self.size)
-            found[self.rank] = own
+            found[self.rank] = self._for_all(own)
         return found
+
+    def _for_all(self, own: Tensor) -> Tensor:
+        """``own``, whose gradient each process has divided by ``size``."""
+        own = own.view_as(own)
+        own.register_hook(lambda gradient: gradient * self.size)
+        return own
 
 
 ALONE = Workers()
@@ -200,6 +216,18 @@ def speaks_first() -> bool:
         return store.add(f"hcat/spoken/{attempt}", 1) == 1
     except (KeyError, RuntimeError):  # no such store: whoever started these processes is gone
         return launched.rank() == 0
+
+
+def _letters(gradients: Sequence[Tensor]) -> Iterator[list[Tensor]]:
+    """In their order, as many to a letter as fill it."""
+    letter: list[Tensor] = []
+    for gradient in gradients:
+        letter.append(gradient)
+        if sum(g.numel() for g in letter) >= LETTER:
+            yield letter
+            letter = []
+    if letter:
+        yield letter
 
 
 @contextmanager
