@@ -111,7 +111,7 @@ class Workers:
     def gather(self, parts: Sequence[Tensor], n: int) -> list[Tensor]:
         """(n, ...) of everyone's rows, of each of ``parts``. Gradients go back to the own rows.
 
-        All travel together and are apart for autograd, which skips what lies behind a part that no loss uses.
+        All travel together and are apart for autograd: it skips what lies behind a part that no loss uses.
         """
         if self.size == 1 or n < self.size:
             return list(parts)
