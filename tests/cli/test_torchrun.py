@@ -188,3 +188,14 @@ def test_workers_share_rows_without_a_gap_and_a_few_rows_are_everyones():
             shares = [workers.Workers(rank, size).rows(n) for rank in range(size)]
             assert torch.cat([torch.arange(n)[share] for share in shares]).tolist() == list(range(n))
         assert [workers.Workers(rank, 8).rows(5) for rank in range(8)] == 8 * [slice(0, 5)]
+
+
+def test_nothing_is_computed_behind_what_no_loss_uses(monkeypatch):
+    monkeypatch.setattr(workers.dist, "all_gather", lambda found, own: [part.copy_(own) for part in found])
+    reached = []
+    used, unused = (torch.randn(3, 2, requires_grad=True) for _ in range(2))
+    unused.register_hook(reached.append)
+    predicted, _imputed = workers.Workers(0, 2).gather([used * 1, unused * 1], 6)
+    predicted.sum().backward()
+    assert not reached
+    assert used.grad.tolist() == [[2.0, 2.0]] * 3  # halved in each of two processes' totals
