@@ -36,9 +36,10 @@ def measure(plan: Plan) -> list[Record]:
             try:
                 runs = [in_fresh_process(timed, name, size) for _ in range(plan.rounds)]
                 found[size] = [statistics.median(side) for side in zip(*runs, strict=True)]
+                print(f"{name}, {size:,} patients: {' and '.join(map(seconds, found[size]))}", flush=True)
             except subprocess.CalledProcessError as error:
                 found[size] = None
-                print(f"{name} at {size}: ended with code {error.returncode}")
+                print(f"{name}, {size:,} patients: ended with code {error.returncode}", flush=True)
         for place, what in enumerate(("fit", "transform")):
             row = {size: None if both is None else both[place] for size, both in found.items()}
             cells = {f"{n:,}": "failed" if s is None else seconds(s) for n, s in row.items()}

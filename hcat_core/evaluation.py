@@ -6,17 +6,18 @@ Nothing here thresholds before ranking, and no function chooses and scores on th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import nn
 
 from hcat_core.cohort import CURVE_STEPS, Cohort
+from hcat_core.draws import CommonNumbers, common_dropout
 from hcat_core.interfaces import Imputation, Prediction
 from hcat_core.model import HcatModel
 
-MC_ROWS = 512  # patients x samples in one forward pass: enough to keep the matrix products busy
+MC_ROWS = 512  # patients in one forward pass: enough to keep the matrix products busy
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ def predict_cohort(
     """Predict every patient of a standardised cohort.
 
     With samples, each one draws what is missing anew and drops out anew, and the probability is their
-    mean: Rubin's (1987) multiple imputation, so that an interval holds what imputing cannot know.
+    mean: Rubin's (1987) multiple imputation, so that an interval holds what imputing cannot know. A sample
+    is the same for all patients: nobody's prediction depends on who else is in the cohort.
 
     Args:
         model: the trained assembly.
@@ -74,35 +76,45 @@ def predict_cohort(
     """
     training = model.training
     model.eval()
-    samples = max(1, mc_samples)
     parts, curves = [], []
     with torch.random.fork_rng(devices=[] if device.type == "cpu" else [device]):
-        torch.manual_seed(seed)
         if mc_samples:
             _dropout_only(model)
-        generator = torch.Generator(device=device).manual_seed(seed)
-        for start in range(0, len(cohort), max(1, MC_ROWS // samples)):
-            rows = torch.arange(start, min(len(cohort), start + max(1, MC_ROWS // samples)))
-            imputation = model.impute(cohort[rows].to(device))
-            batch = cohort[rows.repeat(samples)].to(device)
-            if mc_samples:
-                imputation = Imputation(
-                    emb=imputation.draw(samples, generator).flatten(0, 1),
-                    std=imputation.std.repeat(samples, 1, 1),
-                    filled=imputation.filled.repeat(samples, 1, 1),
-                )
-            predicted = model.predict(model.fuse(batch, imputation))
-            assert predicted.curve is not None
-            parts.append(predicted.event_probability.unflatten(0, (samples, len(rows))).cpu())
-            curves.append(predicted.curve.unflatten(0, (samples, len(rows))).mean(dim=0).cpu())
+        for rows in torch.arange(len(cohort)).split(MC_ROWS):
+            batch = cohort[rows].to(device)
+            imputation = model.impute(batch)
+            found = [
+                model.predict(model.fuse(batch, imputation))
+                if not mc_samples
+                else _sample(model, batch, imputation, seed, sample)
+                for sample in range(max(1, mc_samples))
+            ]
+            parts.append(torch.stack([one.event_probability for one in found]).cpu())
+            curves.append(torch.stack([_curve(one) for one in found]).mean(dim=0).cpu())
     model.train(training)
     tasks = len(model.layout.tasks)
     draws = torch.cat(parts, dim=1).double().numpy() if parts else np.zeros((1, 0, tasks))
     curve = torch.cat(curves).double().numpy() if curves else np.zeros((0, tasks, CURVE_STEPS))
     low = high = np.full(draws.shape[1:], np.nan)
-    if samples > 1:
+    if len(draws) > 1:
         low, high = np.quantile(draws, [0.05, 0.95], axis=0)
     return Predicted(draws.mean(axis=0), low, high, curve)
+
+
+def _sample(model: HcatModel, batch: Cohort, imputation: Imputation, seed: int, sample: int) -> Prediction:
+    """One draw of what is missing and one network, the same for whichever patients are asked about."""
+    number = int(np.random.SeedSequence([seed, sample]).generate_state(1, np.uint64)[0] >> 2)
+    torch.manual_seed(number)
+    generator = CommonNumbers(device=batch.emb.device)
+    generator.manual_seed(number)
+    drawn = replace(imputation, emb=imputation.draw(1, generator)[0])
+    with common_dropout():
+        return model.predict(model.fuse(batch, drawn))
+
+
+def _curve(prediction: Prediction) -> torch.Tensor:
+    assert prediction.curve is not None, "the neural assembly's predictions have one"
+    return prediction.curve
 
 
 def _dropout_only(model: HcatModel) -> None:

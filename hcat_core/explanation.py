@@ -10,12 +10,13 @@ import numpy as np
 import torch
 
 from hcat_core.cohort import Cohort
+from hcat_core.draws import CommonNumbers
 from hcat_core.interfaces import Imputation
 
 Predict = Callable[[Cohort], np.ndarray]
 ROWS = 4096  # patients x subsets predicted at once: bounds the memory of copies
 MOST_MODALITIES = 12
-DRAWS = 16
+DRAWS = 8
 
 
 def shapley_values(
@@ -71,27 +72,27 @@ def value_of_subsets(predict: Predict, cohort: Cohort, base_rate: np.ndarray) ->
     return np.asarray(found[inverse.reshape(n, 2**m)])
 
 
-def spread_without(
-    predict: Predict, cohort: Cohort, imputation: Imputation, spread: np.ndarray, seed: int
-) -> np.ndarray:
-    """What a prediction's standard deviation is expected to be once a missing modality is measured.
+def width_if_measured(width: Predict, cohort: Cohort, imputation: Imputation, seed: int) -> np.ndarray:
+    """How wide a prediction's interval is expected to be once a missing modality is measured.
 
-    By the law of total variance: what remains is the variance now, less that of the prediction over
-    what the modality may turn out to be. The latter is over draws of the imputer, each taken as measured.
+    The mean over draws of the imputer, each taken as measured, of the width that the interval then has:
+    what a preposterior analysis asks (Raiffa and Schlaifer 1961).
 
     Args:
-        predict: cohort -> (N, T) probabilities.
+        width: cohort -> (N, T) widths of intervals, of samples that are the same for every patient: widths
+            now and then differ by what was measured and not by chance.
         cohort: N patients.
         imputation: of them, in the cohort's units.
-        spread: (N, T) standard deviation of each prediction now.
         seed: of the draws.
 
     Returns:
         (N, T, M), NaN for a modality that is there, or that the imputer does not fill.
     """
     n, m = cohort.present.shape
-    result = np.full((n, spread.shape[1], m), np.nan)
-    drawn = imputation.draw(DRAWS, torch.Generator().manual_seed(seed))
+    result = np.full((n, len(cohort.layout.tasks), m), np.nan)
+    generator = CommonNumbers()
+    generator.manual_seed(seed)
+    drawn = imputation.draw(DRAWS, generator)
     for column in range(m):
         cells = cohort.layout.cells[column]
         # The hidden block as a whole; a patient with some of its cells has the modality.
@@ -108,9 +109,7 @@ def spread_without(
             seen = replace(
                 again, emb=emb, measured=measured, present=present, quality=quality, n_rows=n_rows
             )
-            over = predict(seen).reshape(DRAWS, len(part), -1).var(axis=0, ddof=1)
-            left = np.maximum(spread[part.numpy()] ** 2 - over, 0)
-            result[part.numpy(), :, column] = np.sqrt(left)
+            result[part.numpy(), :, column] = width(seen).reshape(DRAWS, len(part), -1).mean(axis=0)
     return result
 
 

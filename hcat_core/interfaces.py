@@ -17,6 +17,7 @@ import torch
 from torch import Generator, Tensor
 
 from hcat_core.cohort import Cohort
+from hcat_core.draws import normal
 from hcat_core.reading import COUNT_COLUMN as COUNT_COLUMN
 from hcat_core.reading import QUALITY_COLUMN as QUALITY_COLUMN
 from hcat_core.reading import ColumnTable as ColumnTable
@@ -75,9 +76,13 @@ class Imputation:
     losses: Mapping[str, Average] = field(default_factory=dict)
 
     def draw(self, n: int, generator: Generator) -> Tensor:
-        """(n, N, M, D) multiple imputations: independent Gaussians unless an imputer knows better."""
-        noise = torch.randn(
-            (n, *self.emb.shape), generator=generator, device=self.emb.device, dtype=self.emb.dtype
+        """(n, N, M, D) multiple imputations: independent Gaussians unless an imputer knows better.
+
+        An imputer of its own draws takes its numbers from ``hcat_core.draws``, where a generator may say
+        that all patients get the same; otherwise its predictions depend on who is asked about with whom.
+        """
+        noise = normal(
+            (n, *self.emb.shape), generator, rows=1, device=self.emb.device, dtype=self.emb.dtype
         )
         return torch.where(self.filled, self.emb + self.std * noise, self.emb)
 

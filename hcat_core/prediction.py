@@ -13,12 +13,11 @@ import torch
 from hcat_core.cohort import Cohort
 from hcat_core.errors import DataError
 from hcat_core.evaluation import Predicted
-from hcat_core.explanation import MOST_MODALITIES, shapley_values, spread_without
+from hcat_core.explanation import MOST_MODALITIES, shapley_values, width_if_measured
 from hcat_core.interfaces import ImputingEstimator
 from hcat_core.trained import TrainedRun
 
 FEW = 32  # patients up to which every one of them is explained unless the user says otherwise
-Z_90 = 3.2897  # width of a normal 90 % interval, in standard deviations
 
 
 @dataclass(frozen=True)
@@ -30,8 +29,7 @@ class Answers:
         predicted: recalibrated probabilities, 90 % intervals and curves.
         unknown: (N, M) mean share of a modality's variance that imputing leaves open, 0 to about 1; NaN
             where it is there, or not imputed.
-        shapley: (N, T, M) contributions to ``explained``, or None.
-        explained: (N, T) probability without samples: the base rate and all contributions; or None.
+        shapley: (N, T, M) contributions to the probability: with the base rate they sum to it; or None.
         narrowed: (N, T, M) expected width of the interval with the modality measured, or None.
     """
 
@@ -39,7 +37,6 @@ class Answers:
     predicted: Predicted
     unknown: np.ndarray
     shapley: np.ndarray | None
-    explained: np.ndarray | None
     narrowed: np.ndarray | None
 
 
@@ -57,14 +54,19 @@ def answer(run: TrainedRun, cohort: Cohort, explain: bool | None = None) -> Answ
             "nothing to predict from; leave them out."
         )
     fitted = run.fitted
+
+    def width(asked: Cohort) -> np.ndarray:
+        found = fitted.predict(asked)
+        return np.asarray(found.high - found.low)
+
     cohort = cohort.without_targets()
     predicted = fitted.predict(cohort)
     explain = len(cohort) <= FEW if explain is None else explain
     explain = explain and len(cohort.layout.modalities) <= MOST_MODALITIES
-    shapley = explained = narrowed = None
+    shapley = narrowed = None
     if explain:
         base_rate = np.array(run.training.base_rate)
-        shapley, explained = shapley_values(fitted.predict_once, cohort, base_rate)
+        shapley, _ = shapley_values(lambda c: fitted.predict(c).probability, cohort, base_rate)
     unknown = np.full(cohort.present.shape, np.nan)
     if isinstance(fitted.estimator, ImputingEstimator) and bool((~cohort.present).any()):
         imputation = fitted.estimator.impute(cohort)
@@ -75,10 +77,8 @@ def answer(run: TrainedRun, cohort: Cohort, explain: bool | None = None) -> Answ
         share_open = relative.sum(dim=2) / count.clamp(min=1)
         unknown = torch.where(count > 0, share_open, torch.nan).double().numpy()
         if explain and predicted.has_interval:
-            spread = (predicted.high - predicted.low) / Z_90
-            left = spread_without(fitted.predict_once, cohort, imputation, spread, run.recipe.seed)
-            narrowed = left * Z_90
-    return Answers(cohort, predicted, unknown, shapley, explained, narrowed)
+            narrowed = width_if_measured(width, cohort, imputation, run.recipe.seed)
+    return Answers(cohort, predicted, unknown, shapley, narrowed)
 
 
 def as_records(run: TrainedRun, answers: Answers) -> list[dict[str, Any]]:
@@ -108,15 +108,15 @@ def as_records(run: TrainedRun, answers: Answers) -> list[dict[str, Any]]:
             one["above_threshold"] = bool(
                 predicted.probability[row, column] >= run.fitted.thresholds[column]
             )
-            if answers.shapley is not None and answers.explained is not None:
+            if answers.shapley is not None:
                 one["base_rate"] = _plain(run.training.base_rate[column])
-                one["explained_probability"] = _plain(answers.explained[row, column])
                 values = answers.shapley[row, column]
                 one["contributions"] = {n: _plain(values[i]) for i, n in enumerate(layout.names) if has[i]}
             one["measure_next"] = None
             if answers.narrowed is not None:
                 one["expected_width_if_measured"] = _known(layout.names, answers.narrowed[row, column])
-                one["measure_next"] = _narrowest(layout.names, answers.narrowed[row, column])
+                now = predicted.high[row, column] - predicted.low[row, column]
+                one["measure_next"] = _narrowest(layout.names, answers.narrowed[row, column], now)
             tasks[task.name] = one
         records.append(
             {
@@ -165,8 +165,10 @@ def as_csv(run: TrainedRun, answers: Answers) -> str:
     return buffer.getvalue()
 
 
-def _narrowest(names: tuple[str, ...], widths: np.ndarray) -> str | None:
-    return None if np.isnan(widths).all() else names[int(np.nanargmin(widths))]
+def _narrowest(names: tuple[str, ...], widths: np.ndarray, now: float) -> str | None:
+    """The modality of the least width, where that is less than the interval has now."""
+    least = np.nanmin(widths, initial=now)
+    return names[int(np.nanargmin(widths))] if least < now else None
 
 
 def _known(names: tuple[str, ...], values: np.ndarray) -> dict[str, float]:

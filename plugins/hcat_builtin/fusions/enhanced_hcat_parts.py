@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from hcat_core.draws import dropout_is_common
+
 
 class ByteDropout(nn.Dropout):
     """Dropout that takes eight random bits an element: on a CPU, drawing is what dropout costs.
@@ -14,7 +16,7 @@ class ByteDropout(nn.Dropout):
 
     def forward(self, input: Tensor) -> Tensor:
         """Same shape as the input."""
-        if not self.training or self.p == 0 or input.device.type != "cpu":
+        if not self.training or self.p == 0 or input.device.type != "cpu" or dropout_is_common():
             return super().forward(input)
         kept = max(1, round((1 - self.p) * 256))
         words = torch.empty((input.numel() + 7) // 8, dtype=torch.int64).random_(-(2**63), None)

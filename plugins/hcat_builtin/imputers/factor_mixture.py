@@ -16,6 +16,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from hcat_core.draws import categories, normal
+
 
 @dataclass(frozen=True)
 class FactorMixture:
@@ -119,12 +121,12 @@ def draw(model: FactorMixture, found: Posterior, n: int, generator: torch.Genera
     root = torch.linalg.cholesky(found.covariance)
     result = torch.empty((n, rows, p), dtype=dtype, device=device)
     for number in range(n):
-        cluster = torch.multinomial(found.share, 1, generator=generator).squeeze(1)
+        cluster = categories(found.share, generator)
         own = torch.arange(rows, device=device)
-        white = torch.randn((rows, q - 1, 1), generator=generator, device=device, dtype=torch.float64)
+        white = normal((rows, q - 1, 1), generator, rows=0, device=device, dtype=torch.float64)
         z = found.mean[own, cluster] + (root[found.pattern, cluster] @ white).squeeze(-1)
         extended = torch.nn.functional.pad(z.to(dtype), (1, 0), value=1.0)
-        noise = torch.randn((rows, p), generator=generator, device=device, dtype=dtype)
+        noise = normal((rows, p), generator, rows=0, device=device, dtype=dtype)
         for c in range(k):
             mine = cluster == c
             # One draw of the doubt about loadings: across cells it is independent given z.

@@ -19,6 +19,7 @@ from hcat_builtin.imputers.neural_blocks import (
 )
 from hcat_builtin.imputers.pretraining import pretrain
 from hcat_core.cohort import Cohort, Layout
+from hcat_core.draws import normal
 from hcat_core.hidden_blocks import hide_at_random
 from hcat_core.interfaces import Average, FitContext, Imputation
 
@@ -42,9 +43,9 @@ class LatentImputation(Imputation):
         device = self.emb.device
         draws = []
         for _ in range(n):
-            white = torch.randn(self.latent_mean.shape, generator=generator, device=device)
+            white = normal(self.latent_mean.shape, generator, rows=0, device=device, dtype=self.emb.dtype)
             cells = self.decode(self.latent_mean + self.latent_std * white)
-            white = torch.randn(cells.shape, generator=generator, device=device)
+            white = normal(cells.shape, generator, rows=0, device=device, dtype=self.emb.dtype)
             draws.append(torch.where(self.filled, cells + self.noise * white, self.emb))
         return torch.stack(draws)
 
