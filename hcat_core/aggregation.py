@@ -113,6 +113,7 @@ def aggregate_spatial(
                     codes[rows], values[rows], weights[rows], quality[rows], counts[rows]
                 )
         rows_read += len(values)
+    file_ids.finish()
     if running is None or not rows_read:
         raise DataError(f"{source}: holds no rows. Give a file with at least one patient.")
     return running.result(source, tuple(index.ids), features, rows_read, not_measured)

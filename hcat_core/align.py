@@ -52,24 +52,31 @@ def align(cohort: Cohort, layout: Layout) -> Cohort:
         n_rows=n_rows,
         targets=targets,
         groups=cohort.groups,
+        spelling=cohort.spelling,
     )
 
 
 def _order(given: Modality, wanted: Modality) -> Tensor:
     """Columns of the file in the model's order."""
-    if given.width != wanted.width:
+    named = bool(given.features and wanted.features)
+    if given.width != wanted.width and not named:
         raise DataError(
             f"{given.name}: the file has {given.width} features a row, the model was trained on "
             f"{wanted.width}. Was it made by another encoder?"
         )
-    if not given.features or not wanted.features or given.features == wanted.features:
+    if not named or given.features == wanted.features:
         return torch.arange(wanted.width)
     lacking = [name for name in wanted.features if name not in given.features]
+    strange = [name for name in given.features if name not in wanted.features]
     if lacking:
-        strange = [name for name in given.features if name not in wanted.features]
+        unknown = f"; the model does not know {_few(strange)}" if strange else ""
         raise DataError(
-            f"{given.name}: the file has no feature {_few(lacking)}, which the model was trained on; "
-            f"the model does not know {_few(strange)}."
+            f"{given.name}: the file has no feature {_few(lacking)}, which the model was trained "
+            f"on{unknown}."
+        )
+    if strange:
+        raise DataError(
+            f"{given.name}: the model does not know {_few(strange)}. Leave that out of the file."
         )
     place = {name: number for number, name in enumerate(given.features)}
     return torch.tensor([place[name] for name in wanted.features])

@@ -134,6 +134,7 @@ def assemble_cohort(
         n_rows=torch.from_numpy(n_rows),
         targets=None if outcomes is None else _align(outcomes.ids, outcomes.targets, index),
         groups=None if groups is None else _read_groups(targets_reader, groups, index),
+        spelling=patients.spelling,
     )
     _refuse_strangers(cohort, reports)
     report = ReadReport(

@@ -6,8 +6,8 @@ Axes everywhere: N patients, M modalities, D the widest modality, T tasks.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -142,6 +142,7 @@ class Cohort:
         targets: what happened, None at inference.
         groups: N names of records that must stay in one fold (a site, a family), or None.
         share: set on one process's rows of a training batch, None everywhere else.
+        spelling: ids that the files spell otherwise, and how: for what people read.
     """
 
     patient_ids: tuple[str, ...]
@@ -154,6 +155,7 @@ class Cohort:
     targets: Targets | None = None
     groups: tuple[str, ...] | None = None
     share: Share | None = None
+    spelling: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n, m, d = len(self.patient_ids), len(self.layout.modalities), self.layout.widest
@@ -190,7 +192,12 @@ class Cohort:
             n_rows=self.n_rows[rows],
             targets=None if self.targets is None else self.targets[rows],
             groups=None if self.groups is None else _pick(self.groups, pick),
+            spelling=self.spelling,
         )
+
+    def ids_as_written(self) -> tuple[str, ...]:
+        """N ids as the first file that names each spells them: ``001``, where ``patient_ids`` has ``1``."""
+        return tuple(self.spelling.get(patient, patient) for patient in self.patient_ids)
 
     def to(self, device: torch.device | str) -> Cohort:
         """The same cohort with its tensors on ``device``."""
@@ -283,6 +290,7 @@ def concatenate(first: Cohort, second: Cohort) -> Cohort:
         n_rows=join("n_rows"),
         targets=targets,
         groups=groups,
+        spelling={**second.spelling, **first.spelling},
     )
 
 

@@ -90,7 +90,7 @@ def _write(
     known = (1 - (relative * filled).sum(dim=1) / filled.sum(dim=1).clamp(min=1)).clamp(0, 1)
     values = whole[:, column, cells].masked_fill(unknown, torch.nan)
     data: dict[str, np.ndarray] = {
-        "patient_id": np.array(cohort.patient_ids, dtype=object),
+        "patient_id": np.array(cohort.ids_as_written(), dtype=object),
         "embedding": values.numpy(),
         "imputed": filled.numpy(),
         "std": spread[:, column, cells].masked_fill(unknown, torch.nan).numpy(),

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 
 from hcat_core import build
@@ -58,10 +57,8 @@ def evaluate_run(run: TrainedRun, catalog: Catalog, files: Files, groups: Sequen
     targets = build.build_targets_reader(recipe, catalog)
     by_group: dict[str, Any] = {}
     for name in groups:
-        member = subgroups(cohort, name, targets)
         by_group[name] = {}
-        for group in sorted(set(member)):
-            rows = np.flatnonzero(member == group)
+        for group, rows in subgroups(cohort, name, targets).items():
             some = answers.predicted.rows(rows)
             picked = cohort[torch.from_numpy(rows)]
             by_group[name][group] = score_group(

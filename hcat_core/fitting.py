@@ -12,7 +12,7 @@ from hcat_core.build import build_estimator
 from hcat_core.catalog import Catalog
 from hcat_core.cohort import Cohort, concatenate
 from hcat_core.evaluation import Predicted, best_threshold
-from hcat_core.folds import joint_folds
+from hcat_core.folds import at_most, joint_folds
 from hcat_core.interfaces import Estimator, FitContext
 from hcat_core.recalibration import Recalibration
 from hcat_core.recipe import Recipe
@@ -86,7 +86,7 @@ def out_of_fold(fresh: Callable[[], Estimator], cohort: Cohort, context: FitCont
     """(N, T) what models fitted on the other inner folds predict; NaN without any modality."""
     nobody = cohort[slice(0, 0)]
     found = np.full((len(cohort), len(cohort.layout.tasks)), np.nan)
-    for fold in joint_folds(cohort, INNER_FOLDS, 1, context.seed):
+    for fold in joint_folds(cohort, at_most(INNER_FOLDS, cohort), 1, context.seed):
         estimator = fresh()
         estimator.fit(cohort[fold.rest], nobody, context)
         predicted = estimator.predict(cohort[fold.test].without_targets())

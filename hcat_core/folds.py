@@ -37,8 +37,10 @@ def joint_folds(cohort: Cohort, n_folds: int, repeats: int, seed: int) -> list[F
     rows = cohort.present.any(dim=1).nonzero().squeeze(1).numpy()
     by = merge_rare(strata(cohort)[rows], n_folds)
     groups = None if cohort.groups is None else np.array(cohort.groups)[rows]
-    if len(rows if groups is None else np.unique(groups)) < n_folds:
-        raise DataError(f"{len(rows)} patients are too few for {n_folds} folds.")
+    found = len(rows) if groups is None else len(np.unique(groups))
+    if found < n_folds:
+        what = "patients" if groups is None else "groups (cohort.groups)"
+        raise DataError(f"{found} {what} are too few for {n_folds} folds.")
     folds = []
     for repeat in range(repeats):
         if groups is None:
@@ -56,6 +58,11 @@ def joint_folds(cohort: Cohort, n_folds: int, repeats: int, seed: int) -> list[F
                 )
             )
     return folds
+
+
+def at_most(n_folds: int, cohort: Cohort) -> int:
+    """As many folds, or one a group where the cohort has fewer groups (two at least)."""
+    return n_folds if cohort.groups is None else max(2, min(n_folds, len(set(cohort.groups))))
 
 
 def per_task_folds(cohort: Cohort, n_folds: int, repeats: int, seed: int) -> list[Fold]:

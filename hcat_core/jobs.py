@@ -69,20 +69,31 @@ def run_jobs(
         TrainingError: when a process is killed.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    # Two jobs of one key are one job under two names.
+    named: dict[str, list[Job]] = {}
+    for job in jobs:
+        named.setdefault(job.key, []).append(job)
     records: dict[str, Record] = {}
     waiting = []
-    for job in jobs:
-        found = _read(folder / f"{job.key}.json", job)
+    done = 0
+
+    def take(key: str, record: Record) -> None:
+        nonlocal done
+        records[key] = record
+        for job in named[key]:
+            done += 1
+            finished({**record, "name": job.name}, done, len(jobs))
+
+    for key, (job, *_) in named.items():
+        found = _read(folder / f"{key}.json", job)
         if found is None:
             waiting.append(job)
         else:
-            records[job.key] = found
-            finished(found, len(records), len(jobs))
+            take(key, found)
     for key, record in _run_all(waiting, run, shared, backend):
         write_text(folder / f"{key}.json", json.dumps({"job": key, **record}, allow_nan=False) + "\n")
-        records[key] = record
-        finished(record, len(records), len(jobs))
-    return [records[job.key] for job in jobs]
+        take(key, record)
+    return [{**records[job.key], "name": job.name} for job in jobs]
 
 
 def _read(path: Path, job: Job) -> Record | None:

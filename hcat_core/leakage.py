@@ -7,6 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from scipy.stats import rankdata
 from torch import Tensor
 
@@ -27,6 +28,7 @@ FOLLOW_UP = re.compile(
     # Not any "_free": PSA, thyroxine and cortisol are measured free.
     r"|(^|_)(recurrence|relapse|progression|disease|event|failure|metasta(sis|ses))_free(_|$)"
     r"|_free_(survival|days|months|years)(_|$)"
+    r"|^(fu|futime|fustat|fu_(time|stat|status|days|months|years))$|^(is_|was_)?(alive|censored|censoring)$"
     r"|(^|_)time_to_event(_|$)|^tte(_(status|event|label|days|months|years))?(_\d+)?$"
 )
 
@@ -44,7 +46,9 @@ class Leak:
 def find_leaks(
     cohort: Cohort, train: Tensor, targets: TargetsTable | None, allow: Collection[str] = ()
 ) -> list[Leak]:
-    """Features with a follow-up's name, and those whose AUC alone passes 0.95 on training rows.
+    """Features with a follow-up's name, and those that alone tell an outcome on training rows.
+
+    What tells may be a feature's value, whether it was measured, or whether the modality was.
 
     Args:
         cohort: everyone; names of features come from the files, where these have them.
@@ -66,6 +70,11 @@ def find_leaks(
                 leaks.append(Leak(modality.name, name, "is an outcome column of cohort.targets"))
             elif modality.features and any(FOLLOW_UP.search(_plain(text)) for text in names):
                 leaks.append(Leak(modality.name, name, "has the name of a follow-up column"))
+        for gap, auc, task_name in _telling_gaps(cohort[train], column):
+            name = modality.name if gap is None else modality.feature(gap)
+            if name not in allow:
+                reason = f"is measured of those whom {task_name} tells apart: AUC {auc:.3f} of having it"
+                leaks.append(Leak(modality.name, name, reason, auc))
         told = {leak.feature for leak in leaks if leak.modality == modality.name}
         for place, (auc, task_name) in _single_feature_aucs(cohort[train], column).items():
             name = modality.feature(place)
@@ -105,6 +114,28 @@ def _columns(name: str) -> list[str]:
 
 def _plain(name: str) -> str:
     return re.sub(r"[\s\-./]+", "_", name.strip().lower())
+
+
+def _telling_gaps(train: Cohort, column: int) -> list[tuple[int | None, float, str]]:
+    """Where having a modality (None), or a cell of it, tells a task's outcome: AUC above ``MOST_AUC``."""
+    if train.targets is None:
+        return []
+    found = []
+    width = train.layout.widths[column]
+    has = torch.cat([train.present[:, column, None], train.measured[:, column, :width]], dim=1).numpy()
+    for task, name in enumerate(train.layout.task_names):
+        label = train.targets.labels[:, task].numpy()
+        events, free = label == 1, label == 0
+        if min(events.sum(), free.sum()) < FEWEST:
+            continue
+        # Of two values, half of the pairs that agree count.
+        auc = 0.5 + (has[events].mean(axis=0) - has[free].mean(axis=0)) / 2
+        auc = np.maximum(auc, 1 - auc)
+        places = np.flatnonzero(auc > MOST_AUC)
+        if 0 in places:  # of cells that go with the modality nothing is left to say
+            places = places[:1]
+        found += [(None if place == 0 else int(place) - 1, float(auc[place]), name) for place in places]
+    return found
 
 
 def _single_feature_aucs(train: Cohort, column: int) -> dict[int, tuple[float, str]]:

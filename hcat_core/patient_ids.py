@@ -73,6 +73,10 @@ class SpellingBook:
             self._learn(known.tolist(), None)
         return self._learn(list(raw_ids), rows)
 
+    def respelt(self) -> dict[str, str]:
+        """How the file spells those ids that stand otherwise in it."""
+        return {known: self._spelling[known] for known in self._respelt}
+
     def trust(self, raw_ids: np.ndarray) -> None:
         """Ids that are known to be fine among themselves: looked at when others follow, if any do."""
         self._trusted.append(raw_ids)

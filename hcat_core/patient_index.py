@@ -20,6 +20,7 @@ class PatientIndex:
 
     def __init__(self) -> None:
         self.ids: dict[str, int] = {}
+        self.spelling: dict[str, str] = {}  # of ids that files spell otherwise: as the first one does
         self._written: list[np.ndarray] = []  # raw ids of the patients 0 to _kept
         self._kept = 0
 
@@ -80,6 +81,11 @@ class FileIds:
             numbers = self._looked_up(heads, starts + first_row)
         self._next = int(numbers[-1]) + 1
         return numbers if len(heads) == len(raw) else np.repeat(numbers, np.diff(starts, append=len(raw)))
+
+    def finish(self) -> None:
+        """The file is read: remember how it spells its ids."""
+        for known, text in self._book.respelt().items():
+            self._index.spelling.setdefault(known, text)
 
     def _looked_up(self, heads: np.ndarray, rows: np.ndarray) -> np.ndarray:
         raw = heads.tolist()

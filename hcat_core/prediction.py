@@ -48,7 +48,7 @@ def answer(run: TrainedRun, cohort: Cohort, explain: bool | None = None) -> Answ
     """
     nothing = ~cohort.present.any(dim=1)
     if nothing.any():
-        ids = ", ".join(np.array(cohort.patient_ids)[nothing.numpy()][:5])
+        ids = ", ".join(np.array(cohort.ids_as_written())[nothing.numpy()][:5])
         raise DataError(
             f"{int(nothing.sum())} patients have no measured value in any modality: {ids}. There is "
             "nothing to predict from; leave them out."
@@ -86,7 +86,7 @@ def as_records(run: TrainedRun, answers: Answers) -> list[dict[str, Any]]:
     layout, predicted = run.layout, answers.predicted
     names = np.array(layout.names)
     records = []
-    for row, patient in enumerate(answers.cohort.patient_ids):
+    for row, patient in enumerate(answers.cohort.ids_as_written()):
         has = answers.cohort.present[row].numpy()
         tasks: dict[str, Any] = {}
         for column, task in enumerate(layout.tasks):

@@ -186,7 +186,7 @@ class RunFolder:
         sides = split.names(len(cohort))
         present = cohort.present.numpy()
         known = None if cohort.targets is None else cohort.targets.labels.numpy()
-        for row in range(len(cohort)):
+        for row, patient in enumerate(cohort.ids_as_written()):
             if sides[row] == "left out":
                 continue
             numbers = np.stack(
@@ -194,7 +194,7 @@ class RunFolder:
             )
             writer.writerow(
                 [
-                    cohort.patient_ids[row],
+                    patient,
                     sides[row],
                     " ".join(np.array(cohort.layout.names)[present[row]]),
                     *(["-1"] * len(labels) if known is None else known[row].tolist()),

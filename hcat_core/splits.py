@@ -99,8 +99,12 @@ def _side(value: object) -> str:
 
 
 def hold_out_patients(cohort: Cohort, share: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Row numbers of the rest, and of about ``share`` of the patients: stratified, whole groups."""
+    """Row numbers of the rest, and of about ``share`` of the patients: stratified, whole groups.
+
+    Of fewer groups than the share asks for, one is held out.
+    """
     groups = np.arange(len(cohort)) if cohort.groups is None else np.array(cohort.groups)
+    share = max(share, 1 / max(2, len(np.unique(groups))))
     rest, held = hold_out(np.arange(len(cohort)), strata(cohort), groups, share, seed)
     return torch.from_numpy(rest), torch.from_numpy(held)
 

@@ -14,10 +14,11 @@ MOST_TEXTS = 50  # distinct texts beyond which a column holds no groups, but per
 UNKNOWN = "unknown"
 
 
-def subgroups(cohort: Cohort, name: str, targets: Reader | None) -> np.ndarray:
-    """(N,) names of each patient's group by ``name``: sex, age, site, or whatever the files hold.
+def subgroups(cohort: Cohort, name: str, targets: Reader | None) -> dict[str, np.ndarray]:
+    """Row numbers of each group of patients by ``name``: sex, age, site, or whatever the files hold.
 
-    Numbers with more than eight values are cut into thirds.
+    Numbers with more than eight values are cut into thirds. Numbers go upwards, texts come behind them, and
+    patients of whom it is not known last.
 
     Raises:
         UsageError: for a name that is neither a column of the outcomes file nor a feature, or that of a
@@ -85,7 +86,7 @@ def _from_column(cohort: Cohort, name: str, reader: Reader) -> np.ndarray | None
     return values
 
 
-def _grouped(values: np.ndarray) -> np.ndarray:
+def _grouped(values: np.ndarray) -> dict[str, np.ndarray]:
     numbers = np.full(len(values), np.nan)
     for row, value in enumerate(values):
         try:
@@ -93,14 +94,20 @@ def _grouped(values: np.ndarray) -> np.ndarray:
         except (TypeError, ValueError):
             continue
     missing = np.array([v is None or v == "" or v != v for v in values], dtype=bool)
-    groups = np.full(len(values), UNKNOWN, dtype=object)
-    if np.isfinite(numbers[~missing]).all() and len(np.unique(numbers[~missing])) > MOST_GROUPS:
+    distinct = np.unique(numbers[~missing])  # NaN of a text
+    groups: dict[str, np.ndarray] = {}
+    if np.isfinite(distinct).all() and len(distinct) > MOST_GROUPS:
         low, high = np.quantile(numbers[~missing], [1 / 3, 2 / 3])
+        place = np.where(missing, -1, np.digitize(numbers, [low, high], right=True))
         names = (f"up to {low:.4g}", f"{low:.4g} to {high:.4g}", f"above {high:.4g}")
-        place = np.digitize(numbers, [low, high], right=True)
-        groups[~missing] = np.array(names, dtype=object)[place[~missing]]
-        return groups
-    for row in np.flatnonzero(~missing).tolist():
-        value = values[row]
-        groups[row] = f"{numbers[row]:g}" if np.isfinite(numbers[row]) else str(value)
-    return groups
+        groups = {name: np.flatnonzero(place == third) for third, name in enumerate(names)}
+    else:
+        groups = {
+            f"{number:g}": np.flatnonzero(numbers == number) for number in distinct[np.isfinite(distinct)]
+        }
+        texts = np.array([str(value) for value in values], dtype=object)
+        texts[missing | np.isfinite(numbers)] = None
+        for text in sorted({text for text in texts if text is not None}):
+            groups[text] = np.flatnonzero(texts == text)
+    groups[UNKNOWN] = np.flatnonzero(missing)
+    return {name: rows for name, rows in groups.items() if len(rows)}

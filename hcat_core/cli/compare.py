@@ -12,7 +12,7 @@ import click
 from hcat_core.cli.comparison_progress import ComparisonProgress
 from hcat_core.cli.console import Output, common_options, open_catalog
 from hcat_core.cli.job_options import chosen_backend, job_options
-from hcat_core.errors import UsageError
+from hcat_core.errors import TrainingError, UsageError
 from hcat_core.inside import inside
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def compare(
         print_comparison(output.words, document)
         output.say(f"table and records: {outdir}/")
     output.document(document)
-    return 1 if any(record["error"] for record in records) else 0
+    return TrainingError.exit_code if any(record["error"] for record in records) else 0
 
 
 def _load(
@@ -122,12 +122,14 @@ def _load(
     from hcat_core.recipe_source import ASSEMBLY, NEURAL, read_recipe_tree, uses_neural
 
     loaded: dict[str, Recipe] = {}
+    given: set[Path] = set()
     for path in paths:
         neural = uses_neural(read_recipe_tree(path).get("estimator", {"use": NEURAL}))
         own = [text for text in sets if neural or text.split(".")[0].split("=")[0] not in ASSEMBLY]
         name = path.stem if path.stem not in loaded else str(path)
-        if name in loaded:
+        if path.resolve() in given:
             raise UsageError(f"{path} is given twice.")
+        given.add(path.resolve())
         loaded[name], warnings = load_recipe(path, catalog, sets=own)
         for warning in warnings:
             output.warn(warning)

@@ -26,7 +26,13 @@ def print_comparison(console: Console, document: dict[str, Any]) -> None:
     for task in tasks:
         table = Table(title=f"{task}: means over {_folds(recipes, task)} folds", box=None, pad_edge=False)
         table.title_justify = "left"
-        for heading in ("recipe", *(name for name, _ in COLUMNS), "slope (95 %)", "two hidden"):
+        for heading in (
+            "recipe",
+            *(name for name, _ in COLUMNS),
+            "intercept",
+            "slope (95 %)",
+            "two hidden",
+        ):
             table.add_column(heading, no_wrap=True)
         for name, result in sorted(recipes.items(), key=lambda item: -_auc(item[1], task)):
             if task not in result:
@@ -36,7 +42,8 @@ def print_comparison(console: Console, document: dict[str, Any]) -> None:
             cells = [_number(values[key], key == "auc") for _, key in COLUMNS]
             pooled = values["pooled_calibration"]
             two = values["auc_two_hidden"]
-            table.add_row(name, *cells, _slope(pooled), "-" if two is None else f"{two:.3f}")
+            intercept = "-" if pooled["intercept"] is None else f"{pooled['intercept']:+.2f}"
+            table.add_row(name, *cells, intercept, _slope(pooled), "-" if two is None else f"{two:.3f}")
         print_table(console, table)
     differences = document["differences"]
     if differences:

@@ -90,9 +90,8 @@ def print_results(console: Console, summary: Mapping[str, Any], folder: Path) ->
     if "epochs" in run:
         stop = "stopped early" if run["stopped_early"] else "ran to the end"
         best = run["best_epoch"].get("average")
-        console.print(
-            f"{run['epochs']} epochs, {stop}; the weights of epoch {best} are scored", markup=False
-        )
+        weights = "the last epoch's weights" if best is None else f"the weights of epoch {best}"
+        console.print(f"{run['epochs']} epochs, {stop}; {weights} are scored", markup=False)
     table = Table(box=None, pad_edge=False)
     for heading in ("split", "task", "events/n", "AUC", "95 %", "Uno C", "95 %", "slope", "Brier", "F1"):
         table.add_column(heading, no_wrap=True)
@@ -111,18 +110,25 @@ def print_results(console: Console, summary: Mapping[str, Any], folder: Path) ->
                 *(_number(m[name]) for name in ("calibration_slope", "brier", "f1")),
             )
     print_table(console, table)
-    validation = any(m["patients"] for m in summary["metrics"]["validation"].values())
-    console.print(
-        "Thresholds are chosen on validation patients, whose figures are therefore too good; "
-        "test patients were scored once."
-        if validation
-        else "Test patients were scored once; validation patients were learned from after they had chosen "
-        "the thresholds.",
-        markup=False,
-    )
+    console.print(_how_scored(summary), markup=False)
     console.print(f"{folder}/", markup=False)
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         console.print(f"  {path.relative_to(folder)}", markup=False)
+
+
+def _how_scored(summary: Mapping[str, Any]) -> str:
+    """Who has chosen the thresholds, and who was only scored."""
+    split, metrics = summary["data"]["split"], summary["metrics"]
+    if any(m["patients"] for m in metrics["validation"].values()):
+        chosen = "Thresholds are chosen on validation patients, whose figures are therefore too good."
+    elif "epochs" in summary["run"]:
+        chosen = "Without validation patients, thresholds are 0.5 and nothing is recalibrated."
+    else:
+        chosen = "Thresholds are chosen in inner folds of all patients but the test patients."
+    scored = (
+        "Test patients were scored once." if split["test"]["patients"] else "There are no test patients."
+    )
+    return f"{chosen} {scored}"
 
 
 def _number(value: float | None) -> str:

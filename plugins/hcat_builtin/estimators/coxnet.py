@@ -72,6 +72,7 @@ class CoxnetEstimator:
         spread = x.std(dim=0, correction=int(len(x) > 1))
         self.state = {"scale": torch.where(spread > 1e-8, spread, 1.0)}
         x = x / self.state["scale"]
+        groups = np.array(train.patient_ids if train.groups is None else train.groups)
         for column, task in enumerate(self.layout.tasks):
             known = timed(train.targets, column)
             if not known.any():
@@ -81,7 +82,7 @@ class CoxnetEstimator:
                 )
             time = train.targets.time[known, column].double()
             event = train.targets.event[known, column] == 1
-            weights = self._choose(x[known], time, event, context.seed)
+            weights = self._choose(x[known], time, event, groups[known.numpy()], context.seed)
             self.state[f"{column}.weights"] = weights
             self.state[f"{column}.baseline"] = breslow(
                 x[known] @ weights, time, event, torch.tensor(task.curve_days)
@@ -110,15 +111,19 @@ class CoxnetEstimator:
         }
         self.state = {k: t for k, t in state.items() if not k.startswith("features.")}
 
-    def _choose(self, x: Tensor, time: Tensor, event: Tensor, seed: int) -> Tensor:
+    def _choose(self, x: Tensor, time: Tensor, event: Tensor, group: np.ndarray, seed: int) -> Tensor:
+        """Weights at the penalty of the best likelihood in folds of whole groups."""
         everyone = CoxLikelihood(x.numpy(), time.numpy(), event.numpy())
         nothing = np.zeros(x.shape[1])
         largest = float(np.abs(everyone(nothing)[1]).max())
         path = largest / max(self.l1_ratio, 0.05) * np.logspace(0, -2.5, 8)
-        fold = np.random.default_rng(seed).permutation(len(x)) % self.folds
+        _, first, group = np.unique(group, return_index=True, return_inverse=True)
+        number = first.argsort().argsort()[group]  # of each patient's group, in the order of the first
+        folds = max(2, min(self.folds, len(first)))
+        fold = np.random.default_rng(seed).permutation(len(first))[number] % folds
         scores = np.zeros(len(path))
-        for number in range(self.folds):
-            inside = fold != number
+        for held in range(folds):
+            inside = fold != held
             fitted = CoxLikelihood(x[inside].numpy(), time[inside].numpy(), event[inside].numpy())
             weights = nothing
             for place, penalty in enumerate(path):

@@ -16,7 +16,7 @@ from torch import Tensor
 from hcat_builtin.estimators.inner import fit_copy
 from hcat_core.cohort import Cohort, Layout
 from hcat_core.evaluation import best_threshold
-from hcat_core.folds import joint_folds
+from hcat_core.folds import at_most, joint_folds
 from hcat_core.interfaces import Estimator, FitContext, Prediction
 from hcat_core.recalibration import logit, scaled_curve, sigmoid
 from hcat_core.survival import all_known_weights
@@ -120,7 +120,7 @@ class StackEstimator:
     def _held_out(self, train: Cohort, context: FitContext) -> np.ndarray:
         """(N, K, T) logits of members that had not seen the patient."""
         logits = np.full((len(train), len(self.members), len(self.layout.tasks)), np.nan)
-        for fold in joint_folds(train, self.folds, 1, context.seed):
+        for fold in joint_folds(train, at_most(self.folds, train), 1, context.seed):
             for place, member in enumerate(self.members):
                 fitted = fit_copy(member, train[fold.rest], context)
                 predicted = fitted.predict(train[fold.test].without_targets())
