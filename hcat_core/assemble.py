@@ -169,8 +169,9 @@ def _read_groups(reader: Reader | None, column: str, index: Mapping[str, int]) -
     for patient, value in zip(
         SpellingBook(reader.source).normalize(table.ids), table.columns[column], strict=True
     ):
-        if patient in index:
-            text = value.decode("utf-8") if isinstance(value, bytes) else str(value)
+        text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+        said = value is not None and value == value and text.strip() != ""  # NaN is not itself
+        if patient in index and said:
             groups[index[patient]] = text
     return tuple(groups)
 

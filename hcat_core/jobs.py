@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -113,9 +112,7 @@ def _run_all(
     if not jobs:
         return
     if backend.scheduler is not None:
-        with _cluster(backend.scheduler, shared):
-            workers = Parallel(n_jobs=-1, return_as="generator_unordered")
-            yield from workers(delayed(_run)(run, job, *shared) for job in jobs)
+        yield from _run_on_cluster(backend.scheduler, jobs, run, shared)
     elif backend.processes == 1:
         for job in jobs:
             yield _run(run, job, *shared)
@@ -141,27 +138,42 @@ def _run(run: Callable[..., Record], job: Job, *shared: object) -> tuple[str, Re
             torch.set_num_threads(threads)
 
 
-@contextmanager
-def _cluster(scheduler: str, shared: tuple[object, ...]) -> Iterator[None]:
-    """Jobs go to a Dask cluster within, which is given ``shared`` once.
+def _run_on_cluster(
+    scheduler: str, jobs: Sequence[Job], run: Callable[..., Record], shared: tuple[object, ...]
+) -> Iterator[tuple[str, Record]]:
+    """Records as Dask's workers make them; each worker is sent ``shared`` once.
+
+    Without joblib, whose Dask backend waits for ever for a job whose worker has died.
 
     Raises:
         UsageError: without Dask, without a scheduler that answers, or without workers of one thread each.
+        TrainingError: for a job that no worker could finish.
     """
     try:
-        from distributed import Client
+        from distributed import Client, as_completed
     except ImportError:
         raise UsageError('--backend dask needs Dask: pip install "hcat[cluster]"') from None
     try:
         client = Client(scheduler, timeout=PATIENCE, set_as_default=False)
     except (OSError, ValueError) as error:
         raise UsageError(f"--scheduler {scheduler}: no Dask scheduler answers there ({error}).") from None
-    with client:
+    with client, client.as_current():
         threads = client.nthreads().values()
         if not threads or max(threads) > 1:
             raise UsageError(
                 f"--scheduler {scheduler}: it lacks workers of one thread each, which hcat needs. "
                 f"Start some: dask worker {scheduler} --nworkers N --nthreads 1"
             )
-        with parallel_config("dask", client=client, scatter=list(shared)):
-            yield
+        sent = client.scatter(list(shared), broadcast=True, hash=False) if shared else []
+        started = [client.submit(_run, run, job, *sent, pure=False) for job in jobs]
+        for done in as_completed(started):
+            try:
+                answer: tuple[str, Record] = done.result()
+            except Exception as error:  # a worker died, lacks memory, hcat or a plugin
+                what = f"{type(error).__name__}: {error}"
+                raise TrainingError(
+                    f"--scheduler {scheduler}: a job could not be done there: {what} "
+                    "Do its workers have the memory, the same hcat and its plugins? What is finished is "
+                    "kept: run the same command again."
+                ) from None
+            yield answer

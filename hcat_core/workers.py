@@ -28,6 +28,7 @@ from hcat_core.interfaces import Average
 
 T = TypeVar("T")
 PATIENCE = timedelta(minutes=10)  # for one another, also while the first writes a checkpoint
+LONGEST = timedelta(days=30)  # for the first, while it evaluates
 LETTER = 1 << 22  # gradients' elements in one message: each costs about a millisecond before it goes
 
 
@@ -198,21 +199,39 @@ def joined() -> Iterator[Workers]:
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "cpu:gloo"
     with _listening():
         dist.init_process_group(backend, timeout=PATIENCE)
+    workers = Workers(dist.get_rank(), dist.get_world_size())
     try:
-        yield Workers(dist.get_rank(), dist.get_world_size())
+        yield workers
+        _end_together(workers)
     finally:
         dist.destroy_process_group()
 
 
-def speaks_first() -> bool:
-    """Is this the process to tell an error, which others may have met too? The first to ask is.
-
-    Asked through torchrun's own store, which outlives each process.
+def _end_together(workers: Workers) -> None:
+    """Wait for the first process, which evaluates alone: torchrun ends a machine's processes five minutes
+    after another machine's are gone.
     """
     try:
-        host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-        store = TCPStore(host, port, is_master=False, timeout=timedelta(seconds=5))
-        attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+        store, attempt = _torchruns_store()
+        if workers.first:
+            store.set(f"hcat/done/{attempt}", "1")
+        else:
+            store.wait([f"hcat/done/{attempt}"], LONGEST)
+    except (KeyError, RuntimeError):  # no such store: nobody to wait for
+        return
+
+
+def _torchruns_store() -> tuple[TCPStore, str]:
+    """What torchrun's processes tell each other through, which outlives each; and which start this is."""
+    host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    store = TCPStore(host, port, is_master=False, timeout=timedelta(seconds=5))
+    return store, os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+
+
+def speaks_first() -> bool:
+    """Is this the process to tell an error, which others may have met too? The first to ask is."""
+    try:
+        store, attempt = _torchruns_store()
         return store.add(f"hcat/spoken/{attempt}", 1) == 1
     except (KeyError, RuntimeError):  # no such store: whoever started these processes is gone
         return launched.rank() == 0

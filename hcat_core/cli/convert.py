@@ -34,7 +34,7 @@ def convert(
     see that it is.
     """
     output = Output.make(as_json, quiet)
-    catalog = open_catalog(output)
+    catalog = open_catalog(output, [recipe], arguments["sets"])
     loaded = recipe_from_command_line(recipe, catalog, output, arguments)
 
     from hcat_core.conversion.convert import convert as convert_cohort

@@ -127,3 +127,34 @@ def test_a_killed_process_ends_a_comparison_with_one_message(tmp_path):
     with pytest.raises(TrainingError, match="a process was killed"):
         run_jobs(jobs, killed, (), tmp_path, backend=Backend(2), finished=lambda *told: None)
     assert not (tmp_path / "b.json").exists()
+
+
+def test_a_worker_that_dies_of_a_job_ends_a_comparison_on_a_cluster(scheduler, tmp_path):
+    on_cluster = Backend(scheduler=scheduler)
+    with pytest.raises(TrainingError, match="could not be done there: KilledWorker"):
+        run_jobs([Numbered("b")], killed, (), tmp_path, backend=on_cluster, finished=lambda *told: None)
+    assert not (tmp_path / "b.json").exists()
+
+
+class Named(Numbered):
+    def __init__(self, name, key):
+        self.name, self.key = name, key
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_one_job_under_two_names_is_done_once_and_told_as_both(tmp_path, kept):
+    told, ran = [], []
+
+    def once(job):
+        ran.append(job.key)
+        return answer(job)
+
+    jobs = [Named("first", "a"), Named("second", "a")]
+    for _ in range(1 + kept):
+        told.clear()
+        records = run_jobs(
+            jobs, once, (), tmp_path, backend=Backend(), finished=lambda *said: told.append(said)
+        )
+    assert [record["name"] for record in records] == ["first", "second"]
+    assert [(record["name"], done) for record, done, _ in told] == [("first", 1), ("second", 2)]
+    assert ran == ["a"]

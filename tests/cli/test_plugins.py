@@ -91,6 +91,10 @@ def test_a_run_imports_no_plugin_that_its_recipe_does_not_let_in(hcat, spy, reci
     # The run folder keeps the list, and whoever predicts from it keeps to it.
     assert hcat("predict", "run", f"--clinical={RECIPES}/none.h5")[0] == 3
     assert hcat("evaluate", "run", "--root", tmp_path)[0] == 3
+    # Nor do other commands import what the recipe does not let in.
+    assert hcat("inspect", child)[0] == 0
+    assert hcat("convert", child, "converted", "--to=h5")[0] == 0
+    assert hcat("compare", child, "--folds=2", "--repeats=1", "--no-baselines", "--jobs=1")[0] == 0
     assert not spy()
 
 

@@ -43,6 +43,8 @@ def test_modalities_meet_on_the_patient_whatever_the_spelling_and_order():
     }
     cohort, report = assemble_cohort(readers)
     assert cohort.patient_ids == ("1", "B-7")
+    assert cohort.ids_as_written() == ("001", "B-7")
+    assert cohort[torch.tensor([1, 0])].ids_as_written() == ("B-7", "001")
     assert cohort.emb.tolist() == [[[1, 0], [4, 5]], [[2, 0], [3, 0]]]
     assert cohort.measured.tolist() == [
         [[True, False], [True, True]],
@@ -162,6 +164,15 @@ def test_groups_come_from_the_targets_file():
     )
     cohort, _ = assemble_cohort({"a": outcomes}, outcomes, targets(), groups="site")
     assert cohort.groups == ("north", "south")
+
+
+def test_patients_without_a_group_are_groups_of_their_own():
+    ids = [f"p{number}" for number in range(5)]
+    sites = np.array(["north", None, float("nan"), " ", "north"], dtype=object)
+    outcomes = MemoryReader("y.csv", ids, [[0.0]] * 5, {"y": [1, 0, 1, 0, 1], "site": sites})
+    cohort, _ = assemble_cohort({"a": outcomes}, outcomes, targets(), groups="site")
+    assert cohort.groups[0] == cohort.groups[4] == "north"
+    assert len(set(cohort.groups)) == 4
 
 
 def test_numbers_too_large_to_be_squared_are_read_and_have_no_share_of_variance():

@@ -6,7 +6,7 @@ import torch
 from sklearn.model_selection import RepeatedStratifiedKFold
 
 from hcat_core.errors import DataError
-from hcat_core.folds import joint_folds, per_task_folds
+from hcat_core.folds import at_most, joint_folds, per_task_folds
 from hcat_core.testing.cohorts import random_cohort
 
 COHORT = random_cohort(150)
@@ -61,3 +61,12 @@ def test_too_few_patients_for_the_folds_is_an_error():
         per_task_folds(COHORT[slice(0, 8)], 5, 1, seed=0)
     with pytest.raises(DataError, match="too few"):
         joint_folds(COHORT[slice(0, 3)], 5, 1, seed=0)
+
+
+def test_few_groups_make_few_folds_and_it_is_groups_that_are_too_few():
+    sites = replace(COHORT, groups=tuple(f"site {row % 4}" for row in range(150)))
+    with pytest.raises(DataError, match=r"4 groups \(cohort.groups\) are too few for 5 folds"):
+        joint_folds(sites, 5, 1, seed=0)
+    assert (at_most(5, sites), at_most(3, sites), at_most(5, COHORT)) == (4, 3, 5)
+    folds = joint_folds(sites, at_most(5, sites), 1, seed=0)
+    assert all(len({sites.groups[row] for row in fold.test.tolist()}) == 1 for fold in folds)

@@ -54,6 +54,12 @@ def cohort_with(*names, patients=200):
         "recur_status",
         "tte",
         "time_to_event",
+        "futime",
+        "fustat",
+        "FU days",
+        "alive",
+        "is_alive",
+        "censored",
         "vital_status=dead",
         "surv_5yr_label=1.0",
     ],
@@ -137,3 +143,19 @@ def test_few_patients_prove_nothing():
     emb = cohort.emb.clone()
     emb[:, 0, 0] = cohort.targets.labels[:, 0].float()
     assert find_leaks(replace(cohort, emb=emb), torch.arange(12), TARGETS) == []
+
+
+@pytest.mark.parametrize(
+    ("places", "name"),
+    [([1], "x17"), ([0, 1, 2], "clinical")],  # a cell of those who died; the whole modality of them
+)
+def test_what_is_measured_of_one_outcome_only_is_found_though_its_values_tell_nothing(places, name):
+    cohort = cohort_with("age", "x17", "x18")
+    measured = cohort.measured.clone()
+    measured[:, 0, :3] = True
+    measured[:, 0, places] = (cohort.targets.labels[:, 0] == 1).unsqueeze(1)
+    present = measured.any(dim=2)
+    told = replace(cohort, measured=measured, present=present, emb=cohort.emb * measured)
+    (leak,) = find_leaks(told, EVERYONE, TARGETS)
+    assert leak.feature == name and leak.auc == 1.0 and "having it" in leak.reason
+    assert find_leaks(told, EVERYONE, TARGETS, allow=[name]) == []

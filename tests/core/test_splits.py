@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hcat_core.errors import DataError
 from hcat_core.interfaces import ColumnTable
 from hcat_core.settings import SplitTable
-from hcat_core.splits import SPLITS, split_by_column, split_cohort
+from hcat_core.splits import SPLITS, hold_out_patients, split_by_column, split_cohort
 from hcat_core.testing.cohorts import random_cohort
 
 
@@ -59,6 +59,13 @@ def test_too_few_groups_stop():
     cohort = replace(random_cohort(120), groups=tuple(f"site {row % 4}" for row in range(120)))
     with pytest.raises(DataError, match="4 groups are too few to hold out 15% .* 7 are needed"):
         split_cohort(cohort, SplitTable(), 0)
+
+
+def test_of_few_groups_one_is_held_out():
+    sites = replace(random_cohort(120), groups=tuple(f"site {row % 3}" for row in range(120)))
+    rest, held = hold_out_patients(sites, 0.15, 0)
+    assert len({sites.groups[row] for row in held.tolist()}) == 1
+    assert len({sites.groups[row] for row in rest.tolist()}) == 2
 
 
 def test_a_task_with_one_outcome_only_stops():

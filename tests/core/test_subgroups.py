@@ -1,0 +1,33 @@
+import numpy as np
+
+from hcat_core.reading import ColumnTable
+from hcat_core.subgroups import subgroups
+from hcat_core.testing.cohorts import random_cohort
+
+COHORT = random_cohort(30)
+
+
+class Column:
+    source = "outcomes.csv"
+
+    def __init__(self, values):
+        self.values = np.array(values, dtype=object)
+
+    def read_columns(self, names):
+        return ColumnTable(np.array(COHORT.patient_ids, dtype=object), {names[0]: self.values})
+
+
+def test_thirds_of_a_number_go_upwards_and_the_unknown_come_last():
+    ages = [float(age) for age in range(40, 69)] + [None]
+    groups = subgroups(COHORT, "age", Column(ages))
+    first, second, third, unknown = groups
+    assert first.startswith("up to") and third.startswith("above") and unknown == "unknown"
+    assert second == f"{first.split()[-1]} to {third.split()[-1]}"
+    rows = np.concatenate(list(groups.values()))
+    assert rows.tolist() == list(range(30))
+
+
+def test_few_numbers_are_groups_in_their_order_and_texts_follow():
+    groups = subgroups(COHORT, "grade", Column([10, 9, 2, "x", ""] * 6))
+    assert list(groups) == ["2", "9", "10", "x", "unknown"]
+    assert groups["9"].tolist() == list(range(1, 30, 5))
