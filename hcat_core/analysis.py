@@ -10,7 +10,7 @@ import torch
 
 from hcat_core.cohort import Cohort, Targets
 from hcat_core.evaluation import Predicted, auc_interval, binary_metrics
-from hcat_core.explanation import MOST_MODALITIES, shapley_values, value_of_subsets
+from hcat_core.explanation import MOST_MODALITIES, shapley_of, value_of_subsets
 from hcat_core.hidden_blocks import leave_one_block_out
 from hcat_core.imputation_scores import Z50, Z90, covered
 from hcat_core.interfaces import Imputation
@@ -103,7 +103,7 @@ def by_modality(
         }
         for subset in subsets
     ]
-    shapley, _ = shapley_values(predict, cohort, np.array(base_rate))
+    shapley = shapley_of(values)
     leave_one_out: dict[str, dict[str, float]] = {task: {} for task in layout.task_names}
     contributions: dict[str, dict[str, float]] = {task: {} for task in layout.task_names}
     for place, name in enumerate(layout.names):

@@ -44,14 +44,21 @@ def shapley_values(
     if m > MOST_MODALITIES:
         raise ValueError(f"{m} modalities have too many subsets; at most {MOST_MODALITIES} are enumerated")
     values = value_of_subsets(predict, cohort, base_rate)
+    return shapley_of(values), values[:, -1]
+
+
+def shapley_of(values: np.ndarray) -> np.ndarray:
+    """(N, T, M) Shapley values of a game by its (N, 2^M, T) values, as ``value_of_subsets`` gives them."""
+    n, subsets, tasks = values.shape
+    m = subsets.bit_length() - 1
     weight = [factorial(size) * factorial(m - size - 1) / factorial(m) for size in range(m)]
-    result = np.zeros((len(cohort), len(base_rate), m))
+    result = np.zeros((n, tasks, m))
     for modality in range(m):
-        for subset in range(2**m):
+        for subset in range(subsets):
             if not subset >> modality & 1:
                 gain = values[:, subset | 1 << modality] - values[:, subset]
                 result[:, :, modality] += weight[subset.bit_count()] * gain
-    return result, values[:, -1]
+    return result
 
 
 def value_of_subsets(predict: Predict, cohort: Cohort, base_rate: np.ndarray) -> np.ndarray:

@@ -325,7 +325,8 @@ def _analyse(
     train = cohort.targets[split.train]
     context.progress("looking at patterns and modalities")
     found["patterns"] = by_pattern(test, own, fitted.thresholds, train, table.bootstrap, recipe.seed)
-    found |= by_modality(fitted.predict_once, test, training.base_rate)
+    base_rate = fitted.predict_once(cohort[split.train]).mean(axis=0)  # of the predictor that is looked at
+    found |= by_modality(fitted.predict_once, test, base_rate)
     if isinstance(fitted.estimator, ImputingEstimator):
         found["imputation"] = imputation_quality(fitted.estimator.impute, test, training.standardiser)
     found["baselines"] = score_baselines(recipe, catalog, cohort, split, predicted, context)
