@@ -14,6 +14,7 @@ from torch import Tensor
 from hcat_builtin.readers.h5_beside import QUALITY_NAMES
 from hcat_builtin.readers.h5_layouts import EMBEDDING_NAMES, ID_NAMES
 from hcat_builtin.readers.h5_rows import gathered
+from hcat_builtin.readers.plain_file import require_plain_file
 from hcat_builtin.readers.slide_map import patient_of, read_slide_map
 from hcat_core.errors import DataError
 from hcat_core.reading import ColumnTable, ModalityTable
@@ -153,8 +154,7 @@ def load_tensors(path: Path) -> object:
         DataError: for a file that is no archive of torch 1.6 or later, that is packed (a bomb may be), or
             that holds anything which would have to be run.
     """
-    if not path.exists():
-        raise DataError(f"{path}: no such file or folder.")
+    require_plain_file(path, "a tensor file")
     again = "Write it again: torch.save(tensor, FILE)."
     try:
         with zipfile.ZipFile(path) as archive:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from hcat_builtin.readers.plain_file import require_plain_file
 from hcat_core.errors import DataError
 from hcat_core.reading import COUNT_COLUMN, QUALITY_COLUMN, ColumnTable, ModalityTable
 from hcat_core.spelling import did_you_mean
@@ -122,8 +123,7 @@ class TableReader:
         )
 
     def _header(self) -> list[str]:
-        if not self.path.exists():
-            raise DataError(f"{self.source}: no such file.")
+        require_plain_file(self.path, "a table")
         try:
             if self._is_parquet():
                 header = [str(name) for name in self._parquet().schema_arrow.names]
