@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from hcat_core.spelling import did_you_mean
 
 ID_COLUMNS = ("patient_id", "patient_ids", "patient", "pid", "case_id", "id")
 CHUNK_ROWS = 4096
+PACKED = (".gz", ".bz2", ".xz", ".zip", ".zst", ".tar", ".tgz")  # which pandas would unpack, to any size
 
 
 class TableReader:
@@ -58,7 +60,8 @@ class TableReader:
         """Rows in chunks.
 
         Raises:
-            DataError: for a file that cannot be read, columns that are not there, or text among numbers.
+            DataError: for a file that cannot be read, lines longer than the header, columns that are not
+                there, or text among numbers.
         """
         header = self._header()
         ids = self._id_column(header)
@@ -124,16 +127,34 @@ class TableReader:
 
     def _header(self) -> list[str]:
         require_plain_file(self.path, "a table")
+        if self.path.suffix.lower() in PACKED:
+            raise DataError(f"{self.source}: is packed. Unpack it: hcat reads CSV as it is.")
         try:
             if self._is_parquet():
                 header = [str(name) for name in self._parquet().schema_arrow.names]
             else:
                 header = [str(name) for name in pd.read_csv(self.path, nrows=0).columns]
-        except (OSError, ValueError) as error:
+                self._refuse_long_lines(len(header))
+        except (OSError, ValueError, csv.Error) as error:
             raise DataError(f"{self.source}: cannot be read as a table: {error}") from None
         if len(header) < 2:
             raise DataError(f"{self.source}: has {len(header)} column; is it separated by commas?")
         return header
+
+    def _refuse_long_lines(self, columns: int) -> None:
+        """Stop at a line of more values than the header has names.
+
+        pandas would take the first values for row names, or drop the last: where in the file such a line
+        stands decides which.
+        """
+        with self.path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file)
+            for line in reader:
+                if len(line) > columns:
+                    raise DataError(
+                        f"{self.source}: line {reader.line_num} has {len(line)} values for {columns} "
+                        "columns. Is a value with a comma in it not in quotes, or a name missing?"
+                    )
 
     def _id_column(self, header: list[str]) -> str:
         if self.patient_id is not None:

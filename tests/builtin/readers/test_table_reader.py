@@ -86,6 +86,37 @@ def test_what_is_no_table_is_refused_by_name(tmp_path, text, says):
     assert "t.csv" in str(error.value)
 
 
+@pytest.mark.parametrize("row", [0, 1, 4095, 4096, 5000])
+def test_a_line_of_more_values_than_the_header_has_names_is_refused(tmp_path, row):
+    lines = [f"p{n},1,2" for n in range(5001)]
+    lines[row] += ","
+    (tmp_path / "t.csv").write_text("\n".join(["patient_id,age,x", *lines]))
+    with pytest.raises(DataError, match=rf"t\.csv: line {row + 2} has 4 values for 3 columns"):
+        read(tmp_path / "t.csv")
+    with pytest.raises(DataError, match=f"line {row + 2} has"):
+        TableReader(path=tmp_path / "t.csv").read_columns(["age"])
+
+
+def test_a_comma_at_the_end_of_every_line_names_a_column_that_says_nothing(tmp_path):
+    (tmp_path / "t.csv").write_text("patient_id,age,x,\na,1,2,\nb,3,4,\n")
+    found = read(tmp_path / "t.csv", columns=["age", "x"])
+    assert found.ids == ("a", "b")
+    assert found.mean.tolist() == [[1, 2], [3, 4]]
+
+
+def test_commas_and_line_breaks_in_quotes_are_no_further_values(tmp_path):
+    (tmp_path / "t.csv").write_bytes(b'\xef\xbb\xbf"patient_id","a,b"\r\n"x, y",1\r\n\r\n"z\nw",\r\nv\r\n')
+    table = TableReader(path=tmp_path / "t.csv").read_columns(["a,b"])
+    assert table.ids.tolist() == ["x, y", "z\nw", "v"]
+    np.testing.assert_array_equal(table.columns["a,b"], [1, np.nan, np.nan])
+
+
+def test_a_packed_table_is_not_unpacked(tmp_path):
+    FRAME.to_csv(tmp_path / "t.csv.gz", index=False)
+    with pytest.raises(DataError, match=r"t\.csv\.gz: is packed"):
+        read(tmp_path / "t.csv.gz")
+
+
 def test_a_missing_file(tmp_path):
     with pytest.raises(DataError, match="no such file"):
         read(tmp_path / "t.csv")
