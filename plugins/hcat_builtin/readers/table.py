@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,8 @@ class TableReader:
     """Reads a modality from a table with a row per patient, or several.
 
     Numbers and booleans become features as they are; text becomes features only where ``one_hot`` names
-    the column (one feature a category; an empty cell leaves all of them not measured).
+    the column (one feature a category; an empty cell leaves all of them not measured). Where all categories
+    of a column are numbers, 1 and 1.0 are the same one.
 
     Args:
         path: a ``.csv`` or ``.parquet`` file.
@@ -79,11 +82,13 @@ class TableReader:
             feature
             for name in chosen
             for feature in (
-                [f"{name}={value}" for value in categories[name]] if name in categories else [name]
+                [f"{name}={value}" for value in _distinct(categories[name])]
+                if name in categories
+                else [name]
             )
         )
         first = 0
-        for frame in self._frames(ids):
+        for frame in self._frames(ids, self.one_hot):
             parts = [
                 _encoded(frame[name], categories[name])
                 if name in categories
@@ -120,7 +125,8 @@ class TableReader:
         ids = self._id_column(header)
         for name in names:
             self._require(name, header)
-        frame = pd.concat(list(self._frames(ids)), ignore_index=True)
+        # In one piece: a column is of numbers or of text as a whole.
+        frame = pd.concat(list(self._frames(ids, rows=sys.maxsize)), ignore_index=True)
         return ColumnTable(
             frame[ids].to_numpy(dtype=object), {name: frame[name].to_numpy() for name in names}
         )
@@ -187,25 +193,33 @@ class TableReader:
             ) from None
         return pyarrow.parquet.ParquetFile(self.path)
 
-    def _frames(self, ids: str) -> Iterator[pd.DataFrame]:
-        """The file in pieces; ids as they are written, so that ``007`` stays what it was."""
+    def _frames(self, ids: str, text: Sequence[str] = (), rows: int = CHUNK_ROWS) -> Iterator[pd.DataFrame]:
+        """The file in pieces; ids as they are written, so that ``007`` stays what it was.
+
+        The columns named in ``text`` as written, too: in each piece pandas would see other types in them.
+        """
         if self._is_parquet():
             for batch in self._parquet().iter_batches(batch_size=CHUNK_ROWS):
-                yield batch.to_pandas()
+                frame = batch.to_pandas()
+                for name in text:
+                    column = batch.column(name).to_pandas(integer_object_nulls=True).astype(object)
+                    frame[name] = column.map(str, na_action="ignore")
+                yield frame
             return
+        types = dict.fromkeys((ids, *text), str)
         try:
-            yield from pd.read_csv(self.path, dtype={ids: str}, chunksize=CHUNK_ROWS, low_memory=False)
+            yield from pd.read_csv(self.path, dtype=types, chunksize=rows, low_memory=False)
         except (ValueError, UnicodeDecodeError) as error:
             raise DataError(f"{self.source}: cannot be read as a table: {error}") from None
 
-    def _categories(self, ids: str) -> dict[str, list[object]]:
-        """The values of each one-hot column over the whole file, sorted."""
-        seen: dict[str, set[object]] = {name: set() for name in self.one_hot}
+    def _categories(self, ids: str) -> dict[str, dict[str, str]]:
+        """Of each one-hot column, the category that each spelling in the whole file stands for."""
+        seen: dict[str, set[str]] = {name: set() for name in self.one_hot}
         if seen:
-            for frame in self._frames(ids):
+            for frame in self._frames(ids, self.one_hot):
                 for name, values in seen.items():
                     values.update(frame[name].dropna().unique().tolist())
-        return {name: sorted(values, key=str) for name, values in seen.items()}
+        return {name: _category_of(values) for name, values in seen.items()}
 
     def _numbers(self, frame: pd.DataFrame, name: str, first: int) -> np.ndarray:
         column = frame[name]
@@ -221,9 +235,28 @@ class TableReader:
             ) from None
 
 
-def _encoded(column: pd.Series, categories: list[object]) -> np.ndarray:
+def _category_of(spellings: set[str]) -> dict[str, str]:
+    """The category of each: where all are numbers, 1, 01 and 1.0 are one, by its shortest spelling."""
+    try:
+        numbers = {text: Decimal(text) for text in spellings}
+    except InvalidOperation:
+        numbers = {}
+    if not numbers or not all(number.is_finite() for number in numbers.values()):
+        return {text: text for text in spellings}
+    shortest: dict[Decimal, str] = {}
+    for text in sorted(spellings, key=lambda text: (len(text), text)):
+        shortest.setdefault(numbers[text], text)
+    return {text: shortest[number] for text, number in numbers.items()}
+
+
+def _distinct(category_of: Mapping[str, str]) -> list[str]:
+    return sorted(set(category_of.values()))
+
+
+def _encoded(column: pd.Series, category_of: Mapping[str, str]) -> np.ndarray:
     """(R, C) 0 and 1; a row of NaN where the cell is empty."""
-    codes = pd.Categorical(column, categories=categories).codes
+    categories = _distinct(category_of)
+    codes = pd.Categorical(column.map(category_of), categories=categories).codes
     encoded = np.zeros((len(column), len(categories)))
     known = codes >= 0
     encoded[np.flatnonzero(known), codes[known]] = 1
