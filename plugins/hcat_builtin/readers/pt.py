@@ -172,7 +172,7 @@ def _whole(value: Tensor, source: str) -> Tensor:
         raise DataError(
             f"{source}: a tensor claims {tuple(value.shape)} and stores less. hcat does not unpack it."
         )
-    return value
+    return value.detach()
 
 
 def _are_plain(ids: list[object] | tuple[object, ...]) -> bool:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 import zipfile
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from hcat_builtin.readers.plain_file import require_plain_file
 from hcat_builtin.readers.pt_pickle import ForeignError, StoredTensor, followed
@@ -18,14 +16,13 @@ AGAIN = "Write it again: torch.save(tensor, FILE)."
 MAX_PICKLE = 32 << 20  # bytes; a tensor takes about 150
 SMALL = 8 << 20  # bytes; tensors that take less cannot hurt, however often they are named
 MAX_RATIO = 4  # bytes of all tensors for one of the file; more than 1 where tensors share their bytes
-PIECE = 1 << 20
 
 
 def load_tensors(path: Path) -> object:
     """What ``torch.save`` wrote: a tensor, or a list or dictionary of tensors and plain values.
 
-    Of what the pickle names only tensors are made, so nothing is run. Tensors deeper than a dictionary's
-    values stay ``StoredTensor``.
+    By ``weights_only=True`` alone, which runs no code, and only after the pickle was followed: otherwise it
+    makes more than tensors, of any size.
 
     Raises:
         DataError: for a file that is no archive of torch 1.6 or later, that is packed (a bomb may be), that
@@ -42,7 +39,8 @@ def load_tensors(path: Path) -> object:
     with archive:
         _refuse_packed(path, archive)
         try:
-            return _held(path, archive)
+            _look(path, archive)
+            return torch.load(path, map_location="cpu", weights_only=True)
         except DataError:
             raise
         except ForeignError as error:
@@ -65,34 +63,21 @@ def _refuse_packed(path: Path, archive: zipfile.ZipFile) -> None:
         )
 
 
-def _held(path: Path, archive: zipfile.ZipFile) -> object:
-    folder = _folder(path, archive)
-    held = followed(archive.read(f"{folder}/data.pkl"))
-    _refuse_oversized(path, held)
-    read: dict[str, bytearray] = {}
-    if isinstance(held, StoredTensor):
-        return _made(archive, folder, held, read)
-    if not isinstance(held, dict):
-        return held
-    return {
-        key: _made(archive, folder, value, read) if isinstance(value, StoredTensor) else value
-        for key, value in held.items()
-    }
+def _look(path: Path, archive: zipfile.ZipFile) -> None:
+    """Follow the pickle before torch does."""
+    _refuse_oversized(path, followed(archive.read(f"{_folder(path, archive)}/data.pkl")))
 
 
 def _folder(path: Path, archive: zipfile.ZipFile) -> str:
     """Where in the archive everything lies."""
     names = archive.namelist()
     folders = [name.partition("/")[0] for name in names if name.partition("/")[2] == "data.pkl"]
-    if len(folders) != 1 or len(set(names)) != len(names):
+    if len(folders) != 1 or len({name.casefold() for name in names}) != len(names):
         raise DataError(f"{path}: is no tensor file of torch 1.6 or later. {AGAIN}")
     if archive.getinfo(f"{folders[0]}/data.pkl").file_size > MAX_PICKLE:
         raise DataError(
             f"{path}: holds over {MAX_PICKLE >> 20} MiB beside its tensors. Write fewer tensors a file."
         )
-    order = f"{folders[0]}/byteorder"
-    if order in names and archive.read(order) != sys.byteorder.encode():
-        raise DataError(f"{path}: was written on a machine of another byte order. {AGAIN}")
     return folders[0]
 
 
@@ -106,22 +91,3 @@ def _refuse_oversized(path: Path, held: object) -> None:
             f"{path}: its tensors claim {claimed:,} bytes and the file stores less, {stored:,}. hcat does "
             "not unpack it: save each tensor as its own, tensor.clone()."
         )
-
-
-def _made(archive: zipfile.ZipFile, folder: str, told: StoredTensor, read: dict[str, bytearray]) -> Tensor:
-    part = told.storage.part
-    if part not in read:
-        read[part] = _bytes_of(archive, f"{folder}/data/{part}")
-    stored = read[part]
-    if len(stored) != told.storage.bytes:
-        raise ValueError("a storage of another length")
-    numbers = torch.frombuffer(stored, dtype=told.dtype) if stored else torch.empty(0, dtype=told.dtype)
-    return numbers.as_strided(told.size, told.stride, told.offset)
-
-
-def _bytes_of(archive: zipfile.ZipFile, name: str) -> bytearray:
-    stored = bytearray()
-    with archive.open(name) as part:
-        while piece := part.read(PIECE):
-            stored += piece
-    return stored

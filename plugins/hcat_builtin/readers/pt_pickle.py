@@ -1,4 +1,4 @@
-"""The pickle in a tensor file, followed but not unpickled: nothing that it names is imported or called.
+"""The pickle in a tensor file, followed before torch unpickles it: nothing named there is imported or called.
 
 ``torch.load(weights_only=True)`` builds more than tensors: ``bytearray(N)``, sets, copies of dictionaries,
 each of any size for a few bytes. Here the pickle's instructions are followed as far as tensors, and lists
@@ -23,27 +23,17 @@ class ForeignError(Exception):
 
 @dataclass(frozen=True)
 class Storage:
-    """Bytes of tensors, as told: the part of the archive, how many numbers, and their type."""
+    """Bytes of tensors, as told: the type of their numbers."""
 
-    part: str
-    numbers: int
     dtype: torch.dtype
-
-    @property
-    def bytes(self) -> int:
-        """How long the part must be."""
-        return self.numbers * self.dtype.itemsize
 
 
 @dataclass(frozen=True)
 class StoredTensor:
-    """A tensor as told, none of its bytes read; ``offset`` and ``stride`` count numbers, not bytes."""
+    """A tensor as told, none of its bytes read."""
 
-    storage: Storage
     dtype: torch.dtype
-    offset: int
     size: tuple[int, ...]
-    stride: tuple[int, ...]
 
     @property
     def bytes(self) -> int:
@@ -127,7 +117,8 @@ def _storage(machine: _Machine, _: object) -> None:
     kind, dtype, part, _, numbers = told
     if kind != "storage" or not isinstance(dtype, _StorageType) or not isinstance(part, str):
         raise TypeError("no storage")
-    machine.stack.append(Storage(part, _count(numbers), dtype.dtype))
+    _count(numbers)
+    machine.stack.append(Storage(dtype.dtype))
 
 
 @dataclass(frozen=True)
@@ -147,7 +138,7 @@ def _tensor(
     """``torch._utils._rebuild_tensor_v2``."""
     if not isinstance(storage, Storage):
         raise TypeError("a tensor without a storage")
-    return _stored(storage, storage.dtype, offset, size, stride, negated)
+    return _stored(storage.dtype, offset, size, stride, negated)
 
 
 def _tensor_of_new_type(
@@ -163,15 +154,16 @@ def _tensor_of_new_type(
     """``torch._utils._rebuild_tensor_v3``, whose storage has no type."""
     if not isinstance(storage, Storage) or not isinstance(dtype, torch.dtype):
         raise TypeError("a tensor without a storage")
-    return _stored(storage, dtype, offset, size, stride, negated)
+    return _stored(dtype, offset, size, stride, negated)
 
 
 def _stored(
-    storage: Storage, dtype: torch.dtype, offset: object, size: object, stride: object, negated: object
+    dtype: torch.dtype, offset: object, size: object, stride: object, negated: object
 ) -> StoredTensor:
     if negated:
         raise ForeignError("a tensor whose signs are to be turned when it is read")
-    return StoredTensor(storage, dtype, _count(offset), _counts(size), _counts(stride))
+    _count(offset), _counts(stride)
+    return StoredTensor(dtype, _counts(size))
 
 
 def _parameter(data: object, _grad: object, _hooks: object) -> object:
