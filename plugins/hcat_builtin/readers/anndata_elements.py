@@ -26,6 +26,7 @@ from hcat_core.errors import DataError
 from hcat_core.spelling import did_you_mean
 
 OLD_CATEGORIES = "__categories"  # where anndata 0.7 kept the categories of all columns
+EXACT = 1 << 53  # up to here float64 has every whole number
 SPARSE = ("csr_matrix", "csc_matrix")
 
 
@@ -63,7 +64,7 @@ def columns_of(file: h5py.File, frame: str) -> list[str]:
 
 
 def column_of(file: h5py.File, frame: str, name: str) -> np.ndarray:
-    """(R,) one column: numbers, NaN where unknown, or text, None where unknown.
+    """(R,) one column: numbers, NaN where unknown, or text, None where unknown; see ``with_gaps``.
 
     Raises:
         DataError: for a column that is not there (with those that are), of another length than the index,
@@ -91,7 +92,8 @@ def numbers_of(file: h5py.File, frame: str, name: str) -> np.ndarray:
         DataError: as ``column_of`` does; for a column of text.
     """
     values = column_of(file, frame, name)
-    if values.dtype.kind not in "biuf":
+    large = values.dtype.kind == "O" and any(isinstance(value, int) for value in values)  # with gaps
+    if values.dtype.kind not in "biuf" and not large:
         raise DataError(f"{file.filename}: {frame}/{name} holds text; numbers are needed.")
     return values.astype(np.float64)
 
@@ -206,7 +208,7 @@ def _column(file: h5py.File, frame: str, name: str) -> np.ndarray:
         values, unknown = _values(file, f"{where}/values"), _values(file, f"{where}/mask")
         if unknown.shape != values.shape or unknown.dtype.kind != "b":
             raise DataError(f"{file.filename}: {where}: its mask does not fit its values.")
-        return _with_gaps(values, unknown)
+        return with_gaps(values, unknown)
     raise DataError(
         f"{file.filename}: {where} is stored as {kind or 'nothing known'}; hcat reads numbers, text and "
         "categories."
@@ -233,12 +235,23 @@ def _taken(file: h5py.File, where: str, categories: np.ndarray, codes: np.ndarra
         raise DataError(f"{file.filename}: {where}: codes lie outside its {len(categories)} categories.")
     if not len(categories):
         return np.full(len(codes), None, dtype=object)
-    return _with_gaps(categories[codes], codes < 0)
+    return with_gaps(categories[codes], codes < 0)
 
 
-def _with_gaps(values: np.ndarray, unknown: np.ndarray) -> np.ndarray:
-    if values.dtype.kind in "biuf":
+def with_gaps(values: np.ndarray, unknown: np.ndarray) -> np.ndarray:
+    """(R,) the values, NaN or None where ``unknown`` (R,) says so; as they are where nothing is unknown.
+
+    Whole numbers with gaps become float64, and Python objects where float64 would make two of them one.
+    """
+    if not unknown.any():
+        return values
+    if values.dtype.kind in "biuf" and not _beyond_float64(values[~unknown]):
         return np.where(unknown, np.nan, values.astype(np.float64))
-    known = values.copy()
+    known = values.astype(object)
     known[unknown] = None
     return known
+
+
+def _beyond_float64(values: np.ndarray) -> bool:
+    whole = values.dtype.kind in "iu" and len(values) > 0
+    return whole and max(-int(values.min()), int(values.max())) > EXACT

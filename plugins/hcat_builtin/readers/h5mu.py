@@ -8,7 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from hcat_builtin.readers.anndata_elements import column_of, columns_of, index_of
+from hcat_builtin.readers.anndata_elements import column_of, columns_of, index_of, with_gaps
 from hcat_builtin.readers.h5ad import Choice, annotated_matrix, annotated_rows, refuse_other_than
 from hcat_builtin.readers.hdf5_safety import find_object, open_h5, read_small
 from hcat_builtin.readers.hdf5_worker import WorkerReader
@@ -149,8 +149,6 @@ def _outcome(file: h5py.File, name: str) -> np.ndarray:
         return column_of(file, "obs", name)
     values = column_of(file, f"mod/{modality}/obs", column)
     place = row_of_patient(file, modality)
-    if values.dtype.kind in "biuf":
-        values = values.astype(np.float64)
-    unknown = np.array([np.nan if values.dtype.kind == "f" else None], dtype=values.dtype)
-    found: np.ndarray = np.concatenate([values, unknown])[place]
-    return found
+    if not len(values):
+        return np.full(len(place), None, dtype=object)
+    return with_gaps(values[place], place < 0)

@@ -17,6 +17,7 @@ from h5py import h5a, h5d, h5g, h5l, h5o, h5t
 from hcat_builtin.readers.hdf5_board import now
 from hcat_builtin.readers.hdf5_front import refuse_second_file
 from hcat_builtin.readers.hdf5_sizes import count_unpacked, forget_unpacked, refuse_oversized
+from hcat_builtin.readers.plain_file import require_plain_file
 from hcat_core.errors import DataError
 
 MAX_ATTRIBUTE = 64 << 20
@@ -43,12 +44,7 @@ def open_h5(path: Path) -> Iterator[h5py.File]:
     Raises:
         DataError: for a file that is missing, unreadable, truncated, no HDF5, or hides something in front.
     """
-    if not path.exists():
-        raise DataError(f"{path}: no such file.")
-    if path.is_dir():
-        raise DataError(f"{path}: is a folder, an HDF5 file is needed here.")
-    if not path.is_file():
-        raise DataError(f"{path}: is a device or a pipe, an HDF5 file is needed here.")
+    require_plain_file(path, "an HDF5 file")
     now.open(str(path))
     try:
         file = h5py.File(path, "r")

@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-import re
-import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from hcat_builtin.readers.h5_beside import QUALITY_NAMES
 from hcat_builtin.readers.h5_layouts import EMBEDDING_NAMES, ID_NAMES
 from hcat_builtin.readers.h5_rows import gathered
+from hcat_builtin.readers.pt_archive import load_tensors
 from hcat_builtin.readers.slide_map import patient_of, read_slide_map
 from hcat_core.errors import DataError
 from hcat_core.reading import ColumnTable, ModalityTable
 from hcat_core.spelling import did_you_mean
 
 ENDINGS = (".pt", ".pth")
-NOT_A_TENSOR = re.compile(r"GLOBAL ([\w.]+)")
 
 
 class PtReader:
-    """Reads a modality from PyTorch files; only tensors, and lists and dictionaries of them, are unpickled.
+    """Reads a modality from PyTorch files: tensors and dictionaries of them; nothing in a file is run.
 
     A folder: one file a slide or patient, as CLAM's ``pt_files``: a tensor (N, D), (1, N, D) or (D,), or a
     dictionary with one under a usual name. One file: a dictionary patient -> tensor, or one with the ids
     (``patient_id``) and the rows (``embedding``), and ``quality`` where known.
 
-    Parsed in this process, not in the worker of HDF5 files, which has no torch: torch unpickles with
-    ``weights_only``, from archives that are not packed.
+    Parsed in this process, not in the worker of HDF5 files, which has no torch: the pickle is followed and
+    not unpickled (``pt_pickle``), and the archive must not be packed.
 
     Args:
         path: the file or folder.
@@ -134,7 +131,7 @@ class PtReader:
     def _flat(self, held: Mapping[object, object], raw: object) -> ModalityTable:
         rows = _rows(self._embedding(held, self.source), self.source)
         ids = raw.reshape(-1).tolist() if isinstance(raw, Tensor) else raw
-        if not isinstance(ids, list | tuple) or len(ids) != len(rows):
+        if not isinstance(ids, list | tuple) or len(ids) != len(rows) or not _are_plain(ids):
             raise DataError(
                 f"{self.source}: a list of {len(rows)} ids is needed, one a row of the embedding."
             )
@@ -144,41 +141,6 @@ class PtReader:
                 raise DataError(f"{self.source}: a tensor of {len(rows)} scores is needed as quality.")
             quality = _whole(quality, self.source).reshape(-1).float().numpy()
         return ModalityTable(np.array(ids, dtype=object), rows.numpy(), quality=quality)
-
-
-def load_tensors(path: Path) -> object:
-    """What ``torch.save`` wrote, by ``weights_only=True`` alone: tensors, and containers of plain values.
-
-    Raises:
-        DataError: for a file that is no archive of torch 1.6 or later, that is packed (a bomb may be), or
-            that holds anything which would have to be run.
-    """
-    if not path.exists():
-        raise DataError(f"{path}: no such file or folder.")
-    again = "Write it again: torch.save(tensor, FILE)."
-    try:
-        with zipfile.ZipFile(path) as archive:
-            parts = archive.infolist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
-        raise DataError(
-            f"{path}: is no tensor file of torch 1.6 or later, or is damaged. hcat does not unpickle older "
-            f"ones. {again}"
-        ) from None
-    packed = any(part.compress_type != zipfile.ZIP_STORED for part in parts)
-    if packed or sum(part.file_size for part in parts) > path.stat().st_size:
-        raise DataError(
-            f"{path}: is packed, or claims more than it stores. torch.save does not pack. {again}"
-        )
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a hostile pickle may raise anything at all
-        code = NOT_A_TENSOR.search(str(error))
-        if code is not None:
-            raise DataError(
-                f"{path}: holds {code[1]}, which would have to be run. hcat reads tensors and nothing "
-                f"else. {again}"
-            ) from None
-        raise DataError(f"{path}: cannot be read as tensors ({type(error).__name__}). {again}") from None
 
 
 def _tables(bags: Iterator[tuple[str, Tensor]]) -> Iterator[ModalityTable]:
@@ -203,17 +165,19 @@ def _rows(value: object, source: str) -> Tensor:
 
 
 def _whole(value: Tensor, source: str) -> Tensor:
-    """A plain tensor of numbers, every one of which is stored: a view may claim any size."""
-    plain = value.layout is torch.strided and value.device.type == "cpu" and not value.is_quantized
-    if not plain or value.is_complex():
-        raise DataError(
-            f"{source}: holds a tensor that is not a plain array of real numbers ({value.dtype})."
-        )
+    """A tensor of real numbers, every one of which is stored: a view may claim more."""
+    if value.is_complex():
+        raise DataError(f"{source}: holds a tensor that is not one of real numbers ({value.dtype}).")
     if value.numel() * value.element_size() > value.untyped_storage().nbytes():
         raise DataError(
             f"{source}: a tensor claims {tuple(value.shape)} and stores less. hcat does not unpack it."
         )
     return value.detach()
+
+
+def _are_plain(ids: list[object] | tuple[object, ...]) -> bool:
+    """Whether no id is a list: lists may hold each other, and numpy would write them out."""
+    return all(isinstance(one, str | int | float) for one in ids)
 
 
 def _first(held: Mapping[object, object], names: tuple[str, ...]) -> object:

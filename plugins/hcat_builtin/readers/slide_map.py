@@ -6,6 +6,7 @@ import csv
 from collections.abc import Mapping
 from pathlib import Path, PurePath
 
+from hcat_builtin.readers.plain_file import require_plain_file
 from hcat_core.errors import DataError
 
 SLIDE_COLUMNS = ("slide_id", "slide", "filename", "file", "image", "image_id", "wsi")
@@ -17,15 +18,14 @@ def read_slide_map(path: Path) -> dict[str, str]:
     """Slide name without its file ending -> raw patient id.
 
     Raises:
-        DataError: for a file without the two columns, or a slide of two patients.
+        DataError: for what is no file, a file without the two columns, or a slide of two patients.
     """
+    require_plain_file(path, "a slide map")
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
             header: list[str] = next(reader, [])
             lines = [(reader.line_num, line) for line in reader if line]
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such slide map.") from None
     except (ValueError, csv.Error) as error:
         raise DataError(f"{path}: not a CSV: {error}") from None
     columns = {name.strip().lower(): place for place, name in enumerate(header)}

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import csv
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from hcat_builtin.readers.plain_file import require_plain_file
 from hcat_core.errors import DataError
 from hcat_core.reading import COUNT_COLUMN, QUALITY_COLUMN, ColumnTable, ModalityTable
 from hcat_core.spelling import did_you_mean
 
 ID_COLUMNS = ("patient_id", "patient_ids", "patient", "pid", "case_id", "id")
 CHUNK_ROWS = 4096
+PACKED = (".gz", ".bz2", ".xz", ".zip", ".zst", ".tar", ".tgz")  # which pandas would unpack, to any size
 
 
 class TableReader:
     """Reads a modality from a table with a row per patient, or several.
 
     Numbers and booleans become features as they are; text becomes features only where ``one_hot`` names
-    the column (one feature a category; an empty cell leaves all of them not measured).
+    the column (one feature a category; an empty cell leaves all of them not measured). Where all categories
+    of a column are numbers, 1 and 1.0 are the same one.
 
     Args:
         path: a ``.csv`` or ``.parquet`` file.
@@ -57,7 +63,8 @@ class TableReader:
         """Rows in chunks.
 
         Raises:
-            DataError: for a file that cannot be read, columns that are not there, or text among numbers.
+            DataError: for a file that cannot be read, lines longer than the header, columns that are not
+                there, or text among numbers.
         """
         header = self._header()
         ids = self._id_column(header)
@@ -75,11 +82,13 @@ class TableReader:
             feature
             for name in chosen
             for feature in (
-                [f"{name}={value}" for value in categories[name]] if name in categories else [name]
+                [f"{name}={value}" for value in _distinct(categories[name])]
+                if name in categories
+                else [name]
             )
         )
         first = 0
-        for frame in self._frames(ids):
+        for frame in self._frames(ids, self.one_hot):
             parts = [
                 _encoded(frame[name], categories[name])
                 if name in categories
@@ -116,24 +125,42 @@ class TableReader:
         ids = self._id_column(header)
         for name in names:
             self._require(name, header)
-        frame = pd.concat(list(self._frames(ids)), ignore_index=True)
+        # In one piece: a column is of numbers or of text as a whole.
+        frame = pd.concat(list(self._frames(ids, rows=sys.maxsize)), ignore_index=True)
         return ColumnTable(
             frame[ids].to_numpy(dtype=object), {name: frame[name].to_numpy() for name in names}
         )
 
     def _header(self) -> list[str]:
-        if not self.path.exists():
-            raise DataError(f"{self.source}: no such file.")
+        require_plain_file(self.path, "a table")
+        if self.path.suffix.lower() in PACKED:
+            raise DataError(f"{self.source}: is packed. Unpack it: hcat reads CSV as it is.")
         try:
             if self._is_parquet():
                 header = [str(name) for name in self._parquet().schema_arrow.names]
             else:
                 header = [str(name) for name in pd.read_csv(self.path, nrows=0).columns]
-        except (OSError, ValueError) as error:
+                self._refuse_long_lines(len(header))
+        except (OSError, ValueError, csv.Error) as error:
             raise DataError(f"{self.source}: cannot be read as a table: {error}") from None
         if len(header) < 2:
             raise DataError(f"{self.source}: has {len(header)} column; is it separated by commas?")
         return header
+
+    def _refuse_long_lines(self, columns: int) -> None:
+        """Stop at a line of more values than the header has names.
+
+        pandas would take the first values for row names, or drop the last: where in the file such a line
+        stands decides which.
+        """
+        with self.path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file)
+            for line in reader:
+                if len(line) > columns:
+                    raise DataError(
+                        f"{self.source}: line {reader.line_num} has {len(line)} values for {columns} "
+                        "columns. Is a value with a comma in it not in quotes, or a name missing?"
+                    )
 
     def _id_column(self, header: list[str]) -> str:
         if self.patient_id is not None:
@@ -166,25 +193,33 @@ class TableReader:
             ) from None
         return pyarrow.parquet.ParquetFile(self.path)
 
-    def _frames(self, ids: str) -> Iterator[pd.DataFrame]:
-        """The file in pieces; ids as they are written, so that ``007`` stays what it was."""
+    def _frames(self, ids: str, text: Sequence[str] = (), rows: int = CHUNK_ROWS) -> Iterator[pd.DataFrame]:
+        """The file in pieces; ids as they are written, so that ``007`` stays what it was.
+
+        The columns named in ``text`` as written, too: in each piece pandas would see other types in them.
+        """
         if self._is_parquet():
             for batch in self._parquet().iter_batches(batch_size=CHUNK_ROWS):
-                yield batch.to_pandas()
+                frame = batch.to_pandas()
+                for name in text:
+                    column = batch.column(name).to_pandas(integer_object_nulls=True).astype(object)
+                    frame[name] = column.map(str, na_action="ignore")
+                yield frame
             return
+        types = dict.fromkeys((ids, *text), str)
         try:
-            yield from pd.read_csv(self.path, dtype={ids: str}, chunksize=CHUNK_ROWS, low_memory=False)
+            yield from pd.read_csv(self.path, dtype=types, chunksize=rows, low_memory=False)
         except (ValueError, UnicodeDecodeError) as error:
             raise DataError(f"{self.source}: cannot be read as a table: {error}") from None
 
-    def _categories(self, ids: str) -> dict[str, list[object]]:
-        """The values of each one-hot column over the whole file, sorted."""
-        seen: dict[str, set[object]] = {name: set() for name in self.one_hot}
+    def _categories(self, ids: str) -> dict[str, dict[str, str]]:
+        """Of each one-hot column, the category that each spelling in the whole file stands for."""
+        seen: dict[str, set[str]] = {name: set() for name in self.one_hot}
         if seen:
-            for frame in self._frames(ids):
+            for frame in self._frames(ids, self.one_hot):
                 for name, values in seen.items():
                     values.update(frame[name].dropna().unique().tolist())
-        return {name: sorted(values, key=str) for name, values in seen.items()}
+        return {name: _category_of(values) for name, values in seen.items()}
 
     def _numbers(self, frame: pd.DataFrame, name: str, first: int) -> np.ndarray:
         column = frame[name]
@@ -200,9 +235,28 @@ class TableReader:
             ) from None
 
 
-def _encoded(column: pd.Series, categories: list[object]) -> np.ndarray:
+def _category_of(spellings: set[str]) -> dict[str, str]:
+    """The category of each: where all are numbers, 1, 01 and 1.0 are one, by its shortest spelling."""
+    try:
+        numbers = {text: Decimal(text) for text in spellings}
+    except InvalidOperation:
+        numbers = {}
+    if not numbers or not all(number.is_finite() for number in numbers.values()):
+        return {text: text for text in spellings}
+    shortest: dict[Decimal, str] = {}
+    for text in sorted(spellings, key=lambda text: (len(text), text)):
+        shortest.setdefault(numbers[text], text)
+    return {text: shortest[number] for text, number in numbers.items()}
+
+
+def _distinct(category_of: Mapping[str, str]) -> list[str]:
+    return sorted(set(category_of.values()))
+
+
+def _encoded(column: pd.Series, category_of: Mapping[str, str]) -> np.ndarray:
     """(R, C) 0 and 1; a row of NaN where the cell is empty."""
-    codes = pd.Categorical(column, categories=categories).codes
+    categories = _distinct(category_of)
+    codes = pd.Categorical(column.map(category_of), categories=categories).codes
     encoded = np.zeros((len(column), len(categories)))
     known = codes >= 0
     encoded[np.flatnonzero(known), codes[known]] = 1

@@ -116,6 +116,43 @@ def test_columns_of_every_encoding(tmp_path):
         np.testing.assert_array_equal(columns[name], expected)
 
 
+LARGE = 1 << 53  # float64 has no odd numbers from here on
+
+
+def test_large_whole_ids_of_two_patients_stay_two(tmp_path):
+    data = annotated(
+        case=pd.array([LARGE, LARGE + 1, 7], dtype="Int64"),
+        group=pd.Categorical([LARGE, LARGE + 1, 7]),
+    )
+    path = h5ad(tmp_path / "a.h5ad", data)
+    for column in ("case", "group"):
+        found = read(H5adReader(path=path, patient_id=column))
+        assert found.ids == (str(LARGE), str(LARGE + 1), "7")
+
+
+def test_large_whole_numbers_with_gaps_stay_apart_and_numbers(tmp_path):
+    data = annotated(
+        code=pd.array([LARGE, LARGE + 1, None], dtype="Int64"),
+        weight=pd.array([LARGE + 2, None, 1], dtype="Int64"),
+    )
+    path = h5ad(tmp_path / "a.h5ad", data)
+    codes = H5adReader(path=path).read_columns(["code"]).columns["code"]
+    assert codes.tolist() == [LARGE, LARGE + 1, None]
+    np.testing.assert_array_equal(codes.astype(float), [LARGE, LARGE, np.nan])
+    (table,) = H5adReader(path=path, weight="weight").read()
+    np.testing.assert_array_equal(table.weights, [LARGE + 2, np.nan, 1])
+
+
+def test_large_whole_numbers_of_one_modality_stay_apart(tmp_path):
+    rna = annotated(code=[LARGE, LARGE + 1, 7])
+    image = annotated(np.ones((2, 2), "f4"), ["A-1", "D-4"], code=[1, 2])
+    image.var_names = ["g0", "g1"]
+    md.MuData({"rna": rna, "image": image}).write(tmp_path / "a.h5mu")
+    columns = H5muReader(path=tmp_path / "a.h5mu").read_columns(["rna:code", "image:code"]).columns
+    assert columns["rna:code"].tolist() == [LARGE, LARGE + 1, 7, None]
+    np.testing.assert_array_equal(columns["image:code"], [1, np.nan, np.nan, 2])
+
+
 def test_a_wrong_column_comes_with_the_nearest(tmp_path):
     path = h5ad(tmp_path / "a.h5ad", annotated(label=[1, 0, -1]))
     with pytest.raises(DataError, match=r'a\.h5ad: obs has no column "labl". Did you mean "label"'):

@@ -2,13 +2,17 @@
 
 import copy
 import pickle
+import struct
 import zipfile
+from collections import OrderedDict
 
 import numpy as np
 import pytest
 import torch
 
+from hcat_builtin.readers import pt_archive
 from hcat_builtin.readers.pt import PtReader
+from hcat_builtin.readers.pt_archive import load_tensors
 from hcat_core.aggregation import aggregate_spatial
 from hcat_core.errors import DataError
 
@@ -116,6 +120,127 @@ def test_a_view_that_claims_more_than_is_stored_is_refused(tmp_path):
         read(path)
 
 
+@pytest.mark.parametrize(
+    "dtype",
+    "bfloat16 bool complex64 complex128 float16 float32 float64 int8 int16 int32 int64 uint8 uint16 uint32 "
+    "uint64".split(),
+)
+def test_tensors_are_what_torch_reads(tmp_path, dtype):
+    rows = torch.tensor([[0, 1, 2], [3, 4, 5]]).to(getattr(torch, dtype))
+    held = {
+        "whole": rows,
+        "turned": rows.T,
+        "part": rows[:, 1:],
+        "spread": rows[:1, :1].expand(2, 2),
+        "one": rows[0, 1],
+        "none": rows[:0],
+        "again": rows,
+    }
+    path = saved(tmp_path / "a.pt", held)
+    found, expected = load_tensors(path), torch.load(path, weights_only=True)
+    assert list(found) == list(expected)
+    for name, tensor in expected.items():
+        assert found[name].dtype == tensor.dtype
+        assert found[name].stride() == tensor.stride()
+        assert torch.equal(found[name], tensor), name
+
+
+def test_containers_and_plain_values_are_what_torch_reads(tmp_path):
+    plain = {1: [None, True, False, 1 << 40, -5, 70000, 0.5, "ä"]}
+    plain |= {2: [(), (1,), (1, 2), (1, 2, 3), (1, 2, 3, 4)], 3: [1], 4: []}
+    plain |= {"size": torch.Size([2, 3]), "type": torch.float16, 0.5: {"inner": {}}}
+    path = saved(tmp_path / "a.pt", plain)
+    assert load_tensors(path) == torch.load(path, weights_only=True)
+    parameter = torch.nn.Parameter(ROWS)
+    ordered = OrderedDict(p1=parameter, p2=ROWS)
+    found = load_tensors(saved(path, ordered))
+    assert list(found) == ["p1", "p2"]
+    assert torch.equal(found["p1"].nan_to_num(0), ROWS.nan_to_num(0))
+    assert read(path).ids == ("p1", "p2")  # the parameter's numbers, too
+
+
+def archive_of(path, pickled, *parts):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a/data.pkl", pickled)
+        archive.writestr("a/version", "3\n")
+        for number, part in enumerate(parts):
+            archive.writestr(f"a/data/{number}", part)
+    return path
+
+
+def short(text):
+    return b"X" + struct.pack("<I", len(text)) + text.encode()
+
+
+def long(number):
+    return b"\x8a\x08" + struct.pack("<q", number)
+
+
+def tensor_told(numbers, size, offset=0):
+    """Instructions for a tensor (size,) of float32 in part 0, which is said to hold ``numbers``."""
+    storage = short("storage") + b"ctorch\nFloatStorage\n" + short("0") + short("cpu") + long(numbers)
+    size_and_stride = long(size) + b"\x85" + long(1) + b"\x85"
+    hooks = b"ccollections\nOrderedDict\n)R"
+    arguments = b"(" + storage + b"tQ" + long(offset) + size_and_stride + b"\x89" + hooks
+    return b"ctorch._utils\n_rebuild_tensor_v2\n(" + arguments + b"tR"
+
+
+@pytest.mark.parametrize(
+    ("pickled", "says"),
+    [
+        (b"c__builtin__\nbytearray\n" + long(1 << 34) + b"\x85R.", "__builtin__.bytearray, which would"),
+        (b"cbuiltins\nbytearray\n" + long(1 << 34) + b"\x85R.", "builtins.bytearray, which would"),
+        (b"ctorch.storage\nUntypedStorage\n" + long(1 << 34) + b"\x85R.", "cannot be read as tensors"),
+        (short("builtins") + short("bytearray") + b"\x93.", "an instruction STACK_GLOBAL"),
+        (b"ccollections\nOrderedDict\n}K\x01K\x02s\x85R.", "cannot be read as tensors"),
+        (b"}))s.", "cannot be read as tensors"),
+        (b".", "cannot be read as tensors"),
+        (tensor_told(1 << 34, 1 << 34) + b".", "stores less"),
+        (tensor_told(2, 1 << 34) + b".", "stores less"),
+        (tensor_told(1 << 10, 1 << 10) + b".", "cannot be read as tensors"),
+        (tensor_told(2, 3) + b".", "cannot be read as tensors"),
+        (tensor_told(2, 1, offset=2) + b".", "cannot be read as tensors"),
+        (tensor_told(2, 1, offset=1 << 62) + b".", "cannot be read as tensors"),
+        (tensor_told(2, -1) + b".", "cannot be read as tensors"),
+    ],
+)
+def test_a_few_bytes_that_ask_for_much_memory_are_refused(tmp_path, pickled, says):
+    path = archive_of(tmp_path / "a.pt", b"\x80\x02" + pickled, bytes(8))
+    with pytest.raises(DataError, match=rf"a\.pt: .*{says}"):
+        load_tensors(path)
+
+
+def test_the_tensors_made_by_hand_are_read(tmp_path):
+    pickled = b"\x80\x02" + tensor_told(2, 1, offset=1) + b"."
+    path = archive_of(tmp_path / "a.pt", pickled, struct.pack("=2f", 0, 1))
+    assert load_tensors(path).tolist() == [1]
+
+
+def test_one_tensor_of_many_names_is_not_written_out_for_each(tmp_path):
+    rows = torch.ones(1 << 18, 4)
+    path = saved(tmp_path / "a.pt", {f"p{n}": rows for n in range(100)})
+    with pytest.raises(DataError, match=r"a\.pt: its tensors claim 419,430,400 bytes .* stores less"):
+        read(path)
+    few = saved(tmp_path / "b.pt", {f"p{n}": rows for n in range(3)})
+    assert read(few).ids == ("p0", "p1", "p2")
+
+
+def test_a_long_pickle_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(pt_archive, "MAX_PICKLE", 1 << 10)
+    path = saved(tmp_path / "a.pt", {f"p{n}": torch.ones(1) for n in range(100)})
+    with pytest.raises(DataError, match=r"a\.pt: holds over .* beside its tensors"):
+        read(path)
+
+
+@pytest.mark.parametrize("second", ["b/data.pkl", "a/DATA.PKL"])
+def test_two_pickles_in_one_archive_are_refused(tmp_path, second):
+    path = archive_of(tmp_path / "a.pt", b"\x80\x02" + tensor_told(2, 2) + b".", bytes(8))
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(second, b"\x80\x02K\x01.")
+    with pytest.raises(DataError, match=r"a\.pt: is no tensor file"):
+        load_tensors(path)
+
+
 def test_a_damaged_archive_is_an_error_with_its_name(tmp_path):
     whole = saved(tmp_path / "a.pt", {"p1": ROWS}).read_bytes()
     for size in (10, len(whole) // 2, len(whole) - 30):
@@ -131,7 +256,10 @@ def test_a_damaged_archive_is_an_error_with_its_name(tmp_path):
         ({}, "an empty dictionary"),
         ({"p1": "text"}, "a str where a tensor is needed"),
         ({"p1": torch.zeros(2, 2, dtype=torch.complex64)}, "real numbers"),
-        ({"p1": torch.eye(2).to_sparse()}, "plain array"),
+        ({"p1": torch.eye(2).to_sparse()}, r"_rebuild_sparse_tensor, which .* reads plain tensors"),
+        ({"p1": np.ones(2)}, r"numpy\..*_reconstruct, which would have to be run"),
+        ({"p1": torch.zeros(2, dtype=torch.complex64).conj().imag}, "signs"),
+        ({"patient_id": [["a"], "b", "c"], "embedding": ROWS}, "a list of 3 ids is needed"),
         ({"p1": torch.zeros(2, 3, 4)}, r"has shape \(2, 3, 4\)"),
         ({"p1": ROWS, "p2": torch.zeros(3)}, "2, 3 features in one modality"),
         ({"patient_id": ["a"], "embedding": ROWS}, "a list of 3 ids is needed"),

@@ -86,6 +86,98 @@ def test_what_is_no_table_is_refused_by_name(tmp_path, text, says):
     assert "t.csv" in str(error.value)
 
 
+@pytest.mark.parametrize("row", [0, 1, 4095, 4096, 5000])
+def test_a_line_of_more_values_than_the_header_has_names_is_refused(tmp_path, row):
+    lines = [f"p{n},1,2" for n in range(5001)]
+    lines[row] += ","
+    (tmp_path / "t.csv").write_text("\n".join(["patient_id,age,x", *lines]))
+    with pytest.raises(DataError, match=rf"t\.csv: line {row + 2} has 4 values for 3 columns"):
+        read(tmp_path / "t.csv")
+    with pytest.raises(DataError, match=f"line {row + 2} has"):
+        TableReader(path=tmp_path / "t.csv").read_columns(["age"])
+
+
+def test_a_comma_at_the_end_of_every_line_names_a_column_that_says_nothing(tmp_path):
+    (tmp_path / "t.csv").write_text("patient_id,age,x,\na,1,2,\nb,3,4,\n")
+    found = read(tmp_path / "t.csv", columns=["age", "x"])
+    assert found.ids == ("a", "b")
+    assert found.mean.tolist() == [[1, 2], [3, 4]]
+
+
+def test_commas_and_line_breaks_in_quotes_are_no_further_values(tmp_path):
+    (tmp_path / "t.csv").write_bytes(b'\xef\xbb\xbf"patient_id","a,b"\r\n"x, y",1\r\n\r\n"z\nw",\r\nv\r\n')
+    table = TableReader(path=tmp_path / "t.csv").read_columns(["a,b"])
+    assert table.ids.tolist() == ["x, y", "z\nw", "v"]
+    np.testing.assert_array_equal(table.columns["a,b"], [1, np.nan, np.nan])
+
+
+def one_hot_of(path, codes):
+    """What a column of codes becomes, by the names of its features: (N,) each."""
+    pd.DataFrame({"pid": [f"p{n}" for n in range(len(codes))], "c": codes}).to_csv(path, index=False)
+    found = read(path, one_hot=["c"])
+    cells = np.where(found.measured, found.mean, np.nan)
+    return dict(zip(found.features, cells.T, strict=True))
+
+
+def test_a_category_is_one_wherever_in_a_long_file_it_stands(tmp_path):
+    codes = [str(n % 3) for n in range(5000)]
+    codes[4600] = "A"
+    codes[7] = ""
+    found = one_hot_of(tmp_path / "t.csv", codes)
+    assert list(found) == ["c=0", "c=1", "c=2", "c=A"]
+    for name, cells in found.items():
+        expected = [float(f"c={code}" == name) if code else np.nan for code in codes]
+        np.testing.assert_array_equal(cells, expected)
+
+
+@pytest.mark.parametrize(
+    ("codes", "features"),
+    [
+        (["0", "1", "0"], ["c=0", "c=1"]),
+        (["0", "", "1"], ["c=0", "c=1"]),
+        (["0.5", "1.5", "0.5"], ["c=0.5", "c=1.5"]),
+        (["1", "1.0", "01"], ["c=1"]),
+        (["1", "01", "B"], ["c=01", "c=1", "c=B"]),
+        (["9007199254740992", "9007199254740993", ""], ["c=9007199254740992", "c=9007199254740993"]),
+        (["inf", "-inf", "sNaN"], ["c=-inf", "c=inf", "c=sNaN"]),
+        (["True", "False", ""], ["c=False", "c=True"]),
+    ],
+)
+def test_numbers_are_categories_by_their_value_where_all_are_numbers(tmp_path, codes, features):
+    found = one_hot_of(tmp_path / "t.csv", codes)
+    assert list(found) == features
+    assert [bool(np.isnan(row).all()) for row in np.stack([*found.values()], 1)] == [c == "" for c in codes]
+
+
+def test_whole_numbers_of_parquet_are_called_so_with_and_without_gaps(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    pytest.importorskip("pyarrow.parquet")
+    codes = [None, *[1, 2] * 2500, (1 << 53) + 1]
+    table = pyarrow.table({"pid": [f"p{n}" for n in range(len(codes))], "c": codes})
+    pyarrow.parquet.write_table(table, tmp_path / "t.parquet")
+    found = read(tmp_path / "t.parquet", one_hot=["c"])
+    assert found.features == ("c=1", "c=2", "c=9007199254740993")
+    assert found.n_cells_not_measured == 3
+
+
+def test_a_column_of_outcomes_is_of_text_or_of_numbers_as_a_whole(tmp_path):
+    codes = [1] * 5000
+    codes[4600] = "A"
+    codes[7] = None
+    pd.DataFrame({"pid": [f"p{n}" for n in range(5000)], "site": codes}).to_csv(
+        tmp_path / "t.csv", index=False
+    )
+    sites = TableReader(path=tmp_path / "t.csv").read_columns(["site"]).columns["site"]
+    assert {site for site in sites if isinstance(site, str)} == {"1", "A"}
+    assert sum(isinstance(site, str) for site in sites) == 4999
+
+
+def test_a_packed_table_is_not_unpacked(tmp_path):
+    FRAME.to_csv(tmp_path / "t.csv.gz", index=False)
+    with pytest.raises(DataError, match=r"t\.csv\.gz: is packed"):
+        read(tmp_path / "t.csv.gz")
+
+
 def test_a_missing_file(tmp_path):
     with pytest.raises(DataError, match="no such file"):
         read(tmp_path / "t.csv")
