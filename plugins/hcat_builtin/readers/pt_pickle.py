@@ -1,4 +1,4 @@
-"""The pickle in a tensor file, followed before torch unpickles it: nothing named there is imported or called.
+"""The pickle in a tensor file, followed before torch unpickles it: nothing it names is imported or called.
 
 ``torch.load(weights_only=True)`` builds more than tensors: ``bytearray(N)``, sets, copies of dictionaries,
 each of any size for a few bytes. Here the pickle's instructions are followed as far as tensors, and lists
