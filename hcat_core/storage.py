@@ -75,6 +75,12 @@ def sync(path: Path) -> None:
 
 
 def remove_partial(folder: Path) -> None:
-    """Remove what a killed process was writing, at any depth."""
+    """Remove the files that a killed process was writing, at any depth.
+
+    Raises:
+        StorageError: when one cannot be removed.
+    """
     for path in folder.rglob(f".*{PARTIAL}"):
-        path.unlink(missing_ok=True)
+        if path.is_symlink() or not path.is_dir():  # hcat makes no folder of such a name here
+            with naming(path):
+                path.unlink(missing_ok=True)

@@ -128,6 +128,21 @@ def test_what_a_killed_process_leaves_is_cleared_away(finished, hcat):
     assert files("run") == finished
 
 
+def test_a_folder_named_like_half_a_file_is_no_hindrance_and_stays(finished, hcat):
+    Path("run/trained.safetensors").unlink()
+    Path("run/.notes.partial").mkdir()
+    assert hcat("run", "--resume", "run")[0] == 0
+    assert files("run") == finished and Path("run/.notes.partial").is_dir()
+
+
+@pytest.mark.parametrize("option", ["--outdir=other", "--strict", "--epochs=3"])
+def test_what_a_resumed_run_keeps_cannot_be_given_anew(finished, hcat, option):
+    Path("run/trained.safetensors").unlink()
+    code, _, err = hcat("run", "--resume", "run", option)
+    name = option.strip("-").split("=")[0]
+    assert code == 2 and f"a resumed run keeps its recipe; leave out: {name}. Start a new run" in err
+
+
 def test_a_finished_run_is_said_to_be_finished_and_no_file_is_touched(finished, hcat):
     def stamps():
         return {p: (p.stat().st_mtime_ns, p.stat().st_ino) for p in Path("run").rglob("*") if p.is_file()}
