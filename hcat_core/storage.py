@@ -54,7 +54,8 @@ def naming(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = error.strerror or str(error)
+        # A library's own text may be lines of what happened inside it.
+        reason = os.strerror(error.errno) if error.errno else str(error)
         advice = ADVICE.get(error.errno or 0, "Name another place.")
         raise StorageError(f"{path} cannot be written: {reason}. {advice}") from error
 
