@@ -206,6 +206,13 @@ def _run_training(
             catalog.plugins.hook.hcat_run_started(
                 run_folder=folder.path, epochs=recipe.training.epochs, steps_per_epoch=steps
             )
+        checkpoints = Checkpoints(
+            folder.checkpoints,
+            {f"standardiser.{k}": v for k, v in standardiser.state_dict().items()},
+            {"layout": layout_as_json(cohort.layout), "recipe": text},
+            text,
+            writes=workers.first,
+        )
         progress = train(
             model,
             losses,
@@ -214,13 +221,7 @@ def _run_training(
             recipe.training,
             seed=recipe.seed,
             device=device,
-            checkpoints=Checkpoints(
-                folder.checkpoints,
-                {f"standardiser.{k}": v for k, v in standardiser.state_dict().items()},
-                {"layout": layout_as_json(cohort.layout), "recipe": text},
-                text,
-                writes=workers.first,
-            ),
+            checkpoints=checkpoints,
             resume=resume,
             on_epoch=on_epoch,
             say=say,
@@ -229,7 +230,8 @@ def _run_training(
     if not workers.first:
         return {}
     context = FitContext(recipe.seed, device, say, assembly)
-    estimator = load_trained_member(folder, cohort.layout, context)
+    chosen = checkpoints.chosen(progress)
+    estimator = load_trained_member(chosen, text, cohort.layout, context)
     fitted = adjusted(estimator, cohort[split.validation])
     about: dict[str, object] = {
         "epochs": progress.epoch,
@@ -239,7 +241,7 @@ def _run_training(
         "outcome_informed_imputation": recipe.training.imputer_gradient,
         "parameters": sum(p.numel() for p in model.parameters()),
     }
-    return _finish(recipe, catalog, data, folder, fitted, context, facts, about, progress.history)
+    return _finish(recipe, catalog, data, folder, fitted, context, facts, about, progress.history, chosen)
 
 
 def _run_estimator(
@@ -270,6 +272,7 @@ def _finish(
     facts: dict[str, object],
     about: dict[str, object],
     history: list[dict[str, object]],
+    checkpoint: Path | None = None,
 ) -> dict[str, object]:
     """Predict and score everyone, look closer at test patients, write what a run leaves."""
     cohort, split = data.cohort, data.split
@@ -289,7 +292,8 @@ def _finish(
     folder.write_predictions(cohort, split, predicted)
     write_text(folder.summary, json.dumps(summary, indent=2, allow_nan=False) + "\n")
     _write_report(recipe, folder, data, predicted, summary)
-    write_trained(folder, cohort.layout, fitted, training)  # last: it says that the run is finished
+    # Last: it says that the run is finished.
+    write_trained(folder, cohort.layout, fitted, training, checkpoint)
     catalog.plugins.hook.hcat_run_finished(run_folder=folder.path, summary=summary)
     return summary
 

@@ -25,7 +25,6 @@ from hcat_core.plugins import provenance
 from hcat_core.recipe import Recipe
 from hcat_core.splits import Split
 from hcat_core.storage import PARTIAL
-from hcat_core.training import BEST_AVERAGE, LAST
 from hcat_core.used import used_components
 
 LOCK = ".lock"
@@ -94,12 +93,6 @@ class RunFolder:
     def estimator(self) -> Path:
         """The folder of a fitted estimator that is not one neural training."""
         return self.path / "estimator"
-
-    @property
-    def best_checkpoint(self) -> Path:
-        """Weights of the best validation epoch; of the last, without validation patients."""
-        best = self.checkpoints / f"best_{BEST_AVERAGE}.safetensors"
-        return best if best.is_file() else self.checkpoints / LAST
 
     @property
     def trained(self) -> Path:

@@ -1,4 +1,4 @@
-"""Who may write a run folder: one process at a time, from the first file to the last."""
+"""Who may write a run folder, or a comparison's: one process at a time, from the first file to the last."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def new_run(path: Path, recipe: str) -> Iterator[RunFolder]:
     """
     made = [folder for folder in (path, *path.parents) if not folder.exists()]
     try:
-        with _held(path):
+        with held(path):
             folder = RunFolder.create(path)
             write_text(folder.recipe, recipe)
             try:
@@ -54,14 +54,19 @@ def old_run(path: Path) -> Iterator[RunFolder]:
         StorageError: when it cannot be written.
     """
     folder = RunFolder.open(path)
-    with _held(path):
+    with held(path):
         remove_partial(path)
         yield folder
 
 
 @contextlib.contextmanager
-def _held(path: Path) -> Iterator[None]:
-    """Hold a folder. The kernel frees it when this process ends, however it ends."""
+def held(path: Path) -> Iterator[None]:
+    """Hold a folder, made where there is none. The kernel frees it when this process ends, however it ends.
+
+    Raises:
+        UsageError: when another process holds ``path``, or it is a file.
+        StorageError: when it cannot be written.
+    """
     if path.exists() and not path.is_dir():
         raise UsageError(f"{path} is a file. Name another --outdir.")
     with naming(path):

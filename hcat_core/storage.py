@@ -54,7 +54,8 @@ def naming(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = error.strerror or str(error)
+        # A library's own text may be lines of what happened inside it.
+        reason = os.strerror(error.errno) if error.errno else str(error)
         advice = ADVICE.get(error.errno or 0, "Name another place.")
         raise StorageError(f"{path} cannot be written: {reason}. {advice}") from error
 
@@ -75,6 +76,12 @@ def sync(path: Path) -> None:
 
 
 def remove_partial(folder: Path) -> None:
-    """Remove what a killed process was writing, at any depth."""
+    """Remove the files that a killed process was writing, at any depth.
+
+    Raises:
+        StorageError: when one cannot be removed.
+    """
     for path in folder.rglob(f".*{PARTIAL}"):
-        path.unlink(missing_ok=True)
+        if path.is_symlink() or not path.is_dir():  # hcat makes no folder of such a name here
+            with naming(path):
+                path.unlink(missing_ok=True)

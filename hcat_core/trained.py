@@ -17,6 +17,7 @@ from hcat_core.checkpoint import read_checkpoint, write_checkpoint
 from hcat_core.cohort import Cohort, Layout, Modality, Task
 from hcat_core.errors import DataError, UsageError
 from hcat_core.fitting import Fitted, assembly_of
+from hcat_core.inside import inside
 from hcat_core.interfaces import Estimator, FitContext
 from hcat_core.neural import NeuralEstimator
 from hcat_core.recalibration import Recalibration
@@ -64,8 +65,13 @@ class TrainedRun:
     training: Training
 
 
-def write_trained(folder: RunFolder, layout: Layout, fitted: Fitted, training: Training) -> None:
-    """What predicting needs beside the weights, whole or not at all; binds the files of ``estimator/``."""
+def write_trained(
+    folder: RunFolder, layout: Layout, fitted: Fitted, training: Training, checkpoint: Path | None
+) -> None:
+    """What predicting needs beside the weights, whole or not at all.
+
+    Binds the files of ``estimator/``, or the ``checkpoint`` that predicts.
+    """
     header = {
         "layout": layout_as_json(layout),
         "recalibration": asdict(fitted.recalibration),
@@ -73,7 +79,8 @@ def write_trained(folder: RunFolder, layout: Layout, fitted: Fitted, training: T
         "took_validation": fitted.took_validation,
         "base_rate": list(training.base_rate),
         "data": training.data,
-        "estimator": _file_digests(folder.estimator),
+        "checkpoint": checkpoint and {"name": checkpoint.name, "sha256": _digest(checkpoint)},
+        "estimator": {name: _digest(folder.estimator / name) for name in _files(folder.estimator)},
     }
     tensors = {"low": training.low, "high": training.high, **training.standardiser.state_dict()}
     write_checkpoint(folder.trained, tensors, header, folder.recipe_text())
@@ -122,26 +129,35 @@ def load_run(path: Path, catalog: Catalog, device: torch.device | None = None) -
         recalibration = Recalibration(tuple(kept["intercept"]), tuple(kept["slope"]))
         thresholds = list(header["thresholds"])  # type: ignore[call-overload]
         took_validation = bool(header["took_validation"])
+        bound: Any = header["checkpoint"]
+        checkpoint = None if bound is None else (str(bound["name"]), str(bound["sha256"]))
+        files: dict[str, str] = dict(header["estimator"])  # type: ignore[call-overload]
     except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{folder.trained}: damaged ({error!r}); run the recipe anew.") from None
+        raise DataError(
+            f"{folder.trained}: damaged, or of an older hcat ({error!r}). Remove it, and "
+            f"hcat run --resume {path} makes it again."
+        ) from None
     context = FitContext(recipe.seed, device or torch.device("cpu"), assembly=assembly_of(recipe, catalog))
-    if folder.estimator.is_dir():
-        _refuse_other_files(folder.estimator, header)
+    estimator: Estimator
+    if checkpoint is not None:
+        weights = inside(folder.checkpoints, checkpoint[0])
+        _refuse_another_file(weights, checkpoint[1])
+        estimator = load_trained_member(weights, folder.recipe_text(), layout, context)
+    else:
+        for name in sorted(files.keys() | _files(folder.estimator)):
+            _refuse_another_file(folder.estimator / name, files.get(name))
         estimator = build_estimator(recipe, catalog, layout)
         estimator.load(folder.estimator, context)
-    else:
-        estimator = load_trained_member(folder, layout, context)
     return TrainedRun(
         folder, recipe, layout, Fitted(estimator, recalibration, thresholds, took_validation), training
     )
 
 
-def load_trained_member(folder: RunFolder, layout: Layout, context: FitContext) -> NeuralEstimator:
-    """The neural estimator at its best epoch, or its last where no validation patient said which."""
+def load_trained_member(path: Path, recipe: str, layout: Layout, context: FitContext) -> NeuralEstimator:
+    """The neural estimator of a checkpoint, written under ``recipe``, the text of one."""
     assert context.assembly is not None
     model = context.assembly.build_model(layout)
-    path = folder.best_checkpoint
-    tensors, _ = read_checkpoint(path, folder.recipe_text())
+    tensors, _ = read_checkpoint(path, recipe)
     try:
         model.load(tensors)
         standardiser = Standardiser(tensors["standardiser.mean"], tensors["standardiser.scale"])
@@ -151,23 +167,24 @@ def load_trained_member(folder: RunFolder, layout: Layout, context: FitContext) 
     return NeuralEstimator.trained(layout, context, [(standardiser, model)])
 
 
-def _file_digests(folder: Path) -> dict[str, str]:
-    """sha256 of each file in a folder, by its path there."""
-    return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
+def _files(folder: Path) -> list[str]:
+    """The files in a folder, by their paths there; none where there is no folder."""
+    return [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
 
 
-def _refuse_other_files(folder: Path, header: dict[str, Any]) -> None:
-    expected, found = header["estimator"], _file_digests(folder)
-    for name in sorted(expected.keys() | found.keys()):
-        if expected.get(name) != found.get(name):
-            raise DataError(
-                f"{folder / name}: not the file that this run wrote: missing, damaged, edited or of "
-                "another run. Put the one that belongs here back, or run the recipe anew."
-            )
+def _digest(path: Path) -> str:
+    """sha256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _refuse_another_file(path: Path, expected: str | None) -> None:
+    """A file must have this sha256; with None it must not be there."""
+    if (_digest(path) if path.is_file() else None) != expected:
+        raise DataError(
+            f"{path}: not the file that this run wrote: missing, damaged, edited or of another run. "
+            "Put the one that belongs here back, or run the recipe anew."
+        )
 
 
 def layout_as_json(layout: Layout) -> dict[str, object]:

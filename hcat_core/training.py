@@ -27,7 +27,7 @@ from hcat_core.checkpoint import (
 )
 from hcat_core.cohort import Cohort
 from hcat_core.device import products_in, refuse_precision
-from hcat_core.errors import TrainingError
+from hcat_core.errors import DataError, TrainingError
 from hcat_core.evaluation import MC_ROWS, best_threshold, binary_metrics, predict_cohort
 from hcat_core.inside import inside
 from hcat_core.interfaces import TimedHead
@@ -71,6 +71,31 @@ class Checkpoints:
         """The checkpoint of the best validation epoch for a task, or for their average."""
         return inside(self.folder, f"best_{name}.safetensors")
 
+    def chosen(self, progress: Progress) -> Path:
+        """The one to predict with: of the best validation epoch, or the last where none is the best."""
+        return self.best(BEST_AVERAGE) if BEST_AVERAGE in progress.best else self.folder / LAST
+
+    def refuse_another_best(self, progress: Progress) -> None:
+        """The best epoch's weights, which going on does not make again, must be there.
+
+        A killed process may have left those of the epoch that comes next; that one is done again.
+
+        Raises:
+            DataError: for a file that is missing, damaged, or of another epoch.
+        """
+        if BEST_AVERAGE not in progress.best:
+            return
+        path = self.best(BEST_AVERAGE)
+        header = read_checkpoint(path, self.recipe)[1] if path.is_file() else {}
+        epoch, score = progress.best_epoch[BEST_AVERAGE], progress.best[BEST_AVERAGE]
+        if (header.get("epoch"), header.get("score")) == (epoch, score):
+            return
+        if header.get("epoch") != progress.epoch + 1:
+            raise DataError(
+                f"{path}: not the checkpoint of epoch {epoch}, the best so far: missing, or another is in "
+                f"its place. Put it back, or remove {LAST} there, and --resume trains from the beginning."
+            )
+
     def write(self, path: Path, model: HcatModel, extra: Mapping[str, Tensor], **header: object) -> None:
         """One complete checkpoint."""
         if not self.writes:
@@ -100,6 +125,7 @@ def train(
     over tasks, is kept as ``best_<name>``.
 
     Raises:
+        DataError: for checkpoints to go on from that are not those of this training.
         TrainingError: when a loss is not finite (the last good checkpoint stays), or when a contrastive
             loss would compare each patient with itself.
         UsageError: for a precision that the processor does not have.
@@ -123,6 +149,7 @@ def train(
         model.load(tensors)
         restore_optimiser(optimiser, tensors)
         progress = Progress(**header["progress"])  # type: ignore[arg-type]
+        checkpoints.refuse_another_best(progress)
     else:
         checkpoints.write(last, model, {}, progress=asdict(progress))
     workers.agree(model.parameters())

@@ -73,6 +73,7 @@ def compare(
     from hcat_core.jobs import run_jobs
     from hcat_core.leakage import refuse_leaks
     from hcat_core.recipe_cohort import read_recipe_cohort
+    from hcat_core.run_lock import held
 
     loaded = _load(recipes, catalog, sets, output)
     first = next(iter(loaded.values()))
@@ -94,17 +95,18 @@ def compare(
         refuse_leaks(cohort, fold.rest, first.cohort.targets, first.cohort.allow)
     data = cohort.fingerprint()
     planned = [Job(name, recipe, fold, data) for fold in made for name, recipe in loaded.items()]
-    with ComparisonProgress(output, len(planned), outdir) as progress:
-        records = run_jobs(
-            planned,
-            run_job,
-            (cohort, catalog.allowed),
-            inside(outdir, "folds"),
-            backend=where,
-            finished=progress.finished,
-        )
-    document = _document(records, list(loaded), cohort, folds, split, repeats, seed)
-    _write(outdir, document, records, list(loaded), cohort.layout.task_names)
+    with held(outdir):
+        with ComparisonProgress(output, len(planned), outdir) as progress:
+            records = run_jobs(
+                planned,
+                run_job,
+                (cohort, catalog.allowed),
+                inside(outdir, "folds"),
+                backend=where,
+                finished=progress.finished,
+            )
+        document = _document(records, list(loaded), cohort, folds, split, repeats, seed)
+        _write(outdir, document, records, list(loaded), cohort.layout.task_names)
     if not quiet:
         from hcat_core.cli.comparison_tables import print_comparison
 

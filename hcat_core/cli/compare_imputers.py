@@ -101,44 +101,47 @@ def compare_imputers(
     from hcat_core.comparison.table import as_csv, summarise
     from hcat_core.comparison.table import as_json as rows_as_json
     from hcat_core.jobs import run_jobs
+    from hcat_core.run_lock import held
 
     tables = imputer_tables(catalog, imputers)
     if not imputers and "iterative" in tables and "vae" in tables:
         tables |= imputer_tables(catalog, ["iterative(vae)"])
-    source = None
+    loaded = None
     if recipe is not None:
         from hcat_core.recipe import load_recipe
         from hcat_core.recipe_cohort import read_recipe_cohort
 
         loaded, _ = load_recipe(recipe, catalog, sets=sets)
         read_recipe_cohort(loaded, catalog, output.say)  # what cannot be read is told before the jobs
-        outdir.mkdir(parents=True, exist_ok=True)
-        write_text(outdir / "recipe.toml", loaded.to_toml())
-        source = str((outdir / "recipe.toml").resolve())
-    todo = plan(
-        tables,
-        mechanisms=mechanisms,
-        missing_rates=missing_rates,
-        seeds=seeds,
-        preset=preset,
-        patients=patients,
-        width=width,
-        recipe=source,
-    )
-    with ComparisonProgress(output, len(todo), outdir) as progress:
-        records = run_jobs(
-            todo,
-            run_job,
-            (catalog.allowed,),
-            inside(outdir, "jobs"),
-            backend=where,
-            finished=progress.finished,
+    with held(outdir):
+        source = None
+        if loaded is not None:
+            write_text(outdir / "recipe.toml", loaded.to_toml())
+            source = str((outdir / "recipe.toml").resolve())
+        todo = plan(
+            tables,
+            mechanisms=mechanisms,
+            missing_rates=missing_rates,
+            seeds=seeds,
+            preset=preset,
+            patients=patients,
+            width=width,
+            recipe=source,
         )
-    rows = summarise(records)
-    document = {"rows": rows_as_json(rows), "records": records, "assumption": ASSUMPTION}
-    write_text(outdir / "comparison.json", json.dumps(document, indent=1, allow_nan=False) + "\n")
-    write_text(outdir / "comparison.csv", as_csv(rows))
-    draw_figures(rows, outdir)
+        with ComparisonProgress(output, len(todo), outdir) as progress:
+            records = run_jobs(
+                todo,
+                run_job,
+                (catalog.allowed,),
+                inside(outdir, "jobs"),
+                backend=where,
+                finished=progress.finished,
+            )
+        rows = summarise(records)
+        document = {"rows": rows_as_json(rows), "records": records, "assumption": ASSUMPTION}
+        write_text(outdir / "comparison.json", json.dumps(document, indent=1, allow_nan=False) + "\n")
+        write_text(outdir / "comparison.csv", as_csv(rows))
+        draw_figures(rows, outdir)
     if not quiet and not as_json:
         _print(output, rows)
         output.say(f"90 % and 50 %: {ASSUMPTION}.")

@@ -46,11 +46,12 @@ def run(
     if (recipe is None) == (resume is None):
         raise UsageError("give a RECIPE to begin a run, or --resume RUN to go on with one.")
     if resume is not None:
-        given = [name for name, value in arguments.items() if value not in (None, ())]
-        if outdir is not None or given:
-            said = ", ".join(["outdir"] if outdir else given)
+        options = {"outdir": outdir, "strict": strict or None, **arguments}
+        given = [name for name, value in options.items() if value not in (None, ())]
+        if given:
             raise UsageError(
-                f"a resumed run keeps its recipe; leave out: {said}. Start a new run to change them."
+                f"a resumed run keeps its recipe; leave out: {', '.join(given)}. "
+                "Start a new run to change them."
             )
         catalog = open_catalog(output, [recipe_of(resume)])
     else:

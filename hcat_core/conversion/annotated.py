@@ -14,6 +14,7 @@ import numpy as np
 
 from hcat_core import __version__
 from hcat_core.conversion.content import Content, ModalityRows
+from hcat_core.h5_file import new_h5
 from hcat_core.reading import COUNT_COLUMN, QUALITY_COLUMN
 
 TEXT = h5py.string_dtype("utf-8")
@@ -23,10 +24,10 @@ USER_BLOCK = 512
 def write_h5ad_folder(folder: Path, content: Content) -> None:
     """``NAME.h5ad`` for each modality; ``outcomes.h5ad`` has all patients in ``obs`` and no matrix."""
     for rows in content.modalities:
-        with h5py.File(folder / f"{rows.name}.h5ad", "w") as file:
+        with new_h5(folder / f"{rows.name}.h5ad") as file:
             _write_modality(file, content, rows)
     if content.outcomes:
-        with h5py.File(folder / "outcomes.h5ad", "w") as file:
+        with new_h5(folder / "outcomes.h5ad") as file:
             _encode(file, "anndata", "0.1.0")
             _write_frame(file, "obs", content.ids, content.outcomes)
             _write_frame(file, "var", [], {})
@@ -35,7 +36,7 @@ def write_h5ad_folder(folder: Path, content: Content) -> None:
 def write_h5mu(path: Path, content: Content) -> None:
     """All patients and outcomes in ``obs``; ``obsmap`` sends them to the rows of each modality, 0: none."""
     features = [name for rows in content.modalities for name in rows.features]
-    with h5py.File(path, "w", userblock_size=USER_BLOCK) as file:
+    with new_h5(path, userblock_size=USER_BLOCK) as file:
         _encode(file, "MuData", "0.1.0")
         file.attrs["axis"] = 0
         _write_frame(file, "obs", content.ids, content.outcomes)

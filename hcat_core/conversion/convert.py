@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -24,6 +23,7 @@ from hcat_core.errors import DataError, UsageError
 from hcat_core.patient_ids import SpellingBook
 from hcat_core.recipe import Recipe, load_recipe
 from hcat_core.recipe_cohort import read_recipe_cohort
+from hcat_core.storage import PARTIAL, naming, sync
 
 To = Literal["h5mu", "h5ad", "h5", "csv"]
 OUTCOMES = "outcomes"
@@ -67,6 +67,7 @@ def convert(
     Raises:
         UsageError: for a destination that exists, or does not fit the layout.
         DataError: as reading does; when the layout cannot hold this cohort.
+        StorageError: when the disk takes no more.
     """
     layout = LAYOUTS[to]
     beside = destination.with_suffix(".toml") if layout.one_file else destination / "recipe.toml"
@@ -77,19 +78,21 @@ def convert(
     with _temporary_folder(destination) as folder:
         place = folder / destination.name
         written = folder / beside.relative_to(destination.parent)
-        if not layout.one_file:
-            place.mkdir()
-        layout.write(place, content_of(cohort, _outcomes(recipe, catalog, cohort)))
+        content = content_of(cohort, _outcomes(recipe, catalog, cohort))
         text = tomli_w.dumps(_recipe_of(recipe, layout, destination))
-        written.write_text(f"# hcat run {beside.name}\n{text}", encoding="utf-8")
+        with naming(destination):
+            if not layout.one_file:
+                place.mkdir()
+            layout.write(place, content)
+            written.write_text(f"# hcat run {beside.name}\n{text}", encoding="utf-8")
         say(f"reading {destination.name} back")
         _compare(cohort, _read_again(written, catalog, destination, to), destination, to)
         files = tuple(p.relative_to(folder) for p in sorted(folder.rglob("*")) if p.is_file())
-        for file in files:
-            with (folder / file).open("rb") as stream:
-                os.fsync(stream.fileno())
-        for part in (place, written) if layout.one_file else (place,):
-            part.rename(destination.parent / part.name)
+        with naming(destination):
+            for file in files:
+                sync(folder / file)
+            for part in (place, written) if layout.one_file else (place,):
+                part.rename(destination.parent / part.name)
     return Converted(beside, tuple(destination.parent / file for file in files), cohort)
 
 
@@ -108,10 +111,8 @@ def _refuse_destination(destination: Path, beside: Path, layout: Layout, to: To)
 @contextmanager
 def _temporary_folder(destination: Path) -> Iterator[Path]:
     """Beside the destination, so that a rename moves the files; gone whatever happens."""
-    try:
-        folder = tempfile.mkdtemp(prefix=f".{destination.name}.", suffix=".partial", dir=destination.parent)
-    except OSError as error:
-        raise UsageError(f"{destination.parent} cannot be written: {error.strerror}.") from None
+    with naming(destination):
+        folder = tempfile.mkdtemp(prefix=f".{destination.name}.", suffix=PARTIAL, dir=destination.parent)
     try:
         yield Path(folder)
     finally:

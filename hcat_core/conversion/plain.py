@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pandas as pd
 
 from hcat_core.conversion.content import Content
 from hcat_core.errors import DataError
-from hcat_core.h5_file import write_h5
+from hcat_core.h5_file import fill_h5, new_h5
 from hcat_core.reading import COUNT_COLUMN, QUALITY_COLUMN
 
 
@@ -25,9 +26,9 @@ def write_h5_folder(folder: Path, content: Content) -> None:
         }
         if rows.named:
             data["feature_names"] = np.array(rows.features, dtype=object)
-        write_h5(folder / f"{rows.name}.h5", data)
+        _write_h5(folder / f"{rows.name}.h5", data)
     if content.outcomes:
-        write_h5(folder / "outcomes.h5", {"patient_id": content.ids, **content.outcomes})
+        _write_h5(folder / "outcomes.h5", {"patient_id": content.ids, **content.outcomes})
 
 
 def write_csv_folder(folder: Path, content: Content) -> None:
@@ -49,6 +50,11 @@ def write_csv_folder(folder: Path, content: Content) -> None:
         _write_csv(folder / f"{rows.name}.csv", frame)
     if content.outcomes:
         _write_csv(folder / "outcomes.csv", pd.DataFrame({"patient_id": content.ids, **content.outcomes}))
+
+
+def _write_h5(path: Path, data: Mapping[str, np.ndarray]) -> None:
+    with new_h5(path) as file:
+        fill_h5(file, data)
 
 
 def _write_csv(path: Path, frame: pd.DataFrame) -> None:

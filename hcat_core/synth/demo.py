@@ -9,7 +9,7 @@ from pathlib import Path
 from hcat_core.settings import DemoTable
 from hcat_core.storage import naming
 from hcat_core.synth.generator import generate, preset_spec
-from hcat_core.synth.write import write_cohort
+from hcat_core.synth.write import write_files
 
 SEED = 0  # not the recipe's: another seed trains another model on the same demo
 
@@ -20,8 +20,10 @@ def write_demo(root: Path, table: DemoTable, say: Callable[[str], None]) -> None
     with naming(root):
         root.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{root.name}.", dir=root.parent) as folder:
-            sizes = write_cohort(Path(folder) / root.name, generate(spec))
-            (Path(folder) / root.name).rename(root)
+            made = Path(folder) / root.name
+            made.mkdir()
+            sizes = write_files(made, generate(spec))
+            made.rename(root)
     say(
         f"no data at {root}: wrote a synthetic demo cohort there ({table.patients} patients, "
         f"{len(spec.widths)} modalities of width {table.width}, {sum(sizes.values()) / 1e6:.0f} MB)"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -14,6 +14,8 @@ import h5py
 import numpy as np
 
 from hcat_core.errors import UsageError
+from hcat_core.h5_file import new_h5
+from hcat_core.storage import naming, sync
 from hcat_core.synth.generator import SyntheticCohort
 
 LABELS = ("surv_5yr_label", "rec_2yr_label")
@@ -30,37 +32,47 @@ def write_cohort(directory: Path, cohort: SyntheticCohort) -> dict[str, int]:
     in it sees the files. The same spec gives the same bytes. Returns file names and sizes in bytes.
 
     Raises:
-        UsageError: when there is something at ``directory`` already, or it cannot be made.
+        UsageError: when there is something at ``directory`` already.
+        StorageError: when it cannot be made, or the disk takes no more.
     """
     directory = Path(directory).resolve()
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise UsageError(f"{directory} is not empty. Name another folder, or remove it first.")
     made = not directory.exists()
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=".hcat-synth.", dir=directory))
-    except OSError as error:
-        raise UsageError(f"{directory} cannot be written: {error.strerror}. Name another folder.") from None
+    temporary: Path | None = None
     moved: list[Path] = []
     try:
-        _write_modalities(temporary, cohort)
-        _write_truth(temporary / "truth.h5", cohort)
-        sizes = {}
-        for path in sorted(temporary.iterdir()):
-            sizes[path.name] = path.stat().st_size
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
-        for path in sorted(temporary.iterdir()):
-            moved.append(path.rename(directory / path.name))
-        temporary.rmdir()
+        with naming(directory):
+            directory.mkdir(parents=True, exist_ok=True)
+            temporary = Path(tempfile.mkdtemp(prefix=".hcat-synth.", dir=directory))
+            sizes = write_files(temporary, cohort)
+            for path in sorted(temporary.iterdir()):
+                moved.append(path.rename(directory / path.name))
+            temporary.rmdir()
     except BaseException:
         for path in moved:
             path.unlink()
-        shutil.rmtree(temporary, ignore_errors=True)
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
         if made:
-            directory.rmdir()
+            with contextlib.suppress(OSError):
+                directory.rmdir()
         raise
     return sizes
+
+
+def write_files(folder: Path, cohort: SyntheticCohort) -> dict[str, int]:
+    """Every file, synced, into a folder that is there; file names and sizes in bytes.
+
+    Raises:
+        OSError: when the disk takes no more.
+    """
+    _write_modalities(folder, cohort)
+    _write_truth(folder / "truth.h5", cohort)
+    files = sorted(folder.iterdir())
+    for path in files:
+        sync(path)
+    return {path.name: path.stat().st_size for path in files}
 
 
 def _write_modalities(directory: Path, cohort: SyntheticCohort) -> None:
@@ -134,7 +146,7 @@ def _write_truth(path: Path, cohort: SyntheticCohort) -> None:
 
 def _write(path: Path, data: Mapping[str, np.ndarray], **attributes: str) -> None:
     # Neither times nor the library's newest format: the same data is the same bytes.
-    with h5py.File(path, "w", libver=("earliest", "v110"), track_order=False) as file:
+    with new_h5(path, libver=("earliest", "v110"), track_order=False) as file:
         for name, values in data.items():
             dtype = h5py.string_dtype("utf-8") if values.dtype == object else values.dtype
             file.create_dataset(name, data=values, dtype=dtype, track_times=False)

@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -6,6 +7,7 @@ import pytest
 from scipy import stats
 
 from hcat_core.crossval.table import nadeau_bengio, paired_differences
+from hcat_core.run_lock import held
 from hcat_core.synth.generator import generate, preset_spec
 from hcat_core.synth.write import write_cohort
 
@@ -85,6 +87,21 @@ def test_ctrl_c_says_what_is_kept_and_how_it_goes_on(hcat, cohort, tmp_path, mon
     assert code == 130
     assert f"2 of 6 jobs are done and kept in {tmp_path / 'c'}/: the same command goes on." in err
     assert len(list((tmp_path / "c" / "folds").iterdir())) == 2
+    assert not (tmp_path / "c" / ".lock").exists()
+
+
+def test_a_comparison_in_a_folder_in_use_is_told_who_has_it_and_writes_nothing(hcat, cohort, tmp_path):
+    folder = tmp_path / "c"
+    with held(folder):
+        told = [
+            compare(hcat, cohort, folder),
+            hcat("compare-imputers", "--imputer=mean", "--seeds=1", "--jobs=1", "--outdir", folder),
+            hcat("compare-imputers", BASELINES / "logistic.toml", f"--set=cohort.root={cohort}",
+                 "--imputer=mean", "--seeds=1", "--jobs=1", "--outdir", folder),
+        ]  # fmt: skip
+        assert [p.name for p in folder.iterdir()] == [".lock"]
+    for code, _, err in told:
+        assert code == 2 and f"{folder} is in use by process {os.getpid()} on " in err
 
 
 def test_nothing_of_the_table_is_cut_off(hcat, cohort, tmp_path):

@@ -128,6 +128,21 @@ def test_what_a_killed_process_leaves_is_cleared_away(finished, hcat):
     assert files("run") == finished
 
 
+def test_a_folder_named_like_half_a_file_is_no_hindrance_and_stays(finished, hcat):
+    Path("run/trained.safetensors").unlink()
+    Path("run/.notes.partial").mkdir()
+    assert hcat("run", "--resume", "run")[0] == 0
+    assert files("run") == finished and Path("run/.notes.partial").is_dir()
+
+
+@pytest.mark.parametrize("option", ["--outdir=other", "--strict", "--epochs=3"])
+def test_what_a_resumed_run_keeps_cannot_be_given_anew(finished, hcat, option):
+    Path("run/trained.safetensors").unlink()
+    code, _, err = hcat("run", "--resume", "run", option)
+    name = option.strip("-").split("=")[0]
+    assert code == 2 and f"a resumed run keeps its recipe; leave out: {name}. Start a new run" in err
+
+
 def test_a_finished_run_is_said_to_be_finished_and_no_file_is_touched(finished, hcat):
     def stamps():
         return {p: (p.stat().st_mtime_ns, p.stat().st_ino) for p in Path("run").rglob("*") if p.is_file()}
@@ -162,11 +177,53 @@ def test_a_damaged_checkpoint_is_refused_by_name_and_one_that_is_gone_is_made_ag
     assert files("run") == finished
 
 
+def swap(damage):
+    """The best epoch's checkpoint is gone, or the last epoch's is in its place; returns its path."""
+    best = Path("run/checkpoints/best_average.safetensors")
+    if damage == "missing":
+        best.unlink()
+    else:
+        shutil.copy("run/checkpoints/final.safetensors", best)
+    return best
+
+
+@pytest.mark.parametrize("damage", ["missing", "swapped"])
+def test_a_best_checkpoint_that_is_gone_or_swapped_is_not_gone_on_without(finished, hcat, damage):
+    Path("run/trained.safetensors").unlink()
+    best = swap(damage)
+    code, _, err = hcat("run", "--resume", "run")
+    assert code == 3 and f"{best}: not the checkpoint of epoch" in err
+    Path("run/checkpoints/last.safetensors").unlink()  # the way out that is told
+    assert hcat("run", "--resume", "run")[0] == 0
+    assert files("run") == finished
+
+
+@pytest.mark.parametrize("damage", ["missing", "swapped"])
+def test_predict_refuses_a_best_checkpoint_that_is_gone_or_swapped(finished, hcat, cohort_folder, damage):
+    best = swap(damage)
+    code, _, err = hcat("predict", "run", "--root", cohort_folder)
+    assert code == 3 and f"{best}: not the file that this run wrote: missing" in err
+
+
+def test_without_validation_patients_the_last_checkpoint_predicts_and_no_other(begin, hcat, cohort_folder):
+    assert begin(*NEURAL, "--set=split.validation=0", outdir="run") == 0
+    whole = files("run")
+    assert "checkpoints/best_average.safetensors" not in whole
+    assert hcat("predict", "run", "--root", cohort_folder, "--no-explain")[0] == 0
+    Path("run/trained.safetensors").unlink()
+    assert hcat("run", "--resume", "run")[0] == 0
+    assert files("run") == whole
+    last = Path("run/checkpoints/last.safetensors")
+    shutil.copy("run/checkpoints/final.safetensors", last)
+    code, _, err = hcat("predict", "run", "--root", cohort_folder)
+    assert code == 3 and f"{last}: not the file that this run wrote" in err
+
+
 @pytest.mark.parametrize("name", ["checkpoints/best_average.safetensors", "trained.safetensors"])
 def test_predict_refuses_a_file_of_another_run_by_name(finished, unbroken, hcat, cohort_folder, name):
     shutil.copy(unbroken(*NEURAL, "--set=seed=7") / name, Path("run") / name)
     code, _, err = hcat("predict", "run", "--root", cohort_folder)
-    assert code == 3 and f"run/{name}: of another run" in err
+    assert code == 3 and f"run/{name}: " in err and "of another run" in err
 
 
 def test_a_recipe_changed_in_the_run_folder_is_not_gone_on_with(finished, hcat):

@@ -141,6 +141,36 @@ def test_a_best_checkpoint_holds_the_weights_of_its_epoch(tmp_path):
         assert all(torch.equal(tensors[k], states[epoch][k]) for k in tensors)
 
 
+def test_a_training_killed_between_the_best_and_the_last_checkpoint_of_an_epoch_goes_on(
+    tmp_path, monkeypatch
+):
+    scores = {1: 0.6, 2: 0.7, 3: 0.65}
+    write = Checkpoints.write
+
+    def scripted(*arguments, **keywords):
+        auc = scores[len(begun) + 1]
+        return {task: {"auc": auc, "f1": auc} for task in COHORT.layout.task_names}
+
+    def killed(self, path, model, extra, **header):
+        if path.name == training.LAST and header["progress"]["epoch"] == 2:
+            raise Stop
+        write(self, path, model, extra, **header)
+
+    monkeypatch.setattr(training, "validate", scripted)
+    begun = []
+    run(tmp_path / "whole", epochs=3, on_epoch=begun.append)
+    monkeypatch.setattr(Checkpoints, "write", killed)
+    begun = []
+    with pytest.raises(Stop):
+        run(tmp_path / "broken", epochs=3, on_epoch=begun.append)
+    _, header = read_checkpoint(tmp_path / "broken" / "best_average.safetensors")
+    assert header["epoch"] == 2  # of which last knows nothing
+    monkeypatch.setattr(Checkpoints, "write", write)
+    run(tmp_path / "broken", epochs=3, resume=True, on_epoch=begun.append)
+    for path in (tmp_path / "whole").iterdir():
+        assert (tmp_path / "broken" / path.name).read_bytes() == path.read_bytes()
+
+
 class Exploding:
     needs_second_view = False
 

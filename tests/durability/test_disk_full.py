@@ -1,6 +1,7 @@
 """A disk that fills up while a run writes: a real one, a small tmpfs in a mount namespace of its own."""
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -33,19 +34,26 @@ def in_namespace(script, folder):
 
 
 @pytest.fixture
-def run_on_small_disk(tmp_path):
-    """``hcat run`` on a tmpfs of some size; what it leaves is copied to ``run``."""
+def on_small_disk(tmp_path):
+    """``hcat`` beside ``small``, a tmpfs of some size, and then a shell command."""
     (tmp_path / "small").mkdir()
     if in_namespace(MOUNT.format(size="1m"), tmp_path).returncode:
         pytest.skip("no tmpfs can be mounted here")
     write_cohort(tmp_path / "cohort", generate(preset_spec("demo", patients=120, width=8)))
 
-    def call(size):
-        hcat = [sys.executable, "-m", "hcat_core", "run", str(RECIPE), *QUICK, "--outdir=small/run"]
-        script = f"{MOUNT.format(size=size)} && {' '.join(hcat)}; code=$?; cp -r small/run .; exit $code"
-        return in_namespace(script, tmp_path)
+    def call(size, *arguments, then):
+        hcat = shlex.join([sys.executable, "-m", "hcat_core", *map(str, arguments)])
+        return in_namespace(f"{MOUNT.format(size=size)} && {hcat}; code=$?; {then}; exit $code", tmp_path)
 
     return call
+
+
+@pytest.fixture
+def run_on_small_disk(on_small_disk):
+    """``hcat run`` on a tmpfs of some size; what it leaves is copied to ``run``."""
+    return lambda size: on_small_disk(
+        size, "run", RECIPE, *QUICK, "--outdir=small/run", then="cp -r small/run ."
+    )
 
 
 def test_a_full_disk_leaves_the_last_good_checkpoint_and_says_how_to_go_on(run_on_small_disk, tmp_path):
@@ -67,3 +75,23 @@ def test_a_disk_with_no_room_for_the_recipe_is_said_so_and_nothing_is_left(run_o
     assert "cannot be written: No space left on device. Free some space." in done.stderr
     assert "Traceback" not in done.stderr and len(done.stderr.splitlines()) == 2  # and that of cp
     assert not (tmp_path / "run").exists()
+
+
+# No room for a whole file, and none for all of them.
+@pytest.mark.parametrize("size", ["4k", "60k"])
+@pytest.mark.parametrize("place", ["all.h5mu", "h5ad", "h5", "csv", "synth"])
+def test_what_converts_or_makes_a_cohort_names_where_and_leaves_nothing(
+    on_small_disk, tmp_path, place, size
+):
+    if place == "synth":
+        command = ("synth", "small/synth", "--patients=60", "--width=8")
+        named = tmp_path / "small" / "synth"
+    else:
+        named = Path("small") / place
+        command = ("convert", RECIPE, named, "--to", place.split(".")[-1], "--set=cohort.root=cohort")
+    done = on_small_disk(size, *command, then="ls -A small")
+    assert done.returncode == 4, done.stdout + done.stderr
+    *_, last = done.stderr.splitlines()
+    assert last == f"hcat: {named} cannot be written: No space left on device. Free some space."
+    assert "Traceback" not in done.stderr and ".partial" not in done.stderr
+    assert done.stdout == ""

@@ -1,3 +1,4 @@
+import errno
 import hashlib
 import json
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from hcat_builtin.readers.h5 import H5Reader
 from hcat_core.assemble import assemble_cohort
-from hcat_core.errors import UsageError
+from hcat_core.errors import StorageError, UsageError
 from hcat_core.settings import TargetsTable
 from hcat_core.synth.cohort_view import to_cohort
 from hcat_core.synth.generator import generate, preset_spec
@@ -87,10 +88,10 @@ def test_what_fails_halfway_leaves_nothing(tmp_path, monkeypatch):
     from hcat_core.synth import write
 
     def full(path, cohort):
-        raise OSError("No space left on device")
+        raise OSError(errno.ENOSPC, "lines of what the library did")
 
     monkeypatch.setattr(write, "_write_truth", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(StorageError, match="a cannot be written: No space left on device. Free some"):
         write_cohort(tmp_path / "a", cohort())
     assert list(tmp_path.iterdir()) == []
 
@@ -109,5 +110,5 @@ def test_an_empty_folder_or_a_link_to_one_is_filled(tmp_path, monkeypatch):
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match="file/a cannot be written"):
+    with pytest.raises(StorageError, match="file/a cannot be written"):
         write_cohort(tmp_path / "file" / "a", cohort())
