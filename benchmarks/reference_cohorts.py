@@ -39,6 +39,7 @@ def main() -> None:
             patients=patients,
             width=512,
             recipe=None,
+            data="",
         )
         records = run_jobs(jobs, run_job, (), arguments.folder, backend=Backend(), finished=lambda *_: None)
         worst = [

@@ -106,13 +106,14 @@ def compare_imputers(
     tables = imputer_tables(catalog, imputers)
     if not imputers and "iterative" in tables and "vae" in tables:
         tables |= imputer_tables(catalog, ["iterative(vae)"])
-    loaded = None
+    loaded, data = None, ""
     if recipe is not None:
         from hcat_core.recipe import load_recipe
         from hcat_core.recipe_cohort import read_recipe_cohort
 
         loaded, _ = load_recipe(recipe, catalog, sets=sets)
-        read_recipe_cohort(loaded, catalog, output.say)  # what cannot be read is told before the jobs
+        cohort, _ = read_recipe_cohort(loaded, catalog, output.say)  # what cannot be read is told at once
+        data = cohort.fingerprint()
     with held(outdir):
         source = None
         if loaded is not None:
@@ -127,6 +128,7 @@ def compare_imputers(
             patients=patients,
             width=width,
             recipe=source,
+            data=data,
         )
         with ComparisonProgress(output, len(todo), outdir) as progress:
             records = run_jobs(

@@ -47,7 +47,8 @@ def run(
         raise UsageError("give a RECIPE to begin a run, or --resume RUN to go on with one.")
     if resume is not None:
         options = {"outdir": outdir, "strict": strict or None, **arguments}
-        given = [name for name, value in options.items() if value not in (None, ())]
+        spelt = {param.name: param.opts[0] for param in click.get_current_context().command.params}
+        given = [spelt[name] for name, value in options.items() if value not in (None, ())]
         if given:
             raise UsageError(
                 f"a resumed run keeps its recipe; leave out: {', '.join(given)}. "

@@ -26,7 +26,7 @@ class Setting:
 
     ``recipe`` None is a synthetic cohort of ``preset``: ``patients`` to fit on, and 500 fresh ones to be
     scored. Otherwise the recipe's own cohort, split anew for each seed, with ``missing_rate`` of its
-    observed blocks hidden by ``mechanism``.
+    observed blocks hidden by ``mechanism``; ``data`` is its fingerprint.
     """
 
     mechanism: Mechanism
@@ -36,6 +36,7 @@ class Setting:
     patients: int = 600
     width: int = 128
     recipe: str | None = None
+    data: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,10 +78,11 @@ def plan(
     patients: int,
     width: int,
     recipe: str | None,
+    data: str,
 ) -> list[Job]:
     """Every imputer in every setting, and the two limits where the truth is known."""
     settings = [
-        Setting(mechanism, rate, seed, preset, patients, width, recipe)
+        Setting(mechanism, rate, seed, preset, patients, width, recipe, data)
         for mechanism, rate, seed in itertools.product(mechanisms, missing_rates, range(seeds))
     ]
     limits: list[tuple[str, dict[str, Any] | None]] = (

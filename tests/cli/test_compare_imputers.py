@@ -1,6 +1,9 @@
 import json
+import shutil
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -87,6 +90,17 @@ def test_a_users_own_cohort_is_scored_on_hidden_observed_blocks(hcat, cohort_fol
     table = rows(out)
     assert set(table) == {"mean", "gaussian"}
     assert all(r["hidden_cells"] > 0 for r in json.loads(out)["records"])
+
+
+def test_another_cohort_behind_the_same_recipe_is_scored_anew(hcat, cohort_folder, tmp_path):
+    shutil.copytree(cohort_folder, tmp_path / "files")
+    command = ("compare-imputers", RECIPES / "enhanced.toml", "--set=cohort.root=files", "--mechanism=mcar")
+    command += ("--imputer=mean", "--seeds=1", "--jobs=1", "--outdir=c", "--json")
+    first = json.loads(hcat(*command)[1])["records"]
+    assert json.loads(hcat(*command)[1])["records"] == first
+    with h5py.File(tmp_path / "files" / "clinical.h5", "r+") as file:
+        file["embedding"][...] *= np.arange(1, len(file["embedding"]) + 1)[:, None]
+    assert json.loads(hcat(*command)[1])["records"] != first
 
 
 def test_an_unknown_imputer_is_a_usage_error(hcat):
