@@ -20,19 +20,15 @@ COLUMNS = (
 
 
 def print_comparison(console: Console, document: dict[str, Any]) -> None:
-    """Means over folds with the SD of the AUC; the pooled calibration slope with its interval."""
+    """Means over folds with the SD of the AUC; of all folds together calibration in the large (CITL, the
+    intercept at slope 1) and slope with its interval.
+    """
     recipes = document["recipes"]
     tasks = list(dict.fromkeys(t for r in recipes.values() for t in r if t != "errors"))
     for task in tasks:
         table = Table(title=f"{task}: means over {_folds(recipes, task)} folds", box=None, pad_edge=False)
         table.title_justify = "left"
-        for heading in (
-            "recipe",
-            *(name for name, _ in COLUMNS),
-            "intercept",
-            "slope (95 %)",
-            "two hidden",
-        ):
+        for heading in ("recipe", *(name for name, _ in COLUMNS), "CITL", "slope (95 %)", "two hidden"):
             table.add_column(heading, no_wrap=True)
         for name, result in sorted(recipes.items(), key=lambda item: -_auc(item[1], task)):
             if task not in result:

@@ -27,8 +27,8 @@ class PtReader:
     dictionary with one under a usual name. One file: a dictionary patient -> tensor, or one with the ids
     (``patient_id``) and the rows (``embedding``), and ``quality`` where known.
 
-    Parsed in this process, not in the worker of HDF5 files, which has no torch: the pickle is followed and
-    not unpickled (``pt_pickle``), and the archive must not be packed.
+    Parsed in this process, not in the worker of HDF5 files, which has no torch: the pickle is followed
+    (``pt_pickle``) before torch loads it with ``weights_only``, and the archive must not be packed.
 
     Args:
         path: the file or folder.
@@ -172,7 +172,7 @@ def _whole(value: Tensor, source: str) -> Tensor:
         raise DataError(
             f"{source}: a tensor claims {tuple(value.shape)} and stores less. hcat does not unpack it."
         )
-    return value.detach()
+    return value.detach().resolve_neg()  # numpy knows no view whose signs are turned
 
 
 def _are_plain(ids: list[object] | tuple[object, ...]) -> bool:

@@ -126,43 +126,18 @@ class _StorageType:
     dtype: torch.dtype
 
 
-def _tensor(
-    storage: object,
-    offset: object,
-    size: object,
-    stride: object,
-    _grad: object,
-    _hooks: object,
-    negated: object = None,
-) -> StoredTensor:
-    """``torch._utils._rebuild_tensor_v2``."""
+def _tensor(storage: object, _offset: object, size: object, *_: object) -> StoredTensor:
+    """``torch._utils._rebuild_tensor_v2``; torch itself looks at what is not named here."""
     if not isinstance(storage, Storage):
         raise TypeError("a tensor without a storage")
-    return _stored(storage.dtype, offset, size, stride, negated)
+    return StoredTensor(storage.dtype, _counts(size))
 
 
-def _tensor_of_new_type(
-    storage: object,
-    offset: object,
-    size: object,
-    stride: object,
-    _grad: object,
-    _hooks: object,
-    dtype: object,
-    negated: object = None,
-) -> StoredTensor:
+def _tensor_of_new_type(storage: object, _offset: object, size: object, *others: object) -> StoredTensor:
     """``torch._utils._rebuild_tensor_v3``, whose storage has no type."""
+    _stride, _grad, _hooks, dtype, *_ = others
     if not isinstance(storage, Storage) or not isinstance(dtype, torch.dtype):
         raise TypeError("a tensor without a storage")
-    return _stored(dtype, offset, size, stride, negated)
-
-
-def _stored(
-    dtype: torch.dtype, offset: object, size: object, stride: object, negated: object
-) -> StoredTensor:
-    if negated:
-        raise ForeignError("a tensor whose signs are to be turned when it is read")
-    _count(offset), _counts(stride)
     return StoredTensor(dtype, _counts(size))
 
 
