@@ -76,21 +76,20 @@ class Checkpoints:
         return self.best(BEST_AVERAGE) if BEST_AVERAGE in progress.best else self.folder / LAST
 
     def refuse_another_best(self, progress: Progress) -> None:
-        """The best epoch's weights, which going on does not make again, must be there.
+        """The best epochs' weights, which going on does not make again, must be there.
 
         A killed process may have left those of the epoch that comes next; that one is done again.
 
         Raises:
             DataError: for a file that is missing, damaged, or of another epoch.
         """
-        if BEST_AVERAGE not in progress.best:
-            return
-        path = self.best(BEST_AVERAGE)
-        header = read_checkpoint(path, self.recipe)[1] if path.is_file() else {}
-        epoch, score = progress.best_epoch[BEST_AVERAGE], progress.best[BEST_AVERAGE]
-        if (header.get("epoch"), header.get("score")) == (epoch, score):
-            return
-        if header.get("epoch") != progress.epoch + 1:
+        for name, score in progress.best.items():
+            path, epoch = self.best(name), progress.best_epoch[name]
+            header = read_checkpoint(path, self.recipe)[1] if path.is_file() else {}
+            if (header.get("epoch"), header.get("score")) == (epoch, score):
+                continue
+            if header.get("epoch") == progress.epoch + 1:
+                continue
             raise DataError(
                 f"{path}: not the checkpoint of epoch {epoch}, the best so far: missing, or another is in "
                 f"its place. Put it back, or remove {LAST} there, and --resume trains from the beginning."

@@ -177,9 +177,9 @@ def test_a_damaged_checkpoint_is_refused_by_name_and_one_that_is_gone_is_made_ag
     assert files("run") == finished
 
 
-def swap(damage):
+def swap(damage, name="average"):
     """The best epoch's checkpoint is gone, or the last epoch's is in its place; returns its path."""
-    best = Path("run/checkpoints/best_average.safetensors")
+    best = Path(f"run/checkpoints/best_{name}.safetensors")
     if damage == "missing":
         best.unlink()
     else:
@@ -188,9 +188,10 @@ def swap(damage):
 
 
 @pytest.mark.parametrize("damage", ["missing", "swapped"])
-def test_a_best_checkpoint_that_is_gone_or_swapped_is_not_gone_on_without(finished, hcat, damage):
+@pytest.mark.parametrize("name", ["average", "survival"])
+def test_a_best_checkpoint_that_is_gone_or_swapped_is_not_gone_on_without(finished, hcat, damage, name):
     Path("run/trained.safetensors").unlink()
-    best = swap(damage)
+    best = swap(damage, name)
     code, _, err = hcat("run", "--resume", "run")
     assert code == 3 and f"{best}: not the checkpoint of epoch" in err
     Path("run/checkpoints/last.safetensors").unlink()  # the way out that is told

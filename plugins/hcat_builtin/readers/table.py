@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
@@ -18,6 +19,7 @@ from hcat_core.reading import COUNT_COLUMN, QUALITY_COLUMN, ColumnTable, Modalit
 from hcat_core.spelling import did_you_mean
 
 ID_COLUMNS = ("patient_id", "patient_ids", "patient", "pid", "case_id", "id")
+NAMELESS = re.compile(r"Unnamed: \d+")  # what pandas calls a column whose name is empty
 CHUNK_ROWS = 4096
 PACKED = (".gz", ".bz2", ".xz", ".zip", ".zst", ".tar", ".tgz")  # which pandas would unpack, to any size
 
@@ -77,6 +79,13 @@ class TableReader:
         chosen = [name for name in (self.columns or header) if name not in aside]
         if not chosen:
             raise DataError(f"{self.source}: no column is left to be a feature.")
+        nameless = next((name for name in chosen if NAMELESS.fullmatch(name)), None)
+        if nameless is not None and self.columns is None:
+            raise DataError(
+                f"{self.source}: column {header.index(nameless) + 1} has no name. Name it in the file, or "
+                "leave it out if it is empty or only numbers the rows, as pandas writes them: "
+                f'drop = ["{nameless}"].'
+            )
         categories = self._categories(ids)
         features = tuple(
             feature

@@ -104,6 +104,15 @@ def test_a_comma_at_the_end_of_every_line_names_a_column_that_says_nothing(tmp_p
     assert found.mean.tolist() == [[1, 2], [3, 4]]
 
 
+def test_row_numbers_without_a_name_do_not_become_a_feature(tmp_path):
+    """As pandas writes them unless told otherwise; in a file sorted by outcome they would tell it."""
+    pd.DataFrame({"patient_id": ["a", "b"], "age": [1, 3]}).to_csv(tmp_path / "t.csv")
+    with pytest.raises(DataError, match=r't\.csv: column 1 has no name\. .* drop = \["Unnamed: 0"\]'):
+        read(tmp_path / "t.csv")
+    assert read(tmp_path / "t.csv", drop=["Unnamed: 0"]).features == ("age",)
+    assert read(tmp_path / "t.csv", columns=["Unnamed: 0"]).features == ("Unnamed: 0",)
+
+
 def test_commas_and_line_breaks_in_quotes_are_no_further_values(tmp_path):
     (tmp_path / "t.csv").write_bytes(b'\xef\xbb\xbf"patient_id","a,b"\r\n"x, y",1\r\n\r\n"z\nw",\r\nv\r\n')
     table = TableReader(path=tmp_path / "t.csv").read_columns(["a,b"])
