@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from hcat_core.cohort import Cohort, Targets
-from hcat_core.evaluation import Predicted, auc_interval, binary_metrics
+from hcat_core.evaluation import RESAMPLED_FROM, Predicted, auc_interval, binary_metrics
 from hcat_core.explanation import MOST_MODALITIES, shapley_of, value_of_subsets
 from hcat_core.hidden_blocks import leave_one_block_out
 from hcat_core.imputation_scores import Z50, Z90, covered
@@ -162,6 +162,8 @@ def paired_auc_difference(
 ) -> list[float] | None:
     """Mean difference of two models' AUC on the same patients, with its bootstrap 95 % interval.
 
+    None with fewer than ``RESAMPLED_FROM`` of either outcome.
+
     Args:
         own: (N,) predictions.
         other: (N,) of the model to compare with.
@@ -172,7 +174,7 @@ def paired_auc_difference(
     known = label >= 0
     a, b, y = own[known], other[known], label[known] == 1
     events, free = int(y.sum()), int((~y).sum())
-    if not resamples or not events or not free:
+    if not resamples or min(events, free) < RESAMPLED_FROM:
         return None
 
     def wins(p: np.ndarray) -> np.ndarray:

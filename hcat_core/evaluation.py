@@ -17,6 +17,7 @@ from hcat_core.draws import CommonNumbers, common_dropout
 from hcat_core.interfaces import Imputation, Prediction
 from hcat_core.model import HcatModel
 
+RESAMPLED_FROM = 5  # events, or patients of either outcome; fewer would make a bootstrap too sure
 MC_ROWS = 512  # patients in one forward pass: enough to keep the matrix products busy
 
 
@@ -184,13 +185,16 @@ def auc_interval(
 ) -> tuple[float, float] | None:
     """Percentile bootstrap interval of the AUC over patients, resampled within each outcome.
 
+    None with fewer than ``RESAMPLED_FROM`` of either: resampled, one event is the same event again, and the
+    interval of its AUC would have no width.
+
     All resamples at once: a resample is a vector of patient weights, and the AUC is the weighted
     share of (event, event-free) pairs in the right order, ties counting half.
     """
     known = label >= 0
     p, y = probability[known], label[known].astype(bool)
     events, free = int(y.sum()), int((~y).sum())
-    if not resamples or not events or not free:
+    if not resamples or min(events, free) < RESAMPLED_FROM:
         return None
     rng = np.random.default_rng(seed)
     order = np.argsort(p, kind="stable")

@@ -13,6 +13,7 @@ import torch
 from scipy.optimize import minimize
 
 from hcat_core.cohort import Targets, Task
+from hcat_core.evaluation import RESAMPLED_FROM
 from hcat_core.recalibration import sigmoid
 from hcat_core.survival import censoring_survival, timed
 
@@ -65,7 +66,7 @@ def c_index_interval(
     resamples: int,
     seed: int,
 ) -> tuple[float, float] | None:
-    """Percentile bootstrap 95 % interval of Uno's C over patients; None where there is no C.
+    """Percentile bootstrap 95 % interval of Uno's C over patients; None with few events or without any C.
 
     A resample is a vector of patient counts m; with B (weight of each comparable pair) and A (the part
     of it in the right order) its C is m'A m / m'B m: all resamples are two matrix products.
@@ -90,7 +91,7 @@ def c_index_interval(
     later = (time[None, :] > time[:, None]) | ((time[None, :] == time[:, None]) & (event == 0)[None, :])
     pairs = (first[:, None] & later) * weight[:, None]
     right = pairs * ((r[:, None] > r[None, :]) + 0.5 * (r[:, None] == r[None, :]))
-    if not pairs.any() or not np.isfinite(r).all():
+    if pairs.any(axis=1).sum() < RESAMPLED_FROM or not np.isfinite(r).all():
         return None
     counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples).astype(float)
     total = ((counts @ pairs) * counts).sum(axis=1)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score, roc_auc_score
 from torch import nn
 
+from hcat_core.analysis import paired_auc_difference
 from hcat_core.draws import common_dropout
 from hcat_core.evaluation import Predicted, auc_interval, best_threshold, binary_metrics, predict_cohort
 from hcat_core.interfaces import Fused, Imputation, Prediction
@@ -52,6 +53,17 @@ def test_one_outcome_only_gives_none_not_a_number():
     result = binary_metrics(np.array([0.2, 0.9]), np.array([1, 1]), 0.5)
     assert result["auc"] is None and result["f1"] is None and result["specificity"] is None
     assert auc_interval(np.array([0.2, 0.9]), np.array([1, 1]), resamples=10, seed=0) is None
+
+
+@pytest.mark.parametrize("events", [1, 4, 5])
+def test_a_handful_of_events_gets_no_interval(events):
+    """One event above all others, resampled, is always above all others: no width is not certainty."""
+    p, y = np.linspace(0, 1, 30), np.zeros(30, int)
+    y[-events:] = 1
+    for label in (y, 1 - y):
+        told = auc_interval(p, label, resamples=50, seed=0)
+        difference = paired_auc_difference(p, p[::-1], label, resamples=50, seed=0)
+        assert (told is None, difference is None) == (events < 5, events < 5)
 
 
 def test_the_bootstrap_equals_resampling_patient_by_patient():

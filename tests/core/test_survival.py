@@ -85,6 +85,12 @@ def test_the_interval_of_the_c_index_is_that_of_resampled_patients():
     point = time_metrics(task, 0, train, test, np.repeat(risk[:, None], 12, axis=1))["c_index"]
     assert low < point < high
     assert c_index_interval(task, 0, train, test, risk, resamples=0, seed=0) is None
+    early = np.flatnonzero((event == 1) & (time < 600))
+    for events, told in ((4, False), (5, True)):
+        rows = np.r_[early[:events], np.flatnonzero(event == 0)]
+        some = test[torch.from_numpy(rows)]
+        found = c_index_interval(task, 0, train, some, risk[rows], resamples=50, seed=0)
+        assert (found is not None) is told
 
 
 def test_metrics_of_time_are_none_without_times():
