@@ -116,9 +116,13 @@ def _print_one(output: Output, record: dict[str, Any]) -> None:
             said = ", ".join(f"{name} {value:+.3f}" for name, value in parts)
             output.say(f"{one['output']}: {one['base_rate']:.3f} for anyone; {said}")
         if one["measure_next"]:
-            name = one["measure_next"]
-            low, high = one["interval_90"]
-            output.say(
-                f"{one['output']}: measuring {name} would narrow the interval most, from {high - low:.2f} "
-                f"to about {one['expected_width_if_measured'][name]:.2f}"
-            )
+            output.say(f"{one['output']}: {what_to_measure(one)}")
+
+
+def what_to_measure(one: dict[str, Any]) -> str:
+    """In words, the missing modality that would narrow the 90 % interval of a task's record most."""
+    low, high = one["interval_90"]
+    now, then = f"{high - low:.2f}", f"{one['expected_width_if_measured'][one['measure_next']]:.2f}"
+    if now == then:
+        return f"no modality that is missing would narrow the interval, of {now}, by as much as 0.01"
+    return f"measuring {one['measure_next']} would narrow the interval most, from {now} to about {then}"

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hcat_core.cli.predict import what_to_measure
 from hcat_core.synth.generator import generate, preset_spec
 from hcat_core.synth.write import write_cohort
 
@@ -116,6 +117,22 @@ def test_one_patient_with_one_modality_and_with_all(hcat, trained, files, tmp_pa
         assert task["measure_next"] is None
     code, out, _ = hcat("predict", trained["neural"], *arguments)
     assert code == 0 and "for anyone" in out and patient in out
+
+
+@pytest.mark.parametrize(
+    ("width", "said"),
+    [
+        (0.12, "measuring lab would narrow the interval most, from 0.30 to about 0.12"),
+        (0.298, "no modality that is missing would narrow the interval, of 0.30, by as much as 0.01"),
+    ],
+)
+def test_a_measurement_that_would_change_nothing_one_can_read_is_not_recommended(width, said):
+    record = {
+        "interval_90": [0.1, 0.4],
+        "measure_next": "lab",
+        "expected_width_if_measured": {"lab": width},
+    }
+    assert what_to_measure(record) == said
 
 
 def test_a_model_that_knows_time_gives_risk_over_time(hcat, trained, files, tmp_path):
