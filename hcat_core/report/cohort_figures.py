@@ -137,9 +137,9 @@ def bars_figure(name: str, title: str, values: Mapping[str, Mapping[str, float]]
         axes.set_yticks(range(len(names)), [shortened(n) for n in names])
         axes.set(ylim=(len(names) - 0.4, -0.6), title=title)
         axes.set_xlabel(label)
-        axes.legend(loc="best")
+        axes.figure.legend(loc="outside lower center", ncols=3)  # bars leave no room for it
 
-    return draw(name, paint, label=title, height=1.5 + 0.4 * len(names))
+    return draw(name, paint, label=title, height=1.7 + 0.4 * len(names))
 
 
 def _number(value: object) -> float:

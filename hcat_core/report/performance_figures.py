@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from sklearn import metrics
 
 from hcat_core.recalibration import logit, sigmoid
-from hcat_core.report.svg import BLUE, GREY, RED, draw, shortened
+from hcat_core.report.svg import BLUE, GREY, HEIGHT, RED, draw, shortened
 
 RESAMPLES = 300
 GRID = np.linspace(0, 1, 101)
@@ -77,9 +77,9 @@ def calibration_figure(
         )
         axes.set(xlim=(0, 1), ylim=(0, 1.01), title=f"Calibration: {shortened(task)}", aspect="equal")
         axes.set(xlabel="predicted probability", ylabel="observed share")
-        axes.legend(loc="lower right", bbox_to_anchor=(1.0, 0.1))
+        axes.figure.legend(loc="outside lower center", ncols=3)  # intervals may be anywhere
 
-    return draw(f"calibration-{name}", paint, label=f"calibration of {task}")
+    return draw(f"calibration-{name}", paint, label=f"calibration of {task}", height=HEIGHT + 0.2)
 
 
 def decision_figure(
