@@ -19,12 +19,12 @@ from pathlib import Path
 
 import torch
 
-from hcat_core.assembly import Assembly
-from hcat_core.catalog import load_catalog
-from hcat_core.recipe import load_recipe
+from hcat_core.recipe.recipe import load_recipe
+from hcat_core.registry.catalog import load_catalog
 from hcat_core.testing.cohorts import random_cohort
-from hcat_core.training import build_optimiser, training_step
-from hcat_core.workers import joined
+from hcat_core.training.distributed import joined
+from hcat_core.training.loop import build_optimiser, training_step
+from hcat_core.training.neural_parts import Assembly
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "enhanced.toml"
 MODALITIES = ("clinical", "semantic", "temporal", "pathological", "spatial")

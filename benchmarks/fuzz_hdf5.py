@@ -22,8 +22,8 @@ import h5py
 import numpy as np
 from hdf5_layouts import LAYOUTS, slide, write_originals
 
-from hcat_builtin.readers import hdf5_worker
-from hcat_core.assemble import assemble_cohort
+from hcat_builtin.readers.hdf5 import isolated_reader
+from hcat_core.data.assembly import assemble_cohort
 from hcat_core.errors import DataError
 
 SIGNATURES = (b"\x89HDF", b"TREE", b"HEAP", b"SNOD", b"GCOL", b"OHDR", b"OCHK", b"FRHP", b"BTHD", b"FADB")
@@ -133,8 +133,8 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=5, help="the worker's budget without progress")
     parser.add_argument("--show", action="store_true", help="say what each file came to")
     arguments = parser.parse_args()
-    hdf5_worker.SECONDS = arguments.seconds
-    hdf5_worker.MEMORY = 1 << 30
+    isolated_reader.SECONDS = arguments.seconds
+    isolated_reader.MEMORY = 1 << 30
     numbers = range(arguments.mutations) if arguments.only is None else [arguments.only]
     counts: Counter[str] = Counter()
     began = time.perf_counter()

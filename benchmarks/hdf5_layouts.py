@@ -11,9 +11,9 @@ import h5py
 import numpy as np
 from scipy.sparse import csc_array, csr_array
 
-from hcat_builtin.readers.h5 import H5Reader
-from hcat_builtin.readers.h5ad import H5adReader
-from hcat_builtin.readers.h5mu import H5muReader
+from hcat_builtin.readers.anndata.h5ad import H5adReader
+from hcat_builtin.readers.anndata.h5mu import H5muReader
+from hcat_builtin.readers.hdf5.reader import H5Reader
 
 IDS = ["A-1", "B-2", "C-3", "D-4", "E-5", "F-6"]
 ROWS, WIDTH = len(IDS), 5

@@ -15,11 +15,11 @@ from pathlib import Path
 import torch
 from measuring import Plan, Record, in_fresh_process, seconds
 
-from hcat_core.catalog import load_catalog
-from hcat_core.comparison.cohorts import make_trial
-from hcat_core.comparison.settings import Setting, imputer_tables
+from hcat_core.experiments.compare_imputers.cohorts import make_trial
+from hcat_core.experiments.compare_imputers.settings import Setting, imputer_tables
 from hcat_core.interfaces import FitContext
-from hcat_core.parameters import check_component, construct
+from hcat_core.recipe.parameters import check_component, construct
+from hcat_core.registry.catalog import load_catalog
 
 TITLE = "Imputers, N patients x 5 x 128"
 SIZES = (1_000, 4_000, 16_000)

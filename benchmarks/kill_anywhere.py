@@ -44,7 +44,7 @@ COMMANDS = {
 }  # fmt: skip
 # A forked child of a process that has torch already starts at once; it is killed like any other.
 START = multiprocessing.get_context("forkserver")
-PRELOAD = ["hcat_core.run", "hcat_core.report", "hcat_builtin", "hcat_core.cli.run"]
+PRELOAD = ["hcat_core.runs.run", "hcat_core.report", "hcat_builtin", "hcat_core.cli.run"]
 
 
 @dataclass

@@ -70,8 +70,8 @@ def raw(folder: str, patients: int) -> float:
 
 def ours(folder: str) -> dict[str, float]:
     """Seconds, peak bytes beyond those of the imports, and bytes of the cohort's tensors."""
-    from hcat_builtin.readers.h5 import H5Reader
-    from hcat_core.assemble import assemble_cohort
+    from hcat_builtin.readers.hdf5.reader import H5Reader
+    from hcat_core.data.assembly import assemble_cohort
 
     readers = {name: H5Reader(path=Path(folder) / f"{name}.h5") for name in MODALITIES}
     settle()

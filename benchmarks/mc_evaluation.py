@@ -11,7 +11,7 @@ import torch
 from measuring import MatrixShapes, Plan, Record, against_floor, in_fresh_process, product_seconds
 from models import document, hancock
 
-from hcat_core.evaluation import predict_cohort
+from hcat_core.training.inference import predict_cohort
 
 TITLE = "Evaluation, 16 samples of dropout and imputation"
 AIM = 1.5

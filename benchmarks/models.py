@@ -7,13 +7,13 @@ from pathlib import Path
 import torch
 from measuring import MODALITIES
 
-from hcat_core.assembly import Assembly
-from hcat_core.catalog import load_catalog
 from hcat_core.cohort import Cohort
-from hcat_core.recipe import Recipe, load_recipe
-from hcat_core.recipe_cohort import read_recipe_cohort
-from hcat_core.standardise import Standardiser
+from hcat_core.data.standardisation import Standardiser
+from hcat_core.recipe.recipe import Recipe, load_recipe
+from hcat_core.registry.catalog import load_catalog
+from hcat_core.runs.recipe_cohort import read_recipe_cohort
 from hcat_core.testing.cohorts import random_cohort
+from hcat_core.training.neural_parts import Assembly
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 

@@ -11,11 +11,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from hcat_core.catalog import load_catalog
-from hcat_core.comparison.run import run_job
-from hcat_core.comparison.settings import imputer_tables, plan
-from hcat_core.comparison.table import summarise
-from hcat_core.jobs import Backend, run_jobs
+from hcat_core.experiments.compare_imputers.run import run_job
+from hcat_core.experiments.compare_imputers.settings import imputer_tables, plan
+from hcat_core.experiments.compare_imputers.table import summarise
+from hcat_core.experiments.jobs import Backend, run_jobs
+from hcat_core.registry.catalog import load_catalog
 
 COHORTS = (("linear", 600), ("clusters", 600), ("clusters", 3000))
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from hcat_core.catalog import load_catalog
-from hcat_core.comparison.cohorts import make_trial
-from hcat_core.comparison.settings import Setting, imputer_tables
+from hcat_core.experiments.compare_imputers.cohorts import make_trial
+from hcat_core.experiments.compare_imputers.settings import Setting, imputer_tables
 from hcat_core.interfaces import FitContext
-from hcat_core.parameters import check_component, construct
+from hcat_core.recipe.parameters import check_component, construct
+from hcat_core.registry.catalog import load_catalog
 
 CATALOG = load_catalog()
 TABLES = imputer_tables(CATALOG, ())

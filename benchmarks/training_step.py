@@ -7,7 +7,7 @@ import time
 from measuring import MatrixShapes, Plan, Record, against_floor, fastest, in_fresh_process, product_seconds
 from models import document, hancock
 
-from hcat_core.training import build_optimiser, training_step
+from hcat_core.training.loop import build_optimiser, training_step
 
 TITLE = "Training step, batch of 32"
 AIM = 1.5

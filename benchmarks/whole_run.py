@@ -13,17 +13,17 @@ from measuring import Plan, Record, in_fresh_process, seconds
 TITLE = "A whole run on HANCOCK"
 EPOCHS = 10
 PARTS = {
-    "reading the cohort": ("hcat_core.run", "read_recipe_cohort"),
-    "looking for leaks and doubts": ("hcat_core.run", "refuse_leaks", "find_doubts"),
-    "making the optimiser (imports torch's compiler)": ("hcat_core.training", "build_optimiser"),
-    "training steps": ("hcat_core.training", "training_step"),
-    "validation": ("hcat_core.training", "validate"),
-    "calibrating the imputer": ("hcat_core.calibration", "Calibrated.calibrate"),
-    "checkpoints": ("hcat_core.training", "write_checkpoint"),
-    "predicting everyone, adjusting": ("hcat_core.fitting", "Fitted.predict"),
-    "scores": ("hcat_core.run", "score"),
-    "patterns, modalities, baselines": ("hcat_core.run", "_analyse"),
-    "the report": ("hcat_core.run", "_write_report"),
+    "reading the cohort": ("hcat_core.runs.run", "read_recipe_cohort"),
+    "looking for leaks and doubts": ("hcat_core.runs.run", "refuse_leaks", "find_doubts"),
+    "making the optimiser (imports torch's compiler)": ("hcat_core.training.loop", "build_optimiser"),
+    "training steps": ("hcat_core.training.loop", "training_step"),
+    "validation": ("hcat_core.training.loop", "validate"),
+    "calibrating the imputer": ("hcat_core.imputation.conformal", "Calibrated.calibrate"),
+    "checkpoints": ("hcat_core.training.loop", "write_checkpoint"),
+    "predicting everyone, adjusting": ("hcat_core.training.fitting", "Fitted.predict"),
+    "scores": ("hcat_core.runs.run", "score"),
+    "patterns, modalities, baselines": ("hcat_core.runs.run", "_analyse"),
+    "the report": ("hcat_core.runs.run", "_write_report"),
 }
 
 
@@ -43,9 +43,9 @@ def measure(plan: Plan) -> list[Record]:
 def timed(root: str, epochs: int) -> dict[str, float]:
     """Seconds of each part of a run of so many epochs; what is within another part counts there too."""
     began = time.perf_counter()
-    import hcat_core.run as run
-    from hcat_core.catalog import load_catalog
-    from hcat_core.recipe import load_recipe
+    import hcat_core.runs.run as run
+    from hcat_core.recipe.recipe import load_recipe
+    from hcat_core.registry.catalog import load_catalog
 
     taken = {"imports": time.perf_counter() - began, **dict.fromkeys(PARTS, 0.0)}
     for part, (module, *names) in PARTS.items():

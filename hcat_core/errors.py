@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hcat_core.quoting import one_line
+from hcat_core.text.quoting import one_line
 
 
 class HcatError(Exception):

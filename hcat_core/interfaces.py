@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from hcat_core.cohort import Cohort
-from hcat_core.draws import normal
+from hcat_core.cohort import CURVE_STEPS, Cohort
 from hcat_core.reading import COUNT_COLUMN as COUNT_COLUMN
 from hcat_core.reading import QUALITY_COLUMN as QUALITY_COLUMN
 from hcat_core.reading import ColumnTable as ColumnTable
@@ -27,7 +27,7 @@ from hcat_core.reading import ModalityTable as ModalityTable
 from hcat_core.reading import Reader as Reader
 
 if TYPE_CHECKING:
-    from hcat_core.assembly import Assembly
+    from hcat_core.training.neural_parts import Assembly
 
 # -------------------------------------------------------------------------------------- imputer
 
@@ -44,6 +44,28 @@ class FitContext:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     progress: Callable[[str], None] = lambda message: None
     assembly: Assembly | None = None
+
+
+class CommonNumbers(Generator):
+    """A generator for ``normal`` and ``categories``: each row of a batch gets the same numbers."""
+
+
+def normal(
+    shape: tuple[int, ...], generator: Generator, *, rows: int, device: torch.device, dtype: torch.dtype
+) -> Tensor:
+    """Standard normal numbers of a shape, whose axis ``rows`` is that of patients."""
+    if isinstance(generator, CommonNumbers):
+        one = (*shape[:rows], 1, *shape[rows + 1 :])
+        return torch.randn(one, generator=generator, device=device, dtype=dtype).expand(shape)
+    return torch.randn(shape, generator=generator, device=device, dtype=dtype)
+
+
+def categories(share: Tensor, generator: Generator) -> Tensor:
+    """(N,) a category for each row of (N, K) probabilities."""
+    rows = 1 if isinstance(generator, CommonNumbers) else len(share)
+    at = torch.rand((rows, 1), generator=generator, device=share.device, dtype=share.dtype)
+    cumulated = share.cumsum(dim=1)
+    return (cumulated < at * cumulated[:, -1:]).sum(dim=1)
 
 
 @dataclass(frozen=True)
@@ -78,7 +100,8 @@ class Imputation:
     def draw(self, n: int, generator: Generator) -> Tensor:
         """(n, N, M, D) multiple imputations: independent Gaussians unless an imputer knows better.
 
-        An imputer of its own draws takes its numbers from ``hcat_core.draws``, where a generator may say
+        An imputer of its own draws takes its numbers from ``normal`` and ``categories``:
+        a generator may say
         that all patients get the same; otherwise its predictions depend on who is asked about with whom.
         """
         noise = normal(
@@ -146,6 +169,42 @@ class Prediction:
     event_probability: Tensor
     curve: Tensor | None = None
     interval: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Probabilities of a cohort, (N, T) each: mean, and 5th and 95th percentile over MC-dropout.
+
+    Without an interval ``low`` and ``high`` are NaN. ``curve`` (N, T, 12) is the mean event probability by
+    each of a task's ``curve_days``, NaN where the risk over time is not known.
+    """
+
+    probability: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    curve: np.ndarray
+
+    @property
+    def has_interval(self) -> bool:
+        """False where the estimator knows no uncertainty of a single prediction."""
+        return bool(np.isfinite(self.low).any())
+
+    def rows(self, rows: np.ndarray) -> Predicted:
+        """Some of the patients."""
+        return Predicted(self.probability[rows], self.low[rows], self.high[rows], self.curve[rows])
+
+    @classmethod
+    def of(cls, prediction: Prediction) -> Predicted:
+        """An estimator's prediction as arrays; without an interval, NaN."""
+        p = prediction.event_probability.double().numpy()
+        curve = np.full((*p.shape, CURVE_STEPS), np.nan)
+        curve[..., -1] = p
+        if prediction.curve is not None:
+            curve = prediction.curve.double().numpy()
+        low = high = np.full(p.shape, np.nan)
+        if prediction.interval is not None:
+            low, high = np.moveaxis(prediction.interval.double().numpy(), -1, 0)
+        return cls(p, low, high, curve)
 
 
 @runtime_checkable

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hcat_core.cli.console import Output, common_options, open_catalog
-from hcat_core.component import KINDS, Kind
+from hcat_core.registry.component import KINDS, Kind
 
 if TYPE_CHECKING:
     from hcat_core.testing.checks import Result
@@ -30,7 +30,7 @@ def check(kind: Kind, name: str, sets: tuple[str, ...], as_json: bool, quiet: bo
     catalog = open_catalog(output)
 
     from hcat_core.errors import RecipeError
-    from hcat_core.recipe_source import apply_sets
+    from hcat_core.recipe.loading import apply_sets
     from hcat_core.testing.checks import run_checks
 
     parameters, problems = apply_sets({}, sets)

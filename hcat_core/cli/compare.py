@@ -13,13 +13,13 @@ from hcat_core.cli.comparison_progress import ComparisonProgress
 from hcat_core.cli.console import Output, common_options, open_catalog
 from hcat_core.cli.job_options import chosen_backend, job_options
 from hcat_core.errors import TrainingError, UsageError
-from hcat_core.inside import inside
+from hcat_core.storage.safe_path import inside
 
 if TYPE_CHECKING:
-    from hcat_core.catalog import Catalog
     from hcat_core.cohort import Cohort
-    from hcat_core.jobs import Record
-    from hcat_core.recipe import Recipe
+    from hcat_core.experiments.jobs import Record
+    from hcat_core.recipe.recipe import Recipe
+    from hcat_core.registry.catalog import Catalog
 
 BASELINES = ("logistic", "random_forest", "hist_gradient_boosting", "coxnet")
 
@@ -66,14 +66,14 @@ def compare(
     where = chosen_backend(jobs, backend, scheduler)
     catalog = open_catalog(output, recipes, sets)
 
-    from hcat_core.baselines import baseline_recipes
-    from hcat_core.crossval.jobs import Job, run_job
-    from hcat_core.doubts import find_doubts, refuse_doubts
-    from hcat_core.folds import joint_folds, per_task_folds
-    from hcat_core.jobs import run_jobs
-    from hcat_core.leakage import refuse_leaks
-    from hcat_core.recipe_cohort import read_recipe_cohort
-    from hcat_core.run_lock import held
+    from hcat_core.data.data_quality import find_doubts, refuse_doubts
+    from hcat_core.data.folds import joint_folds, per_task_folds
+    from hcat_core.data.leakage import refuse_leaks
+    from hcat_core.evaluation.baselines import baseline_recipes
+    from hcat_core.experiments.compare_recipes.jobs import Job, run_job
+    from hcat_core.experiments.jobs import run_jobs
+    from hcat_core.runs.lock import held
+    from hcat_core.runs.recipe_cohort import read_recipe_cohort
 
     loaded = _load(recipes, catalog, sets, output)
     first = next(iter(loaded.values()))
@@ -120,8 +120,8 @@ def _load(
     paths: Sequence[Path], catalog: Catalog, sets: Sequence[str], output: Output
 ) -> dict[str, Recipe]:
     """Recipes by name; a setting of the neural tables passes by recipes that have none."""
-    from hcat_core.recipe import load_recipe
-    from hcat_core.recipe_source import ASSEMBLY, NEURAL, read_recipe_tree, uses_neural
+    from hcat_core.recipe.loading import ASSEMBLY, NEURAL, read_recipe_tree, uses_neural
+    from hcat_core.recipe.recipe import load_recipe
 
     loaded: dict[str, Recipe] = {}
     given: set[Path] = set()
@@ -149,7 +149,7 @@ def _document(
 ) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from hcat_core.crossval import table
+    from hcat_core.experiments.compare_recipes import table
 
     assert cohort.targets is not None
     tasks = cohort.layout.task_names
@@ -191,8 +191,8 @@ def _document(
 def _write(
     outdir: Path, document: dict[str, Any], records: list[Record], names: list[str], tasks: Sequence[str]
 ) -> None:
-    from hcat_core.checkpoint import write_text
-    from hcat_core.crossval.table import as_csv
+    from hcat_core.experiments.compare_recipes.table import as_csv
+    from hcat_core.storage.checkpoint import write_text
 
     write_text(outdir / "comparison.json", json.dumps(document, indent=1, allow_nan=False) + "\n")
     write_text(outdir / "comparison.csv", as_csv(records, names, tasks))

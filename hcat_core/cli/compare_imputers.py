@@ -11,10 +11,10 @@ import click
 from hcat_core.cli.console import Output, common_options, open_catalog, print_table
 from hcat_core.cli.job_options import chosen_backend, job_options
 from hcat_core.errors import UsageError
-from hcat_core.inside import inside
+from hcat_core.storage.safe_path import inside
 
 if TYPE_CHECKING:
-    from hcat_core.comparison.table import Estimate, Row
+    from hcat_core.experiments.compare_imputers.table import Estimate, Row
 
 
 @click.command("compare-imputers")
@@ -92,24 +92,24 @@ def compare_imputers(
         raise UsageError("--set changes a recipe: give a RECIPE.")
     catalog = open_catalog(output, [] if recipe is None else [recipe], sets)
 
-    from hcat_core.calibration import ASSUMPTION
-    from hcat_core.checkpoint import write_text
     from hcat_core.cli.comparison_progress import ComparisonProgress
-    from hcat_core.comparison.figures import draw_figures
-    from hcat_core.comparison.run import run_job
-    from hcat_core.comparison.settings import imputer_tables, plan
-    from hcat_core.comparison.table import as_csv, summarise
-    from hcat_core.comparison.table import as_json as rows_as_json
-    from hcat_core.jobs import run_jobs
-    from hcat_core.run_lock import held
+    from hcat_core.experiments.compare_imputers.figures import draw_figures
+    from hcat_core.experiments.compare_imputers.run import run_job
+    from hcat_core.experiments.compare_imputers.settings import imputer_tables, plan
+    from hcat_core.experiments.compare_imputers.table import as_csv, summarise
+    from hcat_core.experiments.compare_imputers.table import as_json as rows_as_json
+    from hcat_core.experiments.jobs import run_jobs
+    from hcat_core.imputation.conformal import ASSUMPTION
+    from hcat_core.runs.lock import held
+    from hcat_core.storage.checkpoint import write_text
 
     tables = imputer_tables(catalog, imputers)
     if not imputers and "iterative" in tables and "vae" in tables:
         tables |= imputer_tables(catalog, ["iterative(vae)"])
     loaded, data = None, ""
     if recipe is not None:
-        from hcat_core.recipe import load_recipe
-        from hcat_core.recipe_cohort import read_recipe_cohort
+        from hcat_core.recipe.recipe import load_recipe
+        from hcat_core.runs.recipe_cohort import read_recipe_cohort
 
         loaded, _ = load_recipe(recipe, catalog, sets=sets)
         cohort, _ = read_recipe_cohort(loaded, catalog, output.say)  # what cannot be read is told at once

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.progress import TimeRemainingColumn as Remaining
 
 from hcat_core.cli.console import Output
-from hcat_core.quoting import printable
+from hcat_core.text.quoting import printable
 
 
 class ComparisonProgress:

@@ -13,11 +13,11 @@ import click
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from hcat_core import launched
-from hcat_core.catalog import Catalog, load_catalog
-from hcat_core.plugins import NO_PLUGINS, strictest
-from hcat_core.quoting import printable
-from hcat_core.recipe_source import declared_plugins
+from hcat_core.recipe.loading import declared_plugins
+from hcat_core.registry.catalog import Catalog, load_catalog
+from hcat_core.registry.discovery import NO_PLUGINS, strictest
+from hcat_core.text.quoting import printable
+from hcat_core.training import launch
 
 NO_PLUGINS_ASKED = "hcat.no_plugins"
 WIDE = 112  # columns that the widest table needs
@@ -48,7 +48,7 @@ class Output:
             markup=False,
             emoji=False,
             soft_wrap=True,
-            quiet=launched.rank() > 0,
+            quiet=launch.rank() > 0,
         )
         return cls(words, as_json, quiet)
 

@@ -56,10 +56,10 @@ def evaluate(
 
     import json
 
-    from hcat_core.checkpoint import write_text
-    from hcat_core.external import evaluate_run
-    from hcat_core.prediction import as_csv
-    from hcat_core.trained import load_run
+    from hcat_core.runs.external_validation import evaluate_run
+    from hcat_core.runs.predict import as_csv
+    from hcat_core.runs.trained_run import load_run
+    from hcat_core.storage.checkpoint import write_text
 
     trained = load_run(run, catalog)
     found = evaluate_run(trained, catalog, files, groups)

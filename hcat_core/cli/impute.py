@@ -32,9 +32,9 @@ def impute(run: Path, outdir: Path, as_json: bool, quiet: bool, **arguments: Any
 
     from dataclasses import asdict
 
-    from hcat_core.completed import write_completed
-    from hcat_core.new_cohort import outside_training, read_new_cohort
-    from hcat_core.trained import load_run
+    from hcat_core.runs.impute import write_completed
+    from hcat_core.runs.new_patients import outside_training, read_new_cohort
+    from hcat_core.runs.trained_run import load_run
 
     trained = load_run(run, catalog)
     cohort, _, _ = read_new_cohort(trained, catalog, files, outcomes=False)

@@ -29,11 +29,11 @@ def inspect(recipe: Path, strict: bool, as_json: bool, quiet: bool, **arguments:
 
     import torch
 
-    from hcat_core.build import build_readers
-    from hcat_core.doubts import find_doubts
-    from hcat_core.inspection import found_layouts, inspect_cohort
-    from hcat_core.leakage import find_leaks
-    from hcat_core.recipe_cohort import read_recipe_cohort
+    from hcat_core.data.data_quality import find_doubts
+    from hcat_core.data.leakage import find_leaks
+    from hcat_core.evaluation.cohort_counts import found_layouts, inspect_cohort
+    from hcat_core.recipe.build import build_readers
+    from hcat_core.runs.recipe_cohort import read_recipe_cohort
 
     cohort, report = read_recipe_cohort(loaded, catalog, output.say)
     found = inspect_cohort(cohort, report, found_layouts(build_readers(loaded, catalog)))

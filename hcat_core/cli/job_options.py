@@ -11,7 +11,7 @@ import click
 from hcat_core.errors import UsageError
 
 if TYPE_CHECKING:
-    from hcat_core.jobs import Backend
+    from hcat_core.experiments.jobs import Backend
 
 
 def job_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -39,7 +39,7 @@ def chosen_backend(jobs: int | None, backend: str, scheduler: str | None) -> Bac
     Raises:
         UsageError: for options that do not go together.
     """
-    from hcat_core.jobs import Backend
+    from hcat_core.experiments.jobs import Backend
 
     if (backend == "dask") != (scheduler is not None):
         raise UsageError("--backend dask and --scheduler ADDRESS go together: give both or neither.")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from hcat_core.catalog import Catalog
 from hcat_core.cli.console import Output, common_options, open_catalog, print_table
-from hcat_core.component import KINDS
 from hcat_core.errors import UsageError
-from hcat_core.plugins import Provider, installed
+from hcat_core.registry.catalog import Catalog
+from hcat_core.registry.component import KINDS
+from hcat_core.registry.discovery import Provider, installed
 
 
 @click.command("list-components")

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 
 import click
 
-from hcat_core import __version__, launched
+from hcat_core import __version__
 from hcat_core.cli.interruption import exit_code, orderly_signals
 from hcat_core.errors import HcatError, UsageError
-from hcat_core.quoting import printable
+from hcat_core.text.quoting import printable
+from hcat_core.training import launch
 
 COMMANDS = {
     "run": "hcat_core.cli.run:run",
@@ -55,7 +56,7 @@ def hcat(context: click.Context) -> None:
     Write a recipe, then: hcat inspect RECIPE, hcat run RECIPE.
     """
     command = context.invoked_subcommand
-    if command != "run" and launched.size() > 1:
+    if command != "run" and launch.size() > 1:
         raise UsageError(
             f"torchrun shares one training among processes, and hcat {command} is none: start it without. "
             "Comparisons have --jobs and --backend dask."
@@ -110,9 +111,9 @@ def _main(arguments: list[str]) -> int:
 
 def _speaks() -> bool:
     """Of several processes that were started together, one tells what is wrong."""
-    if launched.size() == 1:
+    if launch.size() == 1:
         return True
-    from hcat_core.workers import speaks_first
+    from hcat_core.training.distributed import speaks_first
 
     return speaks_first()
 

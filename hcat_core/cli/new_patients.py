@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hcat_core.cli.recipe_options import given_inputs
-from hcat_core.options import INPUTS
+from hcat_core.recipe.options import INPUTS
 
 if TYPE_CHECKING:
-    from hcat_core.new_cohort import Files
+    from hcat_core.runs.new_patients import Files
 
 
 def patient_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -41,6 +41,6 @@ def patient_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def files_from(arguments: Mapping[str, Any], targets: Path | None = None) -> Files:
     """What ``patient_options`` took."""
-    from hcat_core.new_cohort import Files
+    from hcat_core.runs.new_patients import Files
 
     return Files(given_inputs(arguments), arguments["root"], targets, arguments["sets"])

@@ -13,8 +13,8 @@ from hcat_core.cli.recipe_options import recipe_of
 from hcat_core.errors import UsageError
 
 if TYPE_CHECKING:
-    from hcat_core.prediction import Answers
-    from hcat_core.trained import TrainedRun
+    from hcat_core.runs.predict import Answers
+    from hcat_core.runs.trained_run import TrainedRun
 
 SHOWN = 20
 
@@ -52,10 +52,10 @@ def predict(
 
     import json
 
-    from hcat_core.checkpoint import write_text
-    from hcat_core.new_cohort import outside_training, read_new_cohort
-    from hcat_core.prediction import answer, as_csv, as_records
-    from hcat_core.trained import load_run
+    from hcat_core.runs.new_patients import outside_training, read_new_cohort
+    from hcat_core.runs.predict import answer, as_csv, as_records
+    from hcat_core.runs.trained_run import load_run
+    from hcat_core.storage.checkpoint import write_text
 
     trained = load_run(run, catalog)
     cohort, _, _ = read_new_cohort(trained, catalog, files, outcomes=False)

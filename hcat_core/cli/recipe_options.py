@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hcat_core.catalog import Catalog
 from hcat_core.cli.console import Output
 from hcat_core.errors import UsageError
-from hcat_core.options import INPUTS, OPTIONS
+from hcat_core.recipe.options import INPUTS, OPTIONS
+from hcat_core.registry.catalog import Catalog
 
 if TYPE_CHECKING:
-    from hcat_core.recipe import Recipe
+    from hcat_core.recipe.recipe import Recipe
 
 
 def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -59,7 +59,7 @@ def recipe_from_command_line(
     path: Path, catalog: Catalog, output: Output, arguments: Mapping[str, Any]
 ) -> Recipe:
     """Load a recipe under the options of ``recipe_options`` and ``document_options``."""
-    from hcat_core.recipe import load_recipe
+    from hcat_core.recipe.recipe import load_recipe
 
     recipe, warnings = load_recipe(
         path,

@@ -60,8 +60,8 @@ def run(
         catalog = open_catalog(output, [recipe], arguments["sets"])
 
     from hcat_core.cli.run_progress import RunProgress, print_results
-    from hcat_core.run import resume_run, run_recipe
-    from hcat_core.workers import joined
+    from hcat_core.runs.run import resume_run, run_recipe
+    from hcat_core.training.distributed import joined
 
     progress = RunProgress(output)
     catalog.plugins.register(progress)

@@ -13,7 +13,7 @@ from rich.progress import TimeRemainingColumn as Remaining
 from rich.table import Table
 
 from hcat_core.cli.console import Output, print_table
-from hcat_core.hooks import hookimpl
+from hcat_core.registry.hooks import hookimpl
 
 
 class RunProgress:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from hcat_core.cli.console import Output, common_options, open_catalog, print_table
-from hcat_core.component import KINDS, Kind
+from hcat_core.registry.component import KINDS, Kind
 
 
 @click.command()
@@ -19,7 +19,7 @@ def show(kind: Kind, name: str, as_json: bool, quiet: bool) -> None:
     component = catalog.find(kind, name)
     provider = catalog.registries[kind].entries[name].provider
 
-    from hcat_core.describe import describe_parameters, documentation
+    from hcat_core.recipe.documentation import describe_parameters, documentation
 
     parameters = describe_parameters(component)
     if as_json:

@@ -14,8 +14,8 @@ import numpy as np
 
 from hcat_core import __version__
 from hcat_core.conversion.content import Content, ModalityRows
-from hcat_core.h5_file import new_h5
 from hcat_core.reading import COUNT_COLUMN, QUALITY_COLUMN
+from hcat_core.storage.h5_file import new_h5
 
 TEXT = h5py.string_dtype("utf-8")
 USER_BLOCK = 512

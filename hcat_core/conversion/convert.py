@@ -13,17 +13,17 @@ from typing import Any, Literal
 import numpy as np
 import tomli_w
 
-from hcat_core import build
-from hcat_core.catalog import Catalog
 from hcat_core.cohort import Cohort
 from hcat_core.conversion.annotated import write_h5ad_folder, write_h5mu
 from hcat_core.conversion.content import Content, content_of, outcome_columns
 from hcat_core.conversion.plain import write_csv_folder, write_h5_folder
+from hcat_core.data.patient_ids import SpellingBook
 from hcat_core.errors import DataError, UsageError
-from hcat_core.patient_ids import SpellingBook
-from hcat_core.recipe import Recipe, load_recipe
-from hcat_core.recipe_cohort import read_recipe_cohort
-from hcat_core.storage import PARTIAL, naming, sync
+from hcat_core.recipe import build
+from hcat_core.recipe.recipe import Recipe, load_recipe
+from hcat_core.registry.catalog import Catalog
+from hcat_core.runs.recipe_cohort import read_recipe_cohort
+from hcat_core.storage.atomic_files import PARTIAL, naming, sync
 
 To = Literal["h5mu", "h5ad", "h5", "csv"]
 OUTCOMES = "outcomes"

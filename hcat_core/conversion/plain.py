@@ -11,8 +11,8 @@ import pandas as pd
 
 from hcat_core.conversion.content import Content
 from hcat_core.errors import DataError
-from hcat_core.h5_file import fill_h5, new_h5
 from hcat_core.reading import COUNT_COLUMN, QUALITY_COLUMN
+from hcat_core.storage.h5_file import fill_h5, new_h5
 
 
 def write_h5_folder(folder: Path, content: Content) -> None:

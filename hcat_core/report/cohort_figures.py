@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from hcat_core.cohort import Cohort
-from hcat_core.patterns import count_patterns
+from hcat_core.data.missingness_patterns import count_patterns
 from hcat_core.report.svg import BLUE, COLOURS, GREEN, GREY, ORANGE, RED, draw, shortened
 
 MOST_PATTERNS = 12

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from hcat_core.cohort import Cohort
-from hcat_core.evaluation import Predicted
-from hcat_core.splits import Split
-from hcat_core.survival import known_weights
+from hcat_core.data.splits import Split
+from hcat_core.interfaces import Predicted
+from hcat_core.metrics.survival import known_weights
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,13 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from hcat_core import __version__
-from hcat_core.checkpoint import write_text
-from hcat_core.quoting import printable
+from hcat_core.data.splits import SPLITS
+from hcat_core.metrics.survival import aalen_johansen, causes, kaplan_meier
 from hcat_core.report import cohort_figures, performance_figures
 from hcat_core.report.material import Material
 from hcat_core.report.words import interval, number, summary_in_words
-from hcat_core.splits import SPLITS
-from hcat_core.survival import aalen_johansen, causes, kaplan_meier
+from hcat_core.storage.checkpoint import write_text
+from hcat_core.text.quoting import printable
 
 SUBSETS_SHOWN = 31
 FEWEST_IN_GROUP = 5

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from sklearn import metrics
 
-from hcat_core.recalibration import logit, sigmoid
+from hcat_core.metrics.recalibration import logit, sigmoid
 from hcat_core.report.svg import BLUE, GREY, HEIGHT, RED, draw, shortened
 
 RESAMPLES = 300

@@ -11,7 +11,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hcat_core.quoting import printable
+from hcat_core.text.quoting import printable
 
 # Okabe and Ito's palette: told apart by every reader, and in grey.
 BLUE, ORANGE, GREEN, RED, SKY, PURPLE, GREY = (

@@ -67,7 +67,7 @@ def draw_outcomes(
     model: RiskModel, cluster: np.ndarray, factors: np.ndarray, rng: np.random.Generator
 ) -> SyntheticOutcomes:
     """Times in whole days, events, and labels as a registry would hold them."""
-    from hcat_core.targets import derive_labels
+    from hcat_core.data.outcomes import derive_labels
 
     risk = model.risk(cluster, factors)
     n = len(risk)

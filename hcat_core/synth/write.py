@@ -14,8 +14,8 @@ import h5py
 import numpy as np
 
 from hcat_core.errors import UsageError
-from hcat_core.h5_file import new_h5
-from hcat_core.storage import naming, sync
+from hcat_core.storage.atomic_files import naming, sync
+from hcat_core.storage.h5_file import new_h5
 from hcat_core.synth.generator import SyntheticCohort
 
 LABELS = ("surv_5yr_label", "rec_2yr_label")

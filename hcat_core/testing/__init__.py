@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from hcat_core.component import Kind
+from hcat_core.registry.component import Kind
 
 
 def conformance(
@@ -30,7 +30,7 @@ def conformance(
     """
     import pytest
 
-    from hcat_core.catalog import load_catalog
+    from hcat_core.registry.catalog import load_catalog
     from hcat_core.testing.checks import checks_of, subject_of
 
     catalog = load_catalog()

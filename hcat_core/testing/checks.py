@@ -14,14 +14,14 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from hcat_core.catalog import Catalog
 from hcat_core.cohort import Cohort
-from hcat_core.comparison.settings import FIRST
-from hcat_core.component import KINDS, Kind
+from hcat_core.data.standardisation import Standardiser
 from hcat_core.errors import RecipeError, UsageError
+from hcat_core.experiments.compare_imputers.settings import FIRST
 from hcat_core.interfaces import FitContext
-from hcat_core.parameters import Parameters, check_component, construct, load_parameters
-from hcat_core.standardise import Standardiser
+from hcat_core.recipe.parameters import Parameters, check_component, construct, load_parameters
+from hcat_core.registry.catalog import Catalog
+from hcat_core.registry.component import KINDS, Kind
 from hcat_core.synth.cohort_view import to_cohort
 from hcat_core.synth.generator import SynthSpec, generate
 

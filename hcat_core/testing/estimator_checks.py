@@ -9,12 +9,12 @@ from typing import Any
 
 import torch
 
-from hcat_core.assembly import Assembly
 from hcat_core.cohort import CURVE_STEPS, Cohort
 from hcat_core.interfaces import FitContext, Prediction
-from hcat_core.recipe import load_recipe
-from hcat_core.recipe_source import uses_neural
+from hcat_core.recipe.loading import uses_neural
+from hcat_core.recipe.recipe import load_recipe
 from hcat_core.testing.checks import Check, Subject, require
+from hcat_core.training.neural_parts import Assembly
 
 SMALL_ASSEMBLY = """
 [cohort.modalities.clinical]

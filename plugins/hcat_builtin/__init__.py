@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hcat_core.component import Component
-from hcat_core.hooks import hookimpl
+from hcat_core.registry.component import Component
+from hcat_core.registry.hooks import hookimpl
 
 
 @hookimpl
@@ -13,31 +13,31 @@ def hcat_components() -> list[Component]:
         Component(
             "reader",
             "h5",
-            "hcat_builtin.readers.h5:H5Reader",
+            "hcat_builtin.readers.hdf5.reader:H5Reader",
             "HDF5 embeddings: one file, one group per patient, or a folder of slides",
         ),
         Component(
             "reader",
             "table",
-            "hcat_builtin.readers.table:TableReader",
+            "hcat_builtin.readers.tables.reader:TableReader",
             "CSV or Parquet with a patient-id column; one-hot encodes what the recipe names",
         ),
         Component(
             "reader",
             "h5ad",
-            "hcat_builtin.readers.h5ad:H5adReader",
+            "hcat_builtin.readers.anndata.h5ad:H5adReader",
             "AnnData: X, a layer or an obsm, dense or sparse; outcomes in obs",
         ),
         Component(
             "reader",
             "h5mu",
-            "hcat_builtin.readers.h5mu:H5muReader",
+            "hcat_builtin.readers.anndata.h5mu:H5muReader",
             "MuData: one modality of a file of several; outcomes in obs",
         ),
         Component(
             "reader",
             "pt",
-            "hcat_builtin.readers.pt:PtReader",
+            "hcat_builtin.readers.tensors.reader:PtReader",
             "PyTorch tensors: a file a slide or patient, or one of all; nothing but tensors is unpickled",
         ),
         Component(
@@ -175,7 +175,7 @@ def hcat_components() -> list[Component]:
         Component(
             "estimator",
             "neural",
-            "hcat_core.neural:NeuralEstimator",
+            "hcat_core.training.neural_estimator:NeuralEstimator",
             "the recipe's imputer, fusion, heads and losses, trained together",
             ("trainable",),
         ),

@@ -7,18 +7,18 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-from hcat_core.build import build_estimator
-from hcat_core.catalog import load_catalog
 from hcat_core.cohort import concatenate
+from hcat_core.data.outcomes import derive_labels
 from hcat_core.errors import DataError, RecipeError
-from hcat_core.fitting import assembly_of, fit_estimator
 from hcat_core.interfaces import FitContext
-from hcat_core.outcome_metrics import calibration
-from hcat_core.recipe import load_recipe
-from hcat_core.survival import kaplan_meier
+from hcat_core.metrics.outcome_metrics import calibration
+from hcat_core.metrics.survival import kaplan_meier
+from hcat_core.recipe.build import build_estimator
+from hcat_core.recipe.recipe import load_recipe
+from hcat_core.registry.catalog import load_catalog
 from hcat_core.synth.cohort_view import to_cohort
 from hcat_core.synth.generator import SynthSpec, generate
-from hcat_core.targets import derive_labels
+from hcat_core.training.fitting import assembly_of, fit_estimator
 
 ROOT = Path(__file__).resolve().parents[2]
 CATALOG = load_catalog()
@@ -226,7 +226,7 @@ def test_where_no_modality_can_teach_late_fusion_says_so():
 
 
 def test_thresholds_and_recalibration_come_from_patients_held_out(monkeypatch):
-    from hcat_core import fitting
+    from hcat_core.training import fitting
 
     found, _, _ = fitted("random_forest")
     everyone = concatenate(TRAIN, VALIDATION)

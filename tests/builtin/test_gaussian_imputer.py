@@ -4,8 +4,8 @@ import torch
 
 from hcat_builtin.imputers.factor_mixture import make_rows, posterior
 from hcat_builtin.imputers.gaussian import GaussianImputer
+from hcat_core.data.standardisation import Standardiser
 from hcat_core.interfaces import FitContext
-from hcat_core.standardise import Standardiser
 from hcat_core.synth.cohort_view import to_cohort
 from hcat_core.synth.generator import SynthSpec, generate
 from hcat_core.synth.oracle import finite_sample_limit, oracle_imputation

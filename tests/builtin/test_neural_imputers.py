@@ -6,8 +6,8 @@ from hcat_builtin.imputers.gaussian import GaussianImputer
 from hcat_builtin.imputers.iterative import AdvancedIterativeImputer
 from hcat_builtin.imputers.mean import MeanImputer
 from hcat_builtin.imputers.vae import MultiModalVAE
-from hcat_core.catalog import load_catalog
 from hcat_core.interfaces import FitContext
+from hcat_core.registry.catalog import load_catalog
 from hcat_core.testing.checks import subject_of
 
 COHORT = subject_of(load_catalog(), "imputer", "mean").cohort.without_targets()

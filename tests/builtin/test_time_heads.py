@@ -8,7 +8,7 @@ from hcat_builtin.losses.cox import CoxLoss
 from hcat_builtin.losses.hazard import HazardLoss
 from hcat_core.errors import DataError
 from hcat_core.interfaces import Fused, Imputation, Outputs, TimedHead
-from hcat_core.survival import kaplan_meier
+from hcat_core.metrics.survival import kaplan_meier
 from hcat_core.synth.cohort_view import to_cohort
 from hcat_core.synth.generator import SynthSpec, generate
 

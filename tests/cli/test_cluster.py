@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hcat_core.errors import TrainingError
-from hcat_core.jobs import Backend, run_jobs
+from hcat_core.experiments.jobs import Backend, run_jobs
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 TIMES = ("fit_seconds", "transform_seconds")
@@ -65,7 +65,7 @@ def test_imputers_compared_on_two_dask_workers_have_one_processs_results(hcat, s
 
 
 def test_a_cluster_that_does_not_answer_is_said_at_once(hcat, monkeypatch):
-    monkeypatch.setattr("hcat_core.jobs.PATIENCE", 1)
+    monkeypatch.setattr("hcat_core.experiments.jobs.PATIENCE", 1)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # and nobody listens
         address = f"tcp://127.0.0.1:{taken.getsockname()[1]}"

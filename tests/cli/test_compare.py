@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from hcat_core.crossval.table import nadeau_bengio, paired_differences
-from hcat_core.run_lock import held
+from hcat_core.experiments.compare_recipes.table import nadeau_bengio, paired_differences
+from hcat_core.runs.lock import held
 from hcat_core.synth.generator import generate, preset_spec
 from hcat_core.synth.write import write_cohort
 
@@ -61,7 +61,7 @@ def test_what_is_done_is_not_run_again_and_half_a_file_is(hcat, cohort, tmp_path
     files = sorted((tmp_path / "c" / "folds").iterdir())
     assert len(files) == 6
     files[0].write_text(files[0].read_text()[:50])
-    from hcat_core.crossval import jobs
+    from hcat_core.experiments.compare_recipes import jobs
 
     ran = []
     real = jobs.run_job
@@ -72,7 +72,7 @@ def test_what_is_done_is_not_run_again_and_half_a_file_is(hcat, cohort, tmp_path
 
 
 def test_ctrl_c_says_what_is_kept_and_how_it_goes_on(hcat, cohort, tmp_path, monkeypatch):
-    from hcat_core.crossval import jobs
+    from hcat_core.experiments.compare_recipes import jobs
 
     real, begun = jobs.run_job, []
 

@@ -47,7 +47,7 @@ def test_it_compares_with_the_limits_and_writes_table_json_and_figures(hcat, tmp
 
 def test_what_is_done_is_not_run_again(hcat, tmp_path, monkeypatch):
     hcat("compare-imputers", *SMALL, "-q")
-    from hcat_core.comparison import run
+    from hcat_core.experiments.compare_imputers import run
 
     def never(job, allowed):
         raise AssertionError(f"{job.name} was run again")

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from hcat_core.catalog import load_catalog
-from hcat_core.plugins import NO_PLUGINS, Allowed, Provider, strictest
-from hcat_core.recipe import load_recipe
+from hcat_core.recipe.recipe import load_recipe
+from hcat_core.registry.catalog import load_catalog
+from hcat_core.registry.discovery import NO_PLUGINS, Allowed, Provider, strictest
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 SPY = """
 from pathlib import Path
-from hcat_core.component import Component
-from hcat_core.hooks import hookimpl
+from hcat_core.registry.component import Component
+from hcat_core.registry.hooks import hookimpl
 
 Path(__file__).with_name("imported").touch()
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from hcat_core.checkpoint import read_checkpoint
 from hcat_core.cli.main import main
+from hcat_core.storage.checkpoint import read_checkpoint
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 MODALITIES = ("clinical", "semantic", "temporal", "pathological", "spatial")
@@ -109,9 +109,9 @@ def test_quiet_says_nothing(small_run):
 
 def test_a_resumed_run_gives_bit_identical_files(small_run, hcat, tmp_path, monkeypatch):
     small_run("--epochs=4", outdir="whole")
-    from hcat_core import training
+    from hcat_core.training import loop
 
-    step, calls = training.training_step, []
+    step, calls = loop.training_step, []
 
     def interrupted(*arguments):
         calls.append(1)
@@ -119,12 +119,12 @@ def test_a_resumed_run_gives_bit_identical_files(small_run, hcat, tmp_path, monk
             raise KeyboardInterrupt
         return step(*arguments)
 
-    monkeypatch.setattr(training, "training_step", interrupted)
+    monkeypatch.setattr(loop, "training_step", interrupted)
     code, _, err = small_run("--epochs=4", outdir="broken")
     assert code == 130
     assert "hcat run --resume broken" in err
     read_checkpoint(tmp_path / "broken" / "checkpoints" / "last.safetensors")
-    monkeypatch.setattr(training, "training_step", step)
+    monkeypatch.setattr(loop, "training_step", step)
     code, _, _ = hcat("run", "--resume", "broken")
     assert code == 0
     for name in ("final", "best_average", "last"):
@@ -208,7 +208,7 @@ def test_a_modality_not_named_is_absent(hcat, cohort_folder, tmp_path):
 
 
 def test_three_mistakes_are_told_at_once(small_run, tmp_path):
-    code, _, err = small_run("--set=imputer.use=meen", "--set=training.epocs=1", "--dropout=2")
+    code, _, err = small_run("--set=imputer.use=meen", "--set=loop.epocs=1", "--dropout=2")
     assert code == 2
     assert "3 problems" in err
     assert not (tmp_path / "run").exists()

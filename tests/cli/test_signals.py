@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from hcat_core import recipe_cohort, training
-from hcat_core.checkpoint import read_checkpoint
+from hcat_core.runs import recipe_cohort
+from hcat_core.storage.checkpoint import read_checkpoint
+from hcat_core.training import loop
 
 QUICK = ("--set=imputer.use=mean", "--set=evaluation.baselines=[]", "--set=evaluation.bootstrap=0")
 SECOND = """
@@ -42,10 +43,10 @@ def heard():
 
 @pytest.fixture
 def signalled(monkeypatch):
-    """A real signal to this process at the n-th step of training."""
+    """A real signal to this process at the n-th step of loop."""
 
     def at(number, step):
-        real, calls = training.training_step, []
+        real, calls = loop.training_step, []
 
         def stepping(*arguments):
             calls.append(1)
@@ -53,7 +54,7 @@ def signalled(monkeypatch):
                 os.kill(os.getpid(), number)
             return real(*arguments)
 
-        monkeypatch.setattr(training, "training_step", stepping)
+        monkeypatch.setattr(loop, "training_step", stepping)
 
     return at
 

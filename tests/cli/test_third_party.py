@@ -98,7 +98,8 @@ def test_a_broken_plugin_is_one_line_on_stderr_and_a_row_in_the_list(tmp_path):
 def test_a_duplicate_names_both_and_stops(tmp_path):
     folder = broken(
         tmp_path,
-        "from hcat_core.component import Component\nfrom hcat_core.hooks import hookimpl\n"
+        "from hcat_core.registry.component import Component\n"
+        "from hcat_core.registry.hooks import hookimpl\n"
         "@hookimpl\ndef hcat_components():\n"
         "    return [Component('imputer', 'mean', 'a:B', 'mine')]\n",
     )

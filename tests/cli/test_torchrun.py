@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from hcat_core import training, workers
-from hcat_core.checkpoint import read_checkpoint
 from hcat_core.cli.main import main
+from hcat_core.storage.checkpoint import read_checkpoint
+from hcat_core.training import distributed, loop
 
 # Every loss and head, and an imputer that masks and draws. Dropout alone may differ between processes.
 RECIPE = """
@@ -88,7 +88,7 @@ def start_two(folder, *arguments):
 
 
 def weights(run):
-    tensors, header = read_checkpoint(run / "checkpoints" / training.LAST)
+    tensors, header = read_checkpoint(run / "checkpoints" / loop.LAST)
     return {k: t for k, t in tensors.items() if not k.startswith("optimiser.")}, header["progress"]["epoch"]
 
 
@@ -107,7 +107,7 @@ def unbroken(recipe, tmp_path_factory):
 def test_two_processes_go_on_with_one_processs_run_to_its_weights(
     hcat, recipe, unbroken, tmp_path, monkeypatch
 ):
-    step, calls = training.training_step, []
+    step, calls = loop.training_step, []
 
     def interrupted(*arguments):
         calls.append(1)
@@ -115,7 +115,7 @@ def test_two_processes_go_on_with_one_processs_run_to_its_weights(
             raise KeyboardInterrupt
         return step(*arguments)
 
-    monkeypatch.setattr(training, "training_step", interrupted)
+    monkeypatch.setattr(loop, "training_step", interrupted)
     assert hcat("run", recipe, "--outdir=run")[0] == 130
     begun, epoch = weights(tmp_path / "run")
     assert epoch == 1
@@ -175,7 +175,7 @@ def test_a_mistake_is_told_once(recipe, tmp_path, option, said):
 def test_what_is_not_one_neural_training_is_not_started_twice(hcat, recipe, monkeypatch, arguments, said):
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("RANK", "0")
-    monkeypatch.setattr(workers, "joined", lambda: contextlib.nullcontext(workers.Workers(0, 2)))
+    monkeypatch.setattr(distributed, "joined", lambda: contextlib.nullcontext(distributed.Workers(0, 2)))
     command, *options = arguments
     code, out, err = hcat(command, recipe, *options)
     assert code == 2
@@ -185,17 +185,19 @@ def test_what_is_not_one_neural_training_is_not_started_twice(hcat, recipe, monk
 def test_workers_share_rows_without_a_gap_and_a_few_rows_are_everyones():
     for size in (1, 2, 3, 7):
         for n in (7, 32, 64):
-            shares = [workers.Workers(rank, size).rows(n) for rank in range(size)]
+            shares = [distributed.Workers(rank, size).rows(n) for rank in range(size)]
             assert torch.cat([torch.arange(n)[share] for share in shares]).tolist() == list(range(n))
-        assert [workers.Workers(rank, 8).rows(5) for rank in range(8)] == 8 * [slice(0, 5)]
+        assert [distributed.Workers(rank, 8).rows(5) for rank in range(8)] == 8 * [slice(0, 5)]
 
 
 def test_nothing_is_computed_behind_what_no_loss_uses(monkeypatch):
-    monkeypatch.setattr(workers.dist, "all_gather", lambda found, own: [part.copy_(own) for part in found])
+    monkeypatch.setattr(
+        distributed.dist, "all_gather", lambda found, own: [part.copy_(own) for part in found]
+    )
     reached = []
     used, unused = (torch.randn(3, 2, requires_grad=True) for _ in range(2))
     unused.register_hook(reached.append)
-    predicted, _imputed = workers.Workers(0, 2).gather([used * 1, unused * 1], 6)
+    predicted, _imputed = distributed.Workers(0, 2).gather([used * 1, unused * 1], 6)
     predicted.sum().backward()
     assert not reached
     assert used.grad.tolist() == [[2.0, 2.0]] * 3  # halved in each of two processes' totals

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hcat_core.catalog import load_catalog
+from hcat_core.registry.catalog import load_catalog
 from hcat_core.testing.checks import checks_of, run_checks
 
 BUILTIN = [

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from hcat_builtin.imputers.mean import MeanImputer
-from hcat_core.catalog import Catalog, Entry, Provider, Registry, load_catalog
-from hcat_core.component import KINDS, Component
+from hcat_core.registry.catalog import Catalog, Entry, Provider, Registry, load_catalog
+from hcat_core.registry.component import KINDS, Component
 from hcat_core.testing import conformance
 from hcat_core.testing.checks import run_checks
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hcat_core.aggregation import aggregate_spatial
+from hcat_core.data.aggregation import aggregate_spatial
 from hcat_core.errors import DataError
 from hcat_core.interfaces import ModalityTable
 

@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from hcat_core.align import align
 from hcat_core.cohort import Layout, Modality
+from hcat_core.data.alignment import align
 from hcat_core.errors import DataError
 from hcat_core.testing.cohorts import random_cohort
 

@@ -13,11 +13,11 @@ import tomli_w
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hcat_core.catalog import load_catalog
 from hcat_core.errors import RecipeError, UsageError
-from hcat_core.options import INPUTS, OPTIONS
-from hcat_core.recipe import KEYS, load_recipe
-from hcat_core.recipe_source import read_recipe_tree
+from hcat_core.recipe.loading import read_recipe_tree
+from hcat_core.recipe.options import INPUTS, OPTIONS
+from hcat_core.recipe.recipe import KEYS, load_recipe
+from hcat_core.registry.catalog import load_catalog
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 SHIPPED = sorted(RECIPES.rglob("*.toml"))

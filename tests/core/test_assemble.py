@@ -6,13 +6,13 @@ import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hcat_core.aggregation import Room
-from hcat_core.assemble import assemble_cohort, build_patient_embedding_map
+from hcat_core.data.aggregation import Room
+from hcat_core.data.assembly import assemble_cohort, build_patient_embedding_map
+from hcat_core.data.patient_ids import SpellingBook, normalize_pid
+from hcat_core.data.patient_index import FileIds, PatientIndex
 from hcat_core.errors import DataError
 from hcat_core.interfaces import ColumnTable, ModalityTable
-from hcat_core.patient_ids import SpellingBook, normalize_pid
-from hcat_core.patient_index import FileIds, PatientIndex
-from hcat_core.settings import TargetsTable
+from hcat_core.recipe.schema import TargetsTable
 
 
 class MemoryReader:

@@ -5,9 +5,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hcat_core.augment import augment, dropped_modalities
-from hcat_core.settings import TrainingTable
+from hcat_core.recipe.schema import TrainingTable
 from hcat_core.testing.cohorts import random_cohort
+from hcat_core.training.augmentation import augment, dropped_modalities
 
 
 @given(st.integers(0, 500), st.floats(0, 0.99), st.sampled_from(["per_sample", "per_batch"]))

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from hcat_core.catalog import load_catalog
 from hcat_core.errors import RecipeError
-from hcat_core.recipe import load_recipe
+from hcat_core.recipe.recipe import load_recipe
+from hcat_core.registry.catalog import load_catalog
 
 BROKEN = Path(__file__).parents[1] / "recipes" / "broken"
 MESSAGES = BROKEN.parent / "messages.txt"

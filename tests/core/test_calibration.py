@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from hcat_builtin.imputers.mean import MeanImputer
-from hcat_core.calibration import Calibrated
-from hcat_core.catalog import load_catalog
-from hcat_core.hidden_blocks import leave_one_block_out, mask_down, random_hiding
+from hcat_core.imputation.conformal import Calibrated
+from hcat_core.imputation.hidden_blocks import leave_one_block_out, mask_down, random_hiding
 from hcat_core.interfaces import FitContext
+from hcat_core.registry.catalog import load_catalog
 from hcat_core.testing.checks import subject_of
 
 SUBJECT = subject_of(load_catalog(), "imputer", "mean")

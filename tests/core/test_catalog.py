@@ -4,10 +4,10 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
-from hcat_core.catalog import load_catalog
-from hcat_core.component import Component
 from hcat_core.errors import UsageError
-from hcat_core.hooks import hookimpl
+from hcat_core.registry.catalog import load_catalog
+from hcat_core.registry.component import Component
+from hcat_core.registry.hooks import hookimpl
 
 
 def plugin(monkeypatch, name: str, *components: Component) -> EntryPoint:

@@ -9,8 +9,9 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from hcat_core import __version__, checkpoint
+from hcat_core import __version__
 from hcat_core.errors import DataError, StorageError
+from hcat_core.storage import checkpoint
 
 RECIPE = 'seed = 1\n[imputer]\nuse = "mean"\n'
 TENSORS = {"a": torch.arange(12.0).reshape(3, 4), "b": torch.tensor(3), "c": torch.zeros(0, 2)}

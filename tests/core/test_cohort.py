@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hcat_core.cohort import MultiModalDataset, Task
-from hcat_core.model import concatenate
 from hcat_core.testing.cohorts import random_cohort
+from hcat_core.training.model import concatenate
 
 
 @given(st.integers(0, 50), st.lists(st.integers(0, 11), min_size=1, max_size=20))

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from hcat_core.build import build_targets_reader
-from hcat_core.catalog import load_catalog
 from hcat_core.conversion import convert as conversion
 from hcat_core.conversion.convert import LAYOUTS, convert
 from hcat_core.errors import DataError, UsageError
-from hcat_core.recipe import load_recipe
-from hcat_core.run import read_recipe_cohort
+from hcat_core.recipe.build import build_targets_reader
+from hcat_core.recipe.recipe import load_recipe
+from hcat_core.registry.catalog import load_catalog
+from hcat_core.runs.run import read_recipe_cohort
 
 CATALOG = load_catalog()
 RECIPE = """

@@ -8,14 +8,15 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score, roc_auc_score
 from torch import nn
 
-from hcat_core.analysis import paired_auc_difference
-from hcat_core.draws import common_dropout
-from hcat_core.evaluation import Predicted, auc_interval, best_threshold, binary_metrics, predict_cohort
-from hcat_core.interfaces import Fused, Imputation, Prediction
-from hcat_core.model import HcatModel
-from hcat_core.neural import as_prediction
-from hcat_core.recalibration import Recalibration
+from hcat_core.evaluation.analysis import paired_auc_difference
+from hcat_core.interfaces import Fused, Imputation, Predicted, Prediction
+from hcat_core.metrics.discrimination import auc_interval, best_threshold, binary_metrics
+from hcat_core.metrics.recalibration import Recalibration
 from hcat_core.testing.cohorts import random_cohort
+from hcat_core.training.common_random import common_dropout
+from hcat_core.training.inference import predict_cohort
+from hcat_core.training.model import HcatModel
+from hcat_core.training.neural_estimator import as_prediction
 
 
 def draw(n=200, seed=0, signal=1.0):

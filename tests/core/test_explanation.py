@@ -5,7 +5,7 @@ from itertools import permutations
 import numpy as np
 import torch
 
-from hcat_core.explanation import shapley_values, width_if_measured
+from hcat_core.evaluation.shapley import shapley_values, width_if_measured
 from hcat_core.interfaces import Imputation
 from hcat_core.testing.cohorts import random_cohort
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 from sklearn.model_selection import RepeatedStratifiedKFold
 
+from hcat_core.data.folds import at_most, joint_folds, per_task_folds
 from hcat_core.errors import DataError
-from hcat_core.folds import at_most, joint_folds, per_task_folds
 from hcat_core.testing.cohorts import random_cohort
 
 COHORT = random_cohort(150)

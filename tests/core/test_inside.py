@@ -6,12 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hcat_builtin.estimators.saved_models import save_models
-from hcat_core.checkpoint import write_checkpoint, write_text
 from hcat_core.errors import UsageError
-from hcat_core.inside import inside
-from hcat_core.names import check_name, check_names
-from hcat_core.run_folder import RunFolder
-from hcat_core.training import Checkpoints
+from hcat_core.recipe.names import check_name, check_names
+from hcat_core.runs.folder import RunFolder
+from hcat_core.storage.checkpoint import write_checkpoint, write_text
+from hcat_core.storage.safe_path import inside
+from hcat_core.training.loop import Checkpoints
 
 LEAVING = ["..", ".", "", "../x", "/etc/x", "a/b", "a\\b", "a\0b"]
 

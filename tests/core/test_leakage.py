@@ -4,12 +4,12 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-from hcat_builtin.readers.table import TableReader
-from hcat_core.assemble import assemble_cohort
+from hcat_builtin.readers.tables.reader import TableReader
 from hcat_core.cohort import Layout, Modality
+from hcat_core.data.assembly import assemble_cohort
+from hcat_core.data.leakage import _single_feature_aucs, find_leaks, refuse_leaks
 from hcat_core.errors import DataError
-from hcat_core.leakage import _single_feature_aucs, find_leaks, refuse_leaks
-from hcat_core.settings import TargetsTable
+from hcat_core.recipe.schema import TargetsTable
 from hcat_core.testing.cohorts import random_cohort
 
 EVERYONE = torch.arange(200)
@@ -122,7 +122,7 @@ def test_only_training_patients_are_looked_at():
 
 
 def test_the_aucs_are_scikit_learns_gaps_left_out(monkeypatch):
-    from hcat_core import leakage
+    from hcat_core.data import leakage
 
     monkeypatch.setattr(leakage, "MOST_AUC", 0.0)
     cohort = cohort_with("a", "b")

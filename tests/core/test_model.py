@@ -5,8 +5,8 @@ from hcat_builtin.heads.binary import BinaryHead
 from hcat_builtin.imputers.mean import MeanImputer
 from hcat_builtin.imputers.none import NoImputer
 from hcat_core.interfaces import FitContext, Imputation
-from hcat_core.model import HcatModel
 from hcat_core.testing.cohorts import random_cohort
+from hcat_core.training.model import HcatModel
 
 
 class Shifted(torch.nn.Module):

@@ -2,9 +2,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hcat_core.evaluation import Predicted
-from hcat_core.outcome_metrics import calibration
-from hcat_core.recalibration import Recalibration, logit, sigmoid
+from hcat_core.interfaces import Predicted
+from hcat_core.metrics.outcome_metrics import calibration
+from hcat_core.metrics.recalibration import Recalibration, logit, sigmoid
 
 
 def overconfident(n, slope, shift, seed):

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hcat_core.catalog import load_catalog
 from hcat_core.errors import RecipeError
-from hcat_core.recipe import load_recipe
+from hcat_core.recipe.recipe import load_recipe
+from hcat_core.registry.catalog import load_catalog
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 
@@ -270,8 +270,8 @@ VALUES = st.recursive(
     value=VALUES,
 )
 def test_any_value_in_any_table_is_a_recipe_or_its_problems(catalog, key, value):
-    from hcat_core.recipe import check_recipe
-    from hcat_core.recipe_source import read_recipe_tree
+    from hcat_core.recipe.loading import read_recipe_tree
+    from hcat_core.recipe.recipe import check_recipe
 
     path = RECIPES / "enhanced.toml"
     tree = {**read_recipe_tree(path), key: value}

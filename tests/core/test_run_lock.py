@@ -6,10 +6,10 @@ import platform
 
 import pytest
 
-from hcat_core import run_lock
 from hcat_core.errors import StorageError, UsageError
-from hcat_core.run_folder import LOCK
-from hcat_core.run_lock import new_run, old_run
+from hcat_core.runs import lock
+from hcat_core.runs.folder import LOCK
+from hcat_core.runs.lock import new_run, old_run
 
 
 def test_a_held_folder_is_refused_with_the_holders_process_host_and_time(tmp_path):
@@ -49,7 +49,7 @@ def test_a_lock_that_was_removed_while_it_was_waited_for_is_not_taken(tmp_path, 
             path.unlink()
         real(descriptor, flags)
 
-    monkeypatch.setattr(run_lock.fcntl, "flock", just_removed)
+    monkeypatch.setattr(lock.fcntl, "flock", just_removed)
     with new_run(tmp_path, "seed = 1"):
         assert len(calls) == 2
         with path.open() as file, pytest.raises(BlockingIOError):

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import torch
 
-from hcat_core.standardise import Standardiser
+from hcat_core.data.standardisation import Standardiser
 from hcat_core.testing.cohorts import random_cohort
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 
+from hcat_core.evaluation.subgroups import subgroups
 from hcat_core.reading import ColumnTable
-from hcat_core.subgroups import subgroups
 from hcat_core.testing.cohorts import random_cohort
 
 COHORT = random_cohort(30)

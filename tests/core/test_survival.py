@@ -10,9 +10,10 @@ from sksurv.util import Surv
 
 from hcat_builtin.estimators.coxnet import CoxLikelihood
 from hcat_core.cohort import Targets, Task
-from hcat_core.outcome_metrics import c_index_interval, calibration, time_metrics
-from hcat_core.recalibration import sigmoid
-from hcat_core.survival import (
+from hcat_core.data.outcomes import derive_labels
+from hcat_core.metrics.outcome_metrics import c_index_interval, calibration, time_metrics
+from hcat_core.metrics.recalibration import sigmoid
+from hcat_core.metrics.survival import (
     aalen_johansen,
     breslow,
     causes,
@@ -21,7 +22,6 @@ from hcat_core.survival import (
     partial_likelihood,
     pseudo_observations,
 )
-from hcat_core.targets import derive_labels
 
 
 def patients(n=200, seed=0, tied=True):

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hcat_core.data.outcomes import derive_labels, read_targets
 from hcat_core.errors import DataError
 from hcat_core.interfaces import ColumnTable
-from hcat_core.settings import TargetsTable
-from hcat_core.targets import derive_labels, read_targets
+from hcat_core.recipe.schema import TargetsTable
 
 
 class Columns:

@@ -8,14 +8,14 @@ from hcat_builtin.heads.binary import BinaryHead
 from hcat_builtin.imputers.none import NoImputer
 from hcat_builtin.losses.bce import BinaryCrossEntropy
 from hcat_builtin.losses.infonce import InfoNCE
-from hcat_core import training
-from hcat_core.build import WeightedLoss
-from hcat_core.checkpoint import read_checkpoint
 from hcat_core.errors import TrainingError, UsageError
-from hcat_core.model import HcatModel
-from hcat_core.settings import TrainingTable
+from hcat_core.recipe.build import WeightedLoss
+from hcat_core.recipe.schema import TrainingTable
+from hcat_core.storage.checkpoint import read_checkpoint
 from hcat_core.testing.cohorts import random_cohort
-from hcat_core.training import Checkpoints, train
+from hcat_core.training import loop
+from hcat_core.training.loop import Checkpoints, train
+from hcat_core.training.model import HcatModel
 
 COHORT = random_cohort(72)
 TRAINING, VALIDATION = COHORT[slice(0, 48)], COHORT[slice(48, 72)]
@@ -86,15 +86,15 @@ def test_a_resumed_run_ends_with_the_unbroken_runs_weights_optimiser_and_history
         run(tmp_path / "broken", epochs=5, on_epoch=stop)
     model, progress = run(tmp_path / "broken", epochs=5, resume=True)
     assert same(model.state(), whole.state())
-    last, _ = read_checkpoint(tmp_path / "broken" / training.LAST)
-    expected, _ = read_checkpoint(tmp_path / "whole" / training.LAST)
+    last, _ = read_checkpoint(tmp_path / "broken" / loop.LAST)
+    expected, _ = read_checkpoint(tmp_path / "whole" / loop.LAST)
     assert same(last, expected)
     assert progress.history == unbroken.history
 
 
 def test_a_run_stopped_inside_an_epoch_resumes_from_its_start(tmp_path, monkeypatch):
     whole, _ = run(tmp_path / "whole", epochs=3)
-    step, calls = training.training_step, []
+    step, calls = loop.training_step, []
 
     def interrupted(*arguments):
         calls.append(1)
@@ -102,10 +102,10 @@ def test_a_run_stopped_inside_an_epoch_resumes_from_its_start(tmp_path, monkeypa
             raise KeyboardInterrupt
         return step(*arguments)
 
-    monkeypatch.setattr(training, "training_step", interrupted)
+    monkeypatch.setattr(loop, "training_step", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "broken", epochs=3)
-    monkeypatch.setattr(training, "training_step", step)
+    monkeypatch.setattr(loop, "training_step", step)
     model, _ = run(tmp_path / "broken", epochs=3, resume=True)
     assert same(model.state(), whole.state())
 
@@ -119,7 +119,7 @@ def test_trap_6_early_stopping_waits_while_epochs_get_better_and_stops_when_they
         auc = next(scores)
         return {task: {"auc": auc, "f1": auc} for task in COHORT.layout.task_names}
 
-    monkeypatch.setattr(training, "validate", scripted)
+    monkeypatch.setattr(loop, "validate", scripted)
     _, progress = run(tmp_path / "a", epochs=8, early_stop_patience=3)
     # Better at 1, 2 and 4; then three epochs without: it stops at 7, and never sees the 0.9.
     assert progress.epoch == 7
@@ -131,7 +131,7 @@ def test_a_best_checkpoint_holds_the_weights_of_its_epoch(tmp_path):
     states = {}
 
     def remember(record):
-        tensors, _ = read_checkpoint(tmp_path / "a" / training.LAST)
+        tensors, _ = read_checkpoint(tmp_path / "a" / loop.LAST)
         states[record["epoch"]] = tensors
 
     _, progress = run(tmp_path / "a", epochs=5, on_epoch=remember)
@@ -152,11 +152,11 @@ def test_a_training_killed_between_the_best_and_the_last_checkpoint_of_an_epoch_
         return {task: {"auc": auc, "f1": auc} for task in COHORT.layout.task_names}
 
     def killed(self, path, model, extra, **header):
-        if path.name == training.LAST and header["progress"]["epoch"] == 2:
+        if path.name == loop.LAST and header["progress"]["epoch"] == 2:
             raise Stop
         write(self, path, model, extra, **header)
 
-    monkeypatch.setattr(training, "validate", scripted)
+    monkeypatch.setattr(loop, "validate", scripted)
     begun = []
     run(tmp_path / "whole", epochs=3, on_epoch=begun.append)
     monkeypatch.setattr(Checkpoints, "write", killed)
@@ -190,7 +190,7 @@ def test_a_loss_that_is_not_finite_stops_with_epoch_and_batch_and_leaves_the_las
     message = f"epoch {epoch}, batch {batch} of 3: the loss boom is {value}. The last good .* a smaller"
     with pytest.raises(TrainingError, match=message):
         run(tmp_path / "a", losses=[WeightedLoss("boom", 1.0, Exploding(call, value))])
-    tensors, header = read_checkpoint(tmp_path / "a" / training.LAST)
+    tensors, header = read_checkpoint(tmp_path / "a" / loop.LAST)
     assert header["progress"]["epoch"] == epoch - 1
     new_model().load(tensors)
     assert all(t.isfinite().all() for t in tensors.values() if t.is_floating_point())
@@ -231,9 +231,9 @@ def one_step(precision):
             module.dropout = 0.0
     losses = [WeightedLoss("bce", 1.0, BinaryCrossEntropy(COHORT.layout, head="survival"))]
     settings = TrainingTable(batch=48, precision=precision)
-    optimiser = training.build_optimiser(model, settings)
+    optimiser = loop.build_optimiser(model, settings)
     torch.manual_seed(0)
-    total, _ = training.training_step(model, losses, TRAINING, settings, optimiser)
+    total, _ = loop.training_step(model, losses, TRAINING, settings, optimiser)
     gradients = torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
     return model, optimiser, total, gradients
 

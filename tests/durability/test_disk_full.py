@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hcat_core.checkpoint import read_checkpoint
+from hcat_core.storage.checkpoint import read_checkpoint
 from hcat_core.synth.generator import generate, preset_spec
 from hcat_core.synth.write import write_cohort
 

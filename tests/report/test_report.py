@@ -7,15 +7,15 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-from hcat_core.analysis import by_modality, by_pattern
 from hcat_core.cohort import CURVE_STEPS, Layout, Modality
-from hcat_core.evaluation import Predicted
-from hcat_core.recalibration import sigmoid
+from hcat_core.data.splits import Split
+from hcat_core.evaluation.analysis import by_modality, by_pattern
+from hcat_core.evaluation.summary import score_tasks
+from hcat_core.interfaces import Predicted
+from hcat_core.metrics.recalibration import sigmoid
 from hcat_core.report import Material, performance_figures, write_report
 from hcat_core.report.page import render
 from hcat_core.report.performance_figures import net_benefit
-from hcat_core.splits import Split
-from hcat_core.summary import score_tasks
 from hcat_core.synth.cohort_view import to_cohort
 from hcat_core.synth.generator import SynthSpec, generate
 

@@ -15,7 +15,7 @@ from hcat_builtin.estimators.saved_models import load_models, save_models
 from hcat_core.cohort import Cohort, Layout
 from hcat_core.errors import DataError
 from hcat_core.interfaces import FitContext, Prediction
-from hcat_core.survival import breslow, timed
+from hcat_core.metrics.survival import breslow, timed
 
 STEPS = 300  # of proximal gradient, at most
 TOLERANCE = 1e-5

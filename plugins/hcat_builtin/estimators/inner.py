@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 
 from hcat_core.cohort import Cohort
+from hcat_core.data.splits import hold_out_patients
 from hcat_core.interfaces import Estimator, FitContext
-from hcat_core.splits import hold_out_patients
 
 VALIDATION = 0.15  # of the patients, for an estimator that stops by them
 

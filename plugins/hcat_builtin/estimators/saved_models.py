@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from hcat_core.errors import DataError
-from hcat_core.inside import inside
+from hcat_core.storage.safe_path import inside
 
 TRUSTED = [
     "sklearn._loss.link.LogitLink",

@@ -15,11 +15,11 @@ from torch import Tensor
 
 from hcat_builtin.estimators.inner import fit_copy
 from hcat_core.cohort import Cohort, Layout
-from hcat_core.evaluation import best_threshold
-from hcat_core.folds import at_most, joint_folds
+from hcat_core.data.folds import at_most, joint_folds
 from hcat_core.interfaces import Estimator, FitContext, Prediction
-from hcat_core.recalibration import logit, scaled_curve, sigmoid
-from hcat_core.survival import all_known_weights
+from hcat_core.metrics.discrimination import best_threshold
+from hcat_core.metrics.recalibration import logit, scaled_curve, sigmoid
+from hcat_core.metrics.survival import all_known_weights
 
 
 class StackEstimator:

@@ -14,7 +14,7 @@ from hcat_builtin.estimators.saved_models import load_models, save_models
 from hcat_core.cohort import Cohort, Layout, Targets
 from hcat_core.errors import DataError
 from hcat_core.interfaces import FitContext, Prediction
-from hcat_core.survival import pseudo_observations, timed
+from hcat_core.metrics.survival import pseudo_observations, timed
 
 
 class SurvivalForestEstimator:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from hcat_core.draws import dropout_is_common
+from hcat_core.training.common_random import dropout_is_common
 
 
 class ByteDropout(nn.Dropout):

@@ -10,7 +10,7 @@ from hcat_builtin.fusions.enhanced_hcat import Count, Dropout
 from hcat_core.cohort import Cohort, Layout, Targets
 from hcat_core.errors import DataError
 from hcat_core.interfaces import Fused, Prediction
-from hcat_core.survival import censoring_survival, timed
+from hcat_core.metrics.survival import censoring_survival, timed
 
 STEPS = 365  # at which the distribution of censoring is kept: five days of five years
 

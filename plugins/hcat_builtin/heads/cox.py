@@ -12,7 +12,7 @@ from hcat_builtin.fusions.enhanced_hcat import Dropout
 from hcat_core.cohort import CURVE_STEPS, Cohort, Layout
 from hcat_core.errors import DataError
 from hcat_core.interfaces import Fused, Prediction
-from hcat_core.survival import breslow, timed
+from hcat_core.metrics.survival import breslow, timed
 
 
 class CoxHead(nn.Module):

@@ -13,7 +13,7 @@ from hcat_builtin.fusions.enhanced_hcat import Dropout
 from hcat_core.cohort import Cohort, Layout
 from hcat_core.errors import DataError
 from hcat_core.interfaces import Fused, Prediction
-from hcat_core.survival import kaplan_meier, timed
+from hcat_core.metrics.survival import kaplan_meier, timed
 
 
 class DiscreteHazardHead(nn.Module):

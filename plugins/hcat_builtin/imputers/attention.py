@@ -17,7 +17,7 @@ from hcat_builtin.imputers.neural_blocks import (
 from hcat_builtin.imputers.pretraining import pretrain
 from hcat_builtin.imputers.vae import Count, Rate
 from hcat_core.cohort import Cohort, Layout
-from hcat_core.hidden_blocks import hide_at_random
+from hcat_core.imputation.hidden_blocks import hide_at_random
 from hcat_core.interfaces import Average, FitContext, Imputation
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from hcat_core.draws import categories, normal
+from hcat_core.interfaces import categories, normal
 
 
 @dataclass(frozen=True)

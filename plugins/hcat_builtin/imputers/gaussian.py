@@ -20,8 +20,8 @@ from hcat_builtin.imputers.factor_mixture import (
 )
 from hcat_builtin.imputers.factor_mixture_fit import fit_factor_mixture
 from hcat_core.cohort import Cohort, Layout
-from hcat_core.hidden_blocks import leave_one_block_out
-from hcat_core.imputation_scores import gaussian_crps
+from hcat_core.imputation.hidden_blocks import leave_one_block_out
+from hcat_core.imputation.scores import gaussian_crps
 from hcat_core.interfaces import FitContext, Imputation
 
 Count = Annotated[int, Field(ge=1)]

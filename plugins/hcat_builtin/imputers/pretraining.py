@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from hcat_core.cohort import Cohort
-from hcat_core.hidden_blocks import leave_one_block_out
-from hcat_core.imputation_scores import gaussian_crps
+from hcat_core.imputation.hidden_blocks import leave_one_block_out
+from hcat_core.imputation.scores import gaussian_crps
 from hcat_core.interfaces import FitContext, Imputer
 
 BATCH = 64

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from hcat_core.cohort import Cohort
-from hcat_core.hidden_blocks import leave_one_block_out
+from hcat_core.imputation.hidden_blocks import leave_one_block_out
 from hcat_core.interfaces import Imputer
 
 PRIOR = 20.0  # patients' worth of belief that features of a block are equally hard

@@ -19,9 +19,8 @@ from hcat_builtin.imputers.neural_blocks import (
 )
 from hcat_builtin.imputers.pretraining import pretrain
 from hcat_core.cohort import Cohort, Layout
-from hcat_core.draws import normal
-from hcat_core.hidden_blocks import hide_at_random
-from hcat_core.interfaces import Average, FitContext, Imputation
+from hcat_core.imputation.hidden_blocks import hide_at_random
+from hcat_core.interfaces import Average, FitContext, Imputation, normal
 
 Count = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0)]

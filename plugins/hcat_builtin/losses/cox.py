@@ -7,7 +7,7 @@ from torch import Tensor
 from hcat_builtin.heads.cox import CoxHead
 from hcat_core.cohort import Cohort, Layout
 from hcat_core.interfaces import Outputs
-from hcat_core.survival import partial_likelihood, timed
+from hcat_core.metrics.survival import partial_likelihood, timed
 
 
 class CoxLoss:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from hcat_builtin.heads.discrete_hazard import DiscreteHazardHead
 from hcat_core.cohort import Cohort, Layout
 from hcat_core.interfaces import Outputs
-from hcat_core.survival import timed
+from hcat_core.metrics.survival import timed
 
 
 class HazardLoss:

@@ -8,10 +8,10 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hcat_builtin.readers.h5 import H5Reader
-from hcat_builtin.readers.h5ad import H5adReader
-from hcat_builtin.readers.h5mu import H5muReader
-from hcat_core.aggregation import aggregate_spatial
+from hcat_builtin.readers.anndata.h5ad import H5adReader
+from hcat_builtin.readers.anndata.h5mu import H5muReader
+from hcat_builtin.readers.hdf5.reader import H5Reader
+from hcat_core.data.aggregation import aggregate_spatial
 from hcat_core.errors import DataError, RecipeError
 
 ad = pytest.importorskip("anndata")
@@ -329,9 +329,9 @@ def test_they_say_what_they_found(two_modalities, tmp_path):
 
 
 def test_a_recipe_that_names_layer_and_obsm_is_a_problem_of_the_recipe(tmp_path):
-    from hcat_core.build import build_readers
-    from hcat_core.catalog import load_catalog
-    from hcat_core.recipe import load_recipe
+    from hcat_core.recipe.build import build_readers
+    from hcat_core.recipe.recipe import load_recipe
+    from hcat_core.registry.catalog import load_catalog
 
     (tmp_path / "r.toml").write_text(
         'estimator = { use = "logistic" }\n'

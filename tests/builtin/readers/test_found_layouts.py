@@ -4,9 +4,9 @@ import h5py
 import numpy as np
 import pytest
 
-from hcat_builtin.readers.h5 import H5Reader
-from hcat_builtin.readers.table import TableReader
-from hcat_core.aggregation import aggregate_spatial
+from hcat_builtin.readers.hdf5.reader import H5Reader
+from hcat_builtin.readers.tables.reader import TableReader
+from hcat_core.data.aggregation import aggregate_spatial
 from hcat_core.errors import DataError
 
 VALUES = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], np.float32)

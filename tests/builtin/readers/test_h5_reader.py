@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hcat_builtin.readers.h5 import H5Reader
-from hcat_builtin.readers.h5_layouts import find_patientid_and_embedding, read_all_datasets_from_h5
+from hcat_builtin.readers.hdf5.layouts import find_patientid_and_embedding, read_all_datasets_from_h5
+from hcat_builtin.readers.hdf5.reader import H5Reader
 from hcat_builtin.readers.slide_map import read_slide_map
-from hcat_core.aggregation import aggregate_spatial
+from hcat_core.data.aggregation import aggregate_spatial
 from hcat_core.errors import DataError
 
 HANCOCK = Path(__file__).parents[4] / "shared" / "data" / "hancock" / "h5"

@@ -4,8 +4,8 @@ import h5py
 import numpy as np
 import pytest
 
-from hcat_builtin.readers.h5 import H5Reader
-from hcat_core.aggregation import aggregate_spatial
+from hcat_builtin.readers.hdf5.reader import H5Reader
+from hcat_core.data.aggregation import aggregate_spatial
 from hcat_core.errors import DataError
 
 IDS = np.array([b"a", b"b"])

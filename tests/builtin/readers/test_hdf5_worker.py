@@ -12,22 +12,22 @@ import h5py
 import numpy as np
 import pytest
 
-from hcat_builtin.readers import hdf5_worker
-from hcat_builtin.readers.h5 import H5Reader
-from hcat_builtin.readers.hdf5_messages import MEMORY_BYTES
-from hcat_builtin.readers.hdf5_worker import WorkerReader, close_workers
-from hcat_core.aggregation import aggregate_spatial
+from hcat_builtin.readers.hdf5 import isolated_reader
+from hcat_builtin.readers.hdf5.isolated_reader import WorkerReader, close_workers
+from hcat_builtin.readers.hdf5.reader import H5Reader
+from hcat_builtin.readers.hdf5.worker_protocol import MEMORY_BYTES
 from hcat_core.cli.main import main
+from hcat_core.data.aggregation import aggregate_spatial
 from hcat_core.errors import DataError
 
 RECIPES = Path(__file__).parents[3] / "recipes"
 MISBEHAVING = """
 import ctypes, os, resource, signal, time
 import h5py, numpy as np
-from hcat_builtin.readers.hdf5_board import now
-from hcat_builtin.readers.hdf5_messages import MEMORY_BYTES
+from hcat_builtin.readers.hdf5.progress import now
+from hcat_builtin.readers.hdf5.worker_protocol import MEMORY_BYTES
 from dataclasses import replace
-from hcat_builtin.readers.hdf5_worker import WorkerReader
+from hcat_builtin.readers.hdf5.isolated_reader import WorkerReader
 from hcat_core.errors import DataError
 from hcat_core.reading import ModalityTable
 
@@ -88,7 +88,7 @@ def misbehaving(tmp_path, monkeypatch):
     """A reader that misbehaves as told, in a worker with two seconds of patience."""
     (tmp_path / "misbehaving.py").write_text(MISBEHAVING)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(hdf5_worker, "SECONDS", 2)
+    monkeypatch.setattr(isolated_reader, "SECONDS", 2)
     close_workers()
     sys.modules.pop("misbehaving", None)
     import misbehaving
@@ -109,7 +109,7 @@ def good(tmp_path):
 
 
 def worker_ids():
-    return [worker._process.pid for worker in hdf5_worker._idle]
+    return [worker._process.pid for worker in isolated_reader._idle]
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_what_a_library_prints_reaches_neither_the_rows_nor_the_terminal(misbeha
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems enforce some of the limits")
 def test_a_worker_has_its_limits_and_loads_no_filter(misbehaving, monkeypatch):
-    monkeypatch.setattr(hdf5_worker, "MEMORY", 3 << 30)
+    monkeypatch.setattr(isolated_reader, "MEMORY", 3 << 30)
     monkeypatch.setenv("HDF5_PLUGIN_PRELOAD", "")
     with pytest.raises(DataError) as error:
         list(misbehaving("tell its limits").read())
@@ -252,7 +252,7 @@ def test_rows_that_were_handed_over_stay_as_they_are(tmp_path):
 @pytest.mark.parametrize("rows", [40_000, 150_000])  # three pieces, of which two are on their way; ten
 @pytest.mark.parametrize("how", ["read", "lend"])
 def test_an_answer_nobody_wants_to_its_end_costs_no_worker(tmp_path, good, rows, how, monkeypatch):
-    monkeypatch.setattr(hdf5_worker, "SECONDS", 2)
+    monkeypatch.setattr(isolated_reader, "SECONDS", 2)
     close_workers()
     stream = getattr(large(tmp_path / "a.h5", rows), how)()
     next(stream)
@@ -318,7 +318,8 @@ def test_a_wide_row_is_refused(tmp_path):
 
 def test_the_worker_imports_neither_torch_nor_pandas():
     code = (
-        "import sys, hcat_builtin.readers.hdf5_child, hcat_builtin.readers.h5, hcat_builtin.readers.h5mu; "
+        "import sys, hcat_builtin.readers.hdf5.worker_main, hcat_builtin.readers.hdf5.reader; "
+        "import hcat_builtin.readers.anndata.h5mu; "
         "print(*(m for m in ('torch', 'pandas', 'sklearn', 'pydantic') if m in sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -332,11 +333,11 @@ def test_no_worker_outlives_a_process_that_is_stopped(misbehaving, tmp_path, sen
         f"""
         import sys; sys.path.insert(0, {str(tmp_path)!r})
         from misbehaving import Misbehaving
-        from hcat_builtin.readers import hdf5_worker
-        hdf5_worker.SECONDS = 2
+        from hcat_builtin.readers.hdf5 import isolated_reader
+        isolated_reader.SECONDS = 2
         stream = Misbehaving(does="hang in the library").read()
         next(stream)
-        (worker,) = hdf5_worker._busy
+        (worker,) = isolated_reader._busy
         print(worker._process.pid, flush=True)
         next(stream)
         """

@@ -4,9 +4,9 @@ import h5py
 import numpy as np
 import pytest
 
-from hcat_builtin.readers.h5ad import H5adReader
-from hcat_builtin.readers.h5mu import H5muReader
-from hcat_core.aggregation import aggregate_spatial
+from hcat_builtin.readers.anndata.h5ad import H5adReader
+from hcat_builtin.readers.anndata.h5mu import H5muReader
+from hcat_core.data.aggregation import aggregate_spatial
 from hcat_core.errors import DataError
 
 IDS = ["a", "b", "c"]

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from h5py import h5d, h5s, h5t
 
-from hcat_builtin.readers import h5_layouts, hdf5_safety
-from hcat_builtin.readers.h5 import H5Reader
-from hcat_core.aggregation import aggregate_spatial
+from hcat_builtin.readers.hdf5 import layouts, safety
+from hcat_builtin.readers.hdf5.reader import H5Reader
+from hcat_core.data.aggregation import aggregate_spatial
 from hcat_core.errors import DataError
 
 IDS = np.array([b"a", b"b"])
@@ -322,7 +322,7 @@ def test_ten_thousand_groups_in_each_other(tmp_path):
 
 
 def test_listing_stops_at_many_objects(tmp_path, monkeypatch):
-    monkeypatch.setattr(h5_layouts, "MAX_OBJECTS", 50)
+    monkeypatch.setattr(layouts, "MAX_OBJECTS", 50)
     with h5py.File(tmp_path / "a.h5", "w") as file:
         for number in range(60):
             file[f"d{number}"] = number
@@ -358,7 +358,7 @@ def test_ids_with_control_characters(tmp_path, bad):
 
 
 def test_an_attribute_too_large_or_of_another_type(tmp_path, monkeypatch):
-    monkeypatch.setattr(hdf5_safety, "MAX_ATTRIBUTE", 100)
+    monkeypatch.setattr(safety, "MAX_ATTRIBUTE", 100)
     for name, value in (("large.h5", np.zeros(60)), ("reference.h5", None)):
         with h5py.File(tmp_path / name, "w") as file:
             file["patient_id"] = IDS

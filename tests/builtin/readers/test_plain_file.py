@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from hcat_builtin.readers.h5 import H5Reader
-from hcat_builtin.readers.pt import PtReader
+from hcat_builtin.readers.hdf5.reader import H5Reader
 from hcat_builtin.readers.slide_map import read_slide_map
-from hcat_builtin.readers.table import TableReader
-from hcat_core.aggregation import aggregate_spatial
+from hcat_builtin.readers.tables.reader import TableReader
+from hcat_builtin.readers.tensors.reader import PtReader
+from hcat_core.data.aggregation import aggregate_spatial
 from hcat_core.errors import DataError
 
 

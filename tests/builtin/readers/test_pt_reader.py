@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from hcat_builtin.readers import pt_archive
-from hcat_builtin.readers.pt import PtReader
-from hcat_builtin.readers.pt_archive import load_tensors
-from hcat_core.aggregation import aggregate_spatial
+from hcat_builtin.readers.tensors import archive
+from hcat_builtin.readers.tensors.archive import load_tensors
+from hcat_builtin.readers.tensors.reader import PtReader
+from hcat_core.data.aggregation import aggregate_spatial
 from hcat_core.errors import DataError
 
 ROWS = torch.tensor([[1.0, 2.0], [3.0, float("nan")], [5.0, 6.0]])
@@ -226,7 +226,7 @@ def test_one_tensor_of_many_names_is_not_written_out_for_each(tmp_path):
 
 
 def test_a_long_pickle_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(pt_archive, "MAX_PICKLE", 1 << 10)
+    monkeypatch.setattr(archive, "MAX_PICKLE", 1 << 10)
     path = saved(tmp_path / "a.pt", {f"p{n}": torch.ones(1) for n in range(100)})
     with pytest.raises(DataError, match=r"a\.pt: holds over .* beside its tensors"):
         read(path)

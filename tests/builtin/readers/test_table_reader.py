@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hcat_builtin.readers.table import TableReader
-from hcat_core.aggregation import aggregate_spatial
+from hcat_builtin.readers.tables.reader import TableReader
+from hcat_core.data.aggregation import aggregate_spatial
 from hcat_core.errors import DataError
 
 FRAME = pd.DataFrame(

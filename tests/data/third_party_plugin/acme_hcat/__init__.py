@@ -1,7 +1,7 @@
 """What this plugin offers. Importing this module must not import torch."""
 
-from hcat_core.component import Component
-from hcat_core.hooks import hookimpl
+from hcat_core.registry.component import Component
+from hcat_core.registry.hooks import hookimpl
 
 
 @hookimpl

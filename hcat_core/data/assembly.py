@@ -1,0 +1,214 @@
+"""Readers -> ``Cohort``: align every modality and every outcome on the patient."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from hcat_core.cohort import Cohort, Layout, Modality, Targets, Task
+from hcat_core.data.aggregation import PatientEmbeddings, Room, aggregate_spatial
+from hcat_core.data.outcomes import read_targets
+from hcat_core.data.patient_ids import SpellingBook, refuse_case_twins
+from hcat_core.data.patient_index import PatientIndex
+from hcat_core.errors import DataError
+from hcat_core.reading import LendingReader, Reader
+from hcat_core.recipe.schema import TargetsTable
+
+
+@dataclass(frozen=True)
+class ModalityReport:
+    """What one modality's file held.
+
+    ``within_variance`` is the share of a cell's variance that lies between rows of one patient; None where
+    no patient had two rows, each feature is missing somewhere, or numbers are too large to be squared.
+    """
+
+    name: str
+    source: str
+    width: int
+    patients: int
+    rows: int
+    cells_not_measured: int
+    within_variance: float | None
+
+
+@dataclass(frozen=True)
+class ReadReport:
+    """What reading found, beside the cohort itself."""
+
+    modalities: tuple[ModalityReport, ...]
+    patients_without_modality: int
+    targets_source: str | None = None
+
+
+def build_patient_embedding_map(
+    readers: Mapping[str, Reader], index: PatientIndex
+) -> tuple[dict[str, PatientEmbeddings], np.ndarray]:
+    """Read every modality and aggregate its rows to one embedding a patient, by normalised id.
+
+    ``index`` gets the row of each patient, which is the same in every modality. Also returns the memory
+    (M, rows, D) that holds the means of those modalities that are no wider and name no more patients than
+    the first one made likely: a large cohort is written to its place, and not held twice.
+
+    Raises:
+        DataError: for a file that cannot be read, or ids that would make one patient of two.
+    """
+    embeddings: dict[str, PatientEmbeddings] = {}
+    first_named: dict[str, tuple[str, ...]] = {}
+    room = Room(len(readers))
+    for name, reader in readers.items():
+        known = len(index)
+        rows = reader.lend() if isinstance(reader, LendingReader) else reader.read()
+        found = aggregate_spatial(rows, reader.source, index, room)
+        if not embeddings:
+            found = replace(found, mean=room.hold(found.mean))
+        embeddings[name] = found
+        first_named[found.source] = first_named.get(found.source, ()) + found.ids[known:]
+    refuse_case_twins(first_named)
+    return embeddings, room.cells
+
+
+def assemble_cohort(
+    readers: Mapping[str, Reader],
+    targets_reader: Reader | None = None,
+    targets: TargetsTable | None = None,
+    groups: str | None = None,
+    absent: tuple[str, ...] = (),
+) -> tuple[Cohort, ReadReport]:
+    """The cohort of all patients that any file names, in the order of the files.
+
+    Raises:
+        DataError: as the readers do; for outcomes that contradict themselves (SCIENCE trap 10); for
+            modalities that share no patient.
+    """
+    patients = PatientIndex()
+    embeddings, cells = build_patient_embedding_map(readers, patients)
+    index = patients.ids
+
+    tasks: tuple[Task, ...] = ()
+    outcomes = None
+    if targets_reader is not None and targets is not None:
+        tasks, outcomes = read_targets(targets_reader, targets)
+        refuse_case_twins({"the embedding files": index, targets_reader.source: outcomes.ids})
+        for patient in outcomes.ids:
+            index.setdefault(patient, len(index))
+
+    layout = Layout(
+        modalities=tuple(Modality(name, e.mean.shape[1], e.features) for name, e in embeddings.items()),
+        tasks=tasks,
+        absent=absent,
+    )
+    reports = tuple(_report(name, e) for name, e in embeddings.items())
+    n, m = len(index), len(embeddings)
+    in_place = cells.shape[1] >= n and cells.shape[2] == layout.widest
+    if not in_place:
+        cells = np.zeros((m, n, layout.widest), np.float32)
+    # The mask is a quarter of the cells' size: where no cell is missing on its own, patients tell it.
+    whole = len(set(layout.widths)) == 1 and all(e.whole for e in embeddings.values())
+    measured = np.zeros((m, n, 1 if whole else layout.widest), np.bool_)
+    present = np.zeros((n, m), np.bool_)
+    quality = np.zeros((n, m), np.float32)
+    n_rows = np.zeros((n, m), np.int32)
+    for column, name in enumerate(layout.names):
+        modality = embeddings.pop(name)  # gone once it is copied
+        rows, width = modality.mean.shape
+        if not in_place:
+            cells[column, :rows, :width] = modality.mean
+        measured[column, :rows, :width] = modality.measured[:, : measured.shape[2]]
+        present[:rows, column] = modality.present
+        quality[:rows, column] = modality.quality
+        n_rows[:rows, column] = modality.n_rows
+    # In memory a modality after the other: each is written in one piece.
+    emb, measured = cells[:, :n].transpose(1, 0, 2), measured.transpose(1, 0, 2)
+
+    cohort = Cohort(
+        patient_ids=tuple(index),
+        layout=layout,
+        emb=torch.from_numpy(emb),
+        measured=torch.from_numpy(measured).expand(emb.shape),
+        present=torch.from_numpy(present),
+        quality=torch.from_numpy(quality * present),
+        n_rows=torch.from_numpy(n_rows),
+        targets=None if outcomes is None else _align(outcomes.ids, outcomes.targets, index),
+        groups=None if groups is None else _read_groups(targets_reader, groups, index),
+        spelling=patients.spelling,
+    )
+    _refuse_strangers(cohort, reports)
+    report = ReadReport(
+        modalities=reports,
+        patients_without_modality=int((~cohort.present.any(dim=1)).sum()),
+        targets_source=None if targets_reader is None else targets_reader.source,
+    )
+    return cohort, report
+
+
+def _align(ids: tuple[str, ...], targets: Targets, index: Mapping[str, int]) -> Targets:
+    """Outcomes in cohort order; a patient that the outcome file lacks is unknown."""
+    rows = torch.tensor([index[patient] for patient in ids], dtype=torch.int64)
+    shape = (len(index), targets.labels.shape[1])
+    aligned = Targets(
+        labels=torch.full(shape, -1, dtype=torch.int8),
+        time=torch.full(shape, float("nan")),
+        event=torch.full(shape, -1, dtype=torch.int8),
+    )
+    aligned.labels[rows] = targets.labels
+    aligned.time[rows] = targets.time
+    aligned.event[rows] = targets.event
+    return aligned
+
+
+def _read_groups(reader: Reader | None, column: str, index: Mapping[str, int]) -> tuple[str, ...] | None:
+    if reader is None:
+        raise DataError("cohort.groups names a column of the targets file: give cohort.targets too.")
+    table = reader.read_columns([column])
+    # A patient without a group is a group of its own.
+    groups = [f"patient {row}" for row in range(len(index))]
+    for patient, value in zip(
+        SpellingBook(reader.source).normalize(table.ids), table.columns[column], strict=True
+    ):
+        text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+        said = value is not None and value == value and text.strip() != ""  # NaN is not itself
+        if patient in index and said:
+            groups[index[patient]] = text
+    return tuple(groups)
+
+
+def _refuse_strangers(cohort: Cohort, reports: Sequence[ModalityReport]) -> None:
+    """A modality none of whose patients is in any other file: ids were written another way."""
+    if len(reports) < 2:
+        return
+    alone = cohort.present.sum(dim=1) == 1
+    for column, modality in enumerate(reports):
+        here = cohort.present[:, column]
+        others = cohort.present.any(dim=1) & ~here
+        if here.any() and others.any() and bool(alone[here].all()):
+            name = cohort.layout.names[column]
+            raise DataError(
+                f"{modality.source}: none of the {int(here.sum())} patients of {name} is in any "
+                "other file. Are the patient ids written the same way?"
+            )
+
+
+def _report(name: str, e: PatientEmbeddings) -> ModalityReport:
+    several = e.n_rows > 1
+    share = None
+    if e.variance is not None and several.any():
+        with np.errstate(over="ignore", invalid="ignore"):
+            within = float(e.variance[several].mean())
+            between_each = np.where(e.measured, e.mean, np.nan)[several].var(axis=0)
+        whole = ~np.isnan(between_each)  # features that none of these patients lacks
+        between = float(between_each[whole].mean()) if whole.any() else np.nan
+        total = within + between
+        share = None if not np.isfinite(total) else within / total if total > 0 else 0.0
+    return ModalityReport(
+        name=name,
+        source=e.source,
+        width=e.mean.shape[1],
+        patients=int(e.present.sum()),
+        rows=e.n_rows_read,
+        cells_not_measured=e.n_cells_not_measured,
+        within_variance=share,
+    )

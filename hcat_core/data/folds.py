@@ -1,0 +1,100 @@
+"""Folds of patients, for cross-validation: whole groups, stratified, the same for a seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hcat_core.cohort import Cohort
+from hcat_core.data.splits import merge_rare, strata
+from hcat_core.errors import DataError
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Row numbers: ``rest`` to learn from, ``test`` to score; ``tasks`` is what is scored."""
+
+    repeat: int
+    number: int
+    rest: Tensor
+    test: Tensor
+    tasks: tuple[str, ...]
+
+
+def joint_folds(cohort: Cohort, n_folds: int, repeats: int, seed: int) -> list[Fold]:
+    """One set of folds for all tasks: every patient with a modality is tested once a repeat.
+
+    Stratified on the combination of all tasks' labels, whole groups on one side.
+
+    Raises:
+        DataError: for fewer patients (or groups) than folds.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    rows = cohort.present.any(dim=1).nonzero().squeeze(1).numpy()
+    by = merge_rare(strata(cohort)[rows], n_folds)
+    groups = None if cohort.groups is None else np.array(cohort.groups)[rows]
+    found = len(rows) if groups is None else len(np.unique(groups))
+    if found < n_folds:
+        what = "patients" if groups is None else "groups (cohort.groups)"
+        raise DataError(f"{found} {what} are too few for {n_folds} folds.")
+    folds = []
+    for repeat in range(repeats):
+        if groups is None:
+            splitter = StratifiedKFold(n_folds, shuffle=True, random_state=seed + repeat)
+        else:
+            splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed + repeat)
+        for number, (rest, test) in enumerate(splitter.split(rows, by, groups)):
+            folds.append(
+                Fold(
+                    repeat,
+                    number,
+                    torch.from_numpy(rows[rest]),
+                    torch.from_numpy(rows[test]),
+                    cohort.layout.task_names,
+                )
+            )
+    return folds
+
+
+def at_most(n_folds: int, cohort: Cohort) -> int:
+    """As many folds, or one a group where the cohort has fewer groups (two at least)."""
+    return n_folds if cohort.groups is None else max(2, min(n_folds, len(set(cohort.groups))))
+
+
+def per_task_folds(cohort: Cohort, n_folds: int, repeats: int, seed: int) -> list[Fold]:
+    """Folds for each task over the patients whose label is known, in file order.
+
+    ``RepeatedStratifiedKFold`` of scikit-learn; patients with an unknown label are learned from.
+
+    Raises:
+        DataError: for a task with fewer patients of an outcome than folds, or a cohort with groups.
+    """
+    from sklearn.model_selection import RepeatedStratifiedKFold
+
+    if cohort.groups is not None:
+        raise DataError("--split per-task knows no groups: leave cohort.groups out, or use --split joint.")
+    assert cohort.targets is not None
+    usable = cohort.present.any(dim=1).numpy()
+    folds = []
+    for column, task in enumerate(cohort.layout.task_names):
+        labels = cohort.targets.labels[:, column].numpy()
+        known = np.flatnonzero((labels >= 0) & usable)
+        if min(np.bincount(labels[known], minlength=2)) < n_folds:
+            raise DataError(f"task {task}: too few patients of an outcome for {n_folds} folds.")
+        splitter = RepeatedStratifiedKFold(n_splits=n_folds, n_repeats=repeats, random_state=seed)
+        for place, (_, test) in enumerate(splitter.split(known, labels[known])):
+            rest = np.setdiff1d(np.flatnonzero(usable), known[test])
+            folds.append(
+                Fold(
+                    place // n_folds,
+                    place % n_folds,
+                    torch.from_numpy(rest),
+                    torch.from_numpy(known[test]),
+                    (task,),
+                )
+            )
+    return folds

@@ -1,0 +1,132 @@
+"""Outcomes: labels at a horizon, and the times they come from (SCIENCE trap 10)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from hcat_core.cohort import Targets, Task
+from hcat_core.data.patient_ids import SpellingBook
+from hcat_core.errors import DataError
+from hcat_core.reading import ColumnTable, Reader
+from hcat_core.recipe.schema import TargetsTable, TaskTable
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """Targets of the patients of one file, one row a patient."""
+
+    ids: tuple[str, ...]
+    targets: Targets
+
+
+def derive_labels(time: np.ndarray, event: np.ndarray, horizon_days: float) -> np.ndarray:
+    """(N,) int8: 1 event by the horizon, 0 followed past it without one, -1 unknown.
+
+    A patient censored before the horizon is unknown, never event-free.
+    """
+    known = np.isfinite(time) & (event >= 0)
+    labels = np.full(time.shape, -1, np.int8)
+    labels[known & (event == 1) & (time <= horizon_days)] = 1
+    labels[known & (time > horizon_days)] = 0
+    labels[known & (event == 0) & (time == horizon_days)] = 0
+    return labels
+
+
+def read_targets(reader: Reader, table: TargetsTable) -> tuple[tuple[Task, ...], Outcomes]:
+    """Read every task's columns and check them against each other.
+
+    Raises:
+        DataError: for a missing column, values that are no outcome, a label that disagrees with its
+            own time and event (with counts), or a patient with two rows.
+    """
+    wanted = [
+        column
+        for task in table.tasks.values()
+        for column in (task.label, task.time, task.event)
+        if column is not None
+    ]
+    columns = reader.read_columns(list(dict.fromkeys(wanted)))
+    ids = SpellingBook(reader.source).normalize(columns.ids)
+    if len(set(ids)) != len(ids):
+        seen: set[str] = set()
+        row = next(r for r, i in enumerate(ids) if i in seen or seen.add(i))  # type: ignore[func-returns-value]
+        raise DataError(
+            f"{reader.source}: row {row} is a second row of outcomes for one patient. "
+            "Keep one row a patient in the file that cohort.targets names."
+        )
+    parts = [_read_task(reader.source, columns, name, task) for name, task in table.tasks.items()]
+    targets = Targets(
+        labels=torch.from_numpy(np.stack([label for label, _, _ in parts], axis=1)),
+        time=torch.from_numpy(np.stack([time for _, time, _ in parts], axis=1)),
+        event=torch.from_numpy(np.stack([event for _, _, event in parts], axis=1)),
+    )
+    tasks = tuple(
+        Task(name, task.horizon_days, task.outcome or name, task.competing)
+        for name, task in table.tasks.items()
+    )
+    return tasks, Outcomes(tuple(ids), targets)
+
+
+def _read_task(
+    source: str, columns: ColumnTable, name: str, task: TaskTable
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    n = len(columns.ids)
+    time = np.full(n, np.nan, np.float32)
+    event = np.full(n, -1, np.int8)
+    if task.time is not None and task.event is not None:
+        time = _numbers(source, columns.columns, task.time).astype(np.float32)
+        if (time < 0).any():
+            raise DataError(
+                f"{source}: {task.time}: {int((time < 0).sum())} times are negative. "
+                "Times are days from the start to the event or the last contact."
+            )
+        event = _zero_one(source, columns.columns, task.event)
+    elif task.time is not None or task.event is not None:
+        raise DataError(f"cohort.targets.tasks.{name}: time and event belong together; only one is given.")
+    derived = derive_labels(time, event, task.horizon_days)
+    if task.label is None:
+        if task.time is None:
+            raise DataError(f"cohort.targets.tasks.{name}: give a label, or a time and an event.")
+        return derived, time, event
+    label = _zero_one(source, columns.columns, task.label)
+    _check_agreement(source, name, task, label, derived)
+    return label, time, event
+
+
+def _check_agreement(
+    source: str, name: str, task: TaskTable, label: np.ndarray, derived: np.ndarray
+) -> None:
+    both = (label >= 0) & (derived >= 0)
+    flipped = int((both & (label != derived)).sum())
+    timed = task.time is not None
+    early = int(((label == 0) & (derived == -1)).sum()) if timed else 0
+    if flipped or early:
+        raise DataError(
+            f"{source}: {task.label} disagrees with {task.time} and {task.event} at "
+            f"{task.horizon_days:g} days: {flipped} labels say the opposite, {early} patients "
+            f"censored before the horizon are labelled event-free (they are unknown, -1). "
+            f"Mend the file, or leave cohort.targets.tasks.{name}.label out to derive it."
+        )
+
+
+def _numbers(source: str, columns: Mapping[str, np.ndarray], name: str) -> np.ndarray:
+    try:
+        return np.asarray(columns[name], dtype=np.float64).reshape(-1)
+    except (TypeError, ValueError):
+        raise DataError(f"{source}: column {name} holds something that is not a number.") from None
+
+
+def _zero_one(source: str, columns: Mapping[str, np.ndarray], name: str) -> np.ndarray:
+    values = _numbers(source, columns, name)
+    values = np.where(np.isnan(values), -1, values)
+    strange = ~np.isin(values, (-1, 0, 1))
+    if strange.any():
+        raise DataError(
+            f"{source}: column {name} holds {int(strange.sum())} values that are not 1 (event), "
+            f"0 (no event) or -1 (unknown), the first in row {int(strange.argmax())}."
+        )
+    return values.astype(np.int8)

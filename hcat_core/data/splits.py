@@ -1,0 +1,169 @@
+"""Train, validation and test patients: one patient, one side; groups stay together (SCIENCE trap 12)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hcat_core.cohort import Cohort
+from hcat_core.data.patient_ids import SpellingBook
+from hcat_core.errors import DataError
+from hcat_core.reading import Reader
+from hcat_core.recipe.schema import SplitTable
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Row numbers of each side; ``left_out`` are patients with no modality at all."""
+
+    train: Tensor
+    validation: Tensor
+    test: Tensor
+    left_out: Tensor
+
+    def names(self, n: int) -> list[str]:
+        """For each of ``n`` rows the side it is on."""
+        side = np.full(n, "left out", dtype=object)
+        for name in SPLITS:
+            side[getattr(self, name).numpy()] = name
+        return list(side)
+
+
+def strata(cohort: Cohort) -> np.ndarray:
+    """(N,) one number per combination of labels over all tasks, unknown included."""
+    if cohort.targets is None:
+        return np.zeros(len(cohort), np.int64)
+    labels = cohort.targets.labels.numpy().astype(np.int64) + 1
+    return labels @ (3 ** np.arange(labels.shape[1]))
+
+
+def split_cohort(cohort: Cohort, table: SplitTable, seed: int) -> Split:
+    """Stratified on all tasks at once, whole groups on one side, the same for a seed.
+
+    Raises:
+        DataError: when the training patients lack one of the two outcomes of a task.
+    """
+    rows = cohort.present.any(dim=1).nonzero().squeeze(1).numpy()
+    left_out = (~cohort.present.any(dim=1)).nonzero().squeeze(1)
+    groups = np.arange(len(cohort)) if cohort.groups is None else np.array(cohort.groups)
+    by = strata(cohort)
+    rest, test = hold_out(rows, by, groups, table.test, seed)
+    share = table.validation / (1 - table.test)
+    train, validation = hold_out(rest, by, groups, share, seed + 1)
+    split = Split(torch.from_numpy(train), torch.from_numpy(validation), torch.from_numpy(test), left_out)
+    _refuse_one_sided(cohort, split)
+    return split
+
+
+def split_by_column(cohort: Cohort, reader: Reader, column: str) -> Split:
+    """The user's own split: each patient's side is named in a column of the targets file.
+
+    Raises:
+        DataError: for a value that names no side, a patient without one, a group on two sides, or
+            training patients who lack one of a task's outcomes.
+    """
+    table = reader.read_columns([column])
+    ids = SpellingBook(reader.source).normalize(table.ids)
+    given = dict(zip(ids, (_side(value) for value in table.columns[column]), strict=True))
+    has = cohort.present.any(dim=1)
+    sides = np.array([given.get(patient, "") for patient in cohort.patient_ids], dtype=object)
+    where = f"{reader.source}: {column}"
+    for row in np.flatnonzero(has.numpy()).tolist():
+        if sides[row] not in SPLITS:
+            said = f"{sides[row]!r}" if sides[row] else "nothing"
+            raise DataError(f"{where}: row {row} of the cohort has {said}; {', '.join(SPLITS)} are known.")
+    rows = {name: np.flatnonzero((sides == name) & has.numpy()) for name in SPLITS}
+    if not len(rows["train"]):
+        raise DataError(f"{where}: no patient is in train.")
+    if cohort.groups is not None:
+        groups = np.array(cohort.groups)
+        for first, second in (("train", "validation"), ("train", "test"), ("validation", "test")):
+            both = set(groups[rows[first]]) & set(groups[rows[second]])
+            if both:
+                raise DataError(f"{where}: {len(both)} groups are in both {first} and {second}.")
+    train, validation, test = (torch.from_numpy(rows[name]) for name in SPLITS)
+    split = Split(train, validation, test, (~has).nonzero().squeeze(1))
+    _refuse_one_sided(cohort, split)
+    return split
+
+
+def _side(value: object) -> str:
+    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+    text = text.strip().lower()
+    return {"training": "train", "val": "validation", "valid": "validation"}.get(text, text)
+
+
+def hold_out_patients(cohort: Cohort, share: float, seed: int) -> tuple[Tensor, Tensor]:
+    """Row numbers of the rest, and of about ``share`` of the patients: stratified, whole groups.
+
+    Of fewer groups than the share asks for, one is held out.
+    """
+    groups = np.arange(len(cohort)) if cohort.groups is None else np.array(cohort.groups)
+    share = max(share, 1 / max(2, len(np.unique(groups))))
+    rest, held = hold_out(np.arange(len(cohort)), strata(cohort), groups, share, seed)
+    return torch.from_numpy(rest), torch.from_numpy(held)
+
+
+def hold_out(
+    rows: np.ndarray, by: np.ndarray, groups: np.ndarray, share: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Take about ``share`` of ``rows`` away, stratified; whole groups where there are any.
+
+    Raises:
+        DataError: for too few groups.
+    """
+    if share == 0:
+        return rows, rows[:0]
+    order = np.random.default_rng(seed).permutation(len(rows))
+    shuffled = rows[order]
+    if len(np.unique(groups[rows])) == len(rows):
+        picked = _deal(by[shuffled], share)
+    else:
+        from sklearn.model_selection import StratifiedGroupKFold
+
+        n_folds, n_groups = max(2, round(1 / share)), len(np.unique(groups[rows]))
+        if n_groups < n_folds:
+            raise DataError(
+                f"cohort.groups: {n_groups} groups are too few to hold out {share:.0%} of the patients and "
+                f"keep groups whole: {n_folds} are needed."
+            )
+        folds = StratifiedGroupKFold(n_splits=n_folds, shuffle=True, random_state=seed)
+        common = merge_rare(by[shuffled], n_folds)
+        _, picked_rows = next(folds.split(shuffled, common, groups[shuffled]))
+        picked = np.isin(np.arange(len(shuffled)), picked_rows)
+    return np.sort(shuffled[~picked]), np.sort(shuffled[picked])
+
+
+def merge_rare(by: np.ndarray, n_folds: int) -> np.ndarray:
+    """The strata, those too small to be in every fold joined to the commonest."""
+    values, counts = np.unique(by, return_counts=True)
+    rare = values[counts < n_folds]
+    return np.where(np.isin(by, rare), values[counts.argmax()], by)
+
+
+def _deal(by: np.ndarray, share: float) -> np.ndarray:
+    """(N,) bool: ``share`` of every stratum, the remainders spread so that the total is right."""
+    picked = np.zeros(len(by), bool)
+    ordered = np.argsort(by, kind="stable")
+    # Systematic sampling along the sorted strata: each gets its share to within one patient.
+    marks = np.floor((np.arange(len(by)) + 0.5) * share)
+    picked[ordered] = np.diff(marks, prepend=0) > 0
+    return picked
+
+
+def _refuse_one_sided(cohort: Cohort, split: Split) -> None:
+    if cohort.targets is None:
+        return
+    for column, task in enumerate(cohort.layout.task_names):
+        labels = cohort.targets.labels[split.train, column]
+        events, free = int((labels == 1).sum()), int((labels == 0).sum())
+        if events == 0 or free == 0:
+            raise DataError(
+                f"task {task}: the training split has {events} events and {free} event-free "
+                "patients; both are needed. Is the label column the right one?"
+            )

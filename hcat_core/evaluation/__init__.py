@@ -1,0 +1,1 @@
+"""What a run reports: metrics by split and subgroup, Shapley values, baselines, the summary."""

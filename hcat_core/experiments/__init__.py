@@ -1,0 +1,1 @@
+"""Comparisons of recipes and of imputers, as jobs whose results are kept."""

@@ -1,0 +1,1 @@
+"""What every imputer shares: hidden blocks, scores and conformal calibration."""

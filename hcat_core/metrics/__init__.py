@@ -1,0 +1,1 @@
+"""Discrimination, calibration and survival metrics, with intervals."""

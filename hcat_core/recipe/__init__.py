@@ -1,0 +1,1 @@
+"""From TOML to a validated recipe, and from a recipe to objects."""

@@ -1,0 +1,207 @@
+"""TOML text -> one plain dictionary: ``extends`` followed, tables merged, ``--set`` applied."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hcat_core.errors import Problem, RecipeError
+from hcat_core.recipe.toml_text import DEEPEST, Tree, parse_toml, read_toml
+from hcat_core.registry.discovery import Allowed
+from hcat_core.text.quoting import shown
+
+ASSEMBLY = ("imputer", "fusion", "heads", "losses", "training")  # what the estimator ``neural`` trains
+NEURAL = "neural"
+FORMATS = ("cohort", "targets")  # its ``use`` names a file's format: the tasks stay when it changes
+
+
+def read_recipe_tree(path: Path) -> Tree:
+    """The recipe at ``path`` merged over the parents that it extends.
+
+    Raises:
+        RecipeError: for a file that is missing or no TOML, or parents that go in a circle.
+    """
+    chain: list[Path] = []
+    trees: list[Tree] = []
+    here = path
+    while True:
+        tree = _read(here, path)
+        again = any(here.samefile(earlier) for earlier in chain)
+        chain.append(here)
+        if again:
+            said = " -> ".join(map(str, chain))
+            raise RecipeError(str(path), [Problem("extends", f"a recipe extends itself: {said}")])
+        parent = tree.pop("extends", None)
+        trees.append(tree)
+        if parent is None:
+            break
+        if not isinstance(parent, str) or not parent:
+            said = f"expected the path of one recipe, got {shown(parent)}"
+            raise RecipeError(_named(here, path), [Problem("extends", said)])
+        if "://" in parent:
+            said = f"expected the path of a recipe, got {shown(parent)}: nothing is fetched"
+            raise RecipeError(_named(here, path), [Problem("extends", said)])
+        here = here.parent / parent
+    merged: Tree = {}
+    for tree in reversed(trees):
+        cohort = tree.get("cohort")
+        if isinstance(cohort, dict) and "root" in cohort:
+            drop_demo(merged)
+        if "estimator" in tree:
+            drop_assembly(merged, tree["estimator"])
+        merged = merge(merged, tree)
+    return merged
+
+
+def drop_demo(tree: Tree) -> None:
+    """Whoever names data of their own must never get the demo's, not even by a slip in the path."""
+    if isinstance(tree.get("cohort"), dict):
+        tree["cohort"].pop("demo", None)
+
+
+def uses_neural(table: object) -> bool:
+    """Is this estimator table, or one inside it, that of the neural assembly?"""
+    if isinstance(table, list):
+        return any(uses_neural(inner) for inner in table)
+    if not isinstance(table, Mapping):
+        return False
+    return table.get("use") == NEURAL or any(uses_neural(inner) for inner in table.values())
+
+
+def drop_assembly(tree: Tree, estimator: object) -> None:
+    """Another estimator takes the place of the neural assembly that it inherits, unless it holds one."""
+    if not uses_neural(estimator):
+        for name in ASSEMBLY:
+            tree.pop(name, None)
+
+
+def declared_plugins(path: Path, sets: Sequence[str] = ()) -> Allowed | None:
+    """The recipe's ``plugins``, before anything is imported; None where it has no such key.
+
+    Of what is no list of names nothing is let in: such a recipe is refused when it is checked.
+
+    Raises:
+        RecipeError: as ``read_recipe_tree`` does.
+    """
+    tree, _ = apply_sets(read_recipe_tree(path), sets)
+    return allowed_by(tree, str(path))
+
+
+def allowed_by(tree: Tree, source: str) -> Allowed | None:
+    """What a recipe's ``plugins`` lets in."""
+    if "plugins" not in tree:
+        return None
+    value = tree["plugins"]
+    names = tuple(v for v in value if isinstance(v, str)) if isinstance(value, list) else ()
+    return Allowed((names,), f"plugins = {shown(list(names))} of {source}")
+
+
+def merge(base: Tree, over: Tree, at: tuple[str, ...] = ()) -> Tree:
+    """``over`` on top of ``base``: tables merge; a table whose ``use`` differs replaces whole.
+
+    ``at`` is where in the recipe both are.
+    """
+    result = dict(base)
+    for key, value in over.items():
+        old, here = result.get(key), (*at, key)
+        if not isinstance(old, dict) or not isinstance(value, dict):
+            result[key] = copy.deepcopy(value)
+        elif _other_component(old, value) and here != FORMATS:
+            result[key] = copy.deepcopy(value)
+        else:
+            result[key] = merge(old, value, here)
+    return result
+
+
+def apply_sets(tree: Tree, sets: Sequence[str]) -> tuple[Tree, list[Problem]]:
+    """Apply ``a.b=v`` settings. Those of a ``use`` come first, and drop the old component's keys.
+
+    ``v`` is a TOML value; what is none is taken as text, so that ``imputer.use=mean`` needs no quotes.
+    A number in the path is a place in a list: ``losses.0.weight=0.5``.
+    """
+    tree = copy.deepcopy(tree)
+    problems: list[Problem] = []
+    parsed: list[tuple[list[str], object]] = []
+    for text in sets:
+        key, equals, said = text.partition("=")
+        if not equals or not key.strip():
+            problems.append(Problem("--set", f'expected KEY=VALUE, got "{text}"'))
+            continue
+        path = key.strip().split(".")
+        if len(path) > DEEPEST:
+            problems.append(Problem("--set", f"{shown(key)} is more than {DEEPEST} tables deep"))
+            continue
+        parsed.append((path, _value(said.strip())))
+    parsed.sort(key=lambda item: (item[0][-1] != "use", len(item[0]) if item[0][-1] == "use" else 0))
+    if any(path == ["cohort", "root"] for path, _ in parsed):
+        drop_demo(tree)
+    named = [{path[-1]: value} for path, value in parsed if path[0] == "estimator"]
+    if any("use" in table for table in named):
+        drop_assembly(tree, named)
+    for path, value in parsed:
+        problem = set_key(tree, path, value)
+        if problem:
+            problems.append(Problem(".".join(path), problem))
+    return tree, problems
+
+
+def set_key(tree: Tree, path: Sequence[str], value: object) -> str | None:
+    """Set one dotted key in place; tables on the way are made. Returns what went wrong, if anything."""
+    node: Any = tree
+    for part in path[:-1]:
+        if isinstance(node, list):
+            places = {str(place): inner for place, inner in enumerate(node)}
+            if part not in places:
+                return f"the list has {len(node)} entries, counted from 0; there is no {shown(part)}"
+            node = places[part]
+        elif isinstance(node, dict):
+            node = node.setdefault(part, {})
+        else:
+            return f"{shown(part)} is inside a value, not a table"
+    if not isinstance(node, dict):
+        return "names a place inside a value, not a key of a table"
+    if path[-1] == "use" and node.get("use") != value and tuple(path[:-1]) != FORMATS:
+        node.clear()
+    node[path[-1]] = value
+    return None
+
+
+def _read(path: Path, asked: Path) -> Tree:
+    """The recipe that was asked for, or a parent of it."""
+    key = "file" if path == asked else "extends"
+    try:
+        found = read_toml(path)
+    except FileNotFoundError:
+        raise RecipeError(
+            str(asked), [Problem(key, f"there is no recipe at {path}{_near(path)}")]
+        ) from None
+    if isinstance(found, Problem):
+        raise RecipeError(_named(path, asked), [found])
+    return found
+
+
+def _named(path: Path, asked: Path) -> str:
+    """The file with the mistake, and whose parent it is."""
+    return str(path) if path == asked else f"{path} (which {asked} extends)"
+
+
+def _near(path: Path) -> str:
+    """The recipe that a path may have meant, if one lies beside it."""
+    try:
+        names = [p.name for p in path.parent.iterdir() if p.suffix == ".toml" and p.is_file()]
+    except (OSError, ValueError):
+        return ""
+    near = difflib.get_close_matches(f"{path.stem}.toml", sorted(names), n=1, cutoff=0.8)
+    return f'. Did you mean "{path.with_name(near[0])}"?' if near else ""
+
+
+def _value(text: str) -> object:
+    found = parse_toml(f"value = {text}")
+    return found["value"] if isinstance(found, dict) and len(found) == 1 else text
+
+
+def _other_component(old: Tree, new: Tree) -> bool:
+    return "use" in new and new["use"] != old.get("use")

@@ -1,0 +1,1 @@
+"""Which components exist: the record of one, the catalog of all, plugin hooks and their discovery."""

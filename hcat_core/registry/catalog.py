@@ -1,0 +1,179 @@
+"""``Catalog``: every component on this machine, by kind and name, as a value passed down.
+
+One broken plugin never takes the others with it; two providers of one name are an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from importlib.metadata import EntryPoint
+
+import pluggy
+
+from hcat_core.errors import UsageError
+from hcat_core.registry import hooks
+from hcat_core.registry.component import KINDS, Component, Kind, with_article
+from hcat_core.registry.discovery import Allowed, Provider, in_order, installed
+from hcat_core.text.quoting import name_in_quotes
+from hcat_core.text.spelling import did_you_mean
+
+
+@dataclass(frozen=True)
+class BrokenPlugin:
+    """A plugin that could not be loaded, and why; fatal only when a recipe uses it."""
+
+    provider: Provider
+    reason: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A component and who provides it."""
+
+    component: Component
+    provider: Provider
+
+
+@dataclass(frozen=True)
+class Registry:
+    """The components of one kind, by name."""
+
+    kind: Kind
+    entries: Mapping[str, Entry]
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self.entries.values())
+
+    def find(self, name: str) -> Component | None:
+        """The component of that name, or None."""
+        entry = self.entries.get(name)
+        return entry.component if entry else None
+
+    def unknown(self, name: str) -> str:
+        """What to tell a user who named a component that is not here."""
+        return f"no {self.kind} is named {name_in_quotes(name)}.{did_you_mean(name, self.entries)}"
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Every registry, the plugins that failed, and the plugin manager that carries the hooks.
+
+    ``points`` are the entry points that were imported; ``left_out`` the installed plugins that ``allowed``
+    does not let in, of which nothing was imported.
+    """
+
+    registries: Mapping[Kind, Registry]
+    broken: tuple[BrokenPlugin, ...]
+    plugins: pluggy.PluginManager = field(repr=False)
+    points: tuple[EntryPoint, ...] = ()
+    allowed: Allowed | None = None
+    left_out: tuple[Provider, ...] = ()
+
+    def __iter__(self) -> Iterator[Entry]:
+        for kind in KINDS:
+            yield from self.registries[kind]
+
+    def find(self, kind: Kind, name: str) -> Component:
+        """The component of that kind and name.
+
+        Raises:
+            UsageError: with the nearest name, and the broken plugins that may have held it.
+        """
+        found = self.registries[kind].find(name)
+        if found is None:
+            raise UsageError(self.explain_unknown(kind, name))
+        return found
+
+    def explain_unknown(self, kind: Kind, name: str) -> str:
+        """Why a name is not to be had: a slip of the pen, or a plugin that failed to load."""
+        others = [other for other in KINDS if self.registries[other].find(name) is not None]
+        if others:
+            return f"no {kind} is named {name_in_quotes(name)}: it is {with_article(others[0])}."
+        vendor = name.partition("/")[0] if "/" in name else None
+        for provider in self.left_out:
+            if self.allowed is not None and vendor in (provider.name, provider.module):
+                by = self.allowed.said_by
+                return f"{name_in_quotes(name)} is of the plugin {provider}, which {by} does not let in"
+        message = self.registries[kind].unknown(name)
+        if vendor is not None and vendor not in [Provider.of(point).name for point in self.points]:
+            message = f"no {kind} is named {name_in_quotes(name)}: is its plugin installed?"
+        for broken in self.broken:
+            if vendor is not None and vendor in (broken.provider.name, broken.provider.module):
+                message += f" Plugin {broken.provider} failed to load: {broken.reason}"
+        return message
+
+    def restricted(self, allowed: Allowed) -> Catalog:
+        """Without the components of plugins that ``allowed`` does not let in."""
+        out = {p for p in map(Provider.of, self.points) if not allowed.lets_in(p)}
+        if not out:
+            return self
+        registries = {
+            kind: Registry(kind, {name: e for name, e in registry.entries.items() if e.provider not in out})
+            for kind, registry in self.registries.items()
+        }
+        left_out = (*self.left_out, *sorted(out, key=str))
+        return replace(self, registries=registries, allowed=allowed, left_out=left_out)
+
+
+def load_catalog(points: Iterable[EntryPoint] | None = None, *, allowed: Allowed | None = None) -> Catalog:
+    """Ask every entry point of group ``hcat`` for its components.
+
+    Args:
+        points: entry points to load instead of the installed ones (tests).
+        allowed: the plugins that may be imported; all of them when not given.
+
+    Raises:
+        UsageError: when two plugins offer the same kind and name; both are named.
+    """
+    manager = pluggy.PluginManager("hcat")
+    manager.add_hookspecs(hooks)
+    found: dict[Kind, dict[str, Entry]] = {kind: {} for kind in KINDS}
+    broken: list[BrokenPlugin] = []
+    left_out: list[Provider] = []
+    loaded: list[EntryPoint] = []
+    for point in installed() if points is None else in_order(points):
+        provider = Provider.of(point)
+        if allowed is not None and not allowed.lets_in(provider):
+            left_out.append(provider)
+            continue
+        loaded.append(point)
+        try:
+            components = _components(point, manager)
+        except Exception as error:  # a stranger's module may raise anything at all
+            broken.append(BrokenPlugin(provider, f"{type(error).__name__}: {error}"))
+            continue
+        for component in components:
+            clash = found[component.kind].get(component.name)
+            if clash is not None:
+                raise UsageError(
+                    f'{component.kind} "{component.name}" is offered twice: by {clash.provider} '
+                    f"and by {provider}. Uninstall one of them, or ask its author for another name."
+                )
+        bare = [c.name for c in components if "/" not in c.name and not provider.is_builtin]
+        if bare:
+            reason = f'bare names are for built-ins; call "{bare[0]}" "{point.name}/{bare[0]}"'
+            broken.append(BrokenPlugin(provider, reason))
+            manager.unregister(name=point.name)
+            continue
+        for component in components:
+            found[component.kind][component.name] = Entry(component, provider)
+    registries = {kind: Registry(kind, dict(sorted(found[kind].items()))) for kind in KINDS}
+    return Catalog(registries, tuple(broken), manager, tuple(loaded), allowed, tuple(left_out))
+
+
+def _components(point: EntryPoint, manager: pluggy.PluginManager) -> list[Component]:
+    """Load one plugin and ask only it; undo its registration when what it says makes no sense."""
+    plugin = point.load()
+    manager.register(plugin, name=point.name)
+    try:
+        others = [p for p in manager.get_plugins() if p is not plugin]
+        answers = manager.subset_hook_caller("hcat_components", others)()
+        components = [component for answer in answers for component in answer]
+        for component in components:
+            if not isinstance(component, Component) or component.kind not in KINDS:
+                raise TypeError(f"hcat_components() must return Component records, got {component!r}")
+    except Exception:
+        manager.unregister(plugin)
+        raise
+    return components

@@ -1,0 +1,207 @@
+"""A finished run as something that predicts: ``trained.safetensors`` and the weights beside it."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hcat_core.cohort import Cohort, Layout, Modality, Task
+from hcat_core.data.standardisation import Standardiser
+from hcat_core.errors import DataError, UsageError
+from hcat_core.interfaces import Estimator, FitContext
+from hcat_core.metrics.recalibration import Recalibration
+from hcat_core.recipe.build import build_estimator
+from hcat_core.recipe.recipe import Recipe, load_recipe
+from hcat_core.registry.catalog import Catalog
+from hcat_core.runs.folder import RunFolder
+from hcat_core.storage.atomic_files import naming, sync
+from hcat_core.storage.checkpoint import read_checkpoint, write_checkpoint
+from hcat_core.storage.safe_path import inside
+from hcat_core.training.fitting import Fitted, assembly_of
+from hcat_core.training.neural_estimator import NeuralEstimator
+
+
+@dataclass(frozen=True)
+class Training:
+    """What is kept of the training patients: (M, D) statistics of each feature, and no row of theirs.
+
+    Attributes:
+        standardiser: mean and spread.
+        low: smallest measured value; infinite where there was none.
+        high: largest.
+        base_rate: T mean predicted probabilities, what is known of a patient of whom nothing is.
+        data: the fingerprint of the whole cohort.
+    """
+
+    standardiser: Standardiser
+    low: Tensor
+    high: Tensor
+    base_rate: tuple[float, ...]
+    data: str
+
+    @classmethod
+    def of(cls, train: Cohort, base_rate: tuple[float, ...], data: str) -> Training:
+        """From the training patients."""
+        inf = float("inf")
+        low = train.emb.masked_fill(~train.measured, inf).amin(dim=0)
+        high = train.emb.masked_fill(~train.measured, -inf).amax(dim=0)
+        return cls(Standardiser.fit(train), low, high, base_rate, data)
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A run folder, loaded."""
+
+    folder: RunFolder
+    recipe: Recipe
+    layout: Layout
+    fitted: Fitted
+    training: Training
+
+
+def write_trained(
+    folder: RunFolder, layout: Layout, fitted: Fitted, training: Training, checkpoint: Path | None
+) -> None:
+    """What predicting needs beside the weights, whole or not at all.
+
+    Binds the files of ``estimator/``, or the ``checkpoint`` that predicts.
+    """
+    header = {
+        "layout": layout_as_json(layout),
+        "recalibration": asdict(fitted.recalibration),
+        "thresholds": fitted.thresholds,
+        "took_validation": fitted.took_validation,
+        "base_rate": list(training.base_rate),
+        "data": training.data,
+        "checkpoint": checkpoint and {"name": checkpoint.name, "sha256": _digest(checkpoint)},
+        "estimator": {name: _digest(folder.estimator / name) for name in _files(folder.estimator)},
+    }
+    tensors = {"low": training.low, "high": training.high, **training.standardiser.state_dict()}
+    write_checkpoint(folder.trained, tensors, header, folder.recipe_text())
+
+
+def save_estimator(folder: RunFolder, estimator: Estimator) -> None:
+    """Everything that was fitted, into a new ``estimator/``; what a killed process left there is removed.
+
+    Raises:
+        StorageError: when the disk takes no more.
+    """
+    with naming(folder.estimator):
+        if folder.estimator.exists():
+            shutil.rmtree(folder.estimator)
+        folder.estimator.mkdir()
+        estimator.save(folder.estimator)
+        for path in (*folder.estimator.rglob("*"), folder.estimator):
+            sync(path)
+
+
+def load_run(path: Path, catalog: Catalog, device: torch.device | None = None) -> TrainedRun:
+    """A run folder alone predicts: its recipe builds the estimator, its weights are put in.
+
+    Raises:
+        UsageError: for a folder without a run, or with one that did not finish.
+        DataError: for files that are damaged.
+        RecipeError: when a component of the recipe is not installed here.
+    """
+    folder = RunFolder.open(path)
+    if not folder.trained.is_file():
+        raise UsageError(
+            f"{path}: this run did not finish. Go on with it: hcat run --resume {path}, or run it anew."
+        )
+    recipe, _ = load_recipe(folder.recipe, catalog, sets=(), options={}, inputs={}, caller=Path.cwd())
+    tensors, header = read_checkpoint(folder.trained, folder.recipe_text())
+    try:
+        layout = layout_from_json(header["layout"])  # type: ignore[arg-type]
+        training = Training(
+            Standardiser.from_state(tensors),
+            tensors["low"],
+            tensors["high"],
+            tuple(header["base_rate"]),  # type: ignore[arg-type]
+            str(header["data"]),
+        )
+        kept: Any = header["recalibration"]
+        recalibration = Recalibration(tuple(kept["intercept"]), tuple(kept["slope"]))
+        thresholds = list(header["thresholds"])  # type: ignore[call-overload]
+        took_validation = bool(header["took_validation"])
+        bound: Any = header["checkpoint"]
+        checkpoint = None if bound is None else (str(bound["name"]), str(bound["sha256"]))
+        files: dict[str, str] = dict(header["estimator"])  # type: ignore[call-overload]
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"{folder.trained}: damaged, or of an older hcat ({error!r}). Remove it, and "
+            f"hcat run --resume {path} makes it again."
+        ) from None
+    context = FitContext(recipe.seed, device or torch.device("cpu"), assembly=assembly_of(recipe, catalog))
+    estimator: Estimator
+    if checkpoint is not None:
+        weights = inside(folder.checkpoints, checkpoint[0])
+        _refuse_another_file(weights, checkpoint[1])
+        estimator = load_trained_member(weights, folder.recipe_text(), layout, context)
+    else:
+        for name in sorted(files.keys() | _files(folder.estimator)):
+            _refuse_another_file(folder.estimator / name, files.get(name))
+        estimator = build_estimator(recipe, catalog, layout)
+        estimator.load(folder.estimator, context)
+    return TrainedRun(
+        folder, recipe, layout, Fitted(estimator, recalibration, thresholds, took_validation), training
+    )
+
+
+def load_trained_member(path: Path, recipe: str, layout: Layout, context: FitContext) -> NeuralEstimator:
+    """The neural estimator of a checkpoint, written under ``recipe``, the text of one."""
+    assert context.assembly is not None
+    model = context.assembly.build_model(layout)
+    tensors, _ = read_checkpoint(path, recipe)
+    try:
+        model.load(tensors)
+        standardiser = Standardiser(tensors["standardiser.mean"], tensors["standardiser.scale"])
+    except (KeyError, RuntimeError) as error:
+        raise DataError(f"{path}: does not fit this run's recipe ({error}).") from None
+    model.to(context.device)
+    return NeuralEstimator.trained(layout, context, [(standardiser, model)])
+
+
+def _files(folder: Path) -> list[str]:
+    """The files in a folder, by their paths there; none where there is no folder."""
+    return [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
+
+
+def _digest(path: Path) -> str:
+    """sha256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _refuse_another_file(path: Path, expected: str | None) -> None:
+    """A file must have this sha256; with None it must not be there."""
+    if (_digest(path) if path.is_file() else None) != expected:
+        raise DataError(
+            f"{path}: not the file that this run wrote: missing, damaged, edited or of another run. "
+            "Put the one that belongs here back, or run the recipe anew."
+        )
+
+
+def layout_as_json(layout: Layout) -> dict[str, object]:
+    """The layout, for a file's header."""
+    return {
+        "modalities": [
+            {"name": m.name, "width": m.width, "features": list(m.features)} for m in layout.modalities
+        ],
+        "tasks": [asdict(task) for task in layout.tasks],
+        "absent": list(layout.absent),
+    }
+
+
+def layout_from_json(kept: dict[str, Any]) -> Layout:
+    """What ``layout_as_json`` gave."""
+    return Layout(
+        tuple(Modality(m["name"], m["width"], tuple(m["features"])) for m in kept["modalities"]),
+        tuple(Task(**task) for task in kept["tasks"]),
+        tuple(kept["absent"]),
+    )

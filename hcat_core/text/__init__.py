@@ -1,0 +1,1 @@
+"""Text for messages: quoting of names and values, spelling suggestions."""

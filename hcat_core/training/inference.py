@@ -1,0 +1,90 @@
+"""Predict every patient of a cohort with the neural model, by samples or in one pass."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import nn
+
+from hcat_core.cohort import CURVE_STEPS, Cohort
+from hcat_core.interfaces import CommonNumbers, Imputation, Predicted, Prediction
+from hcat_core.training.common_random import common_dropout
+from hcat_core.training.model import HcatModel
+
+MC_ROWS = 512  # patients in one forward pass: enough to keep the matrix products busy
+
+
+@torch.inference_mode()
+def predict_cohort(
+    model: HcatModel, cohort: Cohort, *, mc_samples: int, seed: int, device: torch.device
+) -> Predicted:
+    """Predict every patient of a standardised cohort.
+
+    With samples, each one draws what is missing anew and drops out anew, and the probability is their
+    mean: Rubin's (1987) multiple imputation, so that an interval holds what imputing cannot know. A sample
+    is the same for all patients: nobody's prediction depends on who else is in the cohort.
+
+    Args:
+        model: the trained assembly.
+        cohort: N patients.
+        mc_samples: draws and dropout samples a patient (Gal and Ghahramani 2016); 0 for one pass at the
+            imputation's mean, without dropout. Below 2 there is no interval.
+        seed: of draws and dropout masks; torch's global generator is left as it was.
+        device: where to compute.
+    """
+    training = model.training
+    model.eval()
+    parts, curves = [], []
+    with torch.random.fork_rng(devices=[] if device.type == "cpu" else [device]):
+        if mc_samples:
+            _dropout_only(model)
+        for rows in torch.arange(len(cohort)).split(MC_ROWS):
+            batch = cohort[rows].to(device)
+            imputation = model.impute(batch)
+            found = [
+                model.predict(model.fuse(batch, imputation))
+                if not mc_samples
+                else _sample(model, batch, imputation, seed, sample)
+                for sample in range(max(1, mc_samples))
+            ]
+            parts.append(torch.stack([one.event_probability for one in found]).cpu())
+            curves.append(torch.stack([_curve(one) for one in found]).mean(dim=0).cpu())
+    model.train(training)
+    tasks = len(model.layout.tasks)
+    draws = torch.cat(parts, dim=1).double().numpy() if parts else np.zeros((1, 0, tasks))
+    curve = torch.cat(curves).double().numpy() if curves else np.zeros((0, tasks, CURVE_STEPS))
+    low = high = np.full(draws.shape[1:], np.nan)
+    if len(draws) > 1:
+        low, high = np.quantile(draws, [0.05, 0.95], axis=0)
+    return Predicted(draws.mean(axis=0), low, high, curve)
+
+
+def _sample(model: HcatModel, batch: Cohort, imputation: Imputation, seed: int, sample: int) -> Prediction:
+    """One draw of what is missing and one network, the same for whichever patients are asked about."""
+    number = int(np.random.SeedSequence([seed, sample]).generate_state(1, np.uint64)[0] >> 2)
+    torch.manual_seed(number)
+    generator = CommonNumbers(device=batch.emb.device)
+    generator.manual_seed(number)
+    drawn = replace(imputation, emb=imputation.draw(1, generator)[0])
+    with common_dropout():
+        return model.predict(model.fuse(batch, drawn))
+
+
+def _curve(prediction: Prediction) -> torch.Tensor:
+    assert prediction.curve is not None, "the neural assembly's predictions have one"
+    return prediction.curve
+
+
+def _dropout_only(model: HcatModel) -> None:
+    """Dropout on in fusion and heads, everything else as in evaluation; the imputer stays fixed."""
+    for part in (model.fusion, *model.heads.values()):
+        if isinstance(part, nn.Module):
+            for module in part.modules():
+                if isinstance(module, nn.Dropout):
+                    module.train()
+                if isinstance(module, nn.MultiheadAttention | nn.TransformerEncoderLayer):
+                    # The dropout of the first is a number, not a module; out of training, torch computes
+                    # the second in one piece, which leaves out the dropout modules within.
+                    module.training = True

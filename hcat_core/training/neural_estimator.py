@@ -1,0 +1,176 @@
+"""``neural``: the recipe's imputer, fusion, heads and losses, trained as one estimator."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import torch
+from pydantic import Field
+
+from hcat_core.cohort import Cohort, Layout
+from hcat_core.data.standardisation import Standardiser
+from hcat_core.interfaces import FitContext, Imputation, Predicted, Prediction
+from hcat_core.storage.checkpoint import read_checkpoint, write_checkpoint
+from hcat_core.training.inference import predict_cohort
+from hcat_core.training.loop import BEST_AVERAGE, Checkpoints, train
+from hcat_core.training.model import HcatModel
+from hcat_core.training.neural_parts import prepare
+
+
+class NeuralEstimator:
+    """Standardise, impute, fuse, predict: trained until validation patients say stop.
+
+    Args:
+        layout: modalities and tasks.
+        seeds: trainings that differ in their seed alone; probabilities are averaged (deep ensembles,
+            Lakshminarayanan et al. 2017).
+    """
+
+    refits = False
+
+    def __init__(self, layout: Layout, *, seeds: Annotated[int, Field(ge=1)] = 1) -> None:
+        self.layout = layout
+        self.seeds = seeds
+        self.members: list[tuple[Standardiser, HcatModel]] = []
+        self.context = FitContext(0)
+
+    def fit(self, train: Cohort, validation: Cohort, context: FitContext) -> None:
+        """Train each member from its own seed, to its best validation epoch."""
+        self.context = context
+        self.members = [
+            fit_member(self.layout, train, validation, replace(context, seed=context.seed + 1000 * member))
+            for member in range(self.seeds)
+        ]
+
+    @classmethod
+    def trained(
+        cls, layout: Layout, context: FitContext, members: list[tuple[Standardiser, HcatModel]]
+    ) -> NeuralEstimator:
+        """From what was trained elsewhere."""
+        estimator = cls(layout, seeds=len(members))
+        estimator.context = context
+        estimator.members = members
+        return estimator
+
+    def predict(self, cohort: Cohort) -> Prediction:
+        """Mean over members, draws and dropout samples; the interval is the widest of the members'."""
+        assert self.context.assembly is not None, "fit or load comes first"
+        return self._predict(cohort, self.context.assembly.mc_samples)
+
+    def predict_once(self, cohort: Cohort) -> Prediction:
+        """One pass a member, at the imputation's mean and without dropout."""
+        return self._predict(cohort, 0)
+
+    def impute(self, cohort: Cohort) -> Imputation:
+        """By the first member's imputer, in the units of the files."""
+        standardiser, model = self.members[0]
+        device = self.context.device
+        model.eval()
+        with torch.inference_mode():
+            return FileUnits.of(model.impute(standardiser.apply(cohort).to(device)), standardiser, cohort)
+
+    def _predict(self, cohort: Cohort, mc_samples: int) -> Prediction:
+        assert self.members, "fit or load comes first"
+        found = [
+            predict_cohort(
+                model,
+                standardiser.apply(cohort),
+                mc_samples=mc_samples,
+                seed=self.context.seed,
+                device=self.context.device,
+            )
+            for standardiser, model in self.members
+        ]
+        return as_prediction(found)
+
+    def save(self, folder: Path) -> None:
+        """One checkpoint a member."""
+        for number, (standardiser, model) in enumerate(self.members):
+            statistics = {f"standardiser.{k}": v for k, v in standardiser.state_dict().items()}
+            path = folder / f"member_{number}.safetensors"
+            write_checkpoint(path, {**model.state(), **statistics}, {"member": number})
+        (folder / "members.json").write_text(json.dumps({"seeds": self.seeds}) + "\n", encoding="utf-8")
+
+    def load(self, folder: Path, context: FitContext) -> None:
+        """Restore every member."""
+        assert context.assembly is not None
+        self.context = context
+        self.members = []
+        for number in range(self.seeds):
+            tensors, _ = read_checkpoint(folder / f"member_{number}.safetensors")
+            model = context.assembly.build_model(self.layout)
+            model.load(tensors)
+            model.to(context.device)
+            standardiser = Standardiser(tensors["standardiser.mean"], tensors["standardiser.scale"])
+            self.members.append((standardiser, model))
+
+
+@dataclass(frozen=True)
+class FileUnits(Imputation):
+    """An imputation of standardised patients, back on the CPU and in the units of their files."""
+
+    inner: Imputation | None = None
+    standardiser: Standardiser | None = None
+
+    @classmethod
+    def of(cls, inner: Imputation, standardiser: Standardiser, cohort: Cohort) -> FileUnits:
+        """Measured cells are the cohort's own, to the bit."""
+        filled = inner.filled.cpu()
+        emb = torch.where(filled, standardiser.invert(inner.emb.cpu()), cohort.emb)
+        return cls(emb, inner.std.cpu() * standardiser.scale, filled, {}, inner, standardiser)
+
+    def draw(self, n: int, generator: torch.Generator) -> torch.Tensor:
+        """(n, N, M, D) as the imputer draws them."""
+        assert self.inner is not None and self.standardiser is not None
+        drawn = self.standardiser.invert(self.inner.draw(n, generator).cpu())
+        return torch.where(self.filled, drawn, self.emb)
+
+
+def fit_member(
+    layout: Layout, training: Cohort, validation: Cohort, context: FitContext
+) -> tuple[Standardiser, HcatModel]:
+    """One training from ``context.seed``, back to its best validation epoch where there is one."""
+    assembly = context.assembly
+    assert assembly is not None, "neural needs the recipe's assembly"
+    standardiser = Standardiser.fit(training)
+    devices = [] if context.device.type == "cpu" else [context.device]
+    with torch.random.fork_rng(devices=devices), tempfile.TemporaryDirectory() as folder:
+        torch.manual_seed(context.seed)
+        model = assembly.build_model(layout)
+        losses = assembly.build_losses(layout)
+        standard = standardiser.apply(training)
+        stop = standardiser.apply(validation)
+        prepare(model, standard, stop, context)
+        checkpoints = Checkpoints(Path(folder), {}, {})
+        progress = train(
+            model,
+            losses,
+            standard,
+            stop,
+            assembly.training,
+            seed=context.seed,
+            device=context.device,
+            checkpoints=checkpoints,
+            resume=False,
+            on_epoch=lambda record: None,
+            say=context.progress,
+        )
+        if BEST_AVERAGE in progress.best:
+            model.load(read_checkpoint(checkpoints.best(BEST_AVERAGE))[0])
+    return standardiser, model
+
+
+def as_prediction(found: list[Predicted]) -> Prediction:
+    """Average what one or several models predict; no interval where they have none."""
+
+    def stacked(name: str) -> torch.Tensor:
+        return torch.stack([torch.from_numpy(getattr(predicted, name)) for predicted in found])
+
+    interval = None
+    if found[0].has_interval:
+        interval = torch.stack([stacked("low").amin(dim=0), stacked("high").amax(dim=0)], dim=-1)
+    return Prediction(stacked("probability").mean(dim=0), stacked("curve").mean(dim=0), interval)

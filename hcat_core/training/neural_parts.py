@@ -1,0 +1,71 @@
+"""The neural tables of a recipe, ready to be built: what the estimator ``neural`` trains."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hcat_core.cohort import Cohort, Layout
+from hcat_core.imputation.conformal import Calibrated
+from hcat_core.interfaces import FitContext
+from hcat_core.recipe import build
+from hcat_core.recipe.build import WeightedLoss
+from hcat_core.recipe.recipe import Recipe
+from hcat_core.recipe.schema import TrainingTable
+from hcat_core.registry.catalog import Catalog
+from hcat_core.registry.component import Kind
+from hcat_core.training.model import HcatModel
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """Imputer, fusion, heads, losses and the training table of one recipe."""
+
+    recipe: Recipe
+    catalog: Catalog
+
+    @property
+    def training(self) -> TrainingTable:
+        """How to train."""
+        return self.recipe.training
+
+    @property
+    def mc_samples(self) -> int:
+        """Draws and dropout samples a patient when predicting."""
+        return self.recipe.evaluation.mc_samples
+
+    def build_model(self, layout: Layout) -> HcatModel:
+        """Imputer, fusion and heads, for a cohort's layout."""
+        fusion = build.build_fusion(self.recipe, self.catalog, layout)
+        return HcatModel(
+            layout,
+            Calibrated(layout, build.build_imputer(self.recipe, self.catalog, layout)),
+            fusion,
+            build.build_heads(self.recipe, self.catalog, layout, fusion.width),
+            {name: str(table["task"]) for name, table in self.recipe.heads.items()},
+            imputer_gradient=self.recipe.training.imputer_gradient,
+        )
+
+    def build_losses(self, layout: Layout) -> list[WeightedLoss]:
+        """The terms of the total."""
+        return build.build_losses(self.recipe, self.catalog, layout)
+
+
+def prepare(model: HcatModel, training: Cohort, validation: Cohort, context: FitContext) -> None:
+    """Everything that is fitted before the first step; the imputer never sees a target."""
+    model.imputer.fit(training.without_targets(), validation.without_targets(), context)
+    for head in model.heads.values():
+        head.prepare(training)
+
+
+def stores_patients(table: Mapping[str, Any], catalog: Catalog) -> list[str]:
+    """Kind and name of the components in a table, nested ones too, whose state holds patients' rows."""
+    own = []
+    kinds: tuple[Kind, ...] = ("imputer", "estimator")
+    for kind in kinds:
+        component = catalog.registries[kind].find(str(table.get("use")))
+        own += [f"{kind} {component.name}"] if component and "stores-patients" in component.tags else []
+    values = [v for value in table.values() for v in (value if isinstance(value, list) else [value])]
+    inner = [value for value in values if isinstance(value, Mapping)]
+    return own + [name for value in inner for name in stores_patients(value, catalog)]

@@ -1,0 +1,1 @@
+"""HDF5 files: layouts, safety checks, and the worker process that parses them."""

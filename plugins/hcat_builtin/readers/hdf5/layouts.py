@@ -1,0 +1,209 @@
+"""What is where in an HDF5 file: ids and embedding, by the names the field uses."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import h5py
+import numpy as np
+
+from hcat_builtin.readers.hdf5.progress import now
+from hcat_builtin.readers.hdf5.safety import find_object, follow, open_h5, text_attribute
+from hcat_core.errors import DataError
+from hcat_core.text.quoting import one_line
+from hcat_core.text.spelling import did_you_mean
+
+ID_NAMES = (
+    "patient_id",
+    "patient_ids",
+    "patient_index_map",
+    "pid",
+    "pids",
+    "case_id",
+    "case_ids",
+    "ids",
+)
+EMBEDDING_NAMES = (
+    "embedding",
+    "embeddings",
+    "embedding_512",
+    "embedding_mean_512",
+    "text_combined_embedding_512",
+    "features_mean",
+    "features",
+    "feature",
+    "feats",
+)
+EMBEDDING_PATTERN = re.compile(r"(?:[a-z0-9]+_)*(?:embeddings?|features?|feats)(?:_mean)?(?:_[0-9]+)?")
+NOT_EMBEDDING = ("feature_names", "features_names")
+ANNOTATED = {"anndata": "h5ad", "MuData": "h5mu"}
+MAX_OBJECTS = 1_000_000
+MAX_DEPTH = 16
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """What a file says about one dataset, without reading it."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+    def __str__(self) -> str:
+        return f"{one_line(self.name, 80)} {'x'.join(map(str, self.shape)) or 'scalar'} {self.dtype}"
+
+
+@dataclass(frozen=True)
+class Found:
+    """Names of the id and the embedding dataset of a flat file; an id of None: there is none."""
+
+    patient_id: str | None
+    embedding: str
+
+
+def read_all_datasets_from_h5(path: Path) -> dict[str, DatasetInfo]:
+    """Every dataset of a file by its full name, in file order; reads no data.
+
+    Raises:
+        DataError: for a file that cannot be opened, or that links outside itself anywhere.
+    """
+    with open_h5(path) as file:
+        return describe_datasets(file)
+
+
+def describe_datasets(file: h5py.File) -> dict[str, DatasetInfo]:
+    """``read_all_datasets_from_h5`` of a file that is open.
+
+    Groups are looked into where they lie, not through soft links, ``MAX_DEPTH`` levels deep.
+    """
+    found: dict[str, DatasetInfo] = {}
+    pending: list[tuple[str, h5py.Group, tuple[object, ...]]] = [("", file, (_identity(file),))]
+    seen = 0
+    while pending:
+        prefix, group, above = pending.pop()
+        inner = []
+        for key in group:
+            seen += 1
+            if seen > MAX_OBJECTS:
+                raise DataError(f"{file.filename}: holds more than {MAX_OBJECTS:,} objects.")
+            name = f"{prefix}/{key}" if prefix else key
+            now.tell(name)
+            child = follow(group, key, name)
+            hard = not isinstance(child, PurePosixPath)
+            if not hard:
+                child = find_object(file, name)
+            if isinstance(child, h5py.Dataset):
+                found[name] = DatasetInfo(name, (0,) if child.shape is None else child.shape, _dtype(child))
+            elif isinstance(child, h5py.Group) and hard and len(above) < MAX_DEPTH:
+                identity = _identity(child)
+                if identity in above:
+                    raise DataError(f"{file.filename}: {name}: is a group inside itself: damaged.")
+                inner.append((name, child, (*above, identity)))
+        pending += reversed(inner)
+    return found
+
+
+def _identity(group: h5py.Group) -> object:
+    """The same for two names of one group."""
+    return h5py.h5o.get_info(group.id).addr
+
+
+def _dtype(dataset: h5py.Dataset) -> np.dtype:
+    """A dataset's type; ``object`` for one that numpy has no word for."""
+    try:
+        dtype: np.dtype = dataset.dtype
+    except (TypeError, ValueError):
+        return np.dtype(object)
+    return dtype
+
+
+def find_patientid_and_embedding(
+    datasets: Iterable[str],
+    *,
+    source: str,
+    patient_id: str | None = None,
+    embedding: str | None = None,
+) -> Found | None:
+    """Choose the id and the embedding dataset by name; None when the names tell nothing.
+
+    Args:
+        datasets: names, as in ``read_all_datasets_from_h5``.
+        source: the file, for messages.
+        patient_id: taken as it is, when given.
+        embedding: taken as it is, when given.
+
+    Raises:
+        DataError: when a name that was given is not in the file, or several embeddings fit.
+    """
+    names = list(datasets)
+    top = [name for name in names if "/" not in name]
+    for asked in (patient_id, embedding):
+        if asked is not None and asked not in names:
+            raise DataError(f'{source}: has no dataset "{asked}".{did_you_mean(asked, names)}')
+    ids = patient_id or next((name for name in ID_NAMES if name in top), None)
+    if embedding is None:
+        embedding = next((name for name in EMBEDDING_NAMES if name in top), None)
+    if embedding is None:
+        fits = [n for n in top if EMBEDDING_PATTERN.fullmatch(n.lower()) and n not in NOT_EMBEDDING]
+        if len(fits) > 1:
+            raise DataError(
+                f"{source}: {', '.join(fits)} may each be the embedding. "
+                f'Say which in the recipe: embedding = "{fits[0]}".'
+            )
+        embedding = fits[0] if fits else None
+    return None if embedding is None else Found(ids, embedding)
+
+
+def nothing_usable(source: str, datasets: Mapping[str, DatasetInfo]) -> DataError:
+    """The error of a file that says nothing usable: what it holds, and what was looked for."""
+    held = [str(info) for info in list(datasets.values())[:20]]
+    more = f", and {len(datasets) - 20} more" if len(datasets) > 20 else ""
+    return DataError(
+        f"{source}: no embedding found. It holds {', '.join(held) or 'no datasets'}{more}. Looked for "
+        f"ids under {', '.join(ID_NAMES[:3])} and an embedding under {', '.join(EMBEDDING_NAMES)}, or "
+        "one group per patient. Name yours in the recipe: patient_id = ..., embedding = ..."
+    )
+
+
+def group_per_patient(file: h5py.File, datasets: Mapping[str, DatasetInfo]) -> dict[str, str] | None:
+    """Patient id -> embedding dataset, where each patient is a group (or a dataset); None otherwise.
+
+    The groups may lie at the top, or in one group of any name.
+    """
+    by_parent: dict[str, dict[str, str]] = {}
+    for name in datasets:
+        parent, _, leaf = name.rpartition("/")
+        if parent and (leaf in EMBEDDING_NAMES or EMBEDDING_PATTERN.fullmatch(leaf.lower())):
+            if leaf in NOT_EMBEDDING:
+                continue
+            grandparent, _, patient = parent.rpartition("/")
+            by_parent.setdefault(grandparent, {}).setdefault(patient, name)
+    if len(by_parent) != 1:
+        return None
+    return next(iter(by_parent.values()))
+
+
+def dataset_per_patient(file: h5py.File, datasets: Mapping[str, DatasetInfo]) -> dict[str, str] | None:
+    """Slide or patient -> its dataset, in a file of embeddings as STAMP 2.0 wrote them; None otherwise.
+
+    STAMP names its encoder in the file's attributes, and holds nothing but one array a slide or patient.
+    """
+    if text_attribute(file, "encoder") is None or text_attribute(file, "version") is None:
+        return None
+    widths = {info.shape[-1:] for info in datasets.values()}
+    fits = all("/" not in name and info.dtype.kind == "f" for name, info in datasets.items())
+    return {name: name for name in datasets} if fits and len(widths) == 1 and widths != {()} else None
+
+
+def refuse_annotated(file: h5py.File) -> None:
+    """Stop at an AnnData or MuData file: it has a reader of its own.
+
+    Raises:
+        DataError: naming that reader.
+    """
+    kind = text_attribute(file, "encoding-type")
+    if kind in ANNOTATED:
+        raise DataError(f'{file.filename}: is {kind}. Say so in the recipe: use = "{ANNOTATED[kind]}".')

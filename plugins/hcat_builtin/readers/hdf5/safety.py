@@ -1,0 +1,243 @@
+"""HDF5 files are untrusted: nothing outside the file is followed, nothing huge is unpacked.
+
+Every refusal names the file and the dataset, and happens before the dataset is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import h5py
+import numpy as np
+from h5py import h5a, h5d, h5g, h5l, h5o, h5t
+
+from hcat_builtin.readers.hdf5.progress import now
+from hcat_builtin.readers.hdf5.size_limits import count_unpacked, forget_unpacked, refuse_oversized
+from hcat_builtin.readers.hdf5.userblock import refuse_second_file
+from hcat_builtin.readers.tables.plain_file import require_plain_file
+from hcat_core.errors import DataError
+
+MAX_ATTRIBUTE = 64 << 20
+MAX_LINKS = 64  # soft links followed for one name
+TEXT_BLOCK = 1024  # text datasets of any length are read so many values at a time
+KINDS = {
+    h5t.COMPOUND: "compound records",
+    h5t.REFERENCE: "references",
+    h5t.ENUM: "values of an enumeration",
+    h5t.BITFIELD: "bit fields",
+    h5t.OPAQUE: "opaque bytes",
+    h5t.VLEN: "lists of any length",
+    h5t.ARRAY: "arrays",
+    h5t.TIME: "times of an old kind",
+}
+DAMAGE = (OSError, RuntimeError, LookupError, ValueError, TypeError, ArithmeticError, SystemError)
+"""What h5py raises when the bytes inside are not what their headers say."""
+
+
+@contextmanager
+def open_h5(path: Path) -> Iterator[h5py.File]:
+    """Open an HDF5 file for reading.
+
+    Raises:
+        DataError: for a file that is missing, unreadable, truncated, no HDF5, or hides something in front.
+    """
+    require_plain_file(path, "an HDF5 file")
+    now.open(str(path))
+    try:
+        file = h5py.File(path, "r")
+    except PermissionError:
+        raise DataError(f"{path}: no permission to read it.") from None
+    except DAMAGE as error:
+        reason = "it is truncated" if "truncated" in str(error) else "it is damaged or no HDF5 file"
+        raise DataError(f"{path}: cannot be opened: {reason}. Copy or write it again.") from None
+    with file:
+        try:
+            forget_unpacked()
+            refuse_second_file(path, file)
+            yield file
+        except DataError:
+            raise
+        except DAMAGE as error:
+            dataset = now.read()[2]
+            where = f"{path}: {dataset}" if dataset else str(path)
+            told = str(error.args[0]) if error.args else ""
+            first = told.splitlines()[0] if told else type(error).__name__
+            raise DataError(f"{where}: damaged: {first}. Copy or write it again.") from error
+
+
+def find_object(file: h5py.File, name: str) -> h5py.Dataset | h5py.Group | None:
+    """The dataset or group called ``name``; None when there is none.
+
+    Walks one path component at a time, through soft links too, so that no external link is followed.
+
+    Raises:
+        DataError: for an external link at any component, or soft links that go in a circle.
+    """
+    now.tell(name)
+    pending = [part for part in PurePosixPath(name).parts if part != "/"]
+    node: h5py.Dataset | h5py.Group = file
+    links = 0
+    while pending:
+        part = pending.pop(0)
+        if part == "..":
+            raise DataError(f"{file.filename}: {name}: a link leads upwards; hcat does not follow it.")
+        if not isinstance(node, h5py.Group):
+            return None
+        step = follow(node, part, name)
+        if step is None:
+            return None
+        if isinstance(step, PurePosixPath):
+            links += 1
+            if links > MAX_LINKS:
+                raise DataError(f"{file.filename}: {name}: its links go in a circle.")
+            if step.is_absolute():
+                node = file
+            pending = [p for p in step.parts if p != "/"] + pending
+            continue
+        node = step
+    return node
+
+
+def follow(group: h5py.Group, part: str, name: str) -> h5py.Dataset | h5py.Group | PurePosixPath | None:
+    """What one name in a group leads to: an object, the path of a soft link, or None for nothing.
+
+    ``name`` is the whole name, for messages.
+
+    Raises:
+        DataError: for an external link or a named type.
+    """
+    key = part.encode("utf-8", "surrogateescape")
+    links = group.id.links
+    if not links.exists(key):
+        return None
+    kind = links.get_info(key).type
+    if kind == h5l.TYPE_HARD:
+        found = h5o.open(group.id, key)
+        if isinstance(found, h5d.DatasetID):
+            return h5py.Dataset(found)
+        if isinstance(found, h5g.GroupID):
+            return h5py.Group(found)
+    elif kind == h5l.TYPE_SOFT:
+        return PurePosixPath(links.get_val(key).decode("utf-8", "surrogateescape"))
+    where = f"{group.file.filename}: {name}"
+    if kind == h5l.TYPE_HARD:
+        raise DataError(f"{where}: is a named type, not data.")
+    if kind != h5l.TYPE_EXTERNAL:
+        raise DataError(f"{where}: is a link of a kind that hcat does not know.")
+    other = links.get_val(key)[0].decode("utf-8", "replace")
+    raise DataError(
+        f"{where}: is a link to another file ({other}). hcat reads nothing outside the file it was "
+        "given: copy the data into it."
+    )
+
+
+def refuse_unsafe(dataset: h5py.Dataset) -> None:
+    """Stop at a dataset whose bytes are elsewhere, or whose size is not backed by what is stored.
+
+    Call it once before each reading: it counts what has been unpacked of the file.
+
+    Raises:
+        DataError: for external storage, virtual datasets, types other than numbers and text, filters that
+            are not part of HDF5, data never written, and what unpacks to more than ``MAX_RATIO`` times the
+            stored bytes, alone or with all that was read before.
+    """
+    now.tell(_name(dataset))
+    where = f"{dataset.file.filename}: {_name(dataset)}"
+    if dataset.is_virtual:
+        raise DataError(f"{where}: is a virtual dataset, its data lies elsewhere. Copy the data in.")
+    if dataset.external:
+        raise DataError(
+            f"{where}: keeps its data in another file ({dataset.external[0][0]}). Copy the data in."
+        )
+    _refuse_type(dataset.id.get_type(), where)
+    if dataset.shape is None or 0 in dataset.shape:
+        return
+    refuse_oversized(dataset, where)
+
+
+def refuse_not_numeric(dataset: h5py.Dataset) -> None:
+    """Stop at a dataset, to be read as numbers, that holds anything else.
+
+    Raises:
+        DataError: naming what was found.
+    """
+    where = f"{dataset.file.filename}: {_name(dataset)}"
+    _refuse_type(dataset.id.get_type(), where)
+    if dataset.dtype.kind not in "biuf":
+        raise DataError(f"{where}: holds text; numbers are needed here.")
+
+
+def read_small(dataset: h5py.Dataset) -> np.ndarray:
+    """A whole dataset that passes ``refuse_unsafe``: ids, labels, weights.
+
+    Raises:
+        DataError: as ``refuse_unsafe``; for a dataset without a shape; for text that unpacks to too much.
+    """
+    refuse_unsafe(dataset)
+    if dataset.shape is None:
+        raise DataError(f"{dataset.file.filename}: {_name(dataset)}: is empty.")
+    text = h5py.check_string_dtype(dataset.dtype)
+    if dataset.ndim == 0 or text is None or text.length is not None:
+        return np.asarray(dataset[()])
+    # Any number of values may point at one long text: its bytes count as often as they are read.
+    where = f"{dataset.file.filename}: {_name(dataset)}"
+    values = np.empty(dataset.shape, dtype=object)
+    for first in range(0, len(values), TEXT_BLOCK):
+        part = dataset[first : first + TEXT_BLOCK]
+        values[first : first + TEXT_BLOCK] = part
+        count_unpacked(dataset, sum(map(len, part.reshape(-1))), where)
+        now.again()
+    return values
+
+
+def read_attribute(node: h5py.Dataset | h5py.Group, name: str) -> Any:
+    """An attribute that is a number, a text or an array of them; None when there is none.
+
+    Raises:
+        DataError: for any other type, or more than ``MAX_ATTRIBUTE`` bytes.
+    """
+    key = name.encode("utf-8", "surrogateescape")
+    if not h5a.exists(node.id, key):
+        return None
+    place = f"{_name(node)}: attribute {name}" if _name(node) else f"attribute {name}"
+    now.tell(place)
+    where = f"{node.file.filename}: {place}"
+    attribute = h5a.open(node.id, key)
+    _refuse_type(attribute.get_type(), where)
+    if attribute.get_storage_size() > MAX_ATTRIBUTE:
+        raise DataError(f"{where}: holds {attribute.get_storage_size():,} bytes, over {MAX_ATTRIBUTE:,}.")
+    value = node.attrs[name]
+    return None if isinstance(value, h5py.Empty) else value
+
+
+def text_attribute(node: h5py.Dataset | h5py.Group, name: str) -> str | None:
+    """An attribute that is one text; None where there is none, or numbers.
+
+    Raises:
+        DataError: as ``read_attribute``.
+    """
+    value = read_attribute(node, name)
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return value if isinstance(value, str) else None
+
+
+def _refuse_type(kind: Any, where: str) -> None:
+    """Numbers and text, and the enumeration that h5py writes for booleans."""
+    code = kind.get_class()
+    if code in (h5t.INTEGER, h5t.FLOAT, h5t.STRING):
+        return
+    if code == h5t.ENUM and kind.dtype.kind == "b":
+        return
+    if code == h5t.VLEN and h5py.check_string_dtype(kind.dtype):
+        return
+    raise DataError(
+        f"{where}: holds {KINDS.get(code, 'values of an unknown type')}, neither numbers nor text."
+    )
+
+
+def _name(node: h5py.Dataset | h5py.Group) -> str:
+    return str(node.name or "").lstrip("/")

@@ -1,0 +1,114 @@
+"""What lies beside an embedding in an HDF5 file: its rows' ids, weights and quality, its columns' names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+import h5py
+import numpy as np
+
+from hcat_builtin.readers.hdf5.safety import find_object, read_attribute, read_small, refuse_not_numeric
+from hcat_core.errors import DataError
+from hcat_core.reading import COUNT_COLUMN
+from hcat_core.text.quoting import one_line
+
+QUALITY_NAMES = ("quality", "quality_score", "quality_scores")
+WEIGHT_NAMES = ("n_patches",)
+COUNT_NAMES = (COUNT_COLUMN,)
+
+
+def row_ids(file: h5py.File, name: str, rows: int) -> np.ndarray:
+    """(R,) raw ids of the rows: a dataset of ids, or a ``patient_index_map`` of any of its kinds.
+
+    A map is a dataset of ids in row order, a JSON text, or a group: id -> row, or id -> rows.
+
+    Raises:
+        DataError: for ids that are not one a row.
+    """
+    node = find_object(file, name)
+    source = file.filename
+    if isinstance(node, h5py.Group):
+        mapping = {}
+        for key in node:
+            child = find_object(file, f"{name}/{key}")
+            if isinstance(child, h5py.Dataset):
+                mapping[key] = read_small(child).reshape(-1).tolist()
+        return _ids_from_map(mapping, rows, source, name)
+    assert isinstance(node, h5py.Dataset)
+    raw = read_small(node)
+    if raw.shape == () and (rows != 1 or _is_json(raw)):
+        try:
+            mapping = json.loads(raw.item())
+        except (TypeError, ValueError):
+            raise DataError(f"{source}: {name}: one id for {rows} rows.") from None
+        if isinstance(mapping, list):
+            raw = np.array(mapping, dtype=object)
+        elif isinstance(mapping, dict):
+            return _ids_from_map(mapping, rows, source, name)
+    raw = raw.reshape(-1) if raw.ndim == 0 or raw.size == raw.shape[0] else raw
+    if raw.ndim != 1 or len(raw) != rows:
+        raise DataError(
+            f"{source}: {name} holds {raw.shape[0]} ids and the embedding {rows} rows; "
+            "one id a row is needed."
+        )
+    return raw
+
+
+def per_row(file: h5py.File, names: tuple[str, ...], rows: int) -> np.ndarray | None:
+    """(R,) numbers of the first of ``names`` that is there: a scalar for all, one a row, or (R, k).
+
+    Raises:
+        DataError: for another number of rows.
+    """
+    for name in names:
+        node = find_object(file, name)
+        if not isinstance(node, h5py.Dataset):
+            continue
+        refuse_not_numeric(node)
+        values = np.asarray(read_small(node), np.float64)
+        if values.size == 1:
+            return np.full(rows, values.reshape(-1)[0])
+        if values.shape[0] != rows:
+            raise DataError(f"{file.filename}: {name} has {values.shape[0]} rows and the embedding {rows}.")
+        return np.asarray(values.reshape(rows, -1).mean(axis=1))
+    return None
+
+
+def feature_names(file: h5py.File, embedding: h5py.Dataset, width: int) -> tuple[str, ...]:
+    """Names of the columns, where the file has as many as columns; () otherwise."""
+    node = find_object(file, "feature_names")
+    raw: object = None
+    if isinstance(node, h5py.Dataset):
+        raw = read_small(node)
+    else:
+        raw = read_attribute(embedding, "feature_names")
+    if raw is None:
+        return ()
+    names = np.asarray(raw).reshape(-1).tolist()
+    if len(names) != width:
+        return ()
+    return tuple(one_line(n.decode("utf-8", "replace") if isinstance(n, bytes) else str(n)) for n in names)
+
+
+def _is_json(raw: np.ndarray) -> bool:
+    text = raw.item()
+    text = text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
+    return text.lstrip()[:1] in ("{", "[")
+
+
+def _ids_from_map(mapping: Mapping[str, object], rows: int, source: str, name: str) -> np.ndarray:
+    ids = np.full(rows, None, dtype=object)
+    for patient, places in mapping.items():
+        for place in places if isinstance(places, list) else [places]:
+            if isinstance(place, bool) or not isinstance(place, int) or not 0 <= place < rows:
+                raise DataError(
+                    f"{source}: {name} sends a patient to row {place!r}; there are rows 0 to {rows - 1}."
+                )
+            if ids[place] is not None:
+                raise DataError(f"{source}: {name} gives row {place} to two patients.")
+            ids[place] = patient
+    missing = sum(i is None for i in ids)
+    if missing:
+        raise DataError(f"{source}: {name} names no patient for {missing} of {rows} rows.")
+    return ids
