@@ -24,7 +24,7 @@ from hcat_core.registry.catalog import load_catalog
 from hcat_core.testing.cohorts import random_cohort
 from hcat_core.training.distributed import joined
 from hcat_core.training.loop import build_optimiser, training_step
-from hcat_core.training.neural_parts import Assembly
+from hcat_core.training.neural_parts import NeuralParts
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "enhanced.toml"
 MODALITIES = ("clinical", "semantic", "temporal", "pathological", "spatial")
@@ -37,9 +37,9 @@ def seconds_a_step(batch: int) -> None:
     cohort = random_cohort(batch, dict.fromkeys(MODALITIES, 512), missing=0.3, gaps=0.02)
     catalog = load_catalog()
     recipe, _ = load_recipe(RECIPE, catalog)
-    assembly = Assembly(recipe, catalog)
+    parts = NeuralParts(recipe, catalog)
     torch.manual_seed(0)
-    model, losses = assembly.build_model(cohort.layout), assembly.build_losses(cohort.layout)
+    model, losses = parts.build_model(cohort.layout), parts.build_losses(cohort.layout)
     optimiser = build_optimiser(model, recipe.training)
     model.train()
     with joined() as workers:

@@ -33,8 +33,8 @@ def measure(plan: Plan) -> list[Record]:
 
 def timed(rounds: int, patients: int, root: str | None) -> list[tuple[float, float]]:
     """(evaluation, floor) seconds of each round, in this process."""
-    _, assembly, cohort = document(patients) if root is None else hancock(root, patients)
-    model = assembly.build_model(cohort.layout)
+    _, parts, cohort = document(patients) if root is None else hancock(root, patients)
+    model = parts.build_model(cohort.layout)
     shapes, fuse = MatrixShapes(), model.fuse
 
     def counted(batch, imputation):

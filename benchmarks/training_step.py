@@ -27,8 +27,8 @@ def measure(plan: Plan) -> list[Record]:
 
 def timed(rounds: int, root: str | None, *sets: str) -> list[tuple[float, float]]:
     """(step, floor) seconds of each round, in this process."""
-    recipe, assembly, batch = document(32, *sets) if root is None else hancock(root, 32)
-    model, losses = assembly.build_model(batch.layout), assembly.build_losses(batch.layout)
+    recipe, parts, batch = document(32, *sets) if root is None else hancock(root, 32)
+    model, losses = parts.build_model(batch.layout), parts.build_losses(batch.layout)
     optimiser = build_optimiser(model, recipe.training)
     model.train()
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -26,24 +26,16 @@ from hcat_core.reading import LendingReader as LendingReader
 from hcat_core.reading import ModalityTable as ModalityTable
 from hcat_core.reading import Reader as Reader
 
-if TYPE_CHECKING:
-    from hcat_core.training.neural_parts import Assembly
-
 # -------------------------------------------------------------------------------------- imputer
 
 
 @dataclass(frozen=True)
 class FitContext:
-    """What a component may know while it is fitted, beside its patients.
-
-    ``assembly`` is the recipe's imputer, fusion, heads and losses, for estimators that train them; None
-    where a recipe has none.
-    """
+    """What a component may know while it is fitted, beside its patients: seed, device, how to report."""
 
     seed: int
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     progress: Callable[[str], None] = lambda message: None
-    assembly: Assembly | None = None
 
 
 class CommonNumbers(Generator):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hcat_core.cohort import Cohort
-from hcat_core.recipe.schema import TargetsTable
+from hcat_core.data.schema import TargetsTable
 
 
 @dataclass(frozen=True)

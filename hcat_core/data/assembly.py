@@ -13,9 +13,9 @@ from hcat_core.data.aggregation import PatientEmbeddings, Room, aggregate_spatia
 from hcat_core.data.outcomes import read_targets
 from hcat_core.data.patient_ids import SpellingBook, refuse_case_twins
 from hcat_core.data.patient_index import PatientIndex
+from hcat_core.data.schema import TargetsTable
 from hcat_core.errors import DataError
 from hcat_core.reading import LendingReader, Reader
-from hcat_core.recipe.schema import TargetsTable
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from scipy.stats import rankdata
 from torch import Tensor
 
 from hcat_core.cohort import Cohort
+from hcat_core.data.schema import TargetsTable
 from hcat_core.errors import DataError
-from hcat_core.recipe.schema import TargetsTable
 
 MOST_AUC = 0.95
 FEWEST = 10  # patients of either outcome: below, a feature may look that good by chance

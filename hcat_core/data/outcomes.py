@@ -10,9 +10,9 @@ import torch
 
 from hcat_core.cohort import Targets, Task
 from hcat_core.data.patient_ids import SpellingBook
+from hcat_core.data.schema import TargetsTable, TaskTable
 from hcat_core.errors import DataError
 from hcat_core.reading import ColumnTable, Reader
-from hcat_core.recipe.schema import TargetsTable, TaskTable
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from hcat_core.cohort import Cohort
 from hcat_core.data.patient_ids import SpellingBook
+from hcat_core.data.schema import SplitTable
 from hcat_core.errors import DataError
 from hcat_core.reading import Reader
-from hcat_core.recipe.schema import SplitTable
 
 SPLITS = ("train", "validation", "test")
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from hcat_core.cohort import Task
+from hcat_core.data.schema import CohortTable, TargetsTable
 from hcat_core.errors import Problem
 from hcat_core.recipe.loading import NEURAL
 from hcat_core.recipe.names import AVERAGE, check_name, check_names
 from hcat_core.recipe.parameters import check_component
-from hcat_core.recipe.schema import CohortTable, TargetsTable
 from hcat_core.registry.catalog import Catalog
 from hcat_core.registry.component import EVERY_HEAD
 from hcat_core.text.quoting import name_in_quotes, shown

@@ -9,6 +9,7 @@ from typing import Any
 
 import tomli_w
 
+from hcat_core.data.schema import CohortTable, SplitTable
 from hcat_core.errors import Problem, RecipeError
 from hcat_core.recipe.checks import (
     check_baselines,
@@ -28,14 +29,7 @@ from hcat_core.recipe.loading import (
     uses_neural,
 )
 from hcat_core.recipe.parameters import check_component
-from hcat_core.recipe.schema import (
-    TABLES,
-    CohortTable,
-    EvaluationTable,
-    SplitTable,
-    TrainingTable,
-    elsewhere,
-)
+from hcat_core.recipe.schema import TABLES, EvaluationTable, TrainingTable, elsewhere
 from hcat_core.recipe.toml_text import Tree
 from hcat_core.recipe.validation import check_table
 from hcat_core.registry.catalog import Catalog

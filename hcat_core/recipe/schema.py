@@ -5,81 +5,10 @@ Component tables (``imputer``, ``fusion``, ...) are not here: their keys are the
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-
-Fraction = Annotated[float, Field(ge=0, lt=1)]
-Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
-
-
-class Table(BaseModel):
-    """A recipe table: unknown keys are problems, values never change once read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class TaskTable(Table):
-    """One outcome: a ready label, or a time and an event to derive it from, or both (checked)."""
-
-    horizon_days: Positive
-    label: str | None = None
-    time: str | None = None
-    event: str | None = None
-    outcome: str | None = None
-    """What happens, for the output's name (``p_death_5y``); the task's name when not given."""
-    competing: str | None = None
-    """Another task, whose event makes this one impossible, as death does a recurrence."""
-
-
-class TargetsTable(Table):
-    """Where outcomes are read from: one file, columns by task."""
-
-    path: str
-    use: str = "h5"
-    """A reader, checked against the catalog as those of the modalities are."""
-    patient_id: str | None = None
-    tasks: dict[str, TaskTable]
-
-    @property
-    def reader(self) -> dict[str, object]:
-        """The table of the reader, without what is not its own."""
-        own = {"use": self.use, "path": self.path, "patient_id": self.patient_id}
-        return {key: value for key, value in own.items() if value is not None}
-
-
-class DemoTable(Table):
-    """The synthetic cohort that is written to ``cohort.root`` once, when nothing is there."""
-
-    patients: Count = 600
-    width: Count = 512
-
-
-class CohortTable(Table):
-    """Files of one cohort. ``modalities`` holds reader tables, checked against their readers."""
-
-    root: str | None = None
-    """Where relative paths start; relative itself to the caller. The recipe's folder when not given."""
-    demo: DemoTable | None = None
-    """Gone as soon as a child recipe or the command line names a root or a file."""
-    modalities: dict[str, Any] = {}
-    targets: TargetsTable | None = None
-    groups: str | None = None
-    """A column of the targets file: records of one group never cross folds."""
-    allow: list[str] = []
-    """Features that pass the leakage guard, whatever they are called and however much they tell."""
-    absent: list[str] = []
-    """Modalities that the model knows and this run has no file for."""
-
-
-class SplitTable(Table):
-    """Patient-level, stratified on all tasks at once."""
-
-    validation: Fraction = 0.15
-    test: Fraction = 0.15
-    column: str | None = None
-    """A column of the targets file that says train, validation or test; the shares are then not used."""
+from hcat_core.data.schema import CohortTable, SplitTable
+from hcat_core.registry.parameter_types import Count, CountOrZero, Fraction, NonNegative, Positive, Table
 
 
 class TrainingTable(Table):
@@ -88,7 +17,7 @@ class TrainingTable(Table):
     epochs: Count = 50
     batch: Count = 32
     lr: Positive = 5e-5
-    weight_decay: Annotated[float, Field(ge=0)] = 1e-4
+    weight_decay: NonNegative = 1e-4
     restart_epochs: Count = 10
     restart_factor: Count = 2
     grad_clip: Positive = 1.0
@@ -96,7 +25,7 @@ class TrainingTable(Table):
     monitor: Literal["auc", "f1"] = "auc"
     moddrop: Fraction = 0.2
     moddrop_mode: Literal["per_sample", "per_batch"] = "per_sample"
-    emb_noise: Annotated[float, Field(ge=0)] = 0.05
+    emb_noise: NonNegative = 0.05
     imputer_gradient: bool = False
     device: str = "auto"
     precision: Literal["float32", "bf16"] = "float32"
@@ -109,8 +38,8 @@ class EvaluationTable(Table):
     ``baselines`` are estimators fitted beside the recipe's own, at their defaults, for the report.
     """
 
-    mc_samples: Annotated[int, Field(ge=0)] = 16
-    bootstrap: Annotated[int, Field(ge=0)] = 1000
+    mc_samples: CountOrZero = 16
+    bootstrap: CountOrZero = 1000
     baselines: list[str] = ["logistic", "random_forest"]
 
 

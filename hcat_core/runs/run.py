@@ -38,9 +38,9 @@ from hcat_core.storage.atomic_files import make_folder
 from hcat_core.storage.checkpoint import read_checkpoint, write_text
 from hcat_core.training.device import choose_device, refuse_precision
 from hcat_core.training.distributed import ALONE, Workers
-from hcat_core.training.fitting import Fitted, adjusted, assembly_of, fit_estimator
+from hcat_core.training.fitting import Fitted, adjusted, fit_estimator, neural_parts_of
 from hcat_core.training.loop import LAST, Checkpoints, Progress, train
-from hcat_core.training.neural_parts import Assembly, prepare, stores_patients
+from hcat_core.training.neural_parts import NeuralParts, TrainingContext, prepare, stores_patients
 
 Say = Callable[[str], None]
 ONE_TRAINING = {"use": "neural", "seeds": 1}
@@ -176,11 +176,11 @@ def _run_training(
     last = folder.checkpoints / LAST
     # Asked of the first alone: it may write its first checkpoint while another still looks for one.
     resume, text = workers.told((last.is_file(), folder.recipe_text()) if workers.first else (False, ""))
-    assembly = Assembly(recipe, catalog)
+    parts = NeuralParts(recipe, catalog)
     with torch.random.fork_rng(devices=[] if device.type == "cpu" else [device]):
         torch.manual_seed(recipe.seed)
-        model = assembly.build_model(cohort.layout)
-        losses = assembly.build_losses(cohort.layout)
+        model = parts.build_model(cohort.layout)
+        losses = parts.build_losses(cohort.layout)
         facts: dict[str, object] = environment(recipe, catalog, device)
         facts |= {"data": cohort.fingerprint(), "processes": workers.size}
         if workers.first:
@@ -234,7 +234,7 @@ def _run_training(
         )
     if not workers.first:
         return {}
-    context = FitContext(recipe.seed, device, say, assembly)
+    context = TrainingContext(recipe.seed, device, say, parts)
     chosen = checkpoints.chosen(progress)
     estimator = load_trained_member(chosen, text, cohort.layout, context)
     fitted = adjusted(estimator, cohort[split.validation])
@@ -255,7 +255,7 @@ def _run_estimator(
     """Fit any other estimator, whole, and keep it in ``estimator/``."""
     cohort, split = data.cohort, data.split
     facts = folder.begin({**environment(recipe, catalog, device), "data": cohort.fingerprint()}, say)
-    context = FitContext(recipe.seed, device, say, assembly_of(recipe, catalog))
+    context = TrainingContext(recipe.seed, device, say, neural_parts_of(recipe, catalog))
     say(f"fitting {recipe.estimator['use']}")
     fitted = fit_estimator(recipe, catalog, cohort[split.train], cohort[split.validation], context)
     if fitted.took_validation:

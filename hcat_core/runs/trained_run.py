@@ -23,8 +23,9 @@ from hcat_core.runs.folder import RunFolder
 from hcat_core.storage.atomic_files import naming, sync
 from hcat_core.storage.checkpoint import read_checkpoint, write_checkpoint
 from hcat_core.storage.safe_path import inside
-from hcat_core.training.fitting import Fitted, assembly_of
+from hcat_core.training.fitting import Fitted, neural_parts_of
 from hcat_core.training.neural_estimator import NeuralEstimator
+from hcat_core.training.neural_parts import TrainingContext, parts_of
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,9 @@ def load_run(path: Path, catalog: Catalog, device: torch.device | None = None) -
             f"{folder.trained}: damaged, or of an older hcat ({error!r}). Remove it, and "
             f"hcat run --resume {path} makes it again."
         ) from None
-    context = FitContext(recipe.seed, device or torch.device("cpu"), assembly=assembly_of(recipe, catalog))
+    context = TrainingContext(
+        recipe.seed, device or torch.device("cpu"), parts=neural_parts_of(recipe, catalog)
+    )
     estimator: Estimator
     if checkpoint is not None:
         weights = inside(folder.checkpoints, checkpoint[0])
@@ -155,8 +158,8 @@ def load_run(path: Path, catalog: Catalog, device: torch.device | None = None) -
 
 def load_trained_member(path: Path, recipe: str, layout: Layout, context: FitContext) -> NeuralEstimator:
     """The neural estimator of a checkpoint, written under ``recipe``, the text of one."""
-    assert context.assembly is not None
-    model = context.assembly.build_model(layout)
+    parts = parts_of(context)
+    model = parts.build_model(layout)
     tensors, _ = read_checkpoint(path, recipe)
     try:
         model.load(tensors)

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from hcat_core.recipe.schema import DemoTable
+from hcat_core.data.schema import DemoTable
 from hcat_core.storage.atomic_files import naming
 from hcat_core.synth.generator import generate, preset_spec
 from hcat_core.synth.write import write_files

@@ -13,8 +13,8 @@ from hcat_core.cohort import CURVE_STEPS, Cohort
 from hcat_core.interfaces import FitContext, Prediction
 from hcat_core.recipe.loading import uses_neural
 from hcat_core.recipe.recipe import load_recipe
-from hcat_core.testing.checks import Check, Subject, require
-from hcat_core.training.neural_parts import Assembly
+from hcat_core.testing.harness import Check, Subject, require
+from hcat_core.training.neural_parts import NeuralParts, TrainingContext
 
 SMALL_ASSEMBLY = """
 [cohort.modalities.clinical]
@@ -52,7 +52,7 @@ def context_for(subject: Subject) -> FitContext:
         path = Path(folder) / "assembly.toml"
         path.write_text(SMALL_ASSEMBLY, encoding="utf-8")
         recipe, _ = load_recipe(path, subject.catalog)
-    return FitContext(3, assembly=Assembly(recipe, subject.catalog))
+    return TrainingContext(3, parts=NeuralParts(recipe, subject.catalog))
 
 
 def predicts_probabilities(subject: Subject) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from hcat_core.cohort import Cohort
 from hcat_core.interfaces import Fused, Imputation
-from hcat_core.testing.checks import Check, Subject, require, through_a_file
+from hcat_core.testing.harness import Check, Subject, require, through_a_file
 
 
 def _filled(batch: Cohort, value: float = 0.0) -> Imputation:

@@ -13,7 +13,7 @@ from hcat_core.cohort import Cohort
 from hcat_core.errors import DataError
 from hcat_core.interfaces import Average, Fused, Head, Imputation, Outputs, Prediction
 from hcat_core.recipe.parameters import construct
-from hcat_core.testing.checks import Check, Subject, require, through_a_file
+from hcat_core.testing.harness import Check, Subject, require, through_a_file
 
 WIDTH = 16
 

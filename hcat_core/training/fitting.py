@@ -16,7 +16,7 @@ from hcat_core.metrics.survival import all_known_weights
 from hcat_core.recipe.build import build_estimator
 from hcat_core.recipe.recipe import Recipe
 from hcat_core.registry.catalog import Catalog
-from hcat_core.training.neural_parts import Assembly
+from hcat_core.training.neural_parts import NeuralParts
 
 INNER_FOLDS = 5
 
@@ -108,6 +108,6 @@ def _judged(probability: np.ndarray, cohort: Cohort) -> tuple[Recalibration, lis
     return recalibration, thresholds
 
 
-def assembly_of(recipe: Recipe, catalog: Catalog) -> Assembly | None:
+def neural_parts_of(recipe: Recipe, catalog: Catalog) -> NeuralParts | None:
     """The recipe's neural tables, where an estimator trains them."""
-    return Assembly(recipe, catalog) if recipe.is_neural else None
+    return NeuralParts(recipe, catalog) if recipe.is_neural else None

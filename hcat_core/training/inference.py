@@ -27,7 +27,7 @@ def predict_cohort(
     is the same for all patients: nobody's prediction depends on who else is in the cohort.
 
     Args:
-        model: the trained assembly.
+        model: the trained model.
         cohort: N patients.
         mc_samples: draws and dropout samples a patient (Gal and Ghahramani 2016); 0 for one pass at the
             imputation's mean, without dropout. Below 2 there is no interval.
@@ -73,7 +73,7 @@ def _sample(model: HcatModel, batch: Cohort, imputation: Imputation, seed: int, 
 
 
 def _curve(prediction: Prediction) -> torch.Tensor:
-    assert prediction.curve is not None, "the neural assembly's predictions have one"
+    assert prediction.curve is not None, "the neural model's predictions have one"
     return prediction.curve
 
 

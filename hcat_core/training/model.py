@@ -14,7 +14,7 @@ from hcat_core.training.distributed import ALONE, Workers
 
 
 class HcatModel(nn.Module):
-    """The neural assembly. Components that are no ``nn.Module`` take part all the same.
+    """Imputer, fusion and heads. Components that are no ``nn.Module`` take part all the same.
 
     Args:
         layout: axes of every batch.

@@ -6,19 +6,18 @@ import json
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
 
 import torch
-from pydantic import Field
 
 from hcat_core.cohort import Cohort, Layout
 from hcat_core.data.standardisation import Standardiser
 from hcat_core.interfaces import FitContext, Imputation, Predicted, Prediction
+from hcat_core.registry.parameter_types import Count
 from hcat_core.storage.checkpoint import read_checkpoint, write_checkpoint
 from hcat_core.training.inference import predict_cohort
 from hcat_core.training.loop import BEST_AVERAGE, Checkpoints, train
 from hcat_core.training.model import HcatModel
-from hcat_core.training.neural_parts import prepare
+from hcat_core.training.neural_parts import parts_of, prepare
 
 
 class NeuralEstimator:
@@ -32,7 +31,7 @@ class NeuralEstimator:
 
     refits = False
 
-    def __init__(self, layout: Layout, *, seeds: Annotated[int, Field(ge=1)] = 1) -> None:
+    def __init__(self, layout: Layout, *, seeds: Count = 1) -> None:
         self.layout = layout
         self.seeds = seeds
         self.members: list[tuple[Standardiser, HcatModel]] = []
@@ -58,8 +57,7 @@ class NeuralEstimator:
 
     def predict(self, cohort: Cohort) -> Prediction:
         """Mean over members, draws and dropout samples; the interval is the widest of the members'."""
-        assert self.context.assembly is not None, "fit or load comes first"
-        return self._predict(cohort, self.context.assembly.mc_samples)
+        return self._predict(cohort, parts_of(self.context).mc_samples)
 
     def predict_once(self, cohort: Cohort) -> Prediction:
         """One pass a member, at the imputation's mean and without dropout."""
@@ -97,12 +95,12 @@ class NeuralEstimator:
 
     def load(self, folder: Path, context: FitContext) -> None:
         """Restore every member."""
-        assert context.assembly is not None
+        parts = parts_of(context)
         self.context = context
         self.members = []
         for number in range(self.seeds):
             tensors, _ = read_checkpoint(folder / f"member_{number}.safetensors")
-            model = context.assembly.build_model(self.layout)
+            model = parts.build_model(self.layout)
             model.load(tensors)
             model.to(context.device)
             standardiser = Standardiser(tensors["standardiser.mean"], tensors["standardiser.scale"])
@@ -134,14 +132,13 @@ def fit_member(
     layout: Layout, training: Cohort, validation: Cohort, context: FitContext
 ) -> tuple[Standardiser, HcatModel]:
     """One training from ``context.seed``, back to its best validation epoch where there is one."""
-    assembly = context.assembly
-    assert assembly is not None, "neural needs the recipe's assembly"
+    parts = parts_of(context)
     standardiser = Standardiser.fit(training)
     devices = [] if context.device.type == "cpu" else [context.device]
     with torch.random.fork_rng(devices=devices), tempfile.TemporaryDirectory() as folder:
         torch.manual_seed(context.seed)
-        model = assembly.build_model(layout)
-        losses = assembly.build_losses(layout)
+        model = parts.build_model(layout)
+        losses = parts.build_losses(layout)
         standard = standardiser.apply(training)
         stop = standardiser.apply(validation)
         prepare(model, standard, stop, context)
@@ -151,7 +148,7 @@ def fit_member(
             losses,
             standard,
             stop,
-            assembly.training,
+            parts.training,
             seed=context.seed,
             device=context.device,
             checkpoints=checkpoints,

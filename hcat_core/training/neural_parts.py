@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hcat_core.cohort import Cohort, Layout
+from hcat_core.errors import UsageError
 from hcat_core.imputation.conformal import Calibrated
 from hcat_core.interfaces import FitContext
 from hcat_core.recipe import build
@@ -19,7 +20,7 @@ from hcat_core.training.model import HcatModel
 
 
 @dataclass(frozen=True)
-class Assembly:
+class NeuralParts:
     """Imputer, fusion, heads, losses and the training table of one recipe."""
 
     recipe: Recipe
@@ -50,6 +51,28 @@ class Assembly:
     def build_losses(self, layout: Layout) -> list[WeightedLoss]:
         """The terms of the total."""
         return build.build_losses(self.recipe, self.catalog, layout)
+
+
+@dataclass(frozen=True)
+class TrainingContext(FitContext):
+    """A ``FitContext`` that also carries a recipe's neural parts, for the estimators that train them.
+
+    ``parts`` is None where the recipe has none.
+    """
+
+    parts: NeuralParts | None = None
+
+
+def parts_of(context: FitContext) -> NeuralParts:
+    """The neural parts that a context carries.
+
+    Raises:
+        UsageError: for a context without them.
+    """
+    parts = context.parts if isinstance(context, TrainingContext) else None
+    if parts is None:
+        raise UsageError("the estimator neural needs the recipe's imputer, fusion, heads and losses")
+    return parts
 
 
 def prepare(model: HcatModel, training: Cohort, validation: Cohort, context: FitContext) -> None:

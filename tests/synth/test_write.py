@@ -9,8 +9,8 @@ import pytest
 
 from hcat_builtin.readers.hdf5.reader import H5Reader
 from hcat_core.data.assembly import assemble_cohort
+from hcat_core.data.schema import TargetsTable
 from hcat_core.errors import StorageError, UsageError
-from hcat_core.recipe.schema import TargetsTable
 from hcat_core.synth.cohort_view import to_cohort
 from hcat_core.synth.generator import generate, preset_spec
 from hcat_core.synth.write import write_cohort

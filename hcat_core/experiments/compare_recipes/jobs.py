@@ -16,14 +16,14 @@ from hcat_core.data.missingness_patterns import subsets
 from hcat_core.data.splits import hold_out_patients
 from hcat_core.errors import HcatError
 from hcat_core.experiments.jobs import Record
-from hcat_core.interfaces import FitContext
 from hcat_core.metrics.discrimination import binary_metrics
 from hcat_core.metrics.outcome_metrics import calibration, time_metrics
 from hcat_core.metrics.survival import known_weights
 from hcat_core.recipe.recipe import Recipe
 from hcat_core.registry.catalog import load_catalog
 from hcat_core.registry.discovery import Allowed
-from hcat_core.training.fitting import Fitted, assembly_of, fit_estimator
+from hcat_core.training.fitting import Fitted, fit_estimator, neural_parts_of
+from hcat_core.training.neural_parts import TrainingContext
 
 VALIDATION = 0.15  # of the patients outside the fold
 MOST_MODALITIES = 6  # up to which every subset is scored
@@ -74,7 +74,7 @@ def run_job(job: Job, cohort: Cohort, allowed: Allowed | None) -> Record:
         seed = job.recipe.seed + 100 * fold.repeat + fold.number
         rest = cohort[fold.rest]
         train, held = hold_out_patients(rest, VALIDATION, seed)
-        context = FitContext(seed, assembly=assembly_of(job.recipe, catalog))
+        context = TrainingContext(seed, parts=neural_parts_of(job.recipe, catalog))
         fitted = fit_estimator(job.recipe, catalog, rest[train], rest[held], context)
         _score(record, fitted, cohort, fold)
     except HcatError as error:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from hcat_builtin.estimators.features import PatientFeatures
@@ -16,6 +14,7 @@ from hcat_core.cohort import Cohort, Layout
 from hcat_core.errors import DataError
 from hcat_core.interfaces import FitContext, Prediction
 from hcat_core.metrics.survival import breslow, timed
+from hcat_core.registry.parameter_types import Count, FoldCount, Share, TailShare
 
 STEPS = 300  # of proximal gradient, at most
 TOLERANCE = 1e-5
@@ -44,12 +43,12 @@ class CoxnetEstimator:
         self,
         layout: Layout,
         *,
-        l1_ratio: Annotated[float, Field(ge=0, le=1)] = 0.5,
-        folds: Annotated[int, Field(ge=2)] = 5,
+        l1_ratio: Share = 0.5,
+        folds: FoldCount = 5,
         modalities: list[str] | None = None,
-        components: Annotated[int, Field(ge=1)] = 16,
-        widest: Annotated[int, Field(ge=1)] = 64,
-        tails: Annotated[float, Field(ge=0, lt=0.5)] = 0.0,
+        components: Count = 16,
+        widest: Count = 64,
+        tails: TailShare = 0.0,
     ) -> None:
         self.layout = layout
         self.l1_ratio = l1_ratio

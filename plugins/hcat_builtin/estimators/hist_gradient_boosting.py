@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
-
-from pydantic import Field
+from typing import Any
 
 from hcat_builtin.estimators.features import PatientFeatures
 from hcat_builtin.estimators.per_task import TaskClassifiers
 from hcat_core.cohort import Layout
+from hcat_core.registry.parameter_types import Count, Positive
 
 
 class GradientBoostingEstimator(TaskClassifiers):
@@ -29,13 +28,13 @@ class GradientBoostingEstimator(TaskClassifiers):
         self,
         layout: Layout,
         *,
-        rounds: Annotated[int, Field(ge=1)] = 100,
-        learning_rate: Annotated[float, Field(gt=0)] = 0.03,
-        leaf: Annotated[int, Field(ge=1)] = 20,
-        depth: Annotated[int, Field(ge=1)] = 3,
+        rounds: Count = 100,
+        learning_rate: Positive = 0.03,
+        leaf: Count = 20,
+        depth: Count = 3,
         modalities: list[str] | None = None,
-        components: Annotated[int, Field(ge=1)] = 16,
-        widest: Annotated[int, Field(ge=1)] = 64,
+        components: Count = 16,
+        widest: Count = 64,
     ) -> None:
         features = PatientFeatures(
             layout, modalities=modalities, components=components, widest=widest, fill="nan"

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
-
-from pydantic import Field
+from typing import Any
 
 from hcat_builtin.estimators.features import PatientFeatures
 from hcat_builtin.estimators.per_task import TaskClassifiers
 from hcat_core.cohort import Layout
+from hcat_core.registry.parameter_types import Count, Positive, TailShare
 
 
 class LogisticEstimator(TaskClassifiers):
@@ -27,11 +26,11 @@ class LogisticEstimator(TaskClassifiers):
         self,
         layout: Layout,
         *,
-        inverse_penalty: Annotated[float, Field(gt=0)] = 0.01,
+        inverse_penalty: Positive = 0.01,
         modalities: list[str] | None = None,
-        components: Annotated[int, Field(ge=1)] = 16,
-        widest: Annotated[int, Field(ge=1)] = 64,
-        tails: Annotated[float, Field(ge=0, lt=0.5)] = 0.0,
+        components: Count = 16,
+        widest: Count = 64,
+        tails: TailShare = 0.0,
     ) -> None:
         features = PatientFeatures(
             layout, modalities=modalities, components=components, widest=widest, absence=True, tails=tails

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
-
-from pydantic import Field
+from typing import Any
 
 from hcat_builtin.estimators.features import PatientFeatures
 from hcat_builtin.estimators.per_task import TaskClassifiers
 from hcat_core.cohort import Layout
+from hcat_core.registry.parameter_types import Count
 
 
 class RandomForestEstimator(TaskClassifiers):
@@ -27,11 +26,11 @@ class RandomForestEstimator(TaskClassifiers):
         self,
         layout: Layout,
         *,
-        trees: Annotated[int, Field(ge=1)] = 400,
-        leaf: Annotated[int, Field(ge=1)] = 5,
+        trees: Count = 400,
+        leaf: Count = 5,
         modalities: list[str] | None = None,
-        components: Annotated[int, Field(ge=1)] = 16,
-        widest: Annotated[int, Field(ge=1)] = 64,
+        components: Count = 16,
+        widest: Count = 64,
     ) -> None:
         features = PatientFeatures(
             layout, modalities=modalities, components=components, widest=widest, fill="median"

@@ -5,11 +5,9 @@ from __future__ import annotations
 import copy
 import json
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 import torch
-from pydantic import Field
 from scipy.optimize import minimize
 from torch import Tensor
 
@@ -20,6 +18,7 @@ from hcat_core.interfaces import Estimator, FitContext, Prediction
 from hcat_core.metrics.discrimination import best_threshold
 from hcat_core.metrics.recalibration import logit, scaled_curve, sigmoid
 from hcat_core.metrics.survival import all_known_weights
+from hcat_core.registry.parameter_types import FoldCount, Positive
 
 
 class StackEstimator:
@@ -48,8 +47,8 @@ class StackEstimator:
         layout: Layout,
         *,
         members: list[Estimator],
-        folds: Annotated[int, Field(ge=2)] = 5,
-        penalty: Annotated[float, Field(gt=0)] = 10.0,
+        folds: FoldCount = 5,
+        penalty: Positive = 10.0,
     ) -> None:
         if not members:
             raise ValueError("a stack needs at least one member")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import torch
-from pydantic import Field
 
 from hcat_builtin.estimators.features import PatientFeatures
 from hcat_builtin.estimators.saved_models import load_models, save_models
@@ -15,6 +14,7 @@ from hcat_core.cohort import Cohort, Layout, Targets
 from hcat_core.errors import DataError
 from hcat_core.interfaces import FitContext, Prediction
 from hcat_core.metrics.survival import pseudo_observations, timed
+from hcat_core.registry.parameter_types import Count, PositiveShare
 
 
 class SurvivalForestEstimator:
@@ -40,12 +40,12 @@ class SurvivalForestEstimator:
         self,
         layout: Layout,
         *,
-        trees: Annotated[int, Field(ge=1)] = 400,
-        leaf: Annotated[int, Field(ge=1)] = 8,
-        share: Annotated[float, Field(gt=0, le=1)] = 0.2,
+        trees: Count = 400,
+        leaf: Count = 8,
+        share: PositiveShare = 0.2,
         modalities: list[str] | None = None,
-        components: Annotated[int, Field(ge=1)] = 16,
-        widest: Annotated[int, Field(ge=1)] = 64,
+        components: Count = 16,
+        widest: Count = 64,
     ) -> None:
         self.layout = layout
         self.trees = trees

@@ -6,10 +6,7 @@ cross-modal fusion. N patients, M modalities, D widest modality, H = ``d_model``
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import torch
-from pydantic import Field
 from torch import nn
 
 from hcat_builtin.fusions.enhanced_hcat_parts import (
@@ -23,9 +20,7 @@ from hcat_builtin.fusions.enhanced_hcat_parts import (
 )
 from hcat_core.cohort import Cohort, Layout
 from hcat_core.interfaces import Fused, Imputation
-
-Dropout = Annotated[float, Field(ge=0, lt=1)]
-Count = Annotated[int, Field(ge=1)]
+from hcat_core.registry.parameter_types import Count, Fraction
 
 
 class EnhancedHCAT(nn.Module):
@@ -58,7 +53,7 @@ class EnhancedHCAT(nn.Module):
         n_heads: Count = 8,
         n_local_layers: Count = 1,
         n_global_layers: Count = 2,
-        dropout: Dropout = 0.2,
+        dropout: Fraction = 0.2,
         projection_dim: Count = 128,
         branches: dict[str, list[str]] | None = None,
     ) -> None:

@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hcat_builtin.fusions.enhanced_hcat import Count, Dropout
 from hcat_core.cohort import Cohort, Layout, Targets
 from hcat_core.errors import DataError
 from hcat_core.interfaces import Fused, Prediction
 from hcat_core.metrics.survival import censoring_survival, timed
+from hcat_core.registry.parameter_types import Count, Fraction
 
 STEPS = 365  # at which the distribution of censoring is kept: five days of five years
 
@@ -42,7 +42,7 @@ class BinaryHead(nn.Module):
         width: int,
         *,
         hidden: Count = 128,
-        dropout: Dropout = 0.2,
+        dropout: Fraction = 0.2,
         balance: bool = True,
         ipcw: bool = False,
     ) -> None:

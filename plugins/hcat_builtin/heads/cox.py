@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
-from hcat_builtin.fusions.enhanced_hcat import Dropout
 from hcat_core.cohort import CURVE_STEPS, Cohort, Layout
 from hcat_core.errors import DataError
 from hcat_core.interfaces import Fused, Prediction
 from hcat_core.metrics.survival import breslow, timed
+from hcat_core.registry.parameter_types import CountOrZero, Fraction
 
 
 class CoxHead(nn.Module):
@@ -36,8 +33,8 @@ class CoxHead(nn.Module):
         task: str,
         width: int,
         *,
-        hidden: Annotated[int, Field(ge=0)] = 64,
-        dropout: Dropout = 0.2,
+        hidden: CountOrZero = 64,
+        dropout: Fraction = 0.2,
     ) -> None:
         super().__init__()
         self.column = layout.task_names.index(task)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
-from hcat_builtin.fusions.enhanced_hcat import Dropout
 from hcat_core.cohort import Cohort, Layout
 from hcat_core.errors import DataError
 from hcat_core.interfaces import Fused, Prediction
 from hcat_core.metrics.survival import kaplan_meier, timed
+from hcat_core.registry.parameter_types import Count, CountOrZero, Fraction
 
 
 class DiscreteHazardHead(nn.Module):
@@ -41,9 +38,9 @@ class DiscreteHazardHead(nn.Module):
         task: str,
         width: int,
         *,
-        bins: Annotated[int, Field(ge=1)] = 8,
-        hidden: Annotated[int, Field(ge=0)] = 64,
-        dropout: Dropout = 0.2,
+        bins: Count = 8,
+        hidden: CountOrZero = 64,
+        dropout: Fraction = 0.2,
     ) -> None:
         super().__init__()
         self.column = layout.task_names.index(task)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from hcat_builtin.imputers.neural_blocks import (
@@ -15,10 +12,10 @@ from hcat_builtin.imputers.neural_blocks import (
     negative_log_likelihood,
 )
 from hcat_builtin.imputers.pretraining import pretrain
-from hcat_builtin.imputers.vae import Count, Rate
 from hcat_core.cohort import Cohort, Layout
 from hcat_core.imputation.hidden_blocks import hide_at_random
 from hcat_core.interfaces import Average, FitContext, Imputation
+from hcat_core.registry.parameter_types import Count, CountOrZero, Fraction, Positive
 
 
 class AttentionImputer(nn.Module):
@@ -45,10 +42,10 @@ class AttentionImputer(nn.Module):
         hidden: Count = 128,
         n_heads: Count = 4,
         n_layers: Count = 2,
-        dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1,
-        fit_epochs: Annotated[int, Field(ge=0)] = 0,
+        dropout: Fraction = 0.1,
+        fit_epochs: CountOrZero = 0,
         frozen: bool = False,
-        lr: Rate = 2e-3,
+        lr: Positive = 2e-3,
     ) -> None:
         super().__init__()
         if hidden % 4 or hidden % n_heads:

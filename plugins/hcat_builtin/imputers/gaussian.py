@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
 
 import torch
-from pydantic import Field
 from torch import Generator, Tensor
 
 from hcat_builtin.imputers.factor_mixture import (
@@ -23,8 +21,8 @@ from hcat_core.cohort import Cohort, Layout
 from hcat_core.imputation.hidden_blocks import leave_one_block_out
 from hcat_core.imputation.scores import gaussian_crps
 from hcat_core.interfaces import FitContext, Imputation
+from hcat_core.registry.parameter_types import Count
 
-Count = Annotated[int, Field(ge=1)]
 RANKS = (4, 8, 24, 32)  # tried around the first one, 16
 FIRST_RANK = 16
 MOST_COMPONENTS = 8

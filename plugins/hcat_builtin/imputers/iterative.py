@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from hcat_builtin.imputers.neural_blocks import (
@@ -15,10 +14,10 @@ from hcat_builtin.imputers.neural_blocks import (
     negative_log_likelihood,
 )
 from hcat_builtin.imputers.pretraining import pretrain
-from hcat_builtin.imputers.vae import Count, Rate
 from hcat_core.cohort import Cohort, Layout
 from hcat_core.imputation.hidden_blocks import hide_at_random
 from hcat_core.interfaces import Average, FitContext, Imputation, Imputer
+from hcat_core.registry.parameter_types import Count, CountOrZero, Positive
 
 
 class AdvancedIterativeImputer(nn.Module):
@@ -48,9 +47,9 @@ class AdvancedIterativeImputer(nn.Module):
         n_iterations: Count = 3,
         hidden: Count = 128,
         n_heads: Count = 4,
-        fit_epochs: Annotated[int, Field(ge=0)] = 0,
+        fit_epochs: CountOrZero = 0,
         frozen: bool = False,
-        lr: Rate = 1e-3,
+        lr: Positive = 1e-3,
     ) -> None:
         super().__init__()
         if hidden % n_heads:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
 
 import numpy as np
 import torch
-from pydantic import Field
 from sklearn.impute import KNNImputer
 from torch import Tensor
 
 from hcat_builtin.imputers.residual_spread import asked_and_kept, residual_std
 from hcat_core.cohort import Cohort, Layout
 from hcat_core.interfaces import FitContext, Imputation
+from hcat_core.registry.parameter_types import Count
 
 
 class NearestNeighbourImputer:
@@ -33,7 +32,7 @@ class NearestNeighbourImputer:
         self,
         layout: Layout,
         *,
-        n_neighbors: Annotated[int, Field(ge=1)] = 10,
+        n_neighbors: Count = 10,
         weights: str = "distance",
     ) -> None:
         if weights not in ("uniform", "distance"):

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import Annotated
 
 import numpy as np
 import torch
-from pydantic import Field
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401  (makes the next import work)
 from sklearn.impute import IterativeImputer
@@ -17,8 +15,7 @@ from torch import Tensor
 from hcat_builtin.imputers.residual_spread import asked_and_kept, residual_std
 from hcat_core.cohort import Cohort, Layout
 from hcat_core.interfaces import FitContext, Imputation
-
-Count = Annotated[int, Field(ge=1)]
+from hcat_core.registry.parameter_types import Count
 
 
 class ChainedEquationsImputer:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated
 
 import torch
-from pydantic import Field
 from torch import Generator, Tensor, nn
 
 from hcat_builtin.imputers.neural_blocks import (
@@ -21,9 +19,7 @@ from hcat_builtin.imputers.pretraining import pretrain
 from hcat_core.cohort import Cohort, Layout
 from hcat_core.imputation.hidden_blocks import hide_at_random
 from hcat_core.interfaces import Average, FitContext, Imputation, normal
-
-Count = Annotated[int, Field(ge=1)]
-Rate = Annotated[float, Field(gt=0)]
+from hcat_core.registry.parameter_types import Count, CountOrZero, Positive
 
 
 @dataclass(frozen=True)
@@ -81,9 +77,9 @@ class MultiModalVAE(nn.Module):
         n_heads: Count = 4,
         samples: Count = 8,
         kl_warmup: Count = 300,
-        fit_epochs: Annotated[int, Field(ge=0)] = 0,
+        fit_epochs: CountOrZero = 0,
         frozen: bool = False,
-        lr: Rate = 2e-3,
+        lr: Positive = 2e-3,
     ) -> None:
         super().__init__()
         if hidden % 4 or hidden % n_heads:

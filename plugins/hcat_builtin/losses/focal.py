@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from hcat_builtin.losses.binary_target import known_labels
 from hcat_core.cohort import Cohort, Layout
 from hcat_core.interfaces import Outputs
+from hcat_core.registry.parameter_types import NonNegative
 
 
 class FocalLoss:
@@ -24,7 +22,7 @@ class FocalLoss:
 
     needs_second_view = False
 
-    def __init__(self, layout: Layout, *, head: str, gamma: Annotated[float, Field(ge=0)] = 2.0) -> None:
+    def __init__(self, layout: Layout, *, head: str, gamma: NonNegative = 2.0) -> None:
         self.head = head
         self.gamma = gamma
 

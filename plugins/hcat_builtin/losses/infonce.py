@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from hcat_core.cohort import Cohort, Layout
 from hcat_core.interfaces import Outputs
+from hcat_core.registry.parameter_types import Positive
 
 
 class InfoNCE:
@@ -25,7 +23,7 @@ class InfoNCE:
 
     needs_second_view = True
 
-    def __init__(self, layout: Layout, *, temperature: Annotated[float, Field(gt=0)] = 0.1) -> None:
+    def __init__(self, layout: Layout, *, temperature: Positive = 0.1) -> None:
         self.temperature = temperature
 
     def __call__(self, outputs: Outputs, batch: Cohort) -> Tensor:

@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 
 from hcat_builtin.readers.hdf5.progress import now
+from hcat_builtin.readers.hdf5.row_chunks import checked_embedding, row_pieces, rows_of_a_piece
 from hcat_builtin.readers.hdf5.safety import (
     find_object,
     read_attribute,
@@ -21,7 +22,6 @@ from hcat_builtin.readers.hdf5.safety import (
     text_attribute,
 )
 from hcat_builtin.readers.hdf5.size_limits import MAX_RATIO, SMALL
-from hcat_builtin.readers.row_chunks import checked_embedding, row_pieces, rows_of_a_piece
 from hcat_core.errors import DataError
 from hcat_core.text.spelling import did_you_mean
 

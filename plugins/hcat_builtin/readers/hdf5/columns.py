@@ -8,8 +8,8 @@ import h5py
 import numpy as np
 
 from hcat_builtin.readers.hdf5.layouts import DatasetInfo
+from hcat_builtin.readers.hdf5.row_metadata import row_ids
 from hcat_builtin.readers.hdf5.safety import find_object, read_attribute, read_small
-from hcat_builtin.readers.row_metadata import row_ids
 from hcat_core.errors import DataError
 from hcat_core.reading import ColumnTable
 from hcat_core.text.spelling import did_you_mean

@@ -21,9 +21,8 @@ from hcat_builtin.readers.hdf5.layouts import (
     refuse_annotated,
 )
 from hcat_builtin.readers.hdf5.progress import now
-from hcat_builtin.readers.hdf5.safety import find_object, open_h5, text_attribute
-from hcat_builtin.readers.row_chunks import checked_embedding, flat_size, gathered, row_pieces
-from hcat_builtin.readers.row_metadata import (
+from hcat_builtin.readers.hdf5.row_chunks import checked_embedding, flat_size, gathered, row_pieces
+from hcat_builtin.readers.hdf5.row_metadata import (
     COUNT_NAMES,
     QUALITY_NAMES,
     WEIGHT_NAMES,
@@ -31,6 +30,7 @@ from hcat_builtin.readers.row_metadata import (
     per_row,
     row_ids,
 )
+from hcat_builtin.readers.hdf5.safety import find_object, open_h5, text_attribute
 from hcat_builtin.readers.slide_map import patient_of, read_slide_map
 from hcat_core.errors import DataError
 from hcat_core.reading import ColumnTable, ModalityTable

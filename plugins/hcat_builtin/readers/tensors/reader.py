@@ -9,8 +9,8 @@ import numpy as np
 from torch import Tensor
 
 from hcat_builtin.readers.hdf5.layouts import EMBEDDING_NAMES, ID_NAMES
-from hcat_builtin.readers.row_chunks import gathered
-from hcat_builtin.readers.row_metadata import QUALITY_NAMES
+from hcat_builtin.readers.hdf5.row_chunks import gathered
+from hcat_builtin.readers.hdf5.row_metadata import QUALITY_NAMES
 from hcat_builtin.readers.slide_map import patient_of, read_slide_map
 from hcat_builtin.readers.tensors.archive import load_tensors
 from hcat_core.errors import DataError

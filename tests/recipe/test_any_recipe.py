@@ -1,6 +1,6 @@
 """Whatever a recipe or a command line holds, it is a recipe, or an error that names its source.
 
-HCAT_EXAMPLES=2000 pytest tests/core/test_any_recipe.py tries more.
+HCAT_EXAMPLES=2000 pytest tests/recipe/test_any_recipe.py tries more.
 """
 
 import copy

@@ -8,10 +8,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hcat_core.data.schema import SplitTable
 from hcat_core.data.splits import SPLITS, hold_out_patients, split_by_column, split_cohort
 from hcat_core.errors import DataError
 from hcat_core.interfaces import ColumnTable
-from hcat_core.recipe.schema import SplitTable
 from hcat_core.testing.cohorts import random_cohort
 
 

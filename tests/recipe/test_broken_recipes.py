@@ -1,8 +1,8 @@
-"""What a user is told of each mistake: recipes in ``tests/recipes/broken``, messages in ``messages.txt``.
+"""What a user is told of each mistake: recipes in ``tests/recipe/broken``, messages in ``messages.txt``.
 
 After a deliberate change of the words, write them anew and read the difference:
 
-    HCAT_REWRITE_MESSAGES=1 pytest tests/core/test_broken_recipes.py; git diff tests/recipes/messages.txt
+    HCAT_REWRITE_MESSAGES=1 pytest tests/recipe/test_broken_recipes.py; git diff tests/recipe/messages.txt
 """
 
 import os
@@ -15,7 +15,7 @@ from hcat_core.errors import RecipeError
 from hcat_core.recipe.recipe import load_recipe
 from hcat_core.registry.catalog import load_catalog
 
-BROKEN = Path(__file__).parents[1] / "recipes" / "broken"
+BROKEN = Path(__file__).with_name("broken")
 MESSAGES = BROKEN.parent / "messages.txt"
 NAMES = sorted(path.stem for path in BROKEN.glob("*.toml"))
 

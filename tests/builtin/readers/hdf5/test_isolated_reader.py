@@ -20,7 +20,7 @@ from hcat_core.cli.main import main
 from hcat_core.data.aggregation import aggregate_spatial
 from hcat_core.errors import DataError
 
-RECIPES = Path(__file__).parents[3] / "recipes"
+RECIPES = Path(__file__).parents[4] / "recipes"
 MISBEHAVING = """
 import ctypes, os, resource, signal, time
 import h5py, numpy as np

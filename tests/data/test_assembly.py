@@ -10,9 +10,9 @@ from hcat_core.data.aggregation import Room
 from hcat_core.data.assembly import assemble_cohort, build_patient_embedding_map
 from hcat_core.data.patient_ids import SpellingBook, normalize_pid
 from hcat_core.data.patient_index import FileIds, PatientIndex
+from hcat_core.data.schema import TargetsTable
 from hcat_core.errors import DataError
 from hcat_core.interfaces import ColumnTable, ModalityTable
-from hcat_core.recipe.schema import TargetsTable
 
 
 class MemoryReader:

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hcat_core.data.outcomes import derive_labels, read_targets
+from hcat_core.data.schema import TargetsTable
 from hcat_core.errors import DataError
 from hcat_core.interfaces import ColumnTable
-from hcat_core.recipe.schema import TargetsTable
 
 
 class Columns:

@@ -14,7 +14,7 @@ from hcat_builtin.readers.slide_map import read_slide_map
 from hcat_core.data.aggregation import aggregate_spatial
 from hcat_core.errors import DataError
 
-HANCOCK = Path(__file__).parents[4] / "shared" / "data" / "hancock" / "h5"
+HANCOCK = Path(__file__).parents[5] / "shared" / "data" / "hancock" / "h5"
 VALUES = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], np.float32)
 IDS = ["A-1", "B-2", "C-3"]
 

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-FUZZ = Path(__file__).parents[3] / "benchmarks" / "fuzz_hdf5.py"
+FUZZ = Path(__file__).parents[4] / "benchmarks" / "fuzz_hdf5.py"
 
 
 def test_mutated_files_are_read_or_refused_by_name_and_nothing_else_happens():

@@ -18,9 +18,10 @@ from hcat_core.recipe.recipe import load_recipe
 from hcat_core.registry.catalog import load_catalog
 from hcat_core.synth.cohort_view import to_cohort
 from hcat_core.synth.generator import SynthSpec, generate
-from hcat_core.training.fitting import assembly_of, fit_estimator
+from hcat_core.training.fitting import fit_estimator, neural_parts_of
+from hcat_core.training.neural_parts import TrainingContext
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 CATALOG = load_catalog()
 WIDTHS = {"clinical": 10, "semantic": 80, "temporal": 12, "pathological": 14, "spatial": 70}
 COHORT = to_cohort(generate(SynthSpec(patients=500, widths=WIDTHS, clusters=2, seed=3)))
@@ -53,7 +54,7 @@ def recipe_of(name):
 
 def fitted(name, train=TRAIN, validation=VALIDATION):
     recipe = recipe_of(name)
-    context = FitContext(0, assembly=assembly_of(recipe, CATALOG))
+    context = TrainingContext(0, parts=neural_parts_of(recipe, CATALOG))
     return fit_estimator(recipe, CATALOG, train, validation, context), recipe, context
 
 
@@ -170,7 +171,7 @@ def test_trap_10_the_mean_risk_is_kaplan_meiers_and_not_the_share_among_known_ou
 def test_late_fusion_holds_patients_out_for_a_model_that_stops_by_them():
     sets = [*SMALL, "estimator={use='late_fusion', model={use='neural'}}"]
     recipe, _ = load_recipe(ROOT / "recipes" / "enhanced.toml", CATALOG, sets=sets)
-    context = FitContext(0, assembly=assembly_of(recipe, CATALOG))
+    context = TrainingContext(0, parts=neural_parts_of(recipe, CATALOG))
     estimator = build_estimator(recipe, CATALOG, COHORT.layout)
     stopped_by = []
     inner = type(estimator.model)

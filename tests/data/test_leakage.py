@@ -8,8 +8,8 @@ from hcat_builtin.readers.tables.reader import TableReader
 from hcat_core.cohort import Layout, Modality
 from hcat_core.data.assembly import assemble_cohort
 from hcat_core.data.leakage import _single_feature_aucs, find_leaks, refuse_leaks
+from hcat_core.data.schema import TargetsTable
 from hcat_core.errors import DataError
-from hcat_core.recipe.schema import TargetsTable
 from hcat_core.testing.cohorts import random_cohort
 
 EVERYONE = torch.arange(200)

@@ -1,0 +1,154 @@
+"""A component under test, its cohort, and what checks of every kind use."""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from hcat_core.cohort import Cohort
+from hcat_core.data.standardisation import Standardiser
+from hcat_core.interfaces import FitContext
+from hcat_core.recipe.parameters import construct
+from hcat_core.registry.catalog import Catalog
+from hcat_core.registry.component import Kind
+from hcat_core.synth.cohort_view import to_cohort
+from hcat_core.synth.generator import SynthSpec, generate
+
+WIDTHS = {"clinical": 12, "semantic": 20, "temporal": 16, "pathological": 24}
+MODEL = {"use": "logistic"}  # where an estimator is made of others
+FIT_EPOCHS = 60  # of networks
+TRAIN, VALIDATION = slice(0, 320), slice(320, 420)
+TEST = slice(420, 520)
+
+
+class CheckFailed(AssertionError):
+    """What a component does that its contract forbids, in words for its author."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One promise of a contract; ``function`` raises ``CheckFailed`` when it is not kept."""
+
+    name: str
+    function: Callable[[Any], None]
+
+
+@dataclass
+class Subject:
+    """A component under test, and the linear synthetic cohort that it is tested on.
+
+    ``make()`` gives a fresh one; ``fitted`` an imputer fitted on ``train``, for checks that only look;
+    ``kept`` is where the checks of other kinds keep what is costly to make.
+    """
+
+    catalog: Catalog
+    kind: Kind
+    name: str
+    table: Mapping[str, Any]
+    kept: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def cohort(self) -> Cohort:
+        """520 patients, four modalities, one linear cluster, 30 % of blocks and 3 % of cells missing."""
+        spec = SynthSpec(
+            patients=520,
+            widths=WIDTHS,
+            clusters=1,
+            separation=0.0,
+            shared=4,
+            private=1,
+            visible=1.0,
+            shared_variance=0.8,
+            private_variance=0.1,
+            noise_variance=0.3,
+            gap_rate=0.03,
+            seed=5,
+        )
+        self.synthetic = generate(spec)
+        cohort = to_cohort(self.synthetic)
+        self.standardiser = Standardiser.fit(cohort[TRAIN])
+        return self.standardiser.apply(cohort)
+
+    @property
+    def train(self) -> Cohort:
+        """320 patients."""
+        return self.cohort[TRAIN]
+
+    @property
+    def validation(self) -> Cohort:
+        """100 others."""
+        return self.cohort[VALIDATION]
+
+    @property
+    def test(self) -> Cohort:
+        """100 others again."""
+        return self.cohort[TEST]
+
+    def make(self, *injected: object) -> Any:
+        """A fresh component; ``injected`` instead of the layout alone."""
+        torch.manual_seed(11)
+        return construct(self.catalog, self.kind, self.table, injected or (self.cohort.layout,), Path.cwd())
+
+    def make_reader(self) -> Any:
+        """A fresh reader: nothing is injected into one."""
+        return construct(self.catalog, self.kind, self.table, (), Path.cwd())
+
+    def fit(self, imputer: Any, train: Cohort, seed: int = 3) -> Any:
+        """Fit an imputer as a run would; networks are left in evaluation mode."""
+        torch.manual_seed(seed)
+        imputer.fit(train, self.validation.without_targets(), FitContext(seed))
+        if isinstance(imputer, nn.Module):
+            imputer.eval()
+        return imputer
+
+    @cached_property
+    def fitted(self) -> Any:
+        """An imputer fitted on ``train``."""
+        return self.fit(self.make(), self.train.without_targets())
+
+    @cached_property
+    def tags(self) -> tuple[str, ...]:
+        """Of the component."""
+        return self.catalog.find(self.kind, self.name).tags
+
+
+def require(condition: object, message: str) -> None:
+    """Raise ``CheckFailed`` unless ``condition``."""
+    if not bool(condition):
+        raise CheckFailed(message)
+
+
+def state_of(component: Any) -> dict[str, torch.Tensor]:
+    """A copy of a component's state."""
+    return {name: copy.deepcopy(t).detach() for name, t in component.state_dict().items()}
+
+
+def through_a_file(component: Any) -> dict[str, torch.Tensor]:
+    """A component's state, written as a checkpoint writes it and read again.
+
+    Two names for one tensor are refused there: which of them would be loaded last?
+    """
+    state = {name: tensor.detach().contiguous() for name, tensor in component.state_dict().items()}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "state.safetensors"
+        try:
+            save_file(state, path)
+        except RuntimeError as error:
+            raise CheckFailed(f"its state cannot be saved: {str(error).strip().splitlines()[0]}") from None
+        return load_file(path)
+
+
+def same_state(a: Mapping[str, torch.Tensor], b: Mapping[str, torch.Tensor]) -> bool:
+    """Bit for bit, NaN equal to NaN."""
+    return a.keys() == b.keys() and all(
+        a[k].shape == b[k].shape and torch.equal(a[k].nan_to_num(), b[k].nan_to_num()) for k in a
+    )
