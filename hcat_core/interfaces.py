@@ -152,51 +152,56 @@ class Fusion(Protocol):
 
 @dataclass(frozen=True)
 class Prediction:
-    """``event_probability`` (N, T) in [0, 1]; where known a risk ``curve`` and an ``interval``.
+    """What is predicted of N patients, from a head or an estimator to ``predictions.csv``.
 
-    ``curve`` is (N, T, 12) event probability by each of a task's ``curve_days``, the last of which is its
-    horizon, NaN for a task whose risk over time is not known; ``interval`` is (N, T, 2), lower and upper.
+    Tensors are on the CPU. ``probability``, ``low``, ``high`` and ``curves`` are the same in float64 arrays
+    for metrics and files, NaN where there is none.
+
+    Attributes:
+        event_probability: (N, T) in [0, 1], by each task's horizon; (N, H) of a head asked for H horizons.
+        curve: (N, T, 12) event probability by each of a task's ``curve_days``, the last of which is its
+            horizon; NaN for a task whose risk over time is not known; None where that is so for all.
+        interval: (N, T, 2), lower and upper end of the 90 % interval, or None.
     """
 
     event_probability: Tensor
     curve: Tensor | None = None
     interval: Tensor | None = None
 
-
-@dataclass(frozen=True)
-class Predicted:
-    """Probabilities of a cohort, (N, T) each: mean, and 5th and 95th percentile over MC-dropout.
-
-    Without an interval ``low`` and ``high`` are NaN. ``curve`` (N, T, 12) is the mean event probability by
-    each of a task's ``curve_days``, NaN where the risk over time is not known.
-    """
-
-    probability: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    curve: np.ndarray
+    def __getitem__(self, rows: np.ndarray | slice) -> Prediction:
+        curve = None if self.curve is None else self.curve[rows]
+        return Prediction(
+            self.event_probability[rows], curve, None if self.interval is None else self.interval[rows]
+        )
 
     @property
-    def has_interval(self) -> bool:
-        """False where the estimator knows no uncertainty of a single prediction."""
-        return bool(np.isfinite(self.low).any())
+    def probability(self) -> np.ndarray:
+        """(N, T) event probabilities."""
+        return self.event_probability.double().numpy()
 
-    def rows(self, rows: np.ndarray) -> Predicted:
-        """Some of the patients."""
-        return Predicted(self.probability[rows], self.low[rows], self.high[rows], self.curve[rows])
+    @property
+    def low(self) -> np.ndarray:
+        """(N, T) lower ends of the intervals."""
+        return self._end(0)
 
-    @classmethod
-    def of(cls, prediction: Prediction) -> Predicted:
-        """An estimator's prediction as arrays; without an interval, NaN."""
-        p = prediction.event_probability.double().numpy()
-        curve = np.full((*p.shape, CURVE_STEPS), np.nan)
-        curve[..., -1] = p
-        if prediction.curve is not None:
-            curve = prediction.curve.double().numpy()
-        low = high = np.full(p.shape, np.nan)
-        if prediction.interval is not None:
-            low, high = np.moveaxis(prediction.interval.double().numpy(), -1, 0)
-        return cls(p, low, high, curve)
+    @property
+    def high(self) -> np.ndarray:
+        """(N, T) upper ends of the intervals."""
+        return self._end(1)
+
+    @property
+    def curves(self) -> np.ndarray:
+        """(N, T, 12) event probabilities over time; at the horizon they are always known."""
+        if self.curve is not None:
+            return self.curve.double().numpy()
+        curves = np.full((*self.event_probability.shape, CURVE_STEPS), np.nan)
+        curves[..., -1] = self.probability
+        return curves
+
+    def _end(self, side: int) -> np.ndarray:
+        if self.interval is None:
+            return np.full(self.event_probability.shape, np.nan)
+        return self.interval[..., side].double().numpy()
 
 
 @runtime_checkable

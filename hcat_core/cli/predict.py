@@ -82,7 +82,7 @@ def _print(output: Output, run: TrainedRun, answers: Answers, records: list[dict
     table.add_column("has", overflow="fold")
     for task in run.layout.tasks:
         table.add_column(
-            f"{task.output_name} (90 %)" if answers.predicted.has_interval else task.output_name
+            f"{task.output_name} (90 %)" if answers.predicted.interval is not None else task.output_name
         )
     for record in records[:SHOWN]:
         cells = []

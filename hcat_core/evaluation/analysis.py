@@ -14,7 +14,7 @@ from hcat_core.data.standardisation import Standardiser
 from hcat_core.evaluation.shapley import MOST_MODALITIES, shapley_of, value_of_subsets
 from hcat_core.imputation.hidden_blocks import leave_one_block_out
 from hcat_core.imputation.scores import Z50, Z90, covered
-from hcat_core.interfaces import Imputation, Predicted
+from hcat_core.interfaces import Imputation, Prediction
 from hcat_core.metrics.discrimination import RESAMPLED_FROM, auc_interval, binary_metrics
 from hcat_core.metrics.outcome_metrics import calibration
 from hcat_core.metrics.survival import known_weights
@@ -25,7 +25,7 @@ FEWEST = 10  # patients of either outcome, below which a slope says nothing
 
 def by_pattern(
     cohort: Cohort,
-    predicted: Predicted,
+    predicted: Prediction,
     thresholds: Sequence[float],
     train: Targets,
     resamples: int,
@@ -35,14 +35,14 @@ def by_pattern(
     found = []
     for pattern, patients in count_patterns(cohort.present):
         rows = (cohort.present == torch.tensor(pattern)).all(dim=1)
-        tasks = score_group(cohort[rows], predicted.rows(rows.numpy()), thresholds, train, resamples, seed)
+        tasks = score_group(cohort[rows], predicted[rows.numpy()], thresholds, train, resamples, seed)
         found.append({"present": list(pattern), "patients": patients, "tasks": tasks})
     return found
 
 
 def score_group(
     cohort: Cohort,
-    predicted: Predicted,
+    predicted: Prediction,
     thresholds: Sequence[float],
     train: Targets,
     resamples: int,

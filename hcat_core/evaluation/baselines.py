@@ -10,7 +10,7 @@ from hcat_core.cohort import Cohort
 from hcat_core.data.splits import Split
 from hcat_core.errors import HcatError
 from hcat_core.evaluation.analysis import paired_auc_difference, score_group
-from hcat_core.interfaces import FitContext, Predicted
+from hcat_core.interfaces import FitContext, Prediction
 from hcat_core.recipe.parameters import check_component
 from hcat_core.recipe.recipe import Recipe
 from hcat_core.registry.catalog import Catalog
@@ -42,7 +42,7 @@ def score_baselines(
     catalog: Catalog,
     cohort: Cohort,
     split: Split,
-    predicted: Predicted,
+    predicted: Prediction,
     context: FitContext,
 ) -> dict[str, dict[str, Any]]:
     """Fit and score the recipe's ``evaluation.baselines`` on the run's own sides.
@@ -51,7 +51,7 @@ def score_baselines(
     """
     assert cohort.targets is not None
     table, test = recipe.evaluation, cohort[split.test]
-    own, train = predicted.rows(split.test.numpy()), cohort.targets[split.train]
+    own, train = predicted[split.test.numpy()], cohort.targets[split.train]
     wanted = baseline_recipes(table.baselines, [recipe.estimator["use"]], recipe, catalog, cohort)
     result: dict[str, dict[str, Any]] = {}
     for name, baseline in wanted.items():

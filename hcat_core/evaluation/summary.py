@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hcat_core.cohort import Cohort, Targets
 from hcat_core.data.assembly import ReadReport
 from hcat_core.data.splits import SPLITS, Split
-from hcat_core.interfaces import Predicted
+from hcat_core.interfaces import Prediction
 from hcat_core.metrics.discrimination import auc_interval, binary_metrics
 from hcat_core.metrics.outcome_metrics import c_index_interval, calibration, time_metrics
 from hcat_core.metrics.survival import causes, known_weights
@@ -15,7 +15,7 @@ from hcat_core.recipe.recipe import Recipe
 
 
 def score(
-    cohort: Cohort, split: Split, predicted: Predicted, thresholds: Sequence[float], recipe: Recipe
+    cohort: Cohort, split: Split, predicted: Prediction, thresholds: Sequence[float], recipe: Recipe
 ) -> dict[str, dict[str, object]]:
     """Metrics by side and task; test patients are scored once, and nothing is chosen by them.
 
@@ -32,14 +32,14 @@ def score(
     result: dict[str, dict[str, object]] = {}
     for name in SPLITS:
         rows = getattr(split, name)
-        side = predicted.rows(rows.numpy())
+        side = predicted[rows.numpy()]
         result[name] = dict(score_tasks(cohort[rows], side, thresholds, train, resamples, seed))
     return result
 
 
 def score_tasks(
     cohort: Cohort,
-    predicted: Predicted,
+    predicted: Prediction,
     thresholds: Sequence[float],
     train: Targets,
     resamples: int,
@@ -58,7 +58,7 @@ def score_tasks(
     assert cohort.targets is not None
     result: dict[str, dict[str, object]] = {}
     for column, task in enumerate(cohort.layout.tasks):
-        p, curve = predicted.probability[:, column], predicted.curve[:, column]
+        p, curve = predicted.probability[:, column], predicted.curves[:, column]
         y = cohort.targets.labels[:, column].numpy()
         weights = known_weights(cohort.targets, column, task.horizon_days, train)
         result[task.name] = {

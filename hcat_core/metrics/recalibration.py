@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
-from hcat_core.interfaces import Predicted
+from hcat_core.interfaces import Prediction
 
 SPREAD_OF_LOG_SLOPE = 0.5  # a priori: between 0.37 and 2.7 in 95 of 100 models
 SPREAD_OF_INTERCEPT = 1.0
@@ -45,17 +46,17 @@ class Recalibration:
         pairs = [_fit_task(p, y, w) for p, y, w in columns]
         return cls(tuple(a for a, _ in pairs), tuple(b for _, b in pairs))
 
-    def apply(self, predicted: Predicted) -> Predicted:
+    def apply(self, prediction: Prediction) -> Prediction:
         """Probability, interval and curve; the curve's cumulative hazard is scaled to end where it must."""
         if self == Recalibration.none(len(self.slope)):
-            return predicted
-        probability = self._moved(predicted.probability)
-        return Predicted(
-            probability,
-            self._moved(predicted.low),
-            self._moved(predicted.high),
-            scaled_curve(predicted.curve, probability),
-        )
+            return prediction
+        probability = self._moved(prediction.probability)
+        interval = None
+        if prediction.interval is not None:
+            ends = [self._moved(prediction.low), self._moved(prediction.high)]
+            interval = torch.from_numpy(np.stack(ends, axis=-1))
+        curve = torch.from_numpy(scaled_curve(prediction.curves, probability))
+        return Prediction(torch.from_numpy(probability), curve, interval)
 
     def _moved(self, probability: np.ndarray) -> np.ndarray:
         return sigmoid(np.array(self.intercept) + np.array(self.slope) * logit(probability))

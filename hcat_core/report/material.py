@@ -10,7 +10,7 @@ import numpy as np
 
 from hcat_core.cohort import Cohort
 from hcat_core.data.splits import Split
-from hcat_core.interfaces import Predicted
+from hcat_core.interfaces import Prediction
 from hcat_core.metrics.survival import known_weights
 
 
@@ -31,7 +31,7 @@ class Material:
     recipe: str
     cohort: Cohort
     split: Split
-    predicted: Predicted
+    predicted: Prediction
     summary: Mapping[str, Any]
 
     def analysis(self, part: str) -> Any:

@@ -59,7 +59,7 @@ def evaluate_run(run: TrainedRun, catalog: Catalog, files: Files, groups: Sequen
     for name in groups:
         by_group[name] = {}
         for group, rows in subgroups(cohort, name, targets).items():
-            some = answers.predicted.rows(rows)
+            some = answers.predicted[rows]
             picked = cohort[torch.from_numpy(rows)]
             by_group[name][group] = score_group(
                 picked, some, thresholds, cohort.targets, table.bootstrap, seed

@@ -18,7 +18,7 @@ from hcat_core import __version__
 from hcat_core.cohort import Cohort
 from hcat_core.data.splits import Split
 from hcat_core.errors import DataError, UsageError
-from hcat_core.interfaces import Predicted
+from hcat_core.interfaces import Prediction
 from hcat_core.recipe.provenance import used_components
 from hcat_core.recipe.recipe import Recipe
 from hcat_core.registry.catalog import Catalog
@@ -168,7 +168,7 @@ class RunFolder:
         """All epochs so far, whole or not at all."""
         write_text(self.metrics, "".join(json.dumps(record) + "\n" for record in history))
 
-    def write_predictions(self, cohort: Cohort, split: Split, predicted: Predicted) -> None:
+    def write_predictions(self, cohort: Cohort, split: Split, predicted: Prediction) -> None:
         """Probability, interval where there is one, label and split of every patient with a modality."""
         buffer = io.StringIO()
         writer = csv.writer(buffer, lineterminator="\n")

@@ -13,7 +13,7 @@ import torch
 from hcat_core.cohort import Cohort
 from hcat_core.errors import DataError
 from hcat_core.evaluation.shapley import MOST_MODALITIES, shapley_values, width_if_measured
-from hcat_core.interfaces import ImputingEstimator, Predicted
+from hcat_core.interfaces import ImputingEstimator, Prediction
 from hcat_core.runs.trained_run import TrainedRun
 
 FEW = 32  # patients up to which every one of them is explained unless the user says otherwise
@@ -33,7 +33,7 @@ class Answers:
     """
 
     cohort: Cohort
-    predicted: Predicted
+    predicted: Prediction
     unknown: np.ndarray
     shapley: np.ndarray | None
     narrowed: np.ndarray | None
@@ -75,7 +75,7 @@ def answer(run: TrainedRun, cohort: Cohort, explain: bool | None = None) -> Answ
         count = block.sum(dim=2)
         share_open = relative.sum(dim=2) / count.clamp(min=1)
         unknown = torch.where(count > 0, share_open, torch.nan).double().numpy()
-        if explain and predicted.has_interval:
+        if explain and predicted.interval is not None:
             narrowed = width_if_measured(width, cohort, imputation, run.recipe.seed)
     return Answers(cohort, predicted, unknown, shapley, narrowed)
 
@@ -97,7 +97,7 @@ def as_records(run: TrainedRun, answers: Answers) -> list[dict[str, Any]]:
                     _plain(predicted.low[row, column]),
                     _plain(predicted.high[row, column]),
                 ]
-            curve = predicted.curve[row, column]
+            curve = predicted.curves[row, column]
             one["curve"] = None
             if np.isfinite(curve).all():
                 one["curve"] = {
@@ -153,7 +153,7 @@ def as_csv(run: TrainedRun, answers: Answers) -> str:
             ends = [predicted.low[row, column], predicted.high[row, column]]
             cells.append(_text(predicted.probability[row, column]))
             cells += [_text(end) for end in ends]
-        cells += [_text(value) for value in predicted.curve[row].ravel()]
+        cells += [_text(value) for value in predicted.curves[row].ravel()]
         cells += [_text(value) for value in answers.unknown[row]]
         for column, task in enumerate(layout.tasks):
             if answers.shapley is not None:

@@ -20,7 +20,7 @@ from hcat_core.errors import UsageError
 from hcat_core.evaluation.analysis import by_modality, by_pattern, imputation_quality
 from hcat_core.evaluation.baselines import score_baselines
 from hcat_core.evaluation.summary import describe_data, describe_in_words, score
-from hcat_core.interfaces import FitContext, ImputingEstimator, Predicted
+from hcat_core.interfaces import FitContext, ImputingEstimator, Prediction
 from hcat_core.recipe import build
 from hcat_core.recipe.recipe import Recipe, load_recipe
 from hcat_core.registry.catalog import Catalog
@@ -304,7 +304,7 @@ def _finish(
 
 
 def _write_report(
-    recipe: Recipe, folder: RunFolder, data: Data, predicted: Predicted, summary: dict[str, object]
+    recipe: Recipe, folder: RunFolder, data: Data, predicted: Prediction, summary: dict[str, object]
 ) -> None:
     from hcat_core.report import Material, write_report  # brings matplotlib, which nothing else needs
 
@@ -319,7 +319,7 @@ def _analyse(
     data: Data,
     fitted: Fitted,
     training: Training,
-    predicted: Predicted,
+    predicted: Prediction,
     context: FitContext,
 ) -> dict[str, object]:
     """What the report shows of test patients beyond the metrics; a part that makes no sense is left out."""
@@ -329,7 +329,7 @@ def _analyse(
     }
     if not len(split.test):
         return found
-    test, own = cohort[split.test], predicted.rows(split.test.numpy())
+    test, own = cohort[split.test], predicted[split.test.numpy()]
     assert cohort.targets is not None
     train = cohort.targets[split.train]
     context.progress("looking at patterns and modalities")

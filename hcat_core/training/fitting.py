@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from hcat_core.cohort import Cohort, concatenate
 from hcat_core.data.folds import at_most, joint_folds
-from hcat_core.interfaces import Estimator, FitContext, Predicted
+from hcat_core.interfaces import Estimator, FitContext, Prediction
 from hcat_core.metrics.discrimination import best_threshold
 from hcat_core.metrics.recalibration import Recalibration
 from hcat_core.metrics.survival import all_known_weights
@@ -33,16 +34,15 @@ class Fitted:
     thresholds: list[float]
     took_validation: bool
 
-    def predict(self, cohort: Cohort) -> Predicted:
+    def predict(self, cohort: Cohort) -> Prediction:
         """Recalibrated probabilities; targets are not shown to the estimator."""
         found = self.estimator.predict(cohort.without_targets())
-        return self.recalibration.apply(Predicted.of(found))
+        return self.recalibration.apply(found)
 
     def predict_once(self, cohort: Cohort) -> np.ndarray:
         """(N, T) recalibrated probabilities by the quickest way: one pass where there are samples."""
         once = getattr(self.estimator, "predict_once", self.estimator.predict)
-        found = Predicted.of(once(cohort.without_targets()))
-        return self.recalibration.apply(found).probability
+        return self.recalibration.apply(once(cohort.without_targets())).probability
 
 
 def fit_estimator(
@@ -77,7 +77,7 @@ def adjusted(estimator: Estimator, validation: Cohort) -> Fitted:
     tasks = len(validation.layout.tasks)
     if not len(validation) or validation.targets is None:
         return Fitted(estimator, Recalibration.none(tasks), [0.5] * tasks, False)
-    probability = Predicted.of(estimator.predict(validation.without_targets())).probability
+    probability = estimator.predict(validation.without_targets()).probability
     recalibration, thresholds = _judged(probability, validation)
     return Fitted(estimator, recalibration, thresholds, False)
 
@@ -90,7 +90,7 @@ def out_of_fold(fresh: Callable[[], Estimator], cohort: Cohort, context: FitCont
         estimator = fresh()
         estimator.fit(cohort[fold.rest], nobody, context)
         predicted = estimator.predict(cohort[fold.test].without_targets())
-        found[fold.test.numpy()] = Predicted.of(predicted).probability
+        found[fold.test.numpy()] = predicted.probability
     return found
 
 
@@ -100,8 +100,7 @@ def _judged(probability: np.ndarray, cohort: Cohort) -> tuple[Recalibration, lis
     labels = cohort.targets.labels.numpy()
     weights = all_known_weights(cohort.layout, cohort.targets, cohort.targets)
     recalibration = Recalibration.fit(probability, labels, weights)
-    curve = np.full((*probability.shape, 1), np.nan)
-    p = recalibration.apply(Predicted(probability, probability, probability, curve)).probability
+    p = recalibration.apply(Prediction(torch.from_numpy(probability))).probability
     thresholds = []
     for task, known in enumerate(((labels >= 0) & np.isfinite(p)).T):
         thresholds.append(best_threshold(p[known, task], labels[known, task]))

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from hcat_core.cohort import CURVE_STEPS, Cohort
-from hcat_core.interfaces import CommonNumbers, Imputation, Predicted, Prediction
+from hcat_core.interfaces import CommonNumbers, Imputation, Prediction
 from hcat_core.training.common_random import common_dropout
 from hcat_core.training.model import HcatModel
 
@@ -19,7 +19,7 @@ MC_ROWS = 512  # patients in one forward pass: enough to keep the matrix product
 @torch.inference_mode()
 def predict_cohort(
     model: HcatModel, cohort: Cohort, *, mc_samples: int, seed: int, device: torch.device
-) -> Predicted:
+) -> Prediction:
     """Predict every patient of a standardised cohort.
 
     With samples, each one draws what is missing anew and drops out anew, and the probability is their
@@ -55,10 +55,10 @@ def predict_cohort(
     tasks = len(model.layout.tasks)
     draws = torch.cat(parts, dim=1).double().numpy() if parts else np.zeros((1, 0, tasks))
     curve = torch.cat(curves).double().numpy() if curves else np.zeros((0, tasks, CURVE_STEPS))
-    low = high = np.full(draws.shape[1:], np.nan)
+    interval = None
     if len(draws) > 1:
-        low, high = np.quantile(draws, [0.05, 0.95], axis=0)
-    return Predicted(draws.mean(axis=0), low, high, curve)
+        interval = torch.from_numpy(np.quantile(draws, [0.05, 0.95], axis=0)).movedim(0, -1)
+    return Prediction(torch.from_numpy(draws.mean(axis=0)), torch.from_numpy(curve), interval)
 
 
 def _sample(model: HcatModel, batch: Cohort, imputation: Imputation, seed: int, sample: int) -> Prediction:

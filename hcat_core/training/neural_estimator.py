@@ -7,11 +7,12 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from hcat_core.cohort import Cohort, Layout
 from hcat_core.data.standardisation import Standardiser
-from hcat_core.interfaces import FitContext, Imputation, Predicted, Prediction
+from hcat_core.interfaces import FitContext, Imputation, Prediction
 from hcat_core.registry.parameter_types import Count
 from hcat_core.storage.checkpoint import read_checkpoint, write_checkpoint
 from hcat_core.training.inference import predict_cohort
@@ -83,7 +84,7 @@ class NeuralEstimator:
             )
             for standardiser, model in self.members
         ]
-        return as_prediction(found)
+        return averaged(found)
 
     def save(self, folder: Path) -> None:
         """One checkpoint a member."""
@@ -161,13 +162,13 @@ def fit_member(
     return standardiser, model
 
 
-def as_prediction(found: list[Predicted]) -> Prediction:
-    """Average what one or several models predict; no interval where they have none."""
-
-    def stacked(name: str) -> torch.Tensor:
-        return torch.stack([torch.from_numpy(getattr(predicted, name)) for predicted in found])
-
-    interval = None
-    if found[0].has_interval:
-        interval = torch.stack([stacked("low").amin(dim=0), stacked("high").amax(dim=0)], dim=-1)
-    return Prediction(stacked("probability").mean(dim=0), stacked("curve").mean(dim=0), interval)
+def averaged(predictions: list[Prediction]) -> Prediction:
+    """Mean of several models' predictions, with the widest of their intervals where they have any."""
+    probability = torch.stack([p.event_probability for p in predictions]).mean(dim=0)
+    curve = torch.from_numpy(np.stack([p.curves for p in predictions])).mean(dim=0)
+    ends = [p.interval for p in predictions if p.interval is not None]
+    if not ends:
+        return Prediction(probability, curve)
+    low = torch.stack([end[..., 0] for end in ends]).amin(dim=0)
+    high = torch.stack([end[..., 1] for end in ends]).amax(dim=0)
+    return Prediction(probability, curve, torch.stack([low, high], dim=-1))

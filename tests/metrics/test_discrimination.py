@@ -2,21 +2,12 @@
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score, roc_auc_score
-from torch import nn
 
 from hcat_core.evaluation.analysis import paired_auc_difference
-from hcat_core.interfaces import Fused, Imputation, Predicted, Prediction
 from hcat_core.metrics.discrimination import auc_interval, best_threshold, binary_metrics
-from hcat_core.metrics.recalibration import Recalibration
-from hcat_core.testing.cohorts import random_cohort
-from hcat_core.training.common_random import common_dropout
-from hcat_core.training.inference import predict_cohort
-from hcat_core.training.model import HcatModel
-from hcat_core.training.neural_estimator import as_prediction
 
 
 def draw(n=200, seed=0, signal=1.0):
@@ -89,89 +80,3 @@ def test_the_interval_covers_the_true_auc_about_as_often_as_it_says():
         low, high = auc_interval(rng.normal(size=150) + y, y, resamples=400, seed=seed)
         hits += low <= truth <= high
     assert 0.88 <= hits / 200 <= 0.99
-
-
-class EncoderFusion(nn.Module):
-    """A transformer layer whose dropout is all the randomness there is."""
-
-    def __init__(self):
-        super().__init__()
-        self.width = 8
-        self.layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.5, batch_first=True)
-
-    def forward(self, batch, imputation):
-        tokens = self.layer(batch.emb)
-        return Fused(pooled=tokens.mean(dim=1), tokens=tokens)
-
-
-class SumHead:
-    def __call__(self, fused):
-        return fused.pooled[:, 0]
-
-    def predict(self, raw, horizons):
-        return Prediction(torch.sigmoid(raw).unsqueeze(1).expand(-1, len(horizons)))
-
-
-def encoder_model(layout):
-    torch.manual_seed(0)
-    return HcatModel(
-        layout,
-        lambda batch: Imputation(batch.emb, (~batch.measured).float(), ~batch.measured),
-        EncoderFusion(),
-        {"survival": SumHead()},
-        {"survival": "survival"},
-    )
-
-
-def encoder_predicts(mc_samples, cohort=None, model=None):
-    cohort = random_cohort(6, missing=0, gaps=0) if cohort is None else cohort
-    model = encoder_model(cohort.layout) if model is None else model
-    return predict_cohort(model, cohort, mc_samples=mc_samples, seed=0, device=torch.device("cpu"))
-
-
-def test_dropout_within_a_transformer_layer_is_sampled():
-    predicted = encoder_predicts(mc_samples=8)
-    assert (predicted.high[:, 0] - predicted.low[:, 0] > 0.01).all()
-
-
-@pytest.mark.parametrize("samples", [0, 1])
-def test_without_samples_there_is_no_interval_rather_than_one_of_no_width(samples):
-    predicted = encoder_predicts(mc_samples=samples)
-    assert np.isnan(predicted.low).all() and np.isnan(predicted.high).all()
-    assert np.isfinite(predicted.probability[:, 0]).all() and as_prediction([predicted]).interval is None
-    moved = Recalibration((0.4,), (0.6,)).apply(Predicted.of(as_prediction([predicted])))
-    assert not moved.has_interval and np.isfinite(moved.probability[:, 0]).all()
-
-
-def test_a_patients_prediction_does_not_hang_on_who_else_is_asked_about():
-    cohort = random_cohort(40, missing=0.4, gaps=0.1)
-    model = encoder_model(cohort.layout)
-    whole = encoder_predicts(8, cohort, model)
-    order = torch.randperm(40, generator=torch.Generator().manual_seed(1))
-    for rows in (order, order[:7], order[:1]):
-        some, same = encoder_predicts(8, cohort[rows], model), whole.rows(rows.numpy())
-        for found, expected in zip(
-            (some.probability, some.low, some.high), (same.probability, same.low, same.high), strict=True
-        ):
-            np.testing.assert_allclose(found[:, 0], expected[:, 0], atol=1e-5)
-    # Not because nothing is drawn: another seed says something else.
-    other = predict_cohort(model, cohort, mc_samples=8, seed=1, device=torch.device("cpu"))
-    assert np.abs(other.probability - whole.probability)[:, 0].max() > 0.01
-
-
-def test_a_dropped_out_layer_keeps_the_rate_and_the_mean():
-    torch.manual_seed(0)
-    rows = torch.ones(50, 20_000)
-    with common_dropout():
-        dropped = nn.functional.dropout(rows, 0.3)
-        weights = nn.functional.scaled_dot_product_attention(
-            torch.zeros(50, 1, 1, 2),
-            torch.zeros(50, 1, 2_000, 2),
-            torch.ones(50, 1, 2_000, 1),
-            dropout_p=0.3,
-        )
-    assert torch.equal(dropped, dropped[:1].expand_as(dropped))
-    assert abs(float((dropped == 0).float().mean()) - 0.3) < 0.02
-    assert abs(float(dropped.mean()) - 1) < 0.02
-    assert torch.equal(weights, weights[:1].expand_as(weights))
-    assert 1e-6 < abs(float(weights[0]) - 1) < 0.05

@@ -1,8 +1,9 @@
 import numpy as np
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hcat_core.interfaces import Predicted
+from hcat_core.interfaces import Prediction
 from hcat_core.metrics.outcome_metrics import calibration
 from hcat_core.metrics.recalibration import Recalibration, logit, sigmoid
 
@@ -17,7 +18,8 @@ def overconfident(n, slope, shift, seed):
 
 def predicted(p):
     curve = np.linspace(0.1, 1, 12) * p[:, :, None]
-    return Predicted(p, 0.8 * p, np.minimum(1.2 * p, 1), curve)
+    interval = np.stack([0.8 * p, np.minimum(1.2 * p, 1)], axis=-1)
+    return Prediction(*map(torch.from_numpy, (p, curve, interval)))
 
 
 def test_new_patients_of_a_miscalibrated_model_become_calibrated():
@@ -64,8 +66,8 @@ def test_the_curve_ends_at_the_recalibrated_probability_and_the_interval_holds_i
     p = np.linspace(0.05, 0.9, 20)[:, None]
     found = Recalibration((0.4,), (0.6,)).apply(predicted(p))
     assert np.allclose(found.probability, sigmoid(0.4 + 0.6 * logit(p)))
-    assert np.allclose(found.curve[:, :, -1], found.probability)
-    assert (np.diff(found.curve, axis=2) > 0).all()
+    assert np.allclose(found.curves[:, :, -1], found.probability)
+    assert (np.diff(found.curves, axis=2) > 0).all()
     assert (found.low <= found.probability).all() and (found.probability <= found.high).all()
 
 
@@ -73,6 +75,6 @@ def test_a_task_without_a_curve_keeps_none():
     p = np.array([[0.2], [0.7]])
     curve = np.full((2, 1, 12), np.nan)
     curve[..., -1] = p
-    found = Recalibration((0.0,), (2.0,)).apply(Predicted(p, p, p, curve))
-    assert np.isnan(found.curve[..., :-1]).all()
-    assert np.allclose(found.curve[..., -1], found.probability)
+    found = Recalibration((0.0,), (2.0,)).apply(Prediction(torch.from_numpy(p), torch.from_numpy(curve)))
+    assert np.isnan(found.curves[..., :-1]).all()
+    assert np.allclose(found.curves[..., -1], found.probability)

@@ -7,11 +7,11 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-from hcat_core.cohort import CURVE_STEPS, Layout, Modality
+from hcat_core.cohort import Layout, Modality
 from hcat_core.data.splits import Split
 from hcat_core.evaluation.analysis import by_modality, by_pattern
 from hcat_core.evaluation.summary import score_tasks
-from hcat_core.interfaces import Predicted
+from hcat_core.interfaces import Prediction
 from hcat_core.metrics.recalibration import sigmoid
 from hcat_core.report import Material, performance_figures, write_report
 from hcat_core.report.page import render
@@ -62,15 +62,13 @@ def material(cohort=COHORT, test=None, **changes):
     rng = np.random.default_rng(0)
     label = cohort.targets.labels.numpy().astype(float)
     p = sigmoid(np.where(label > 0, 0.4, -0.6) + rng.normal(0, 1, label.shape))
-    curve = np.full((*p.shape, CURVE_STEPS), np.nan)
-    curve[..., -1] = p
-    predicted = Predicted(p, p, p, curve)
+    predicted = Prediction(torch.from_numpy(p), interval=torch.from_numpy(np.stack([p, p], axis=-1)))
     rows = torch.arange(n)
     test = rows[160:] if test is None else test
     split = Split(rows[:120], rows[120:160], test, rows[:0])
 
     def scored(rows):
-        part = predicted.rows(rows.numpy())
+        part = predicted[rows.numpy()]
         return score_tasks(cohort[rows], part, [0.5, 0.5], cohort.targets[split.train], 50, 0)
 
     counts = {t: {"event": 3, "event_free": 4, "unknown": 5} for t in cohort.layout.task_names}
@@ -105,7 +103,7 @@ def material(cohort=COHORT, test=None, **changes):
 def analysed(cohort=COHORT, **changes):
     made = material(cohort, **changes)
     test = made.cohort[made.split.test]
-    own = made.predicted.rows(made.split.test.numpy())
+    own = made.predicted[made.split.test.numpy()]
 
     def predict(cohort):
         return np.repeat(sigmoid(cohort.emb[:, :, 0].sum(dim=1).numpy())[:, None], 2, axis=1)

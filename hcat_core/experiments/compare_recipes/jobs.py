@@ -97,7 +97,7 @@ def _score(record: Record, fitted: Fitted, cohort: Cohort, fold: Fold) -> None:
         record["tasks"][name] = {
             **binary_metrics(p, y, fitted.thresholds[column], weights),
             **calibration(p, y, weights),
-            **time_metrics(task, column, rest, test.targets, predicted.curve[:, column]),
+            **time_metrics(task, column, rest, test.targets, predicted.curves[:, column]),
             "rows": fold.test.tolist(),
             "probability": [round(float(value), 6) for value in p],
             "known_weights": [round(float(value), 6) for value in weights],

@@ -1,0 +1,81 @@
+"""Predicting with the neural model: samples, intervals, and one patient's independence of the others."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from hcat_core.interfaces import Fused, Imputation, Prediction
+from hcat_core.metrics.recalibration import Recalibration
+from hcat_core.testing.cohorts import random_cohort
+from hcat_core.training.inference import predict_cohort
+from hcat_core.training.model import HcatModel
+from hcat_core.training.neural_estimator import averaged
+
+
+class EncoderFusion(nn.Module):
+    """A transformer layer whose dropout is all the randomness there is."""
+
+    def __init__(self):
+        super().__init__()
+        self.width = 8
+        self.layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.5, batch_first=True)
+
+    def forward(self, batch, imputation):
+        tokens = self.layer(batch.emb)
+        return Fused(pooled=tokens.mean(dim=1), tokens=tokens)
+
+
+class SumHead:
+    def __call__(self, fused):
+        return fused.pooled[:, 0]
+
+    def predict(self, raw, horizons):
+        return Prediction(torch.sigmoid(raw).unsqueeze(1).expand(-1, len(horizons)))
+
+
+def encoder_model(layout):
+    torch.manual_seed(0)
+    return HcatModel(
+        layout,
+        lambda batch: Imputation(batch.emb, (~batch.measured).float(), ~batch.measured),
+        EncoderFusion(),
+        {"survival": SumHead()},
+        {"survival": "survival"},
+    )
+
+
+def encoder_predicts(mc_samples, cohort=None, model=None):
+    cohort = random_cohort(6, missing=0, gaps=0) if cohort is None else cohort
+    model = encoder_model(cohort.layout) if model is None else model
+    return predict_cohort(model, cohort, mc_samples=mc_samples, seed=0, device=torch.device("cpu"))
+
+
+def test_dropout_within_a_transformer_layer_is_sampled():
+    predicted = encoder_predicts(mc_samples=8)
+    assert (predicted.high[:, 0] - predicted.low[:, 0] > 0.01).all()
+
+
+@pytest.mark.parametrize("samples", [0, 1])
+def test_without_samples_there_is_no_interval_rather_than_one_of_no_width(samples):
+    predicted = encoder_predicts(mc_samples=samples)
+    assert np.isnan(predicted.low).all() and np.isnan(predicted.high).all()
+    assert np.isfinite(predicted.probability[:, 0]).all() and averaged([predicted]).interval is None
+    moved = Recalibration((0.4,), (0.6,)).apply(averaged([predicted]))
+    assert moved.interval is None and np.isfinite(moved.probability[:, 0]).all()
+
+
+def test_a_patients_prediction_does_not_hang_on_who_else_is_asked_about():
+    cohort = random_cohort(40, missing=0.4, gaps=0.1)
+    model = encoder_model(cohort.layout)
+    whole = encoder_predicts(8, cohort, model)
+    order = torch.randperm(40, generator=torch.Generator().manual_seed(1))
+    for rows in (order, order[:7], order[:1]):
+        some, same = encoder_predicts(8, cohort[rows], model), whole[rows.numpy()]
+        for found, expected in zip(
+            (some.probability, some.low, some.high), (same.probability, same.low, same.high), strict=True
+        ):
+            np.testing.assert_allclose(found[:, 0], expected[:, 0], atol=1e-5)
+    # Not because nothing is drawn: another seed says something else.
+    other = predict_cohort(model, cohort, mc_samples=8, seed=1, device=torch.device("cpu"))
+    assert np.abs(other.probability - whole.probability)[:, 0].max() > 0.01
