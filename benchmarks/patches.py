@@ -81,7 +81,7 @@ def ours(folder: str, slides: str, files: int) -> dict[str, float]:
     reader = H5Reader(path=Path(folder) / slides, slide_map=Path(folder) / "slides.csv")
     settle()
     began = time.perf_counter()
-    found = aggregate_spatial(reader.lend(), reader.source)
+    found = aggregate_spatial(reader.read_views(), reader.source)
     taken = time.perf_counter() - began
     assert found.n_rows_read == files * ROWS
     close_workers()

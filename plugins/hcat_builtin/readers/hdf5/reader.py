@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 
 from hcat_builtin.readers.hdf5.columns import flat_columns, group_columns
-from hcat_builtin.readers.hdf5.isolated_reader import WorkerReader
+from hcat_builtin.readers.hdf5.isolated_reader import IsolatedReader
 from hcat_builtin.readers.hdf5.layouts import (
     ID_NAMES,
     Found,
@@ -37,7 +37,7 @@ from hcat_core.reading import ColumnTable, ModalityTable
 from hcat_core.text.spelling import did_you_mean
 
 
-class H5Reader(WorkerReader):
+class H5Reader(IsolatedReader):
     """Reads a modality from HDF5, in whichever of the field's layouts it finds.
 
     One file: ids and an embedding of as many rows (several rows a patient are aggregated, weighted by
