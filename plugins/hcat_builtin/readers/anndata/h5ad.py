@@ -18,8 +18,8 @@ from hcat_builtin.readers.anndata.elements import (
     matrix_rows,
     numbers_of,
 )
-from hcat_builtin.readers.hdf5.isolated_reader import IsolatedReader
 from hcat_builtin.readers.hdf5.safety import open_h5, text_attribute
+from hcat_builtin.readers.isolation.reader import IsolatedReader
 from hcat_core.errors import DataError
 from hcat_core.reading import COUNT_COLUMN, QUALITY_COLUMN, ColumnTable, ModalityTable
 from hcat_core.text.quoting import one_line

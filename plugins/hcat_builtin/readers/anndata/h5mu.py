@@ -10,8 +10,8 @@ import numpy as np
 
 from hcat_builtin.readers.anndata.elements import column_of, columns_of, index_of, with_gaps
 from hcat_builtin.readers.anndata.h5ad import Choice, annotated_matrix, annotated_rows, refuse_other_than
-from hcat_builtin.readers.hdf5.isolated_reader import IsolatedReader
 from hcat_builtin.readers.hdf5.safety import find_object, open_h5, read_small
+from hcat_builtin.readers.isolation.reader import IsolatedReader
 from hcat_core.errors import DataError
 from hcat_core.reading import ColumnTable, ModalityTable
 from hcat_core.text.spelling import did_you_mean

@@ -12,10 +12,10 @@ import h5py
 import numpy as np
 import pytest
 
-from hcat_builtin.readers.hdf5 import isolated_reader
-from hcat_builtin.readers.hdf5.isolated_reader import IsolatedReader, close_workers
 from hcat_builtin.readers.hdf5.reader import H5Reader
-from hcat_builtin.readers.hdf5.worker_protocol import MEMORY_BYTES
+from hcat_builtin.readers.isolation import reader as isolated_reader
+from hcat_builtin.readers.isolation.reader import IsolatedReader, close_workers
+from hcat_builtin.readers.isolation.worker_protocol import MEMORY_BYTES
 from hcat_core.cli.main import main
 from hcat_core.data.aggregation import aggregate_spatial
 from hcat_core.errors import DataError
@@ -24,10 +24,10 @@ RECIPES = Path(__file__).parents[4] / "recipes"
 MISBEHAVING = """
 import ctypes, os, resource, signal, time
 import h5py, numpy as np
-from hcat_builtin.readers.hdf5.progress import now
-from hcat_builtin.readers.hdf5.worker_protocol import MEMORY_BYTES
+from hcat_builtin.readers.isolation.progress import now
+from hcat_builtin.readers.isolation.worker_protocol import MEMORY_BYTES
 from dataclasses import replace
-from hcat_builtin.readers.hdf5.isolated_reader import IsolatedReader
+from hcat_builtin.readers.isolation.reader import IsolatedReader
 from hcat_core.errors import DataError
 from hcat_core.reading import ModalityTable
 
@@ -318,7 +318,7 @@ def test_a_wide_row_is_refused(tmp_path):
 
 def test_the_worker_imports_neither_torch_nor_pandas():
     code = (
-        "import sys, hcat_builtin.readers.hdf5.worker_main, hcat_builtin.readers.hdf5.reader; "
+        "import sys, hcat_builtin.readers.isolation.worker_main, hcat_builtin.readers.hdf5.reader; "
         "import hcat_builtin.readers.anndata.h5mu; "
         "print(*(m for m in ('torch', 'pandas', 'sklearn', 'pydantic') if m in sys.modules))"
     )
@@ -333,7 +333,7 @@ def test_no_worker_outlives_a_process_that_is_stopped(misbehaving, tmp_path, sen
         f"""
         import sys; sys.path.insert(0, {str(tmp_path)!r})
         from misbehaving import Misbehaving
-        from hcat_builtin.readers.hdf5 import isolated_reader
+        from hcat_builtin.readers.isolation import reader as isolated_reader
         isolated_reader.SECONDS = 2
         stream = Misbehaving(does="hang in the library").read()
         next(stream)

@@ -1,7 +1,7 @@
 """HDF5 files are parsed in another process: a fault of the library there is an error here, no dead run.
 
-A reader that wants this is an ``IsolatedReader``: it says how to parse, and keeps its keyword-only constructor
-parameters under their own names.
+A reader that wants this is an ``IsolatedReader``: it says how to parse, and keeps its keyword-only
+constructor parameters under their own names.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from hcat_builtin.readers.hdf5.worker_handle import Fault, Worker
+from hcat_builtin.readers.isolation.worker_handle import Fault, Worker
 from hcat_core.errors import DataError
 from hcat_core.reading import ColumnTable, ModalityTable
 from hcat_core.text.quoting import one_line
