@@ -28,7 +28,7 @@ from hcat_core.runs.folder import RunFolder, environment
 from hcat_core.runs.lock import new_run, old_run
 from hcat_core.runs.recipe_cohort import read_recipe_cohort, write_demo_once
 from hcat_core.runs.trained_run import (
-    Training,
+    TrainingStatistics,
     layout_as_json,
     load_trained_member,
     save_estimator,
@@ -283,7 +283,7 @@ def _finish(
     cohort, split = data.cohort, data.split
     predicted = fitted.predict(cohort)
     base_rate = tuple(float(p) for p in predicted.probability[split.train.numpy()].mean(axis=0))
-    training = Training.of(cohort[split.train], base_rate, cohort.fingerprint())
+    training = TrainingStatistics.of(cohort[split.train], base_rate, cohort.fingerprint())
     about |= {"thresholds": fitted.thresholds, "recalibration": asdict(fitted.recalibration)}
     summary: dict[str, object] = {
         "run": about,
@@ -318,7 +318,7 @@ def _analyse(
     catalog: Catalog,
     data: Data,
     fitted: Fitted,
-    training: Training,
+    training: TrainingStatistics,
     predicted: Prediction,
     context: FitContext,
 ) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Documentation refers only to what exists: files, links between pages, tests; and the README's own recipe runs."""
+"""Pages name only files, links and tests that exist; the recipes of the README run."""
 
 import ast
 import re
@@ -92,7 +92,7 @@ def test_the_readme_is_short_and_begins_with_its_two_commands():
 
 @pytest.fixture
 def readme_recipes(tmp_path, monkeypatch):
-    """The README's first recipe, and the same with the estimator that it offers instead; with data for both."""
+    """The README's recipe, the same with the estimator that it offers instead, and data for both."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```toml\n(.*?)```$", text, flags=re.MULTILINE | re.DOTALL)
     recipe, estimator = blocks[0], blocks[1]
@@ -129,7 +129,7 @@ def test_the_recipes_of_the_readme_run(readme_recipes):
 @pytest.mark.parametrize("name", ["document.toml", "enhanced.toml"])
 def test_the_page_of_deviations_has_the_values_of_both_recipes(name):
     """The columns of its table are those of the recipes, so that neither changes without the other."""
-    recipe = load_recipe(ROOT / "recipes" / name, load_catalog())
+    recipe, _ = load_recipe(ROOT / "recipes" / name, load_catalog())
     weights = {loss["use"]: loss["weight"] for loss in recipe.losses}
     training = recipe.training
     values = {
