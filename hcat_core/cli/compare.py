@@ -12,6 +12,7 @@ import click
 from hcat_core.cli.comparison_progress import ComparisonProgress
 from hcat_core.cli.console import Output, common_options, open_catalog
 from hcat_core.cli.job_options import chosen_backend, job_options
+from hcat_core.cli.recipe_options import RecipePath
 from hcat_core.errors import TrainingError, UsageError
 from hcat_core.storage.safe_path import inside
 
@@ -25,7 +26,7 @@ BASELINES = ("logistic", "random_forest", "hist_gradient_boosting", "coxnet")
 
 
 @click.command()
-@click.argument("recipes", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("recipes", nargs=-1, required=True, type=RecipePath())
 @click.option("--folds", type=click.IntRange(2), default=5, show_default=True)
 @click.option("--repeats", type=click.IntRange(1), default=3, show_default=True)
 @click.option(

@@ -10,6 +10,7 @@ import click
 
 from hcat_core.cli.console import Output, common_options, open_catalog, print_table
 from hcat_core.cli.job_options import chosen_backend, job_options
+from hcat_core.cli.recipe_options import RecipePath
 from hcat_core.errors import UsageError
 from hcat_core.storage.safe_path import inside
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command("compare-imputers")
-@click.argument("recipe", required=False, type=click.Path(path_type=Path))
+@click.argument("recipe", required=False, type=RecipePath())
 @click.option(
     "--imputer",
     "imputers",
