@@ -6,7 +6,7 @@ import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hcat_core.data.aggregation import Room
+from hcat_core.data.aggregation import PreallocatedCells
 from hcat_core.data.assembly import assemble_cohort, build_patient_embedding_map
 from hcat_core.data.patient_ids import IdNormaliser, normalize_pid
 from hcat_core.data.patient_index import FileIds, PatientIndex
@@ -277,7 +277,7 @@ def test_without_memory_for_the_room_a_cohort_is_read_all_the_same(monkeypatch, 
 def test_where_it_says_so_no_modality_is_held_twice(monkeypatch):
     made = []
     monkeypatch.setattr(
-        Room, "_make", lambda room, *size, make=Room._make: (made.append(size), make(room, *size))
+        PreallocatedCells, "_allocate", lambda cells, *size, make=PreallocatedCells._allocate: (made.append(size), make(cells, *size))
     )
     values = np.ones((6, 2))
     readers = {name: Pieces(f"{name}.h5", IDS, values, patients=6) for name in "ab"}
