@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import click
 
 from hcat_core import __version__
+from hcat_core.cli import moved_imports
 from hcat_core.cli.interruption import exit_code, orderly_signals
 from hcat_core.errors import HcatError, UsageError
 from hcat_core.text.quoting import printable
@@ -70,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0 done, 2 usage, 3 data, 4 a training that cannot go on or a disk that takes no more, 130 Ctrl-C, 143
     SIGTERM.
     """
-    with orderly_signals():
+    with orderly_signals(), moved_imports.shown_once():
         return _main(sys.argv[1:] if arguments is None else list(arguments))
 
 

@@ -26,7 +26,9 @@ from hcat_core.errors import StorageError, UsageError
 @click.option(
     "--resume", type=click.Path(path_type=Path), metavar="RUN", help="Go on with an interrupted run."
 )
-@click.option("--strict", is_flag=True, help="Stop at doubts about the cohort, such as copied patients.")
+@click.option(
+    "--strict", is_flag=True, help="Stop at findings about data quality, such as duplicated patients."
+)
 @recipe_options
 @document_options
 @common_options
