@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +30,7 @@ class RecipePath(click.Path):
         Raises:
             RecipeError: when there is no such file and no such shipped recipe.
         """
-        return find_recipe(Path(super().convert(value, param, ctx)))
+        return find_recipe(Path(os.fsdecode(super().convert(value, param, ctx))))
 
 
 def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
