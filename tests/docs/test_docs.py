@@ -2,7 +2,9 @@
 
 import ast
 import re
+import sys
 from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 import h5py
@@ -13,6 +15,8 @@ from hcat_core.cli.main import main
 from hcat_core.recipe.recipe import load_recipe
 from hcat_core.recipe.schema import TABLES
 from hcat_core.registry.catalog import load_catalog
+from hcat_core.registry.component import KINDS
+from hcat_core.testing.checks import run_checks
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
@@ -21,7 +25,7 @@ PAGES = sorted(
 LIVING = [page for page in PAGES if "adr" not in page.parts and page.name != "CHANGELOG.md"]
 FOLDERS = "hcat_core|plugins|recipes|tests|benchmarks|docs|requirements"
 PATH = re.compile(rf"(?<![\w/.-])(?:{FOLDERS})/[\w./*{{}},-]*[\w*}}/]")
-TEST = re.compile(r"(tests/[\w/]+\.py)::(\w+)")
+SYMBOL = re.compile(r"([\w/]+\.py)::(\w+)")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)|(?:src|href)=\"([^\"]+)\"")
 
 
@@ -44,9 +48,12 @@ def exists(path):
 
 
 @cache
-def functions_in(path):
+def names_in(path):
+    """Classes and functions of a file; none of one that does not exist."""
+    if not (ROOT / path).is_file():
+        return set()
     tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
-    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=names(PAGES))
@@ -71,9 +78,9 @@ def test_every_path_that_a_page_names_exists(page):
 
 
 @pytest.mark.parametrize("page", LIVING, ids=names(LIVING))
-def test_every_test_that_a_page_names_exists(page):
-    found = TEST.findall(page.read_text(encoding="utf-8"))
-    missing = {f"{path}::{name}" for path, name in found if name not in functions_in(path)}
+def test_every_test_and_function_that_a_page_names_exists(page):
+    found = SYMBOL.findall(page.read_text(encoding="utf-8"))
+    missing = {f"{path}::{name}" for path, name in found if name not in names_in(path)}
     assert not missing
 
 
@@ -158,3 +165,41 @@ def test_every_key_of_the_fixed_tables_is_documented():
         if not re.search(rf"^\|[^|]*`{key}[`.]", page, flags=re.MULTILINE)
     }
     assert not missing
+
+
+@pytest.fixture(scope="module")
+def components_of_the_page(tmp_path_factory):
+    """A catalog with the classes on the page on architecture, as a plugin named ``page``."""
+    page = (ROOT / "docs/explanation/architecture.md").read_text(encoding="utf-8")
+    section = page.partition("## How each kind of component is written")[2]
+    folder = tmp_path_factory.mktemp("plugin")
+    for kind, code in re.findall(
+        r"^### (\w+)\n.*?^```python\n(.*?)^```$", section, re.MULTILINE | re.DOTALL
+    ):
+        (folder / f"page_{kind.lower()}.py").write_text(code, encoding="utf-8")
+    lines = [
+        "from hcat_core.registry.component import Component",
+        "from hcat_core.registry.hooks import hookimpl",
+        "@hookimpl",
+        "def hcat_components():",
+        "    return [",
+    ]
+    for path in sorted(folder.glob("page_*.py")):
+        kind = path.stem.partition("_")[2]
+        (name,) = re.findall(r"^class (\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+        announced = '{"beats the mean": "it is the mean"}' if kind == "imputer" else "{}"
+        lines.append(
+            f'        Component("{kind}", "page/{kind}", "{path.stem}:{name}", "", (), {announced}),'
+        )
+    (folder / "page_plugin.py").write_text("\n".join([*lines, "    ]"]), encoding="utf-8")
+    sys.path.insert(0, str(folder))
+    point = EntryPoint("page", "page_plugin", "hcat")
+    yield load_catalog([*entry_points(group="hcat"), point])
+    sys.path.remove(str(folder))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_components_of_the_page_on_architecture_keep_their_contracts(components_of_the_page, kind):
+    results = run_checks(components_of_the_page, kind, f"page/{kind}")
+    assert results
+    assert [f"{r.check}: {r.message}" for r in results if not r.good] == []
