@@ -1,4 +1,4 @@
-"""The keys of a component's recipe table, their types and defaults: its constructor's keyword parameters."""
+"""The keys that the table of a component may have: the keyword parameters of its constructor."""
 
 from __future__ import annotations
 
