@@ -95,11 +95,8 @@ MOVED = {
     f"hcat_builtin.readers.{old}": f"hcat_builtin.readers.{new}"
     for old, new in {
         "h5": "hdf5.reader",
-        "h5_columns": "hdf5.columns",
-        "h5_layouts": "hdf5.layouts",
         "h5ad": "anndata.h5ad",
         "h5mu": "anndata.h5mu",
-        "plain_file": "tables.plain_file",
         "pt": "tensors.reader",
         "table": "tables.reader",
     }.items()
