@@ -22,6 +22,7 @@ from hcat_core.evaluation.baselines import score_baselines
 from hcat_core.evaluation.summary import describe_data, describe_in_words, score
 from hcat_core.interfaces import FitContext, ImputingEstimator, Prediction
 from hcat_core.recipe import build
+from hcat_core.recipe.provenance import components_that_store_patients
 from hcat_core.recipe.recipe import Recipe, load_recipe
 from hcat_core.registry.catalog import Catalog
 from hcat_core.runs.folder import RunFolder, environment
@@ -40,7 +41,7 @@ from hcat_core.training.device import choose_device, refuse_precision
 from hcat_core.training.distributed import ALONE, Workers
 from hcat_core.training.fitting import Fitted, adjusted, fit_estimator, neural_parts_of
 from hcat_core.training.loop import LAST, Checkpoints, Progress, train
-from hcat_core.training.neural_parts import NeuralParts, TrainingContext, prepare, stores_patients
+from hcat_core.training.neural_parts import NeuralParts, TrainingContext, prepare
 
 Say = Callable[[str], None]
 ONE_TRAINING = {"use": "neural", "seeds": 1}
@@ -136,7 +137,7 @@ def _run(
     say(describe_in_words(cohort, report, split))
     for issue in quality_issues:
         say(issue.message)
-    for name in stores_patients(recipe.method(), catalog):
+    for name in components_that_store_patients(recipe, catalog):
         say(f"{name} keeps training patients in its state: think before you share {folder.path}")
     data = Data(cohort, report, split, tuple(issue.message for issue in quality_issues))
     if recipe.estimator == ONE_TRAINING:
