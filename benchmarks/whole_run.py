@@ -14,7 +14,7 @@ TITLE = "A whole run on HANCOCK"
 EPOCHS = 10
 PARTS = {
     "reading the cohort": ("hcat_core.runs.run", "read_recipe_cohort"),
-    "looking for leaks and doubts": ("hcat_core.runs.run", "refuse_leaks", "find_doubts"),
+    "checking for leaks and data quality": ("hcat_core.runs.run", "refuse_leaks", "find_quality_issues"),
     "making the optimiser (imports torch's compiler)": ("hcat_core.training.loop", "build_optimiser"),
     "training steps": ("hcat_core.training.loop", "training_step"),
     "validation": ("hcat_core.training.loop", "validate"),

@@ -19,6 +19,7 @@ from hcat_core.training import launch
 COMMANDS = {
     "run": "hcat_core.cli.run:run",
     "inspect": "hcat_core.cli.inspect:inspect",
+    "recipes": "hcat_core.cli.recipes:recipes",
     "convert": "hcat_core.cli.convert:convert",
     "list-components": "hcat_core.cli.list_components:list_components",
     "show": "hcat_core.cli.show:show",

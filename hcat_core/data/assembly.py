@@ -11,7 +11,7 @@ import torch
 from hcat_core.cohort import Cohort, Layout, Modality, Targets, Task
 from hcat_core.data.aggregation import PatientEmbeddings, PreallocatedCells, aggregate_spatial
 from hcat_core.data.outcomes import read_targets
-from hcat_core.data.patient_ids import SpellingBook, refuse_case_twins
+from hcat_core.data.patient_ids import IdNormaliser, refuse_case_twins
 from hcat_core.data.patient_index import PatientIndex
 from hcat_core.data.schema import TargetsTable
 from hcat_core.errors import DataError
@@ -167,7 +167,7 @@ def _read_groups(reader: Reader | None, column: str, index: Mapping[str, int]) -
     # A patient without a group is a group of its own.
     groups = [f"patient {row}" for row in range(len(index))]
     for patient, value in zip(
-        SpellingBook(reader.source).normalize(table.ids), table.columns[column], strict=True
+        IdNormaliser(reader.source).normalize(table.ids), table.columns[column], strict=True
     ):
         text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
         said = value is not None and value == value and text.strip() != ""  # NaN is not itself

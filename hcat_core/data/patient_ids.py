@@ -43,7 +43,7 @@ def normalize_pid(raw: object) -> str:
     return (whole[1].lstrip("0") or "0") if whole else text
 
 
-class SpellingBook:
+class IdNormaliser:
     """The raw spellings seen for each normalised id of one file; refuses two for one patient.
 
     ``"A12"`` and ``"B12"`` stay two patients; ``"7"`` and ``"007"`` in the same file would become

@@ -11,7 +11,7 @@ from hcat_core.errors import HcatError
 from hcat_core.evaluation.scores import FEWEST_FOR_SLOPE, ScoringSettings, TaskScores, score_tasks
 from hcat_core.interfaces import FitContext, Prediction
 from hcat_core.metrics.discrimination import paired_auc_difference
-from hcat_core.recipe.parameters import check_component
+from hcat_core.recipe.component_tables import check_component
 from hcat_core.recipe.recipe import Recipe
 from hcat_core.registry.catalog import Catalog
 from hcat_core.training.fitting import fit_estimator

@@ -12,7 +12,7 @@ import torch
 
 from hcat_core.cohort import Cohort
 from hcat_core.data.assembly import ReadReport
-from hcat_core.data.data_quality import find_doubts, refuse_doubts
+from hcat_core.data.data_quality import find_quality_issues, refuse_quality_issues
 from hcat_core.data.leakage import refuse_leaks
 from hcat_core.data.splits import Split, split_by_column, split_cohort
 from hcat_core.data.standardisation import Standardiser
@@ -24,10 +24,11 @@ from hcat_core.evaluation.scores import ScoringSettings, score_split
 from hcat_core.evaluation.summary import Analysis, FitSummary, RunSummary, TrainingSummary
 from hcat_core.interfaces import FitContext, ImputingEstimator, Prediction
 from hcat_core.recipe import build
+from hcat_core.recipe.provenance import components_that_store_patients
 from hcat_core.recipe.recipe import Recipe, load_recipe
 from hcat_core.registry.catalog import Catalog
 from hcat_core.runs.folder import RunFolder, environment
-from hcat_core.runs.lock import new_run, old_run
+from hcat_core.runs.lock import create_locked, open_locked
 from hcat_core.runs.recipe_cohort import read_recipe_cohort, write_demo_once
 from hcat_core.runs.trained_run import (
     TrainingStatistics,
@@ -42,7 +43,7 @@ from hcat_core.training.device import choose_device, refuse_precision
 from hcat_core.training.distributed import ALONE, Workers
 from hcat_core.training.fitting import Fitted, adjusted, fit_estimator, neural_parts_of
 from hcat_core.training.loop import LAST, Checkpoints, Progress, train
-from hcat_core.training.neural_parts import NeuralParts, TrainingContext, prepare, stores_patients
+from hcat_core.training.neural_parts import NeuralParts, TrainingContext, prepare
 
 Say = Callable[[str], None]
 ONE_TRAINING = {"use": "neural", "seeds": 1}
@@ -60,7 +61,7 @@ def run_recipe(
     """Train and evaluate what a recipe describes; returns the summary that is also written.
 
     Nothing but the recipe is written before the data has been read and the model built, and an error before
-    that leaves nothing. ``strict`` stops at what is merely doubtful about the cohort. Several ``workers``
+    that leaves nothing. ``strict`` also stops at findings about data quality. Several ``workers``
     train together; the first alone writes, evaluates and has a summary.
 
     Raises:
@@ -70,7 +71,7 @@ def run_recipe(
         StorageError: for a disk that takes no more.
     """
     _refuse_to_share(recipe, workers)
-    with _shared(new_run(outdir, recipe.to_toml()), outdir, workers) as folder:
+    with _shared(create_locked(outdir, recipe.to_toml()), outdir, workers) as folder:
         return _run(recipe, catalog, folder, strict, say, workers)
 
 
@@ -84,7 +85,7 @@ def resume_run(run_folder: Path, catalog: Catalog, say: Say, workers: Workers = 
         DataError: also for data that changed since the run began, and for damaged checkpoints.
         UsageError: for a folder without a run, or one in use.
     """
-    with _shared(old_run(run_folder), run_folder, workers) as folder:
+    with _shared(open_locked(run_folder), run_folder, workers) as folder:
         if workers.told(folder.finished):
             say(f"{run_folder} is finished: nothing is left to do")
             return folder.read_summary()
@@ -132,15 +133,15 @@ def _run(
         raise UsageError(f"{recipe.source}: training needs outcomes: give cohort.targets.")
     split = _split(recipe, catalog, cohort)
     refuse_leaks(cohort, split.train, recipe.cohort.targets, recipe.cohort.allow)
-    doubts = find_doubts(cohort, split)
+    quality_issues = find_quality_issues(cohort, split)
     if strict:
-        refuse_doubts(doubts)
+        refuse_quality_issues(quality_issues)
     say(describe_cohort(cohort, report, split))
-    for doubt in doubts:
-        say(doubt.message)
-    for name in stores_patients(recipe.method(), catalog):
+    for issue in quality_issues:
+        say(issue.message)
+    for name in components_that_store_patients(recipe, catalog):
         say(f"{name} keeps training patients in its state: think before you share {folder.path}")
-    data = Data(cohort, report, split, tuple(doubt.message for doubt in doubts))
+    data = Data(cohort, report, split, tuple(issue.message for issue in quality_issues))
     if recipe.estimator == ONE_TRAINING:
         return _run_training(recipe, catalog, data, folder, device, say, workers)
     return _run_estimator(recipe, catalog, data, folder, device, say)
@@ -161,7 +162,7 @@ class Data:
     cohort: Cohort
     report: ReadReport
     split: Split
-    doubts: tuple[str, ...]
+    quality_issues: tuple[str, ...]
 
 
 def _run_training(
@@ -334,7 +335,7 @@ def _analyse(
 ) -> Analysis:
     """Look closer at test patients; a part that cannot be computed is left out."""
     cohort, split = data.cohort, data.split
-    analysis = Analysis(findings=list(data.doubts), allowed=list(recipe.cohort.allow))
+    analysis = Analysis(findings=list(data.quality_issues), allowed=list(recipe.cohort.allow))
     if not len(split.test):
         return analysis
     test, imputation = cohort[split.test], None

@@ -30,7 +30,7 @@ from hcat_core.storage.checkpoint import (
     restore_optimiser,
     write_checkpoint,
 )
-from hcat_core.storage.safe_path import inside
+from hcat_core.storage.safe_path import safe_path
 from hcat_core.training.augmentation import augment
 from hcat_core.training.device import products_in, refuse_precision
 from hcat_core.training.distributed import ALONE, Workers
@@ -70,7 +70,7 @@ class Checkpoints:
 
     def best(self, name: str) -> Path:
         """The checkpoint of the best validation epoch for a task, or for their average."""
-        return inside(self.folder, f"best_{name}.safetensors")
+        return safe_path(self.folder, f"best_{name}.safetensors")
 
     def chosen(self, progress: Progress) -> Path:
         """The one to predict with: of the best validation epoch, or the last where none is the best."""

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hcat_core.data.aggregation import PreallocatedCells
 from hcat_core.data.assembly import assemble_cohort, build_patient_embedding_map
-from hcat_core.data.patient_ids import SpellingBook, normalize_pid
+from hcat_core.data.patient_ids import IdNormaliser, normalize_pid
 from hcat_core.data.patient_index import FileIds, PatientIndex
 from hcat_core.data.schema import TargetsTable
 from hcat_core.errors import DataError
@@ -95,14 +95,14 @@ def test_many_ids_at_once_are_normalised_as_each_alone(kind, ids):
         spelt.setdefault(one, set()).add(text.strip(" \t\r\n\x00"))
     if alone is None or any(len(ways) > 1 for ways in spelt.values()):
         with pytest.raises(DataError):
-            SpellingBook("file").normalize(raw)
+            IdNormaliser("file").normalize(raw)
     else:
-        assert SpellingBook("file").normalize(raw) == alone
+        assert IdNormaliser("file").normalize(raw) == alone
 
 
 @pytest.mark.parametrize("ids", [("7", "007"), ("007", "7")])
 def test_trap_8_ids_that_collide_in_two_pieces_of_a_file_stop(ids):
-    book = SpellingBook("a.h5")
+    book = IdNormaliser("a.h5")
     book.normalize([ids[0], "x"])
     with pytest.raises(DataError, match=f"'{ids[0]}' and '{ids[1]}'"):
         book.normalize([ids[1]])
