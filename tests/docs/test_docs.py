@@ -3,6 +3,7 @@
 import ast
 import re
 import sys
+import tomllib
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -11,7 +12,7 @@ import h5py
 import numpy as np
 import pytest
 
-from hcat_core.cli.main import main
+from hcat_core.cli.main import hcat, main
 from hcat_core.recipe.recipe import load_recipe
 from hcat_core.recipe.schema import TABLES
 from hcat_core.registry.catalog import load_catalog
@@ -82,6 +83,37 @@ def test_every_test_and_function_that_a_page_names_exists(page):
     found = SYMBOL.findall(page.read_text(encoding="utf-8"))
     missing = {f"{path}::{name}" for path, name in found if name not in names_in(path)}
     assert not missing
+
+
+def commands_of(page):
+    """The command lines of a page that start with ``hcat``: those of blocks, and those in backticks."""
+    text = page.read_text(encoding="utf-8")
+    blocks = re.findall(r"^```sh\n(.*?)```$", text, flags=re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    lines += re.findall(r"`(hcat [^`]*)`", text)
+    return [line.partition(" #")[0].split()[1:] for line in lines if line.startswith("hcat ")]
+
+
+@pytest.mark.parametrize("page", LIVING, ids=names(LIVING))
+def test_every_command_that_a_page_shows_has_its_options(page):
+    unknown = []
+    for command, *arguments in commands_of(page):
+        if command.startswith("-"):
+            continue
+        found = hcat.get_command(None, command)
+        options = (
+            set() if found is None else {o for p in found.params for o in [*p.opts, *p.secondary_opts]}
+        )
+        given = {argument.partition("=")[0] for argument in arguments if argument.startswith("-")}
+        unknown += [command] if found is None else sorted(given - options - {"-h", "--help"})
+    assert not unknown
+
+
+@pytest.mark.parametrize("page", LIVING, ids=names(LIVING))
+def test_every_block_of_toml_on_a_page_can_be_read(page):
+    text = page.read_text(encoding="utf-8")
+    for block in re.findall(r"^```toml\n(.*?)```$", text, flags=re.MULTILINE | re.DOTALL):
+        tomllib.loads(block)
 
 
 def test_every_decision_is_listed_with_its_state():
