@@ -122,6 +122,18 @@ def test_every_decision_is_listed_with_its_state():
     assert [name for name in records if f"({name})" not in listed] == []
 
 
+def test_the_tree_on_the_page_on_architecture_is_in_the_order_of_the_import_contract():
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    layers = [layer.split(" | ") for layer in reversed(contracts["contracts"][0]["layers"])]
+    height = {package: level for level, packages in enumerate(layers) for package in packages}
+    page = (ROOT / "docs/explanation/architecture.md").read_text(encoding="utf-8")
+    tree = page.partition("## The tree")[2].partition("## ")[0]
+    rows = re.findall(r"^  ((?:\w+/?)(?:, \w+)*)  ", tree, flags=re.MULTILINE)
+    listed = [name.rstrip("/") for row in rows for name in row.split(", ")]
+    assert sorted(listed) == sorted(height)
+    assert [height[name] for name in listed] == sorted(height.values())
+
+
 def test_the_readme_is_short_and_begins_with_its_two_commands():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert len(text.splitlines()) <= 200
