@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from hcat_core.cohort import CURVE_STEPS, Cohort, Layout, concatenate
 from hcat_core.interfaces import Fused, Fusion, Head, Imputation, Imputer, Outputs, Prediction, TimedHead
-from hcat_core.training.distributed import ALONE, Workers
 
 
 class HcatModel(nn.Module):
@@ -48,18 +47,15 @@ class HcatModel(nn.Module):
             {name: head for name, head in heads.items() if isinstance(head, nn.Module)}
         )
 
-    def forward(self, batch: Cohort, second: Cohort | None = None, workers: Workers = ALONE) -> Outputs:
-        """Impute and fuse a batch, and with it ``second``, another view of the same patients.
-
-        Of several ``workers``, each imputes and fuses its rows, and has the outputs of all.
-        """
+    def forward(self, batch: Cohort, second: Cohort | None = None) -> Outputs:
+        """Impute and fuse a batch, and with it ``second``, another view of the same patients."""
         n = len(batch)
         both = batch if second is None else concatenate(batch.without_targets(), second.without_targets())
-        own = workers.own(both)
-        imputation = self.impute(own)
-        with workers.own_randomness():
-            fused = self.fusion(own, imputation if self.imputer_gradient else _detached(imputation))
-        fused, imputation = _gathered(_in_float32(fused), imputation, workers, len(both))
+        imputation = self.impute(both)
+        fused = _in_float32(
+            self.fusion(both, imputation if self.imputer_gradient else _detached(imputation))
+        )
+        other = None
         if second is not None:
             fused, other = _rows(fused, slice(0, n)), _rows(fused, slice(n, 2 * n))
             imputation = replace(
@@ -68,8 +64,6 @@ class HcatModel(nn.Module):
                 std=imputation.std[:n],
                 filled=imputation.filled[:n],
             )
-        else:
-            other = None
         return Outputs(
             raw={name: head(fused).float() for name, head in self.heads.items()},
             heads=self.heads,
@@ -149,18 +143,6 @@ def _detached(imputation: Imputation) -> Imputation:
 def _in_float32(fused: Fused) -> Fused:
     """What losses add up; under autocast a fusion may have computed it in less."""
     return replace(fused, **{name: tensor.float() for name, tensor in _vectors(fused).items()})
-
-
-def _gathered(fused: Fused, imputation: Imputation, workers: Workers, n: int) -> tuple[Fused, Imputation]:
-    """The rows of all ``workers``; alone, what was given."""
-    if workers.size == 1:
-        return fused, imputation
-    vectors = _vectors(fused)
-    cells = {name: getattr(imputation, name) for name in ("emb", "std", "filled")}
-    found = iter(workers.gather([*vectors.values(), *cells.values()], n))
-    fused = replace(fused, **{name: next(found) for name in vectors})
-    losses = workers.add(imputation.losses, n)
-    return fused, Imputation(**{name: next(found) for name in cells}, losses=losses)
 
 
 def _vectors(fused: Fused) -> dict[str, Tensor]:
