@@ -8,7 +8,7 @@ one annotated ``pathlib.Path`` is resolved against ``cohort.root``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from hcat_core.cohort import CURVE_STEPS, Cohort
+from hcat_core.cohort import CURVE_STEPS, Cohort, Targets
 from hcat_core.reading import COUNT_COLUMN as COUNT_COLUMN
 from hcat_core.reading import QUALITY_COLUMN as QUALITY_COLUMN
 from hcat_core.reading import ColumnTable as ColumnTable
@@ -238,6 +238,42 @@ class TimedHead(Protocol):
         ...
 
 
+class BinaryLogitHead(Protocol):
+    """A head whose raw outputs are one logit per patient, which the losses ``bce`` and ``focal`` train.
+
+    It is not checked by ``isinstance``, which from Python 3.12 on does not find torch buffers.
+
+    Attributes:
+        column: of the head's task in the targets.
+        pos_weight: scalar, how many times as much a patient with the event counts as one without.
+    """
+
+    column: int
+    pos_weight: Tensor
+
+
+@runtime_checkable
+class PatientWeightingHead(Protocol):
+    """A head that gives each patient with a known outcome a weight in the loss."""
+
+    def weights(self, targets: Targets) -> Tensor:
+        """(N,) positive weights, in the order of ``targets``."""
+        ...
+
+
+@runtime_checkable
+class StatefulComponent(Protocol):
+    """A component with tensors that belong into checkpoints; every ``nn.Module`` is one."""
+
+    def state_dict(self) -> Mapping[str, Tensor]:
+        """Everything that was fitted or trained, by name."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, Tensor], /) -> object:
+        """Restore what ``state_dict`` gave."""
+        ...
+
+
 @dataclass(frozen=True)
 class Outputs:
     """Everything a loss may look at, for one batch.
@@ -257,7 +293,7 @@ class Outputs:
 class Loss(Protocol):
     """One term of the weighted sum; ``needs_second_view`` asks for another view of each patient.
 
-    A class attribute ``made_for`` may name the head component that it needs.
+    One that needs a particular head component is a ``HeadSpecificLoss`` as well.
     """
 
     needs_second_view: bool
@@ -267,6 +303,13 @@ class Loss(Protocol):
         ...
 
 
+@runtime_checkable
+class HeadSpecificLoss(Protocol):
+    """A loss that trains one head component alone: a class attribute names that component."""
+
+    made_for: str
+
+
 # ------------------------------------------------------------------------------------ estimator
 
 
@@ -274,11 +317,9 @@ class Loss(Protocol):
 class Estimator(Protocol):
     """Predicts outcomes of patients with any subset of modalities. Injected: layout.
 
-    It is given cohorts as they were read: whatever it standardises, imputes or selects, it fits in
-    ``fit``, on those patients alone. A class attribute ``refits = True`` says that it has no use for
-    validation patients: it learns from them too, and its probabilities are recalibrated in inner folds.
-    One that samples may have ``predict_once``, ``predict`` in a single pass, for the many predictions that
-    explain one; one that imputes is an ``ImputingEstimator`` as well.
+    It receives cohorts as they were read: whatever it standardises, imputes or selects is fitted in
+    ``fit``, on those patients alone. What it may have beyond this is declared in ``RefittingEstimator``,
+    ``ThresholdingEstimator``, ``SinglePassEstimator`` and ``ImputingEstimator``.
     """
 
     def fit(self, train: Cohort, validation: Cohort, context: FitContext) -> None:
@@ -303,9 +344,40 @@ class Estimator(Protocol):
 
 
 @runtime_checkable
+class RefittingEstimator(Protocol):
+    """An estimator that does not need validation patients, where its class attribute ``refits`` is True.
+
+    It is fitted on training and validation patients together. Its probabilities are recalibrated with what
+    it predicts in inner folds, for patients that it was not fitted on.
+    """
+
+    refits: bool
+
+
+@runtime_checkable
+class ThresholdingEstimator(Protocol):
+    """A refitting estimator that recalibrates itself and chooses a threshold for each task in ``fit``.
+
+    Attributes:
+        thresholds: the probability at or above which a patient is classified as having the event, by task.
+    """
+
+    thresholds: Sequence[float]
+
+
+@runtime_checkable
+class SinglePassEstimator(Protocol):
+    """An estimator that predicts by sampling, and can also predict in a single pass."""
+
+    def predict_once(self, cohort: Cohort) -> Prediction:
+        """Predict without sampling; used where an explanation takes very many predictions."""
+        ...
+
+
+@runtime_checkable
 class ImputingEstimator(Protocol):
-    """An estimator that fills what is missing, and says with what."""
+    """An estimator that imputes what is missing, and can return the imputation."""
 
     def impute(self, cohort: Cohort) -> Imputation:
-        """The cohort's gaps filled, spread and draws too, in the units of the files."""
+        """Fill the cohort's gaps, with spread and draws, in the units of the files."""
         ...

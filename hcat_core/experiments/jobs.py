@@ -152,7 +152,7 @@ def _run_on_cluster(
     try:
         from distributed import Client, as_completed
     except ImportError:
-        raise UsageError('--backend dask needs Dask: pip install "hcat[cluster]"') from None
+        raise UsageError('--backend dask needs Dask: pip install "hcat-core[cluster]"') from None
     try:
         client = Client(scheduler, timeout=PATIENCE, set_as_default=False)
     except (OSError, ValueError) as error:

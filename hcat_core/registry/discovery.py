@@ -12,7 +12,7 @@ from typing import Any
 
 ENTRY_POINT_GROUP = "hcat"
 BUILTIN = "builtin"
-OWN_DISTRIBUTION = "hcat"
+OWN_DISTRIBUTIONS = ("", "hcat-core", "hcat")  # hcat-core was named hcat before it was published
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Provider:
     @property
     def is_builtin(self) -> bool:
         """hcat's own: a stranger may call an entry point ``builtin``, too."""
-        return self.name == BUILTIN and self.distribution in ("", OWN_DISTRIBUTION)
+        return self.name == BUILTIN and self.distribution in OWN_DISTRIBUTIONS
 
     def __str__(self) -> str:
         origin = f"{self.distribution} {self.version}".strip()

@@ -23,20 +23,21 @@ from hcat_core.runs.folder import RunFolder
 from hcat_core.storage.atomic_files import naming, sync
 from hcat_core.storage.checkpoint import read_checkpoint, write_checkpoint
 from hcat_core.storage.safe_path import inside
+from hcat_core.training.context import TrainingContext
 from hcat_core.training.fitting import Fitted, neural_parts_of
 from hcat_core.training.neural_estimator import NeuralEstimator
-from hcat_core.training.neural_parts import TrainingContext
+from hcat_core.training.neural_training import load_member
 
 
 @dataclass(frozen=True)
-class Training:
-    """What is kept of the training patients: (M, D) statistics of each feature, and no row of theirs.
+class TrainingStatistics:
+    """Statistics of the training patients that predicting needs: (M, D) of each feature, no patient's row.
 
     Attributes:
-        standardiser: mean and spread.
+        standardiser: mean and standard deviation of each feature.
         low: smallest measured value; infinite where there was none.
-        high: largest.
-        base_rate: T mean predicted probabilities, what is known of a patient of whom nothing is.
+        high: largest measured value; minus infinity where there was none.
+        base_rate: T mean predicted probabilities: the prediction for a patient with no measured modality.
         data: the fingerprint of the whole cohort.
     """
 
@@ -47,8 +48,8 @@ class Training:
     data: str
 
     @classmethod
-    def of(cls, train: Cohort, base_rate: tuple[float, ...], data: str) -> Training:
-        """From the training patients."""
+    def of(cls, train: Cohort, base_rate: tuple[float, ...], data: str) -> TrainingStatistics:
+        """Compute the statistics of the training patients."""
         inf = float("inf")
         low = train.emb.masked_fill(~train.measured, inf).amin(dim=0)
         high = train.emb.masked_fill(~train.measured, -inf).amax(dim=0)
@@ -63,11 +64,11 @@ class TrainedRun:
     recipe: Recipe
     layout: Layout
     fitted: Fitted
-    training: Training
+    training: TrainingStatistics
 
 
 def write_trained(
-    folder: RunFolder, layout: Layout, fitted: Fitted, training: Training, checkpoint: Path | None
+    folder: RunFolder, layout: Layout, fitted: Fitted, training: TrainingStatistics, checkpoint: Path | None
 ) -> None:
     """What predicting needs beside the weights, whole or not at all.
 
@@ -119,7 +120,7 @@ def load_run(path: Path, catalog: Catalog, device: torch.device | None = None) -
     tensors, header = read_checkpoint(folder.trained, folder.recipe_text())
     try:
         layout = Layout.from_json(header["layout"])  # type: ignore[arg-type]
-        training = Training(
+        training = TrainingStatistics(
             Standardiser.from_state(tensors),
             tensors["low"],
             tensors["high"],

@@ -1,4 +1,4 @@
-"""What a training leaves after each epoch: its progress, and the checkpoints to predict with and to go on from."""
+"""What a training keeps after each epoch: progress, and checkpoints to predict with and to resume from."""
 
 from __future__ import annotations
 
@@ -154,8 +154,8 @@ class Checkpoints:
             if header.get("epoch") == progress.epoch + 1:
                 continue
             raise DataError(
-                f"{path}: not the checkpoint of epoch {epoch}, the best so far: it is missing, or another file "
-                f"is in its place. Put it back, or remove {LAST} there, and --resume trains from the beginning."
+                f"{path}: not the checkpoint of epoch {epoch}, the best so far: missing, or another is in "
+                f"its place. Put it back, or remove {LAST} there, and --resume trains from the beginning."
             )
 
     def write_start(self, model: HcatModel) -> None:

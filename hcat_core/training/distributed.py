@@ -1,8 +1,8 @@
 """Several processes that share one training, started by torchrun (ADR 0023).
 
 Each process holds the whole model and works on its rows of every batch. torch's DistributedDataParallel
-averages the gradients; ``gather_outputs`` gives every process the outputs of the whole batch, so that losses
-across patients (Cox, InfoNCE) are those of one process.
+averages the gradients; ``gather_outputs`` gives every process the outputs of the whole batch, so that
+losses across patients (Cox, InfoNCE) are those of one process.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ class Processes:
             )
         if processes_here > torch.cuda.device_count():
             raise UsageError(
-                f"{socket.gethostname()} has {torch.cuda.device_count()} GPUs for {processes_here} processes: "
-                "start as many processes as there are GPUs."
+                f"{socket.gethostname()} has {torch.cuda.device_count()} GPUs for {processes_here} "
+                "processes: start as many processes as there are GPUs."
             )
         torch.cuda.set_device(place)
         return torch.device("cuda", place)

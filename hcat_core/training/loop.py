@@ -22,7 +22,7 @@ from hcat_core.interfaces import TimedHead
 from hcat_core.metrics.discrimination import best_threshold, binary_metrics
 from hcat_core.recipe.build import WeightedLoss
 from hcat_core.recipe.schema import TrainingTable
-from hcat_core.training.checkpoints import LAST, Checkpoints, Epoch, Progress, TaskMetrics
+from hcat_core.training.checkpoints import Checkpoints, Epoch, Progress, TaskMetrics
 from hcat_core.training.device import refuse_precision
 from hcat_core.training.distributed import SINGLE_PROCESS, Processes
 from hcat_core.training.inference import MC_ROWS, predict_cohort
@@ -186,8 +186,8 @@ def _train_epoch(
             raise TrainingError(
                 f"epoch {epoch + 1}, batch {number + 1} of {len(batches)}: "
                 f"{', '.join(bad) or 'the gradient is not finite'}. The last good checkpoint, of epoch "
-                f"{epoch}, is {context.checkpoints.folder / LAST}; going on from it would end here again. Start "
-                "a new run with a smaller training.lr, or look for extreme values with hcat inspect."
+                f"{epoch}, is {context.checkpoints.last}; going on from it would end here again. Start a "
+                "new run with a smaller training.lr, or look for extreme values with hcat inspect."
             )
         total_sum += total * len(rows)
         for name, value in terms.items():
@@ -220,7 +220,7 @@ def validate(model: HcatModel, validation: Cohort, context: RunContext) -> dict[
     predicted = predict_cohort(model, share, mc_samples=0, seed=context.seed, device=context.device)
     probability = context.processes.all_gather(predicted.event_probability, n).numpy()
     assert validation.targets is not None
-    result = {}
+    result: dict[str, TaskMetrics] = {}
     for column, task in enumerate(validation.layout.task_names):
         p = probability[:, column]
         y = validation.targets.labels[:, column].numpy()

@@ -9,7 +9,17 @@ import torch
 from torch import Tensor, nn
 
 from hcat_core.cohort import CURVE_STEPS, Cohort, Layout, concatenate
-from hcat_core.interfaces import Fused, Fusion, Head, Imputation, Imputer, Outputs, Prediction, TimedHead
+from hcat_core.interfaces import (
+    Fused,
+    Fusion,
+    Head,
+    Imputation,
+    Imputer,
+    Outputs,
+    Prediction,
+    StatefulComponent,
+    TimedHead,
+)
 
 
 class HcatModel(nn.Module):
@@ -55,6 +65,7 @@ class HcatModel(nn.Module):
         fused = _in_float32(
             self.fusion(both, imputation if self.imputer_gradient else _detached(imputation))
         )
+        fused = _in_float32(fused)
         other = None
         if second is not None:
             fused, other = _rows(fused, slice(0, n)), _rows(fused, slice(n, 2 * n))
@@ -127,13 +138,13 @@ class HcatModel(nn.Module):
         for part, component in self.parts().items():
             prefix = f"{part}."
             own = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-            if hasattr(component, "load_state_dict"):
+            if isinstance(component, StatefulComponent):
                 component.load_state_dict(own)
 
 
 def _state_of(component: object) -> Mapping[str, Tensor]:
     """Heads and fusions without state need no ``state_dict``; imputers have one by contract."""
-    return component.state_dict() if hasattr(component, "state_dict") else {}
+    return component.state_dict() if isinstance(component, StatefulComponent) else {}
 
 
 def _detached(imputation: Imputation) -> Imputation:

@@ -1,4 +1,4 @@
-"""One training of a recipe's neural parts: alone, as a fold, as a member of an ensemble, or shared by processes."""
+"""One training of a recipe's neural parts: for a run, a fold, an ensemble's member, a process of torchrun."""
 
 from __future__ import annotations
 

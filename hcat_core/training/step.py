@@ -21,8 +21,8 @@ class TotalLoss(nn.Module):
     """A model and its losses as one module: a batch goes in, the weighted total comes out.
 
     With several processes each passes its rows of the batch through the model; the losses are those of the
-    whole batch in every process. ``DistributedDataParallel`` wraps this module: what is reached from its total
-    is what is trained.
+    whole batch in every process. ``DistributedDataParallel`` wraps this module, and trains what the total
+    depends on.
     """
 
     def __init__(

@@ -78,7 +78,7 @@ def test_without_the_extra_it_is_said_what_to_install(hcat, monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     code, _, err = hcat("compare-imputers", *IMPUTERS, "--backend=dask", "--scheduler=tcp://host:8786")
     assert code == 2
-    assert 'pip install "hcat[cluster]"' in err
+    assert 'pip install "hcat-core[cluster]"' in err
 
 
 @pytest.mark.parametrize(

@@ -142,10 +142,10 @@ def test_the_environment_says_whose_code_a_run_was(hcat, spy, recipe, tmp_path):
     facts = json.loads((tmp_path / "run" / "environment.json").read_text())
     plugins = {p["entry_point"]: p for p in facts["plugins"]}
     assert (plugins["spy"]["distribution"], plugins["spy"]["version"]) == ("spy-dist", "3.1")
-    assert plugins["builtin"]["distribution"] == "hcat"
+    assert plugins["builtin"]["distribution"] == "hcat-core"
     used = {c["key"]: (c["kind"], c["name"], c["distribution"], c["version"]) for c in facts["components"]}
     assert used["imputer.first"] == ("imputer", "spy/mean", "spy-dist", "3.1")
-    assert used["imputer"][:3] == ("imputer", "iterative", "hcat")
+    assert used["imputer"][:3] == ("imputer", "iterative", "hcat-core")
     assert set(used) == {
         *(
             f"cohort.modalities.{m}"
@@ -176,7 +176,7 @@ def test_lists_are_joined_to_the_strictest():
 
 
 def test_a_stranger_who_calls_itself_builtin_is_a_stranger():
-    assert NO_PLUGINS.lets_in(Provider("builtin", "hcat_builtin", "hcat", "0.1.0"))
+    assert NO_PLUGINS.lets_in(Provider("builtin", "hcat_builtin", "hcat-core", "0.1.0"))
     assert not NO_PLUGINS.lets_in(Provider("builtin", "evil", "evil-dist", "1.0"))
 
 

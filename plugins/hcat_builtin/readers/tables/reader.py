@@ -198,7 +198,7 @@ class TableReader:
             import pyarrow.parquet
         except ImportError:
             raise DataError(
-                f'{self.source}: reading Parquet needs pyarrow: pip install "hcat[parquet]".'
+                f'{self.source}: reading Parquet needs pyarrow: pip install "hcat-core[parquet]".'
             ) from None
         return pyarrow.parquet.ParquetFile(self.path)
 
