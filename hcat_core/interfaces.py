@@ -22,9 +22,9 @@ from hcat_core.reading import COUNT_COLUMN as COUNT_COLUMN
 from hcat_core.reading import QUALITY_COLUMN as QUALITY_COLUMN
 from hcat_core.reading import ColumnTable as ColumnTable
 from hcat_core.reading import DescribingReader as DescribingReader
-from hcat_core.reading import LendingReader as LendingReader
 from hcat_core.reading import ModalityTable as ModalityTable
 from hcat_core.reading import Reader as Reader
+from hcat_core.reading import ViewReader as ViewReader
 
 # -------------------------------------------------------------------------------------- imputer
 

@@ -12,8 +12,9 @@ import click
 from hcat_core.cli.comparison_progress import ComparisonProgress
 from hcat_core.cli.console import Output, common_options, open_catalog
 from hcat_core.cli.job_options import chosen_backend, job_options
+from hcat_core.cli.recipe_options import RecipePath
 from hcat_core.errors import TrainingError, UsageError
-from hcat_core.storage.safe_path import inside
+from hcat_core.storage.safe_path import safe_path
 
 if TYPE_CHECKING:
     from hcat_core.cohort import Cohort
@@ -25,7 +26,7 @@ BASELINES = ("logistic", "random_forest", "hist_gradient_boosting", "coxnet")
 
 
 @click.command()
-@click.argument("recipes", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("recipes", nargs=-1, required=True, type=RecipePath())
 @click.option("--folds", type=click.IntRange(2), default=5, show_default=True)
 @click.option("--repeats", type=click.IntRange(1), default=3, show_default=True)
 @click.option(
@@ -39,7 +40,9 @@ BASELINES = ("logistic", "random_forest", "hist_gradient_boosting", "coxnet")
 @click.option("--baselines/--no-baselines", default=True, show_default=True, help="Add simple models.")
 @job_options
 @click.option("--set", "sets", metavar="KEY=VALUE", multiple=True, help="Change a key of every recipe.")
-@click.option("--strict", is_flag=True, help="Stop at doubts about the cohort, such as copied patients.")
+@click.option(
+    "--strict", is_flag=True, help="Stop at findings about data quality, such as duplicated patients."
+)
 @click.option("--outdir", type=click.Path(path_type=Path), default=Path("comparison"), show_default=True)
 @common_options
 def compare(
@@ -66,13 +69,13 @@ def compare(
     where = chosen_backend(jobs, backend, scheduler)
     catalog = open_catalog(output, recipes, sets)
 
-    from hcat_core.data.data_quality import find_doubts, refuse_doubts
+    from hcat_core.data.data_quality import find_quality_issues, refuse_quality_issues
     from hcat_core.data.folds import joint_folds, per_task_folds
     from hcat_core.data.leakage import refuse_leaks
     from hcat_core.evaluation.baselines import baseline_recipes
     from hcat_core.experiments.compare_recipes.jobs import Job, run_job
     from hcat_core.experiments.jobs import run_jobs
-    from hcat_core.runs.lock import held
+    from hcat_core.runs.lock import folder_lock
     from hcat_core.runs.recipe_cohort import read_recipe_cohort
 
     loaded = _load(recipes, catalog, sets, output)
@@ -80,11 +83,11 @@ def compare(
     cohort, _ = read_recipe_cohort(first, catalog, output.say)
     if cohort.targets is None:
         raise UsageError(f"{first.source}: a comparison needs outcomes: give cohort.targets.")
-    doubts = find_doubts(cohort)
+    issues = find_quality_issues(cohort)
     if strict:
-        refuse_doubts(doubts)
-    for doubt in doubts:
-        output.warn(doubt.message)
+        refuse_quality_issues(issues)
+    for issue in issues:
+        output.warn(issue.message)
     if baselines:
         present = [recipe.estimator.get("use") for recipe in loaded.values()]
         for name, recipe in baseline_recipes(BASELINES, present, first, catalog, cohort).items():
@@ -95,13 +98,13 @@ def compare(
         refuse_leaks(cohort, fold.rest, first.cohort.targets, first.cohort.allow)
     data = cohort.fingerprint()
     planned = [Job(name, recipe, fold, data) for fold in made for name, recipe in loaded.items()]
-    with held(outdir):
+    with folder_lock(outdir):
         with ComparisonProgress(output, len(planned), outdir) as progress:
             records = run_jobs(
                 planned,
                 run_job,
                 (cohort, catalog.allowed),
-                inside(outdir, "folds"),
+                safe_path(outdir, "folds"),
                 backend=where,
                 finished=progress.finished,
             )

@@ -10,15 +10,16 @@ import click
 
 from hcat_core.cli.console import Output, common_options, open_catalog, print_table
 from hcat_core.cli.job_options import chosen_backend, job_options
+from hcat_core.cli.recipe_options import RecipePath
 from hcat_core.errors import UsageError
-from hcat_core.storage.safe_path import inside
+from hcat_core.storage.safe_path import safe_path
 
 if TYPE_CHECKING:
     from hcat_core.experiments.compare_imputers.table import Estimate, Row
 
 
 @click.command("compare-imputers")
-@click.argument("recipe", required=False, type=click.Path(path_type=Path))
+@click.argument("recipe", required=False, type=RecipePath())
 @click.option(
     "--imputer",
     "imputers",
@@ -100,7 +101,7 @@ def compare_imputers(
     from hcat_core.experiments.compare_imputers.table import as_json as rows_as_json
     from hcat_core.experiments.jobs import run_jobs
     from hcat_core.imputation.conformal import ASSUMPTION
-    from hcat_core.runs.lock import held
+    from hcat_core.runs.lock import folder_lock
     from hcat_core.storage.checkpoint import write_text
 
     tables = imputer_tables(catalog, imputers)
@@ -114,7 +115,7 @@ def compare_imputers(
         loaded, _ = load_recipe(recipe, catalog, sets=sets)
         cohort, _ = read_recipe_cohort(loaded, catalog, output.say)  # what cannot be read is told at once
         data = cohort.fingerprint()
-    with held(outdir):
+    with folder_lock(outdir):
         source = None
         if loaded is not None:
             write_text(outdir / "recipe.toml", loaded.to_toml())
@@ -135,7 +136,7 @@ def compare_imputers(
                 todo,
                 run_job,
                 (catalog.allowed,),
-                inside(outdir, "jobs"),
+                safe_path(outdir, "jobs"),
                 backend=where,
                 finished=progress.finished,
             )

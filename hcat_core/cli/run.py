@@ -11,6 +11,7 @@ import click
 from hcat_core.cli.console import Output, common_options, open_catalog
 from hcat_core.cli.interruption import exit_code
 from hcat_core.cli.recipe_options import (
+    RecipePath,
     document_options,
     recipe_from_command_line,
     recipe_of,
@@ -20,12 +21,14 @@ from hcat_core.errors import StorageError, UsageError
 
 
 @click.command()
-@click.argument("recipe", required=False, type=click.Path(path_type=Path))
+@click.argument("recipe", required=False, type=RecipePath())
 @click.option("--outdir", type=click.Path(path_type=Path), help="Run folder; new or empty. [outdir]")
 @click.option(
     "--resume", type=click.Path(path_type=Path), metavar="RUN", help="Go on with an interrupted run."
 )
-@click.option("--strict", is_flag=True, help="Stop at doubts about the cohort, such as copied patients.")
+@click.option(
+    "--strict", is_flag=True, help="Stop at findings about data quality, such as duplicated patients."
+)
 @recipe_options
 @document_options
 @common_options

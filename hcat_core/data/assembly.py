@@ -9,13 +9,13 @@ import numpy as np
 import torch
 
 from hcat_core.cohort import Cohort, Layout, Modality, Targets, Task
-from hcat_core.data.aggregation import PatientEmbeddings, Room, aggregate_spatial
+from hcat_core.data.aggregation import PatientEmbeddings, PreallocatedCells, aggregate_spatial
 from hcat_core.data.outcomes import read_targets
-from hcat_core.data.patient_ids import SpellingBook, refuse_case_twins
+from hcat_core.data.patient_ids import IdNormaliser, refuse_case_twins
 from hcat_core.data.patient_index import PatientIndex
 from hcat_core.data.schema import TargetsTable
 from hcat_core.errors import DataError
-from hcat_core.reading import LendingReader, Reader
+from hcat_core.reading import Reader, ViewReader
 
 
 @dataclass(frozen=True)
@@ -58,17 +58,17 @@ def build_patient_embedding_map(
     """
     embeddings: dict[str, PatientEmbeddings] = {}
     first_named: dict[str, tuple[str, ...]] = {}
-    room = Room(len(readers))
+    preallocated = PreallocatedCells(len(readers))
     for name, reader in readers.items():
         known = len(index)
-        rows = reader.lend() if isinstance(reader, LendingReader) else reader.read()
-        found = aggregate_spatial(rows, reader.source, index, room)
+        rows = reader.read_views() if isinstance(reader, ViewReader) else reader.read()
+        found = aggregate_spatial(rows, reader.source, index, preallocated)
         if not embeddings:
-            found = replace(found, mean=room.hold(found.mean))
+            found = replace(found, mean=preallocated.hold(found.mean))
         embeddings[name] = found
         first_named[found.source] = first_named.get(found.source, ()) + found.ids[known:]
     refuse_case_twins(first_named)
-    return embeddings, room.cells
+    return embeddings, preallocated.cells
 
 
 def assemble_cohort(
@@ -167,7 +167,7 @@ def _read_groups(reader: Reader | None, column: str, index: Mapping[str, int]) -
     # A patient without a group is a group of its own.
     groups = [f"patient {row}" for row in range(len(index))]
     for patient, value in zip(
-        SpellingBook(reader.source).normalize(table.ids), table.columns[column], strict=True
+        IdNormaliser(reader.source).normalize(table.ids), table.columns[column], strict=True
     ):
         text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
         said = value is not None and value == value and text.strip() != ""  # NaN is not itself

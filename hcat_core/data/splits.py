@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from hcat_core.cohort import Cohort
-from hcat_core.data.patient_ids import SpellingBook
+from hcat_core.data.patient_ids import IdNormaliser
 from hcat_core.data.schema import SplitTable
 from hcat_core.errors import DataError
 from hcat_core.reading import Reader
@@ -68,7 +68,7 @@ def split_by_column(cohort: Cohort, reader: Reader, column: str) -> Split:
             training patients who lack one of a task's outcomes.
     """
     table = reader.read_columns([column])
-    ids = SpellingBook(reader.source).normalize(table.ids)
+    ids = IdNormaliser(reader.source).normalize(table.ids)
     given = dict(zip(ids, (_side(value) for value in table.columns[column]), strict=True))
     has = cohort.present.any(dim=1)
     sides = np.array([given.get(patient, "") for patient in cohort.patient_ids], dtype=object)

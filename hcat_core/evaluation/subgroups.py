@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hcat_core.cohort import Cohort
-from hcat_core.data.patient_ids import SpellingBook, normalize_pid
+from hcat_core.data.patient_ids import IdNormaliser, normalize_pid
 from hcat_core.errors import DataError, UsageError
 from hcat_core.reading import Reader
 
@@ -77,7 +77,7 @@ def _from_column(cohort: Cohort, name: str, reader: Reader) -> np.ndarray | None
         table = reader.read_columns([name])
     except DataError:
         return None
-    ids = SpellingBook(reader.source).normalize(table.ids)
+    ids = IdNormaliser(reader.source).normalize(table.ids)
     by_id = dict(zip(ids, table.columns[name], strict=True))
     values = np.empty(len(cohort), dtype=object)
     for row, patient in enumerate(cohort.patient_ids):

@@ -176,7 +176,7 @@ def _read(path: Path, asked: Path) -> Tree:
         found = read_toml(path)
     except FileNotFoundError:
         raise RecipeError(
-            str(asked), [Problem(key, f"there is no recipe at {path}{_near(path)}")]
+            str(asked), [Problem(key, f"there is no recipe at {path}{did_you_mean_file(path)}")]
         ) from None
     if isinstance(found, Problem):
         raise RecipeError(_named(path, asked), [found])
@@ -188,8 +188,8 @@ def _named(path: Path, asked: Path) -> str:
     return str(path) if path == asked else f"{path} (which {asked} extends)"
 
 
-def _near(path: Path) -> str:
-    """The recipe that a path may have meant, if one lies beside it."""
+def did_you_mean_file(path: Path) -> str:
+    """``. Did you mean "x.toml"?`` for a recipe of a similar name beside ``path``; else nothing."""
     try:
         names = [p.name for p in path.parent.iterdir() if p.suffix == ".toml" and p.is_file()]
     except (OSError, ValueError):

@@ -25,7 +25,7 @@ from hcat_core.registry.catalog import Catalog
 from hcat_core.registry.discovery import provenance
 from hcat_core.storage.atomic_files import PARTIAL
 from hcat_core.storage.checkpoint import write_text
-from hcat_core.storage.safe_path import inside
+from hcat_core.storage.safe_path import safe_path
 
 LOCK = ".lock"
 # What a process leaves that was killed before there was anything to resume.
@@ -66,7 +66,7 @@ class RunFolder:
         if not folder.recipe.is_file():
             raise UsageError(f"{path} is not a run folder: it has no recipe.toml.")
         for inner in (folder.checkpoints, folder.estimator):
-            inside(path, inner.name)
+            safe_path(path, inner.name)
         return folder
 
     @property

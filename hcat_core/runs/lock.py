@@ -13,12 +13,12 @@ from pathlib import Path
 
 from hcat_core.errors import UsageError
 from hcat_core.runs.folder import LOCK, RunFolder
-from hcat_core.storage.atomic_files import naming, remove_partial
+from hcat_core.storage.atomic_files import remove_partial, storage_errors
 from hcat_core.storage.checkpoint import write_text
 
 
 @contextlib.contextmanager
-def new_run(path: Path, recipe: str) -> Iterator[RunFolder]:
+def create_locked(path: Path, recipe: str) -> Iterator[RunFolder]:
     """A new run folder, held by this process; the recipe is in it from the start, to be resumed from.
 
     An error before ``environment.json`` is there takes the folder away again: that run never began.
@@ -29,7 +29,7 @@ def new_run(path: Path, recipe: str) -> Iterator[RunFolder]:
     """
     made = [folder for folder in (path, *path.parents) if not folder.exists()]
     try:
-        with held(path):
+        with folder_lock(path):
             folder = RunFolder.create(path)
             write_text(folder.recipe, recipe)
             try:
@@ -46,7 +46,7 @@ def new_run(path: Path, recipe: str) -> Iterator[RunFolder]:
 
 
 @contextlib.contextmanager
-def old_run(path: Path) -> Iterator[RunFolder]:
+def open_locked(path: Path) -> Iterator[RunFolder]:
     """The folder of an earlier run, held by this process, without what a killed one was writing.
 
     Raises:
@@ -54,13 +54,13 @@ def old_run(path: Path) -> Iterator[RunFolder]:
         StorageError: when it cannot be written.
     """
     folder = RunFolder.open(path)
-    with held(path):
+    with folder_lock(path):
         remove_partial(path)
         yield folder
 
 
 @contextlib.contextmanager
-def held(path: Path) -> Iterator[None]:
+def folder_lock(path: Path) -> Iterator[None]:
     """Hold a folder, made where there is none. The kernel frees it when this process ends, however it ends.
 
     Raises:
@@ -69,7 +69,7 @@ def held(path: Path) -> Iterator[None]:
     """
     if path.exists() and not path.is_dir():
         raise UsageError(f"{path} is a file. Name another --outdir.")
-    with naming(path):
+    with storage_errors(path):
         descriptor = _locked(path)
     try:
         yield

@@ -12,7 +12,7 @@ import torch
 
 from hcat_core.cohort import Cohort
 from hcat_core.data.assembly import ReadReport
-from hcat_core.data.data_quality import find_doubts, refuse_doubts
+from hcat_core.data.data_quality import find_quality_issues, refuse_quality_issues
 from hcat_core.data.leakage import refuse_leaks
 from hcat_core.data.splits import Split, split_by_column, split_cohort
 from hcat_core.errors import UsageError
@@ -24,7 +24,7 @@ from hcat_core.recipe import build
 from hcat_core.recipe.recipe import Recipe, load_recipe
 from hcat_core.registry.catalog import Catalog
 from hcat_core.runs.folder import RunFolder, environment
-from hcat_core.runs.lock import new_run, old_run
+from hcat_core.runs.lock import create_locked, open_locked
 from hcat_core.runs.recipe_cohort import read_recipe_cohort, write_demo_once
 from hcat_core.runs.trained_run import TrainingStatistics, save_estimator, write_trained
 from hcat_core.storage.checkpoint import write_text
@@ -63,12 +63,12 @@ class Run:
 
 @dataclass(frozen=True)
 class RunData:
-    """The cohort of a run, how it was read and split, and what is doubtful about it."""
+    """The cohort of a run, how it was read and split, and findings about its quality."""
 
     cohort: Cohort
     report: ReadReport
     split: Split
-    doubts: tuple[str, ...]
+    quality_issues: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -106,8 +106,8 @@ def run_recipe(
     """Train and evaluate what a recipe describes; returns the summary that is also written.
 
     Nothing but the recipe is written before the data has been read and the model built, and an error before
-    that leaves nothing. ``strict`` stops at what is merely doubtful about the cohort. Several ``processes``
-    train together; the main one alone writes, evaluates and has a summary.
+    that leaves nothing. ``strict`` also stops at findings about data quality. Several ``processes`` train
+    together; the main one alone writes, evaluates and has a summary.
 
     Raises:
         DataError: for input that cannot be read, or that holds features which know the outcome.
@@ -116,7 +116,7 @@ def run_recipe(
         StorageError: for a disk that is full or not writable.
     """
     _refuse_to_share(recipe, processes)
-    with _shared(new_run(outdir, recipe.to_toml()), outdir, processes) as folder:
+    with _shared(create_locked(outdir, recipe.to_toml()), outdir, processes) as folder:
         return _run(recipe, catalog, folder, strict, say, processes)
 
 
@@ -132,7 +132,7 @@ def resume_run(
         DataError: also for data that changed since the run began, and for damaged checkpoints.
         UsageError: for a folder without a run, or one in use.
     """
-    with _shared(old_run(run_folder), run_folder, processes) as folder:
+    with _shared(open_locked(run_folder), run_folder, processes) as folder:
         if processes.broadcast(folder.finished):
             say(f"{run_folder} is finished: nothing is left to do")
             return folder.read_summary()
@@ -177,7 +177,7 @@ def _run(
 
 
 def _read(run: Run, strict: bool) -> RunData:
-    """Read and split the cohort; stop at features that know the outcome, and with ``strict`` at doubts."""
+    """Read and split the cohort; stop at leaks, and with ``strict`` at findings about data quality."""
     recipe = run.recipe
     if run.processes.is_main:
         write_demo_once(recipe, run.say)
@@ -187,15 +187,15 @@ def _read(run: Run, strict: bool) -> RunData:
         raise UsageError(f"{recipe.source}: training needs outcomes: give cohort.targets.")
     split = _split(recipe, run.catalog, cohort)
     refuse_leaks(cohort, split.train, recipe.cohort.targets, recipe.cohort.allow)
-    doubts = find_doubts(cohort, split)
+    quality_issues = find_quality_issues(cohort, split)
     if strict:
-        refuse_doubts(doubts)
+        refuse_quality_issues(quality_issues)
     run.say(describe_in_words(cohort, report, split))
-    for doubt in doubts:
-        run.say(doubt.message)
+    for issue in quality_issues:
+        run.say(issue.message)
     for name in stores_patients(recipe.method(), run.catalog):
         run.say(f"{name} keeps training patients in its state: think before you share {run.folder.path}")
-    return RunData(cohort, report, split, tuple(doubt.message for doubt in doubts))
+    return RunData(cohort, report, split, tuple(issue.message for issue in quality_issues))
 
 
 def _split(recipe: Recipe, catalog: Catalog, cohort: Cohort) -> Split:
@@ -342,7 +342,7 @@ def _analyse(
     recipe, fitted, data = run.recipe, result.fitted, result.data
     cohort, split, table = data.cohort, data.split, recipe.evaluation
     analysis: dict[str, object] = {
-        "leakage": {"findings": list(data.doubts), "allowed": list(recipe.cohort.allow)}
+        "leakage": {"findings": list(data.quality_issues), "allowed": list(recipe.cohort.allow)}
     }
     if not len(split.test):
         return analysis

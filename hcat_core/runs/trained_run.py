@@ -20,9 +20,9 @@ from hcat_core.recipe.build import build_estimator
 from hcat_core.recipe.recipe import Recipe, load_recipe
 from hcat_core.registry.catalog import Catalog
 from hcat_core.runs.folder import RunFolder
-from hcat_core.storage.atomic_files import naming, sync
+from hcat_core.storage.atomic_files import storage_errors, sync
 from hcat_core.storage.checkpoint import read_checkpoint, write_checkpoint
-from hcat_core.storage.safe_path import inside
+from hcat_core.storage.safe_path import safe_path
 from hcat_core.training.context import TrainingContext
 from hcat_core.training.fitting import Fitted, neural_parts_of
 from hcat_core.training.neural_estimator import NeuralEstimator
@@ -94,7 +94,7 @@ def save_estimator(folder: RunFolder, estimator: Estimator) -> None:
     Raises:
         StorageError: when the disk takes no more.
     """
-    with naming(folder.estimator):
+    with storage_errors(folder.estimator):
         if folder.estimator.exists():
             shutil.rmtree(folder.estimator)
         folder.estimator.mkdir()
@@ -144,7 +144,7 @@ def load_run(path: Path, catalog: Catalog, device: torch.device | None = None) -
     )
     estimator: Estimator
     if checkpoint is not None:
-        weights = inside(folder.checkpoints, checkpoint[0])
+        weights = safe_path(folder.checkpoints, checkpoint[0])
         _refuse_another_file(weights, checkpoint[1])
         estimator = NeuralEstimator.trained(
             layout, context, load_member(weights, layout, context, folder.recipe_text())

@@ -20,7 +20,7 @@ from hcat_core.storage.checkpoint import (
     restore_optimiser,
     write_checkpoint,
 )
-from hcat_core.storage.safe_path import inside
+from hcat_core.storage.safe_path import safe_path
 from hcat_core.training.model import HcatModel
 
 LAST = "last.safetensors"
@@ -122,7 +122,7 @@ class Checkpoints:
 
     def best(self, name: str) -> Path:
         """The checkpoint of the best validation epoch for a task, or for their average."""
-        return inside(self.folder, f"best_{name}.safetensors")
+        return safe_path(self.folder, f"best_{name}.safetensors")
 
     def chosen(self, progress: Progress) -> Path:
         """The one to predict with: of the best validation epoch, or the last where none is the best."""

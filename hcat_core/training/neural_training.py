@@ -1,4 +1,4 @@
-"""One training of a recipe's neural parts: for a run, a fold, an ensemble's member, a process of torchrun."""
+"""One training of a recipe's neural parts: for a run, a fold, an ensemble's member, a torchrun process."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from hcat_core.experiments.compare_recipes.table import nadeau_bengio, paired_differences
-from hcat_core.runs.lock import held
+from hcat_core.runs.lock import folder_lock
 from hcat_core.synth.generator import generate, preset_spec
 from hcat_core.synth.write import write_cohort
 
@@ -92,7 +92,7 @@ def test_ctrl_c_says_what_is_kept_and_how_it_goes_on(hcat, cohort, tmp_path, mon
 
 def test_a_comparison_in_a_folder_in_use_is_told_who_has_it_and_writes_nothing(hcat, cohort, tmp_path):
     folder = tmp_path / "c"
-    with held(folder):
+    with folder_lock(folder):
         told = [
             compare(hcat, cohort, folder),
             hcat("compare-imputers", "--imputer=mean", "--seeds=1", "--jobs=1", "--outdir", folder),

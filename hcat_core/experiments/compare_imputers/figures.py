@@ -14,14 +14,14 @@ import numpy as np
 
 from hcat_core.experiments.compare_imputers.settings import LIMIT, ORACLE
 from hcat_core.experiments.compare_imputers.table import Row
-from hcat_core.storage.safe_path import inside
+from hcat_core.storage.safe_path import safe_path
 
 NOMINAL = {"coverage_90": 0.9, "coverage_50": 0.5}
 
 
 def draw_figures(rows: Sequence[Row], folder: Path) -> list[Path]:
     """Write ``r2.png`` and ``coverage.png``; returns their paths."""
-    return [_r2(rows, inside(folder, "r2.png")), _coverage(rows, inside(folder, "coverage.png"))]
+    return [_r2(rows, safe_path(folder, "r2.png")), _coverage(rows, safe_path(folder, "coverage.png"))]
 
 
 def _panels(rows: Sequence[Row]) -> dict[str, list[Row]]:

@@ -14,10 +14,10 @@ import h5py
 import numpy as np
 from h5py import h5a, h5d, h5g, h5l, h5o, h5t
 
-from hcat_builtin.readers.hdf5.progress import now
 from hcat_builtin.readers.hdf5.size_limits import count_unpacked, forget_unpacked, refuse_oversized
 from hcat_builtin.readers.hdf5.userblock import refuse_second_file
-from hcat_builtin.readers.tables.plain_file import require_plain_file
+from hcat_builtin.readers.isolation.progress import now
+from hcat_builtin.readers.plain_file import require_plain_file
 from hcat_core.errors import DataError
 
 MAX_ATTRIBUTE = 64 << 20

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from hcat_builtin.readers.tables.plain_file import require_plain_file
+from hcat_builtin.readers.plain_file import require_plain_file
 from hcat_builtin.readers.tensors.pickle_follower import ForeignError, StoredTensor, followed
 from hcat_core.errors import DataError
 from hcat_core.text.quoting import one_line

@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from hcat_builtin.readers.hdf5.layouts import EMBEDDING_NAMES, ID_NAMES
-from hcat_builtin.readers.hdf5.row_chunks import gathered
-from hcat_builtin.readers.hdf5.row_metadata import QUALITY_NAMES
+from hcat_builtin.readers.chunks import join_small_tables
+from hcat_builtin.readers.dataset_names import EMBEDDING_NAMES, ID_NAMES, QUALITY_NAMES
 from hcat_builtin.readers.slide_map import patient_of, read_slide_map
 from hcat_builtin.readers.tensors.archive import load_tensors
 from hcat_core.errors import DataError
@@ -55,7 +54,7 @@ class PtReader:
                 (patient_of(file.name, patients, self.slide_map), self._tensor(file))
                 for file in self._files()
             )
-            yield from gathered(_tables(bags), self.source)
+            yield from join_small_tables(_tables(bags), self.source)
             return
         held = self._dictionary()
         ids = _first(held, ID_NAMES)
@@ -63,7 +62,9 @@ class PtReader:
             yield self._flat(held, ids)
             return
         named = ((patient_of(str(key), patients, self.slide_map), value) for key, value in held.items())
-        yield from gathered(_tables((key, _rows(value, self.source)) for key, value in named), self.source)
+        yield from join_small_tables(
+            _tables((key, _rows(value, self.source)) for key, value in named), self.source
+        )
 
     def read_columns(self, names: list[str]) -> ColumnTable:
         """Tensor files hold no outcomes.

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from hcat_builtin.readers.hdf5.progress import BOARD_BYTES
+from hcat_builtin.readers.isolation.progress import BOARD_BYTES
 from hcat_core.reading import run_starts
 
 SLOTS = 2  # the worker reads into one while the reader takes in the other

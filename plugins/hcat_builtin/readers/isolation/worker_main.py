@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from hcat_builtin.readers.hdf5.progress import now
-from hcat_builtin.readers.hdf5.worker_protocol import (
+from hcat_builtin.readers.isolation.progress import now
+from hcat_builtin.readers.isolation.worker_protocol import (
     ALIGNMENT,
     LENGTH,
     MEMORY_BYTES,

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from hcat_builtin.readers.hdf5.progress import Board
-from hcat_builtin.readers.hdf5.worker_protocol import (
+from hcat_builtin.readers.isolation.progress import Board
+from hcat_builtin.readers.isolation.worker_protocol import (
     LENGTH,
     MAX_MESSAGE,
     MEMORY_BYTES,
@@ -32,7 +32,7 @@ from hcat_core.text.quoting import one_line
 GRACE = 5  # seconds, after which a worker that should have ended itself is ended
 _START = (
     "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); "
-    "from hcat_builtin.readers.hdf5.worker_main import main; main(*map(int, sys.argv[1:]))"
+    "from hcat_builtin.readers.isolation.worker_main import main; main(*map(int, sys.argv[1:]))"
 )
 
 

@@ -12,10 +12,10 @@ import h5py
 import numpy as np
 import pytest
 
-from hcat_builtin.readers.hdf5 import isolated_reader
-from hcat_builtin.readers.hdf5.isolated_reader import WorkerReader, close_workers
 from hcat_builtin.readers.hdf5.reader import H5Reader
-from hcat_builtin.readers.hdf5.worker_protocol import MEMORY_BYTES
+from hcat_builtin.readers.isolation import reader as isolated_reader
+from hcat_builtin.readers.isolation.reader import IsolatedReader, close_workers
+from hcat_builtin.readers.isolation.worker_protocol import MEMORY_BYTES
 from hcat_core.cli.main import main
 from hcat_core.data.aggregation import aggregate_spatial
 from hcat_core.errors import DataError
@@ -24,17 +24,17 @@ RECIPES = Path(__file__).parents[4] / "recipes"
 MISBEHAVING = """
 import ctypes, os, resource, signal, time
 import h5py, numpy as np
-from hcat_builtin.readers.hdf5.progress import now
-from hcat_builtin.readers.hdf5.worker_protocol import MEMORY_BYTES
+from hcat_builtin.readers.isolation.progress import now
+from hcat_builtin.readers.isolation.worker_protocol import MEMORY_BYTES
 from dataclasses import replace
-from hcat_builtin.readers.hdf5.isolated_reader import WorkerReader
+from hcat_builtin.readers.isolation.reader import IsolatedReader
 from hcat_core.errors import DataError
 from hcat_core.reading import ModalityTable
 
 def piece(first, rows=3):
     return ModalityTable(np.array(["p"] * rows, object), np.full((rows, 2), first, np.float32))
 
-class Misbehaving(WorkerReader):
+class Misbehaving(IsolatedReader):
     def __init__(self, *, does):
         self.source, self.does = "bad.h5", does
     def read_here(self):
@@ -166,7 +166,7 @@ def test_a_description_too(misbehaving):
 def test_a_fault_ends_a_command_with_exit_code_3(misbehaving, tmp_path, capsys, monkeypatch):
     """As a user sees it: one line, no traceback, and the run is over in good order."""
     monkeypatch.setattr(H5Reader, "read_here", None)
-    monkeypatch.setattr(H5Reader, "lend", lambda self: misbehaving("crash").read())
+    monkeypatch.setattr(H5Reader, "read_views", lambda self: misbehaving("crash").read())
     assert main(["inspect", str(RECIPES / "hancock.toml"), "--set", f"cohort.root={tmp_path}"]) == 3
     said = capsys.readouterr().err
     assert said.startswith("hcat: bad.h5: p1/embedding: ")
@@ -250,7 +250,7 @@ def test_rows_that_were_handed_over_stay_as_they_are(tmp_path):
 
 
 @pytest.mark.parametrize("rows", [40_000, 150_000])  # three pieces, of which two are on their way; ten
-@pytest.mark.parametrize("how", ["read", "lend"])
+@pytest.mark.parametrize("how", ["read", "read_views"])
 def test_an_answer_nobody_wants_to_its_end_costs_no_worker(tmp_path, good, rows, how, monkeypatch):
     monkeypatch.setattr(isolated_reader, "SECONDS", 2)
     close_workers()
@@ -266,7 +266,7 @@ def test_an_answer_nobody_wants_to_its_end_costs_no_worker(tmp_path, good, rows,
 def test_rows_that_are_lent_are_the_same_and_lie_in_the_workers_memory(tmp_path):
     reader = large(tmp_path / "a.h5")
     lent = []
-    for table, kept in zip(reader.lend(), reader.read(), strict=True):
+    for table, kept in zip(reader.read_views(), reader.read(), strict=True):
         assert not table.values.flags.owndata and not table.values.flags.writeable
         np.testing.assert_array_equal(table.values, kept.values)
         np.testing.assert_array_equal(table.ids, kept.ids)
@@ -276,7 +276,7 @@ def test_rows_that_are_lent_are_the_same_and_lie_in_the_workers_memory(tmp_path)
 
 
 def test_a_worker_that_dies_while_its_memory_is_lent_leaves_it_readable(misbehaving):
-    stream = misbehaving("crash").lend()
+    stream = misbehaving("crash").read_views()
     values = next(stream).values
     with pytest.raises(DataError, match="crashed on it"):
         next(stream)
@@ -318,7 +318,7 @@ def test_a_wide_row_is_refused(tmp_path):
 
 def test_the_worker_imports_neither_torch_nor_pandas():
     code = (
-        "import sys, hcat_builtin.readers.hdf5.worker_main, hcat_builtin.readers.hdf5.reader; "
+        "import sys, hcat_builtin.readers.isolation.worker_main, hcat_builtin.readers.hdf5.reader; "
         "import hcat_builtin.readers.anndata.h5mu; "
         "print(*(m for m in ('torch', 'pandas', 'sklearn', 'pydantic') if m in sys.modules))"
     )
@@ -333,7 +333,7 @@ def test_no_worker_outlives_a_process_that_is_stopped(misbehaving, tmp_path, sen
         f"""
         import sys; sys.path.insert(0, {str(tmp_path)!r})
         from misbehaving import Misbehaving
-        from hcat_builtin.readers.hdf5 import isolated_reader
+        from hcat_builtin.readers.isolation import reader as isolated_reader
         isolated_reader.SECONDS = 2
         stream = Misbehaving(does="hang in the library").read()
         next(stream)
@@ -373,7 +373,7 @@ def alive(process):
 
 
 def test_a_reader_that_a_worker_cannot_make_is_a_fault_of_the_reader():
-    class Local(WorkerReader):
+    class Local(IsolatedReader):
         source = "a.h5"
         read_here = read_columns_here = describe_here = None
 

@@ -1,7 +1,7 @@
 """HDF5 files are parsed in another process: a fault of the library there is an error here, no dead run.
 
-A reader that wants this is a ``WorkerReader``: it says how to parse, and keeps its keyword-only constructor
-parameters under their own names.
+A reader that wants this is an ``IsolatedReader``: it says how to parse, and keeps its keyword-only
+constructor parameters under their own names.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from hcat_builtin.readers.hdf5.worker_handle import Fault, Worker
+from hcat_builtin.readers.isolation.worker_handle import Fault, Worker
 from hcat_core.errors import DataError
 from hcat_core.reading import ColumnTable, ModalityTable
 from hcat_core.text.quoting import one_line
@@ -27,7 +27,7 @@ _idle: list[Worker] = []
 _busy: set[Worker] = set()  # kept alive here until their answer is done with, however that is collected
 
 
-class WorkerReader(ABC):
+class IsolatedReader(ABC):
     """A reader whose ``..._here`` methods parse, and are run by a worker for the methods without.
 
     Attributes:
@@ -57,7 +57,7 @@ class WorkerReader(ABC):
         """
         return _tables(self, ())
 
-    def lend(self) -> Iterator[ModalityTable]:
+    def read_views(self) -> Iterator[ModalityTable]:
         """``read`` without copying the values: the worker writes over a table's when the next is asked for.
 
         Raises:
@@ -85,7 +85,7 @@ class WorkerReader(ABC):
         return one_line(str(pieces[0]["line"][0]), 4_000)  # names from the file, fit for a terminal
 
 
-def _tables(reader: WorkerReader, lent: Collection[str]) -> Iterator[ModalityTable]:
+def _tables(reader: IsolatedReader, lent: Collection[str]) -> Iterator[ModalityTable]:
     features: tuple[str, ...] = ()
     for message, arrays in _ask(reader, {}, lent):
         features = tuple(map(str, message.get("features", features)))
@@ -113,7 +113,7 @@ atexit.register(close_workers)
 
 
 def _ask(
-    reader: WorkerReader, request: Mapping[str, object], lent: Collection[str] = ()
+    reader: IsolatedReader, request: Mapping[str, object], lent: Collection[str] = ()
 ) -> Iterator[tuple[dict[str, Any], dict[str, np.ndarray]]]:
     """The pieces of an answer. A worker that answered to the end is kept, any other is ended.
 
@@ -153,7 +153,7 @@ def _ask(
             worker.close()
 
 
-def _error(reader: WorkerReader, worker: Worker, message: Mapping[str, Any]) -> Exception:
+def _error(reader: IsolatedReader, worker: Worker, message: Mapping[str, Any]) -> Exception:
     """What became of an answer: ``fault``, the file's; ``failed``, the reader's own, before any file."""
     if "fault" in message:
         error: Exception = DataError(worker.explain(reader.source, str(message["fault"]) + "."))
@@ -173,10 +173,10 @@ def _take() -> Worker:
     return Worker(SECONDS, MEMORY)
 
 
-def _name(reader: WorkerReader) -> str:
+def _name(reader: IsolatedReader) -> str:
     return f"{type(reader).__module__}:{type(reader).__qualname__}"
 
 
-def _arguments(reader: WorkerReader) -> dict[str, object]:
+def _arguments(reader: IsolatedReader) -> dict[str, object]:
     constructor = inspect.signature(type(reader)).parameters
     return {name: getattr(reader, name) for name in constructor}
