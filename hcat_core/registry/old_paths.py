@@ -95,11 +95,8 @@ MOVED = {
     f"hcat_builtin.readers.{old}": f"hcat_builtin.readers.{new}"
     for old, new in {
         "h5": "hdf5.reader",
-        "h5_columns": "hdf5.columns",
-        "h5_layouts": "hdf5.layouts",
         "h5ad": "anndata.h5ad",
         "h5mu": "anndata.h5mu",
-        "plain_file": "tables.plain_file",
         "pt": "tensors.reader",
         "table": "tables.reader",
     }.items()
@@ -120,6 +117,9 @@ RENAMED = {
     "hcat_core.evaluation:binary_metrics": "hcat_core.metrics.discrimination:binary_metrics",
     "hcat_core.evaluation:predict_cohort": "hcat_core.training.inference:predict_cohort",
     "hcat_core.inside:inside": "hcat_core.storage.safe_path:safe_path",
+    "hcat_core.parameters:Checked": "hcat_core.recipe.component_tables:Checked",
+    "hcat_core.parameters:check_component": "hcat_core.recipe.component_tables:check_component",
+    "hcat_core.parameters:construct": "hcat_core.recipe.component_tables:construct",
     "hcat_core.patient_ids:SpellingBook": "hcat_core.data.patient_ids:IdNormaliser",
     "hcat_core.recipe:Recipe": "hcat_core.recipe.recipe:Recipe",
     "hcat_core.recipe:check_recipe": "hcat_core.recipe.recipe:check_recipe",

@@ -16,11 +16,14 @@ from hcat_core.data.data_quality import find_quality_issues, refuse_quality_issu
 from hcat_core.data.leakage import refuse_leaks
 from hcat_core.data.splits import Split, split_by_column, split_cohort
 from hcat_core.errors import UsageError
-from hcat_core.evaluation.analysis import by_modality, by_pattern, imputation_quality
+from hcat_core.evaluation.analysis import analyse_modalities, imputation_quality, score_patterns
 from hcat_core.evaluation.baselines import score_baselines
-from hcat_core.evaluation.summary import describe_data, describe_in_words, score
+from hcat_core.evaluation.cohort_counts import count_cohort, describe_cohort
+from hcat_core.evaluation.scores import ScoringSettings, score_split
+from hcat_core.evaluation.summary import Analysis, FitSummary, RunSummary, TrainingSummary
 from hcat_core.interfaces import ImputingEstimator, Prediction
 from hcat_core.recipe import build
+from hcat_core.recipe.provenance import components_that_store_patients
 from hcat_core.recipe.recipe import Recipe, load_recipe
 from hcat_core.registry.catalog import Catalog
 from hcat_core.runs.folder import RunFolder, environment
@@ -34,7 +37,6 @@ from hcat_core.training.device import choose_device, refuse_precision
 from hcat_core.training.distributed import SINGLE_PROCESS, Processes
 from hcat_core.training.fitting import Fitted, adjusted, fit_estimator, neural_parts_of
 from hcat_core.training.neural_estimator import NeuralEstimator
-from hcat_core.training.neural_parts import stores_patients
 
 Say = Callable[[str], None]
 ONE_TRAINING = {"use": "neural", "seeds": 1}
@@ -80,7 +82,7 @@ class FittedRun:
         data: the cohort, split as the estimator has used it.
         context: that it was fitted in, without the folder of its checkpoints.
         environment: what the numbers depend on beside recipe and data.
-        about: the summary's part about the training.
+        training: how the training went, of one neural training.
         history: every epoch of one neural training.
         checkpoint: the file with the weights of one neural training.
     """
@@ -89,7 +91,7 @@ class FittedRun:
     data: RunData
     context: TrainingContext
     environment: dict[str, object]
-    about: dict[str, object]
+    training: TrainingSummary | None = None
     history: Sequence[Epoch] = ()
     checkpoint: Path | None = None
 
@@ -190,10 +192,10 @@ def _read(run: Run, strict: bool) -> RunData:
     quality_issues = find_quality_issues(cohort, split)
     if strict:
         refuse_quality_issues(quality_issues)
-    run.say(describe_in_words(cohort, report, split))
+    run.say(describe_cohort(cohort, report, split))
     for issue in quality_issues:
         run.say(issue.message)
-    for name in stores_patients(recipe.method(), run.catalog):
+    for name in components_that_store_patients(recipe, run.catalog):
         run.say(f"{name} keeps training patients in its state: think before you share {run.folder.path}")
     return RunData(cohort, report, split, tuple(issue.message for issue in quality_issues))
 
@@ -266,20 +268,20 @@ def _fit_one_training(run: Run, data: RunData) -> FittedRun | None:
     (member,) = estimator.members
     assert member.progress is not None
     progress = member.progress
-    about: dict[str, object] = {
-        "epochs": progress.epoch,
-        "stopped_early": progress.finished,
-        "best_epoch": progress.best_epoch,
-        "best_validation": {"metric": recipe.training.monitor, **progress.best},
-        "outcome_informed_imputation": recipe.training.imputer_gradient,
-        "parameters": sum(p.numel() for p in member.model.parameters()),
-    }
+    training = TrainingSummary(
+        epochs=progress.epoch,
+        stopped_early=progress.finished,
+        best_epoch=progress.best_epoch,
+        best_validation={"metric": recipe.training.monitor, **progress.best},
+        outcome_informed_imputation=recipe.training.imputer_gradient,
+        parameters=sum(p.numel() for p in member.model.parameters()),
+    )
     return FittedRun(
         adjusted(estimator, cohort[split.validation]),
         data,
         TrainingContext(recipe.seed, run.device, run.say, parts=context.parts),
         observer.environment,
-        about,
+        training,
         progress.history,
         member.checkpoint,
     )
@@ -298,7 +300,7 @@ def _fit_estimator(run: Run, data: RunData) -> FittedRun:
         taken = torch.cat([split.train, split.validation]).sort().values
         data = replace(data, split=replace(split, train=taken, validation=split.validation[:0]))
     save_estimator(run.folder, fitted.estimator)
-    return FittedRun(fitted, data, context, facts, {"estimator": recipe.estimator["use"]})
+    return FittedRun(fitted, data, context, facts)
 
 
 def _finish(run: Run, result: FittedRun) -> dict[str, object]:
@@ -308,54 +310,61 @@ def _finish(run: Run, result: FittedRun) -> dict[str, object]:
     predicted = fitted.predict(cohort)
     base_rate = tuple(float(p) for p in predicted.probability[split.train.numpy()].mean(axis=0))
     statistics = TrainingStatistics.of(cohort[split.train], base_rate, cohort.fingerprint())
-    summary: dict[str, object] = {
-        "run": result.about
-        | {"thresholds": fitted.thresholds, "recalibration": asdict(fitted.recalibration)},
-        "metrics": score(cohort, split, predicted, fitted.thresholds, recipe),
-        "data": describe_data(cohort, data.report, split),
-        "environment": result.environment,
-        "recipe": recipe.as_dict(),
-        "history": [asdict(epoch) for epoch in result.history],
-        "analysis": _analyse(run, result, statistics, predicted),
-    }
+    assert cohort.targets is not None
+    settings = ScoringSettings(
+        fitted.thresholds, cohort.targets[split.train], recipe.evaluation.bootstrap, recipe.seed
+    )
+    summary = RunSummary(
+        run=FitSummary(
+            str(recipe.estimator["use"]), fitted.thresholds, fitted.recalibration, result.training
+        ),
+        metrics=score_split(cohort, split, predicted, settings),
+        data=count_cohort(cohort, data.report, split),
+        environment=result.environment,
+        recipe=recipe.as_dict(),
+        history=[asdict(epoch) for epoch in result.history],
+        analysis=_analyse(run, result, statistics, predicted, settings),
+    )
+    document = summary.as_json()
     run.folder.write_predictions(cohort, split, predicted)
-    write_text(run.folder.summary, json.dumps(summary, indent=2, allow_nan=False) + "\n")
+    write_text(run.folder.summary, json.dumps(document, indent=2, allow_nan=False) + "\n")
     _write_report(run, data, predicted, summary)
     # Last: it marks the run as finished.
     write_trained(run.folder, cohort.layout, fitted, statistics, result.checkpoint)
-    run.catalog.plugins.hook.hcat_run_finished(run_folder=run.folder.path, summary=summary)
-    return summary
+    run.catalog.plugins.hook.hcat_run_finished(run_folder=run.folder.path, summary=document)
+    return document
 
 
-def _write_report(run: Run, data: RunData, predicted: Prediction, summary: dict[str, object]) -> None:
-    from hcat_core.report import Material, write_report  # imports matplotlib, which nothing else here needs
+def _write_report(run: Run, data: RunData, predicted: Prediction, summary: RunSummary) -> None:
+    from hcat_core.report import ReportInputs, write_report  # imports matplotlib, which nothing else needs
 
     title = run.folder.path.resolve().name
-    inputs = Material(title, run.recipe.to_toml(), data.cohort, data.split, predicted, summary)
+    inputs = ReportInputs(title, run.recipe.to_toml(), data.cohort, data.split, predicted, summary)
     write_report(run.folder.report, inputs)
 
 
 def _analyse(
-    run: Run, result: FittedRun, statistics: TrainingStatistics, predicted: Prediction
-) -> dict[str, object]:
-    """What the report shows of test patients beyond the metrics; a part that makes no sense is left out."""
+    run: Run,
+    result: FittedRun,
+    statistics: TrainingStatistics,
+    predicted: Prediction,
+    settings: ScoringSettings,
+) -> Analysis:
+    """Look closer at test patients; a part that cannot be computed is left out."""
     recipe, fitted, data = run.recipe, result.fitted, result.data
-    cohort, split, table = data.cohort, data.split, recipe.evaluation
-    analysis: dict[str, object] = {
-        "leakage": {"findings": list(data.quality_issues), "allowed": list(recipe.cohort.allow)}
-    }
+    cohort, split = data.cohort, data.split
+    analysis = Analysis(findings=list(data.quality_issues), allowed=list(recipe.cohort.allow))
     if not len(split.test):
         return analysis
-    test, test_prediction = cohort[split.test], predicted[split.test.numpy()]
-    assert cohort.targets is not None
-    train = cohort.targets[split.train]
+    test, imputation = cohort[split.test], None
     run.say("looking at patterns and modalities")
-    analysis["patterns"] = by_pattern(
-        test, test_prediction, fitted.thresholds, train, table.bootstrap, recipe.seed
-    )
-    base_rate = fitted.predict_once(cohort[split.train]).mean(axis=0)  # of the predictor that is looked at
-    analysis |= by_modality(fitted.predict_once, test, base_rate)
+    patterns = score_patterns(test, predicted[split.test.numpy()], settings)
+    # Shapley values start at the mean prediction of the single-pass predictor that they explain.
+    base_rate = fitted.predict_once(cohort[split.train]).mean(axis=0)
+    modalities = analyse_modalities(fitted.predict_once, test, base_rate)
     if isinstance(fitted.estimator, ImputingEstimator):
-        analysis["imputation"] = imputation_quality(fitted.estimator.impute, test, statistics.standardiser)
-    analysis["baselines"] = score_baselines(recipe, run.catalog, cohort, split, predicted, result.context)
-    return analysis
+        imputation = imputation_quality(fitted.estimator.impute, test, statistics.standardiser)
+    baselines = score_baselines(recipe, run.catalog, cohort, split, predicted, result.context)
+    return replace(
+        analysis, patterns=patterns, modalities=modalities, imputation=imputation, baselines=baselines
+    )

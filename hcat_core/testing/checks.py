@@ -8,9 +8,10 @@ from typing import Any
 
 import torch
 
-from hcat_core.errors import RecipeError, UsageError
+from hcat_core.errors import RecipeError
 from hcat_core.experiments.compare_imputers.settings import FIRST
-from hcat_core.recipe.parameters import Parameters, check_component, load_parameters
+from hcat_core.recipe.component_tables import check_component, default_table
+from hcat_core.recipe.parameters import required_parameters
 from hcat_core.registry.catalog import Catalog
 from hcat_core.registry.component import KINDS, Kind
 from hcat_core.testing.estimator_checks import ESTIMATOR_CHECKS
@@ -58,18 +59,10 @@ def subject_of(
         RecipeError: for parameters that it does not have.
         UsageError: for a component that cannot be loaded.
     """
-    component = catalog.find(kind, name)
-    spec = load_parameters(component, name)
-    if not isinstance(spec, Parameters):
-        raise UsageError(spec.message)
-    table: dict[str, Any] = {"use": name}
+    spec = required_parameters(catalog.find(kind, name))
+    table = default_table(catalog, kind, name, {"imputer": FIRST, "estimator": MODEL})
     if "fit_epochs" in spec.names:
         table["fit_epochs"] = FIT_EPOCHS
-    for key, nested in spec.nested.items():
-        if nested.kind == "imputer" and nested.default is ...:
-            table[key] = dict(FIRST)
-        if nested.kind == "estimator" and nested.default is ...:
-            table[key] = dict(MODEL) if nested.shape == "one" else [dict(MODEL)]
     if kind == "loss" and "head" in spec.names:
         table["head"] = "survival"
     if kind == "reader" and "path" in spec.names:

@@ -225,7 +225,7 @@ def validate(model: HcatModel, validation: Cohort, context: RunContext) -> dict[
         p = probability[:, column]
         y = validation.targets.labels[:, column].numpy()
         threshold = best_threshold(p[y >= 0], y[y >= 0])
-        result[task] = binary_metrics(p, y, threshold)
+        result[task] = vars(binary_metrics(p, y, threshold))
     return result
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from hcat_core.cohort import Layout
 from hcat_core.imputation.conformal import Calibrated
@@ -13,7 +11,6 @@ from hcat_core.recipe.build import WeightedLoss
 from hcat_core.recipe.recipe import Recipe
 from hcat_core.recipe.schema import TrainingTable
 from hcat_core.registry.catalog import Catalog
-from hcat_core.registry.component import Kind
 from hcat_core.training.model import HcatModel
 
 
@@ -49,15 +46,3 @@ class NeuralParts:
     def build_losses(self, layout: Layout) -> list[WeightedLoss]:
         """The terms of the total."""
         return build.build_losses(self.recipe, self.catalog, layout)
-
-
-def stores_patients(table: Mapping[str, Any], catalog: Catalog) -> list[str]:
-    """Kind and name of the components in a table, nested ones too, whose state holds patients' rows."""
-    own = []
-    kinds: tuple[Kind, ...] = ("imputer", "estimator")
-    for kind in kinds:
-        component = catalog.registries[kind].find(str(table.get("use")))
-        own += [f"{kind} {component.name}"] if component and "stores-patients" in component.tags else []
-    values = [v for value in table.values() for v in (value if isinstance(value, list) else [value])]
-    inner = [value for value in values if isinstance(value, Mapping)]
-    return own + [name for value in inner for name in stores_patients(value, catalog)]

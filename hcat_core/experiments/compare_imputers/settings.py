@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from hcat_core import __version__
-from hcat_core.errors import UsageError
-from hcat_core.recipe.parameters import Parameters, load_parameters
+from hcat_core.recipe.component_tables import default_table
+from hcat_core.recipe.parameters import required_parameters
 from hcat_core.registry.catalog import Catalog
 from hcat_core.synth.missingness import Mechanism
 
@@ -93,14 +93,8 @@ def plan(
 
 def _table(catalog: Catalog, name: str) -> dict[str, Any]:
     outer, _, inner = name.partition("(")
-    component = catalog.find("imputer", outer)
-    spec = load_parameters(component, outer)
-    if not isinstance(spec, Parameters):
-        raise UsageError(spec.message)
-    table: dict[str, Any] = {"use": outer}
-    if "fit_epochs" in spec.names:
+    first = _table(catalog, inner.removesuffix(")")) if inner else FIRST
+    table = default_table(catalog, "imputer", outer, {"imputer": first})
+    if "fit_epochs" in required_parameters(catalog.find("imputer", outer)).names:
         table["fit_epochs"] = FIT_EPOCHS
-    for key, nested in spec.nested.items():
-        if nested.kind == "imputer" and nested.default is ...:
-            table[key] = _table(catalog, inner.removesuffix(")")) if inner else dict(FIRST)
     return table
