@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -17,9 +17,11 @@ from hcat_core.data.leakage import refuse_leaks
 from hcat_core.data.splits import Split, split_by_column, split_cohort
 from hcat_core.data.standardisation import Standardiser
 from hcat_core.errors import UsageError
-from hcat_core.evaluation.analysis import by_modality, by_pattern, imputation_quality
+from hcat_core.evaluation.analysis import analyse_modalities, imputation_quality, score_patterns
 from hcat_core.evaluation.baselines import score_baselines
-from hcat_core.evaluation.summary import describe_data, describe_in_words, score
+from hcat_core.evaluation.cohort_counts import count_cohort, describe_cohort
+from hcat_core.evaluation.scores import ScoringSettings, score_split
+from hcat_core.evaluation.summary import Analysis, FitSummary, RunSummary, TrainingSummary
 from hcat_core.interfaces import FitContext, ImputingEstimator, Prediction
 from hcat_core.recipe import build
 from hcat_core.recipe.provenance import components_that_store_patients
@@ -134,7 +136,7 @@ def _run(
     quality_issues = find_quality_issues(cohort, split)
     if strict:
         refuse_quality_issues(quality_issues)
-    say(describe_in_words(cohort, report, split))
+    say(describe_cohort(cohort, report, split))
     for issue in quality_issues:
         say(issue.message)
     for name in components_that_store_patients(recipe, catalog):
@@ -239,15 +241,17 @@ def _run_training(
     chosen = checkpoints.chosen(progress)
     estimator = load_trained_member(chosen, text, cohort.layout, context)
     fitted = adjusted(estimator, cohort[split.validation])
-    about: dict[str, object] = {
-        "epochs": progress.epoch,
-        "stopped_early": progress.finished,
-        "best_epoch": progress.best_epoch,
-        "best_validation": {"metric": recipe.training.monitor, **progress.best},
-        "outcome_informed_imputation": recipe.training.imputer_gradient,
-        "parameters": sum(p.numel() for p in model.parameters()),
-    }
-    return _finish(recipe, catalog, data, folder, fitted, context, facts, about, progress.history, chosen)
+    training_summary = TrainingSummary(
+        epochs=progress.epoch,
+        stopped_early=progress.finished,
+        best_epoch=progress.best_epoch,
+        best_validation={"metric": recipe.training.monitor, **progress.best},
+        outcome_informed_imputation=recipe.training.imputer_gradient,
+        parameters=sum(p.numel() for p in model.parameters()),
+    )
+    return _finish(
+        recipe, catalog, data, folder, fitted, context, facts, training_summary, progress.history, chosen
+    )
 
 
 def _run_estimator(
@@ -264,8 +268,7 @@ def _run_estimator(
         split = replace(split, train=taken, validation=split.validation[:0])
         data = replace(data, split=split)
     save_estimator(folder, fitted.estimator)
-    about: dict[str, object] = {"estimator": recipe.estimator["use"]}
-    return _finish(recipe, catalog, data, folder, fitted, context, facts, about, [])
+    return _finish(recipe, catalog, data, folder, fitted, context, facts, None, [])
 
 
 def _finish(
@@ -276,7 +279,7 @@ def _finish(
     fitted: Fitted,
     context: FitContext,
     facts: dict[str, object],
-    about: dict[str, object],
+    training_summary: TrainingSummary | None,
     history: list[dict[str, object]],
     checkpoint: Path | None = None,
 ) -> dict[str, object]:
@@ -285,33 +288,39 @@ def _finish(
     predicted = fitted.predict(cohort)
     base_rate = tuple(float(p) for p in predicted.probability[split.train.numpy()].mean(axis=0))
     training = TrainingStatistics.of(cohort[split.train], base_rate, cohort.fingerprint())
-    about |= {"thresholds": fitted.thresholds, "recalibration": asdict(fitted.recalibration)}
-    summary: dict[str, object] = {
-        "run": about,
-        "metrics": score(cohort, split, predicted, fitted.thresholds, recipe),
-        "data": describe_data(cohort, data.report, split),
-        "environment": facts,
-        "recipe": recipe.as_dict(),
-        "history": history,
-        "analysis": _analyse(recipe, catalog, data, fitted, training, predicted, context),
-    }
+    assert cohort.targets is not None
+    settings = ScoringSettings(
+        fitted.thresholds, cohort.targets[split.train], recipe.evaluation.bootstrap, recipe.seed
+    )
+    summary = RunSummary(
+        run=FitSummary(
+            str(recipe.estimator["use"]), fitted.thresholds, fitted.recalibration, training_summary
+        ),
+        metrics=score_split(cohort, split, predicted, settings),
+        data=count_cohort(cohort, data.report, split),
+        environment=facts,
+        recipe=recipe.as_dict(),
+        history=history,
+        analysis=_analyse(recipe, catalog, data, fitted, training, predicted, settings, context),
+    )
+    document = summary.as_json()
     folder.write_predictions(cohort, split, predicted)
-    write_text(folder.summary, json.dumps(summary, indent=2, allow_nan=False) + "\n")
+    write_text(folder.summary, json.dumps(document, indent=2, allow_nan=False) + "\n")
     _write_report(recipe, folder, data, predicted, summary)
     # Last: it says that the run is finished.
     write_trained(folder, cohort.layout, fitted, training, checkpoint)
-    catalog.plugins.hook.hcat_run_finished(run_folder=folder.path, summary=summary)
-    return summary
+    catalog.plugins.hook.hcat_run_finished(run_folder=folder.path, summary=document)
+    return document
 
 
 def _write_report(
-    recipe: Recipe, folder: RunFolder, data: Data, predicted: Prediction, summary: dict[str, object]
+    recipe: Recipe, folder: RunFolder, data: Data, predicted: Prediction, summary: RunSummary
 ) -> None:
-    from hcat_core.report import Material, write_report  # brings matplotlib, which nothing else needs
+    from hcat_core.report import ReportInputs, write_report  # imports matplotlib, which nothing else needs
 
     title = folder.path.resolve().name
-    material = Material(title, recipe.to_toml(), data.cohort, data.split, predicted, summary)
-    write_report(folder.report, material)
+    inputs = ReportInputs(title, recipe.to_toml(), data.cohort, data.split, predicted, summary)
+    write_report(folder.report, inputs)
 
 
 def _analyse(
@@ -321,26 +330,26 @@ def _analyse(
     fitted: Fitted,
     training: TrainingStatistics,
     predicted: Prediction,
+    settings: ScoringSettings,
     context: FitContext,
-) -> dict[str, object]:
-    """What the report shows of test patients beyond the metrics; a part that makes no sense is left out."""
-    cohort, split, table = data.cohort, data.split, recipe.evaluation
-    found: dict[str, object] = {
-        "leakage": {"findings": list(data.quality_issues), "allowed": list(recipe.cohort.allow)}
-    }
+) -> Analysis:
+    """Look closer at test patients; a part that cannot be computed is left out."""
+    cohort, split = data.cohort, data.split
+    analysis = Analysis(findings=list(data.quality_issues), allowed=list(recipe.cohort.allow))
     if not len(split.test):
-        return found
-    test, own = cohort[split.test], predicted[split.test.numpy()]
-    assert cohort.targets is not None
-    train = cohort.targets[split.train]
+        return analysis
+    test, imputation = cohort[split.test], None
     context.progress("looking at patterns and modalities")
-    found["patterns"] = by_pattern(test, own, fitted.thresholds, train, table.bootstrap, recipe.seed)
-    base_rate = fitted.predict_once(cohort[split.train]).mean(axis=0)  # of the predictor that is looked at
-    found |= by_modality(fitted.predict_once, test, base_rate)
+    patterns = score_patterns(test, predicted[split.test.numpy()], settings)
+    # Shapley values start at the mean prediction of the single-pass predictor that they explain.
+    base_rate = fitted.predict_once(cohort[split.train]).mean(axis=0)
+    modalities = analyse_modalities(fitted.predict_once, test, base_rate)
     if isinstance(fitted.estimator, ImputingEstimator):
-        found["imputation"] = imputation_quality(fitted.estimator.impute, test, training.standardiser)
-    found["baselines"] = score_baselines(recipe, catalog, cohort, split, predicted, context)
-    return found
+        imputation = imputation_quality(fitted.estimator.impute, test, training.standardiser)
+    baselines = score_baselines(recipe, catalog, cohort, split, predicted, context)
+    return replace(
+        analysis, patterns=patterns, modalities=modalities, imputation=imputation, baselines=baselines
+    )
 
 
 def _history(folder: RunFolder) -> list[dict[str, object]]:

@@ -276,7 +276,7 @@ def validate(
         p = probability[:, column].numpy()
         y = validation.targets.labels[:, column].numpy()
         threshold = best_threshold(p[y >= 0], y[y >= 0])
-        result[task] = binary_metrics(p, y, threshold)
+        result[task] = vars(binary_metrics(p, y, threshold))
     return result
 
 

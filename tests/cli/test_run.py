@@ -280,7 +280,7 @@ def test_the_demo_is_written_below_the_callers_folder_alone(hcat, tmp_path, monk
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     code, _, err = hcat("inspect", tmp_path / "mine.toml")
-    assert code == 2 and "below the folder that hcat is run in alone" in err
+    assert code == 2 and "only inside the current directory" in err
     assert not (tmp_path / "out").exists()
 
 

@@ -2,17 +2,22 @@
 
 import ast
 import re
+import sys
+import tomllib
 from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
-from hcat_core.cli.main import main
+from hcat_core.cli.main import hcat, main
 from hcat_core.recipe.recipe import load_recipe
 from hcat_core.recipe.schema import TABLES
 from hcat_core.registry.catalog import load_catalog
+from hcat_core.registry.component import KINDS
+from hcat_core.testing.checks import run_checks
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
@@ -21,7 +26,7 @@ PAGES = sorted(
 LIVING = [page for page in PAGES if "adr" not in page.parts and page.name != "CHANGELOG.md"]
 FOLDERS = "hcat_core|plugins|recipes|tests|benchmarks|docs|requirements"
 PATH = re.compile(rf"(?<![\w/.-])(?:{FOLDERS})/[\w./*{{}},-]*[\w*}}/]")
-TEST = re.compile(r"(tests/[\w/]+\.py)::(\w+)")
+SYMBOL = re.compile(r"([\w/]+\.py)::(\w+)")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)|(?:src|href)=\"([^\"]+)\"")
 
 
@@ -44,9 +49,12 @@ def exists(path):
 
 
 @cache
-def functions_in(path):
+def names_in(path):
+    """Classes and functions of a file; none of one that does not exist."""
+    if not (ROOT / path).is_file():
+        return set()
     tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
-    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=names(PAGES))
@@ -71,16 +79,59 @@ def test_every_path_that_a_page_names_exists(page):
 
 
 @pytest.mark.parametrize("page", LIVING, ids=names(LIVING))
-def test_every_test_that_a_page_names_exists(page):
-    found = TEST.findall(page.read_text(encoding="utf-8"))
-    missing = {f"{path}::{name}" for path, name in found if name not in functions_in(path)}
+def test_every_test_and_function_that_a_page_names_exists(page):
+    found = SYMBOL.findall(page.read_text(encoding="utf-8"))
+    missing = {f"{path}::{name}" for path, name in found if name not in names_in(path)}
     assert not missing
+
+
+def commands_of(page):
+    """The command lines of a page that start with ``hcat``: those of blocks, and those in backticks."""
+    text = page.read_text(encoding="utf-8")
+    blocks = re.findall(r"^```sh\n(.*?)```$", text, flags=re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    lines += re.findall(r"`(hcat [^`]*)`", text)
+    return [line.partition(" #")[0].split()[1:] for line in lines if line.startswith("hcat ")]
+
+
+@pytest.mark.parametrize("page", LIVING, ids=names(LIVING))
+def test_every_command_that_a_page_shows_has_its_options(page):
+    unknown = []
+    for command, *arguments in commands_of(page):
+        if command.startswith("-"):
+            continue
+        found = hcat.get_command(None, command)
+        options = (
+            set() if found is None else {o for p in found.params for o in [*p.opts, *p.secondary_opts]}
+        )
+        given = {argument.partition("=")[0] for argument in arguments if argument.startswith("-")}
+        unknown += [command] if found is None else sorted(given - options - {"-h", "--help"})
+    assert not unknown
+
+
+@pytest.mark.parametrize("page", LIVING, ids=names(LIVING))
+def test_every_block_of_toml_on_a_page_can_be_read(page):
+    text = page.read_text(encoding="utf-8")
+    for block in re.findall(r"^```toml\n(.*?)```$", text, flags=re.MULTILINE | re.DOTALL):
+        tomllib.loads(block)
 
 
 def test_every_decision_is_listed_with_its_state():
     listed = (ROOT / "docs/adr/README.md").read_text(encoding="utf-8")
     records = [page.name for page in ROOT.joinpath("docs/adr").glob("[0-9]*.md")]
     assert [name for name in records if f"({name})" not in listed] == []
+
+
+def test_the_tree_on_the_page_on_architecture_is_in_the_order_of_the_import_contract():
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    layers = [layer.split(" | ") for layer in reversed(contracts["contracts"][0]["layers"])]
+    height = {package: level for level, packages in enumerate(layers) for package in packages}
+    page = (ROOT / "docs/explanation/architecture.md").read_text(encoding="utf-8")
+    tree = page.partition("## The tree")[2].partition("## ")[0]
+    rows = re.findall(r"^  ((?:\w+/?)(?:, \w+)*)  ", tree, flags=re.MULTILINE)
+    listed = [name.rstrip("/") for row in rows for name in row.split(", ")]
+    assert sorted(listed) == sorted(height)
+    assert [height[name] for name in listed] == sorted(height.values())
 
 
 def test_the_readme_is_short_and_begins_with_its_two_commands():
@@ -158,3 +209,41 @@ def test_every_key_of_the_fixed_tables_is_documented():
         if not re.search(rf"^\|[^|]*`{key}[`.]", page, flags=re.MULTILINE)
     }
     assert not missing
+
+
+@pytest.fixture(scope="module")
+def components_of_the_page(tmp_path_factory):
+    """A catalog with the classes on the page on architecture, as a plugin named ``page``."""
+    page = (ROOT / "docs/explanation/architecture.md").read_text(encoding="utf-8")
+    section = page.partition("## How each kind of component is written")[2]
+    folder = tmp_path_factory.mktemp("plugin")
+    for kind, code in re.findall(
+        r"^### (\w+)\n.*?^```python\n(.*?)^```$", section, re.MULTILINE | re.DOTALL
+    ):
+        (folder / f"page_{kind.lower()}.py").write_text(code, encoding="utf-8")
+    lines = [
+        "from hcat_core.registry.component import Component",
+        "from hcat_core.registry.hooks import hookimpl",
+        "@hookimpl",
+        "def hcat_components():",
+        "    return [",
+    ]
+    for path in sorted(folder.glob("page_*.py")):
+        kind = path.stem.partition("_")[2]
+        (name,) = re.findall(r"^class (\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+        announced = '{"beats the mean": "it is the mean"}' if kind == "imputer" else "{}"
+        lines.append(
+            f'        Component("{kind}", "page/{kind}", "{path.stem}:{name}", "", (), {announced}),'
+        )
+    (folder / "page_plugin.py").write_text("\n".join([*lines, "    ]"]), encoding="utf-8")
+    sys.path.insert(0, str(folder))
+    point = EntryPoint("page", "page_plugin", "hcat")
+    yield load_catalog([*entry_points(group="hcat"), point])
+    sys.path.remove(str(folder))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_components_of_the_page_on_architecture_keep_their_contracts(components_of_the_page, kind):
+    results = run_checks(components_of_the_page, kind, f"page/{kind}")
+    assert results
+    assert [f"{r.check}: {r.message}" for r in results if not r.good] == []

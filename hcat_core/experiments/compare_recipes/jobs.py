@@ -16,9 +16,10 @@ from hcat_core.data.missingness_patterns import subsets
 from hcat_core.data.splits import hold_out_patients
 from hcat_core.errors import HcatError
 from hcat_core.experiments.jobs import Record
+from hcat_core.metrics.calibration import calibration
 from hcat_core.metrics.discrimination import binary_metrics
-from hcat_core.metrics.outcome_metrics import calibration, time_metrics
 from hcat_core.metrics.survival import known_weights
+from hcat_core.metrics.time_to_event import time_metrics
 from hcat_core.recipe.recipe import Recipe
 from hcat_core.registry.catalog import load_catalog
 from hcat_core.registry.discovery import Allowed
@@ -95,9 +96,9 @@ def _score(record: Record, fitted: Fitted, cohort: Cohort, fold: Fold) -> None:
         task, rest = test.layout.tasks[column], cohort.targets[fold.rest]
         weights = known_weights(test.targets, column, task.horizon_days, rest)
         record["tasks"][name] = {
-            **binary_metrics(p, y, fitted.thresholds[column], weights),
-            **calibration(p, y, weights),
-            **time_metrics(task, column, rest, test.targets, predicted.curves[:, column]),
+            **vars(binary_metrics(p, y, fitted.thresholds[column], weights)),
+            **vars(calibration(p, y, weights)),
+            **vars(time_metrics(task, column, rest, test.targets, predicted.curves[:, column])),
             "rows": fold.test.tolist(),
             "probability": [round(float(value), 6) for value in p],
             "known_weights": [round(float(value), 6) for value in weights],

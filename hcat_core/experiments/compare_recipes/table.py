@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from hcat_core.metrics.outcome_metrics import calibration
+from hcat_core.metrics.calibration import calibration
 
 Record = dict[str, Any]
 METRICS = (
@@ -149,12 +149,12 @@ def pooled_calibration(
         count = np.bincount(rng.integers(0, len(patients), len(patients)), minlength=len(patients))
         again = np.repeat(np.arange(len(rows)), count[place])
         found = calibration(p[again], y[again], weights[again])
-        slopes.append(found["calibration_slope"])
-        intercepts.append(found["calibration_intercept"])
+        slopes.append(found.calibration_slope)
+        intercepts.append(found.calibration_intercept)
     return {
-        "slope": whole["calibration_slope"],
+        "slope": whole.calibration_slope,
         "slope_95": _interval(slopes),
-        "intercept": whole["calibration_intercept"],
+        "intercept": whole.calibration_intercept,
         "intercept_95": _interval(intercepts),
     }
 
