@@ -124,7 +124,7 @@ RENAMED = {
     "hcat_core.recipe:Recipe": "hcat_core.recipe.recipe:Recipe",
     "hcat_core.recipe:check_recipe": "hcat_core.recipe.recipe:check_recipe",
     "hcat_core.recipe:load_recipe": "hcat_core.recipe.recipe:load_recipe",
-    "hcat_core.run_lock:held": "hcat_core.runs.lock:folder_lock",
+    "hcat_core.run_lock:held": "hcat_core.storage.folder_lock:folder_lock",
     "hcat_core.run_lock:new_run": "hcat_core.runs.lock:create_locked",
     "hcat_core.run_lock:old_run": "hcat_core.runs.lock:open_locked",
     "hcat_core.settings:CohortTable": "hcat_core.data.schema:CohortTable",

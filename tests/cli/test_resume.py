@@ -123,7 +123,12 @@ def test_an_estimator_that_was_stopped_is_fitted_anew(begin, unbroken, hcat, sto
 
 def test_what_a_killed_process_leaves_is_cleared_away(finished, hcat):
     Path("run/trained.safetensors").unlink()
-    for left in (".lock", ".metrics.jsonl.partial", "checkpoints/.last.safetensors.partial"):
+    for left in (
+        ".lock",
+        ".lock-holder",
+        ".metrics.jsonl.partial",
+        "checkpoints/.last.safetensors.partial",
+    ):
         (Path("run") / left).write_text("process 1 on elsewhere since yesterday")
     assert hcat("run", "--resume", "run")[0] == 0
     assert files("run") == finished
