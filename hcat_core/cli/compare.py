@@ -75,8 +75,8 @@ def compare(
     from hcat_core.evaluation.baselines import baseline_recipes
     from hcat_core.experiments.compare_recipes.jobs import Job, run_job
     from hcat_core.experiments.jobs import run_jobs
-    from hcat_core.runs.lock import folder_lock
     from hcat_core.runs.recipe_cohort import read_recipe_cohort
+    from hcat_core.storage.folder_lock import folder_lock
 
     loaded = _load(recipes, catalog, sets, output)
     first = next(iter(loaded.values()))

@@ -3,6 +3,7 @@
 import ast
 import re
 import sys
+import tomllib
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -11,7 +12,7 @@ import h5py
 import numpy as np
 import pytest
 
-from hcat_core.cli.main import main
+from hcat_core.cli.main import hcat, main
 from hcat_core.recipe.recipe import load_recipe
 from hcat_core.recipe.schema import TABLES
 from hcat_core.registry.catalog import load_catalog
@@ -84,10 +85,53 @@ def test_every_test_and_function_that_a_page_names_exists(page):
     assert not missing
 
 
+def commands_of(page):
+    """The command lines of a page that start with ``hcat``: those of blocks, and those in backticks."""
+    text = page.read_text(encoding="utf-8")
+    blocks = re.findall(r"^```sh\n(.*?)```$", text, flags=re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    lines += re.findall(r"`(hcat [^`]*)`", text)
+    return [line.partition(" #")[0].split()[1:] for line in lines if line.startswith("hcat ")]
+
+
+@pytest.mark.parametrize("page", LIVING, ids=names(LIVING))
+def test_every_command_that_a_page_shows_has_its_options(page):
+    unknown = []
+    for command, *arguments in commands_of(page):
+        if command.startswith("-"):
+            continue
+        found = hcat.get_command(None, command)
+        options = (
+            set() if found is None else {o for p in found.params for o in [*p.opts, *p.secondary_opts]}
+        )
+        given = {argument.partition("=")[0] for argument in arguments if argument.startswith("-")}
+        unknown += [command] if found is None else sorted(given - options - {"-h", "--help"})
+    assert not unknown
+
+
+@pytest.mark.parametrize("page", LIVING, ids=names(LIVING))
+def test_every_block_of_toml_on_a_page_can_be_read(page):
+    text = page.read_text(encoding="utf-8")
+    for block in re.findall(r"^```toml\n(.*?)```$", text, flags=re.MULTILINE | re.DOTALL):
+        tomllib.loads(block)
+
+
 def test_every_decision_is_listed_with_its_state():
     listed = (ROOT / "docs/adr/README.md").read_text(encoding="utf-8")
     records = [page.name for page in ROOT.joinpath("docs/adr").glob("[0-9]*.md")]
     assert [name for name in records if f"({name})" not in listed] == []
+
+
+def test_the_tree_on_the_page_on_architecture_is_in_the_order_of_the_import_contract():
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    layers = [layer.split(" | ") for layer in reversed(contracts["contracts"][0]["layers"])]
+    height = {package: level for level, packages in enumerate(layers) for package in packages}
+    page = (ROOT / "docs/explanation/architecture.md").read_text(encoding="utf-8")
+    tree = page.partition("## The tree")[2].partition("## ")[0]
+    rows = re.findall(r"^  ((?:\w+/?)(?:, \w+)*)  ", tree, flags=re.MULTILINE)
+    listed = [name.rstrip("/") for row in rows for name in row.split(", ")]
+    assert sorted(listed) == sorted(height)
+    assert [height[name] for name in listed] == sorted(height.values())
 
 
 def test_the_readme_is_short_and_begins_with_its_two_commands():
@@ -203,3 +247,13 @@ def test_the_components_of_the_page_on_architecture_keep_their_contracts(compone
     results = run_checks(components_of_the_page, kind, f"page/{kind}")
     assert results
     assert [f"{r.check}: {r.message}" for r in results if not r.good] == []
+
+
+def test_every_page_is_listed():
+    """Each page below ``docs`` is reached from the index, each decision from the list of decisions."""
+    index = ROOT / "docs/README.md"
+    listed = {
+        (index.parent / link).resolve() for link, _ in LINK.findall(index.read_text(encoding="utf-8"))
+    }
+    pages = {p for p in ROOT.joinpath("docs").rglob("*.md") if p.parent.name != "adr" and p != index}
+    assert pages - listed == set()

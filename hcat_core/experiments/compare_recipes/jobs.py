@@ -23,8 +23,8 @@ from hcat_core.metrics.time_to_event import time_metrics
 from hcat_core.recipe.recipe import Recipe
 from hcat_core.registry.catalog import load_catalog
 from hcat_core.registry.discovery import Allowed
+from hcat_core.training.context import TrainingContext
 from hcat_core.training.fitting import Fitted, fit_estimator, neural_parts_of
-from hcat_core.training.neural_parts import TrainingContext
 
 VALIDATION = 0.15  # of the patients outside the fold
 MOST_MODALITIES = 6  # up to which every subset is scored
