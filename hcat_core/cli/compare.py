@@ -109,8 +109,8 @@ def compare(
     from hcat_core.experiments.compare_recipes.run import fold_job, run_job
     from hcat_core.experiments.compare_recipes.table import as_csv
     from hcat_core.experiments.jobs import Experiment, run_jobs
-    from hcat_core.runs.lock import folder_lock
     from hcat_core.storage.checkpoint import write_text
+    from hcat_core.storage.folder_lock import folder_lock
 
     loaded = _load(recipes, catalog, sets, output)
     first = next(iter(loaded.values()))

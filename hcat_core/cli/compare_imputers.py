@@ -130,8 +130,8 @@ def compare_imputers(
     from hcat_core.experiments.compare_imputers.table import as_json as rows_as_json
     from hcat_core.experiments.jobs import Experiment, run_jobs
     from hcat_core.imputation.conformal import ASSUMPTION
-    from hcat_core.runs.lock import folder_lock
     from hcat_core.storage.checkpoint import write_text
+    from hcat_core.storage.folder_lock import folder_lock
 
     tables = imputer_tables(catalog, imputers)
     if not imputers and "iterative" in tables and "vae" in tables:

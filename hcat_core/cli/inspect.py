@@ -31,12 +31,12 @@ def inspect(recipe: Path, strict: bool, as_json: bool, quiet: bool, **arguments:
 
     from hcat_core.data.data_quality import find_quality_issues
     from hcat_core.data.leakage import find_leaks
-    from hcat_core.evaluation.cohort_counts import found_layouts, inspect_cohort
+    from hcat_core.evaluation.cohort_counts import describe_readers, inspect_cohort
     from hcat_core.recipe.build import build_readers
     from hcat_core.runs.recipe_cohort import read_recipe_cohort
 
     cohort, report = read_recipe_cohort(loaded, catalog, output.say)
-    found = inspect_cohort(cohort, report, found_layouts(build_readers(loaded, catalog)))
+    found = inspect_cohort(cohort, report, describe_readers(build_readers(loaded, catalog)))
     everyone = torch.arange(len(cohort))
     leaks = find_leaks(cohort, everyone, loaded.cohort.targets, loaded.cohort.allow)
     found["leaks"] = [asdict(leak) for leak in leaks]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -78,12 +78,8 @@ def mask_down(cohort: Cohort, patterns: Tensor, *, most: int = 0) -> Iterator[Hi
 
 def hide_at_random(batch: Cohort) -> tuple[Cohort, Tensor]:
     """The batch with blocks hidden as ``random_hiding`` draws them, and which (N, M)."""
-    whole = random_hiding(batch.whole_present)
-    hide = batch.own(whole)
-    hidden = batch.hide(hide)
-    if batch.share is not None:
-        hidden = replace(hidden, share=replace(batch.share, present=batch.share.present & ~whole))
-    return hidden, hide
+    hide = random_hiding(batch.present)
+    return batch.hide(hide), hide
 
 
 def random_hiding(present: Tensor, generator: torch.Generator | None = None) -> Tensor:

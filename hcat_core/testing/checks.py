@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from hcat_core.errors import RecipeError
-from hcat_core.recipe.component_tables import smallest_table
-from hcat_core.recipe.parameters import check_component
+from hcat_core.recipe.component_tables import check_component, default_table
+from hcat_core.recipe.parameters import required_parameters
 from hcat_core.registry.catalog import Catalog
 from hcat_core.registry.component import KINDS, Kind
 from hcat_core.testing.estimator_checks import ESTIMATOR_CHECKS
@@ -19,6 +19,10 @@ from hcat_core.testing.harness import FIT_EPOCHS, MISSING_FILE, Check, CheckFail
 from hcat_core.testing.imputer_checks import IMPUTER_CHECKS
 from hcat_core.testing.other_checks import HEAD_CHECKS, LOSS_CHECKS, READER_CHECKS
 
+NEEDED_COMPONENTS: Mapping[Kind, Mapping[str, Any]] = {
+    "imputer": {"use": "gaussian"},
+    "estimator": {"use": "logistic"},
+}
 NEEDED_VALUES: Mapping[Kind, Mapping[str, Any]] = {
     "loss": {"head": "survival"},
     "reader": {"path": MISSING_FILE},
@@ -63,8 +67,11 @@ def subject_of(
         RecipeError: for parameters that it does not have.
         UsageError: for a component that cannot be loaded.
     """
+    names = required_parameters(catalog.find(kind, name)).names
     values = {"fit_epochs": FIT_EPOCHS, **NEEDED_VALUES.get(kind, {})}
-    table = smallest_table(catalog, kind, name, values) | dict(parameters or {})
+    table = default_table(catalog, kind, name, NEEDED_COMPONENTS)
+    table |= {key: value for key, value in values.items() if key in names}
+    table |= parameters or {}
     checked = check_component(catalog, kind, table, name)
     if checked.table is None:
         raise RecipeError(name, checked.problems)

@@ -17,7 +17,7 @@ from torch import nn
 from hcat_core.cohort import Cohort
 from hcat_core.data.standardisation import Standardiser
 from hcat_core.interfaces import FitContext
-from hcat_core.recipe.parameters import construct
+from hcat_core.recipe.component_tables import construct
 from hcat_core.registry.catalog import Catalog
 from hcat_core.registry.component import Kind
 from hcat_core.synth.cohort_view import to_cohort

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from hcat_core.cohort import Cohort
 from hcat_core.errors import DataError
 from hcat_core.interfaces import Average, Fused, Head, Imputation, Outputs, Prediction
-from hcat_core.recipe.parameters import construct
+from hcat_core.recipe.component_tables import construct
 from hcat_core.testing.harness import MISSING_FILE, Check, Subject, require, through_a_file
 
 WIDTH = 16

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hcat_core.runs.lock import folder_lock
+from hcat_core.storage.folder_lock import folder_lock
 from hcat_core.synth.generator import generate, preset_spec
 from hcat_core.synth.write import write_cohort
 
@@ -87,7 +87,7 @@ def test_ctrl_c_says_what_is_kept_and_how_it_goes_on(hcat, cohort, tmp_path, mon
         f"2 of 6 jobs are done and kept in {tmp_path / 'c'}/. Run the same command again to go on." in err
     )
     assert len(list((tmp_path / "c" / "folds").iterdir())) == 2
-    assert not (tmp_path / "c" / ".lock").exists()
+    assert not list((tmp_path / "c").glob(".lock*"))
 
 
 def test_a_comparison_in_a_folder_in_use_is_told_who_has_it_and_writes_nothing(hcat, cohort, tmp_path):
@@ -99,7 +99,7 @@ def test_a_comparison_in_a_folder_in_use_is_told_who_has_it_and_writes_nothing(h
             hcat("compare-imputers", BASELINES / "logistic.toml", f"--set=cohort.root={cohort}",
                  "--imputer=mean", "--seeds=1", "--jobs=1", "--outdir", folder),
         ]  # fmt: skip
-        assert [p.name for p in folder.iterdir()] == [".lock"]
+        assert {p.name for p in folder.iterdir()} == {".lock", ".lock-holder"}
     for code, _, err in told:
         assert code == 2 and f"{folder} is in use by process {os.getpid()} on " in err
 

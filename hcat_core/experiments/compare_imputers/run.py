@@ -20,7 +20,7 @@ from hcat_core.experiments.compare_imputers.settings import LIMIT, ORACLE, Imput
 from hcat_core.experiments.jobs import Job
 from hcat_core.imputation.conformal import Calibrated
 from hcat_core.interfaces import FitContext, Imputation
-from hcat_core.recipe.parameters import check_component, construct
+from hcat_core.recipe.component_tables import check_component, construct
 from hcat_core.recipe.recipe import load_recipe
 from hcat_core.registry.catalog import Catalog, load_catalog
 from hcat_core.registry.discovery import Allowed

@@ -8,11 +8,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from hcat_core.experiments.jobs import Job, job_key
-from hcat_core.recipe.component_tables import smallest_table
+from hcat_core.recipe.component_tables import default_table
+from hcat_core.recipe.parameters import required_parameters
 from hcat_core.registry.catalog import Catalog
 from hcat_core.synth.missingness import Mechanism
 
 ORACLE, LIMIT = "oracle", "finite-N limit"
+FIRST = {"use": "gaussian"}  # what a refining imputer starts from
 FIT_EPOCHS = 120  # of networks, which in a run learn beside a predictor
 
 
@@ -96,5 +98,8 @@ def plan_jobs(tables: Mapping[str, Mapping[str, Any]], design: Design) -> list[J
 
 def _table(catalog: Catalog, name: str) -> dict[str, Any]:
     outer, _, inner = name.partition("(")
-    part = _table(catalog, inner.removesuffix(")")) if inner else None
-    return smallest_table(catalog, "imputer", outer, {"fit_epochs": FIT_EPOCHS}, part=part)
+    first = _table(catalog, inner.removesuffix(")")) if inner else FIRST
+    table = default_table(catalog, "imputer", outer, {"imputer": first})
+    if "fit_epochs" in required_parameters(catalog.find("imputer", outer)).names:
+        table["fit_epochs"] = FIT_EPOCHS
+    return table

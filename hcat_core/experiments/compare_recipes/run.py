@@ -15,14 +15,15 @@ from hcat_core.data.splits import hold_out_patients
 from hcat_core.errors import HcatError
 from hcat_core.experiments.compare_recipes.results import FoldResult, TaskScores
 from hcat_core.experiments.jobs import Job, job_key
+from hcat_core.metrics.calibration import calibration
 from hcat_core.metrics.discrimination import binary_metrics
-from hcat_core.metrics.outcome_metrics import calibration, time_metrics
 from hcat_core.metrics.survival import known_weights
+from hcat_core.metrics.time_to_event import time_metrics
 from hcat_core.recipe.recipe import Recipe
 from hcat_core.registry.catalog import load_catalog
 from hcat_core.registry.discovery import Allowed
+from hcat_core.training.context import TrainingContext
 from hcat_core.training.fitting import Fitted, fit_estimator, neural_parts_of
-from hcat_core.training.neural_parts import TrainingContext
 
 VALIDATION = 0.15  # of the patients outside the fold
 MOST_MODALITIES = 6  # with more, subsets of modalities are too many to score
@@ -83,9 +84,9 @@ def _score(fitted: Fitted, cohort: Cohort, fold: Fold) -> dict[str, TaskScores]:
         weights = known_weights(test.targets, column, task.horizon_days, rest)
         scores[name] = TaskScores(
             metrics={
-                **binary_metrics(p, y, fitted.thresholds[column], weights),
-                **calibration(p, y, weights),
-                **time_metrics(task, column, rest, test.targets, predicted.curves[:, column]),
+                **vars(binary_metrics(p, y, fitted.thresholds[column], weights)),
+                **vars(calibration(p, y, weights)),
+                **vars(time_metrics(task, column, rest, test.targets, predicted.curves[:, column])),
             },
             rows=fold.test.tolist(),
             probability=[round(float(value), 6) for value in p],

@@ -13,7 +13,7 @@ import numpy as np
 from scipy import stats
 
 from hcat_core.experiments.compare_recipes.results import FoldResult, TaskScores
-from hcat_core.metrics.outcome_metrics import calibration
+from hcat_core.metrics.calibration import calibration
 
 METRICS = (
     "auc",
@@ -164,12 +164,12 @@ def pooled_calibration(
         count = np.bincount(rng.integers(0, len(patients), len(patients)), minlength=len(patients))
         again = np.repeat(np.arange(len(rows)), count[place])
         resampled = calibration(p[again], y[again], weights[again])
-        slopes.append(resampled["calibration_slope"])
-        intercepts.append(resampled["calibration_intercept"])
+        slopes.append(resampled.calibration_slope)
+        intercepts.append(resampled.calibration_intercept)
     return PooledCalibration(
-        slope=pooled["calibration_slope"],
+        slope=pooled.calibration_slope,
         slope_95=_interval(slopes),
-        intercept=pooled["calibration_intercept"],
+        intercept=pooled.calibration_intercept,
         intercept_95=_interval(intercepts),
     )
 

@@ -22,7 +22,7 @@ from hcat_builtin.readers.hdf5.safety import (
     text_attribute,
 )
 from hcat_builtin.readers.hdf5.size_limits import MAX_RATIO, SMALL
-from hcat_builtin.readers.isolation.progress import now
+from hcat_builtin.readers.isolation.progress import progress
 from hcat_core.errors import DataError
 from hcat_core.text.spelling import did_you_mean
 
@@ -145,7 +145,7 @@ def matrix_rows(file: h5py.File, matrix: Matrix) -> Iterator[tuple[slice, np.nda
         return
     node = find_object(file, matrix.name)
     assert isinstance(node, h5py.Dataset)
-    now.tell(matrix.name)
+    progress.start_dataset(matrix.name)
     yield from row_chunks(node, matrix.rows, matrix.width)
 
 
@@ -165,10 +165,10 @@ def _sparse_rows(file: h5py.File, matrix: Matrix) -> Iterator[tuple[slice, np.nd
     except (ValueError, TypeError, OverflowError) as error:
         raise DataError(f"{where}: is no valid {matrix.kind}: {error}. Write it again.") from None
     by_row = sparse.tocsr()
-    now.tell(matrix.name)
+    progress.start_dataset(matrix.name)
     step = rows_per_chunk(4 * matrix.width)
     for first in range(0, matrix.rows, step):
-        now.again()
+        progress.step()
         part = slice(first, min(first + step, matrix.rows))
         yield part, by_row[part].toarray()
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from hcat_builtin.readers.dataset_names import EMBEDDING_NAMES, ID_NAMES
 from hcat_builtin.readers.hdf5.safety import find_object, follow, open_h5, text_attribute
-from hcat_builtin.readers.isolation.progress import now
+from hcat_builtin.readers.isolation.progress import progress
 from hcat_core.errors import DataError
 from hcat_core.text.quoting import one_line
 from hcat_core.text.spelling import did_you_mean
@@ -70,7 +70,7 @@ def describe_datasets(file: h5py.File) -> dict[str, DatasetInfo]:
             if seen > MAX_OBJECTS:
                 raise DataError(f"{file.filename}: holds more than {MAX_OBJECTS:,} objects.")
             name = f"{prefix}/{key}" if prefix else key
-            now.tell(name)
+            progress.start_dataset(name)
             child = follow(group, key, name)
             hard = not isinstance(child, PurePosixPath)
             if not hard:

@@ -27,7 +27,7 @@ from hcat_builtin.readers.hdf5.row_metadata import (
     row_ids,
 )
 from hcat_builtin.readers.hdf5.safety import find_object, open_h5, text_attribute
-from hcat_builtin.readers.isolation.progress import now
+from hcat_builtin.readers.isolation.progress import progress
 from hcat_builtin.readers.isolation.reader import IsolatedReader
 from hcat_builtin.readers.slide_map import patient_of, read_slide_map
 from hcat_core.errors import DataError
@@ -151,7 +151,7 @@ class H5Reader(IsolatedReader):
         counts = per_row(file, COUNT_NAMES, rows)
         features = feature_names(file, embedding, width)
         patients = int(np.count_nonzero(ids[1:] != ids[:-1])) + 1  # of rows together, one
-        now.tell(found.embedding)
+        progress.start_dataset(found.embedding)
         for part, values in row_chunks(embedding, rows, width):
             yield ModalityTable(
                 ids=ids[part],
@@ -221,7 +221,7 @@ class H5Reader(IsolatedReader):
         weights = per_row(file, tuple(within + n for n in self._weight_names()), rows)
         quality = per_row(file, tuple(within + n for n in self._quality_names()), rows)
         features = feature_names(file, embedding, width)
-        now.tell(name)
+        progress.start_dataset(name)
         for part, values in row_chunks(embedding, rows, width):
             yield ModalityTable(
                 ids=np.broadcast_to(np.array([patient], dtype=object), len(values)),

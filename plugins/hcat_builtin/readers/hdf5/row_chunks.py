@@ -10,7 +10,7 @@ import numpy as np
 from hcat_builtin.readers.chunks import rows_per_chunk
 from hcat_builtin.readers.hdf5.safety import find_object, refuse_not_numeric, refuse_unsafe
 from hcat_builtin.readers.hdf5.size_limits import MAX_CHUNK
-from hcat_builtin.readers.isolation.progress import now
+from hcat_builtin.readers.isolation.progress import progress
 from hcat_core.errors import DataError
 
 
@@ -59,7 +59,7 @@ def row_chunks(embedding: h5py.Dataset, rows: int, width: int) -> Iterator[tuple
         block = max(stored, step // stored * stored)
         block = max(step, min(block, MAX_CHUNK // row_bytes))
     for start in range(0, rows, block):
-        now.again()
+        progress.step()
         values = _rows(embedding, slice(start, min(start + block, rows)), width)
         for first in range(0, len(values), step):
             part = values[first : first + step]

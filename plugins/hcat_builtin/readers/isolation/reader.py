@@ -1,34 +1,39 @@
-"""HDF5 files are parsed in another process: a fault of the library there is an error here, no dead run.
+"""``IsolatedReader``: files are parsed in another process, so that a crash there is an error here.
 
-A reader that wants this is an ``IsolatedReader``: it says how to parse, and keeps its keyword-only
-constructor parameters under their own names.
+A reader that wants this defines the three ``..._here`` methods and can be pickled. On Windows, which has
+neither the limits nor the shared memory used here, files are parsed in the process itself: a fault of a
+library ends the run there.
 """
 
 from __future__ import annotations
 
 import atexit
-import inspect
+import os
+import pickle
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from hcat_builtin.readers.isolation.worker_handle import Fault, Worker
+from hcat_builtin.readers.isolation.worker_handle import Worker, WorkerFault
 from hcat_core.errors import DataError
 from hcat_core.reading import ColumnTable, ModalityTable
 from hcat_core.text.quoting import one_line
 
-SECONDS = 60  # without progress: no piece of 4 MiB, no dataset looked at; a sleepy network disk takes less
-MEMORY = 4 << 30  # bytes; the worker holds a file's ids, one stored chunk (512 MiB at most) and two pieces
-MOST_PATIENTS = 1 << 31
+ISOLATED = os.name == "posix"
+SECONDS = (
+    60  # without progress, which is a chunk of 4 MiB or a dataset looked at; slow network disks need less
+)
+MEMORY = 4 << 30  # bytes; the worker holds a file's ids, one stored chunk (512 MiB at most) and two chunks
+MAX_PATIENTS = 1 << 31
 _idle: list[Worker] = []
-_busy: set[Worker] = set()  # kept alive here until their answer is done with, however that is collected
+_busy: set[Worker] = set()
 
 
 class IsolatedReader(ABC):
-    """A reader whose ``..._here`` methods parse, and are run by a worker for the methods without.
+    """A reader whose ``..._here`` methods parse a file, and are run by a worker for the methods without.
 
     Attributes:
         source: the file, for messages.
@@ -48,61 +53,53 @@ class IsolatedReader(ABC):
     def describe_here(self) -> str:
         """``describe`` in this process."""
 
+    def extra_memory(self) -> int:
+        """Bytes that the worker needs beyond ``MEMORY``, for files that this reader holds whole."""
+        return 0
+
     def read(self) -> Iterator[ModalityTable]:
-        """Rows in pieces of about 4 MiB, parsed by a worker; the arrays are the caller's own.
+        """Rows in chunks of about 4 MiB, parsed by a worker; the arrays belong to the caller.
 
         Raises:
-            DataError: as parsing does: for a file that cannot be trusted, or says nothing usable; for one
-                that brings the worker down, or over its budget.
+            DataError: for a file that cannot be trusted or has nothing usable, that crashes the worker, or
+                that needs more time or memory than the limits allow.
         """
-        return _tables(self, ())
+        return _tables(self, None)
 
     def read_views(self) -> Iterator[ModalityTable]:
-        """``read`` without copying the values: the worker writes over a table's when the next is asked for.
+        """``read`` without copying ``values``: they are valid until the next chunk is requested.
 
         Raises:
             DataError: as ``read``.
         """
-        return _tables(self, ("values",))
+        return _tables(self, "values")
 
     def read_columns(self, names: list[str]) -> ColumnTable:
-        """Columns of one value a row, parsed by a worker.
+        """Columns of one value per row, parsed by a worker.
 
         Raises:
-            DataError: naming the column that the file lacks, and those it has; and as ``read``.
+            DataError: naming the column that the file lacks and those it has; and as ``read``.
         """
-        pieces = [arrays for _, arrays in _ask(self, {"columns": names})]
-        whole = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
-        return ColumnTable(whole["ids"], {name: whole[f"column {name}"] for name in names})
+        if not ISOLATED:
+            return self.read_columns_here(names)
+        chunks = [arrays for _, arrays in _ask(self, columns=names)]
+        joined = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
+        return ColumnTable(joined["ids"], {name: joined[f"column {name}"] for name in names})
 
     def describe(self) -> str:
-        """The layout that ``read`` will take, and the names it was known by; parsed by a worker.
+        """The layout that ``read`` will use, and the names by which it was recognised; parsed by a worker.
 
         Raises:
             DataError: as ``read``.
         """
-        pieces = [arrays for _, arrays in _ask(self, {"describe": True})]
-        return one_line(str(pieces[0]["line"][0]), 4_000)  # names from the file, fit for a terminal
-
-
-def _tables(reader: IsolatedReader, lent: Collection[str]) -> Iterator[ModalityTable]:
-    features: tuple[str, ...] = ()
-    for message, arrays in _ask(reader, {}, lent):
-        features = tuple(map(str, message.get("features", features)))
-        patients = message.get("patients")
-        yield ModalityTable(
-            ids=arrays["ids"],
-            values=arrays["values"],
-            weights=arrays.get("weights"),
-            quality=arrays.get("quality"),
-            features=features,
-            n_rows=arrays.get("n_rows"),
-            patients=patients if type(patients) is int and 0 <= patients <= MOST_PATIENTS else None,
-        )
+        if not ISOLATED:
+            return one_line(self.describe_here(), 4_000)
+        chunks = [arrays for _, arrays in _ask(self, describe=True)]
+        return one_line(str(chunks[0]["line"][0]), 4_000)  # names from the file, made safe for a terminal
 
 
 def close_workers() -> None:
-    """End all workers; the next file starts one anew."""
+    """End all workers; the next file starts a new one."""
     for worker in (*_idle, *_busy):
         worker.close()
     _idle.clear()
@@ -112,55 +109,82 @@ def close_workers() -> None:
 atexit.register(close_workers)
 
 
-def _ask(
-    reader: IsolatedReader, request: Mapping[str, object], lent: Collection[str] = ()
-) -> Iterator[tuple[dict[str, Any], dict[str, np.ndarray]]]:
-    """The pieces of an answer. A worker that answered to the end is kept, any other is ended.
+def _tables(reader: IsolatedReader, view: str | None) -> Iterator[ModalityTable]:
+    if not ISOLATED:
+        yield from reader.read_here()
+        return
+    features: tuple[str, ...] = ()
+    for message, arrays in _ask(reader, view=view):
+        features = tuple(map(str, message.get("features", features)))
+        patients = message.get("patients")
+        yield ModalityTable(
+            ids=arrays["ids"],
+            values=arrays["values"],
+            weights=arrays.get("weights"),
+            quality=arrays.get("quality"),
+            features=features,
+            n_rows=arrays.get("n_rows"),
+            patients=patients if type(patients) is int and 0 <= patients <= MAX_PATIENTS else None,
+        )
 
-    What is ``lent`` of a piece is good until the next is asked for.
+
+def _ask(
+    reader: IsolatedReader,
+    *,
+    columns: list[str] | None = None,
+    describe: bool = False,
+    view: str | None = None,
+) -> Iterator[tuple[dict[str, Any], dict[str, np.ndarray]]]:
+    """The chunks of an answer. A worker whose answer is taken to its end serves again; others are ended.
+
+    The array called ``view`` lies in shared memory, and is valid until the next chunk is requested.
     """
+    try:
+        request = pickle.dumps((Path.cwd(), reader, columns, describe))
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise _cannot_make(reader, error) from None
     worker = _take()
     _busy.add(worker)
-    kept = False
+    finished = False
     try:
-        worker.say(
-            {"reader": _name(reader), "arguments": _arguments(reader), "folder": Path.cwd(), **request}
-        )
-        piece = 0
-        while "arrays" in (message := worker.hear()):
-            arrays = worker.unpack(message["arrays"], piece, lent)
-            if not lent:
-                worker.say({"taken": piece})
+        worker.send(request)
+        chunk = 0
+        while "arrays" in (message := worker.receive()):
+            arrays = worker.unpack(message["arrays"], chunk, view)
+            if view is None:
+                worker.send(b"release")
             yield message, arrays
-            if lent:
-                worker.say({"taken": piece})
-            piece += 1
-        kept = True
-        if "refused" in message:
-            raise DataError(one_line(str(message["refused"]), 4_000))
+            if view is not None:
+                worker.send(b"release")
+            chunk += 1
+        finished = True
         if "end" not in message:
             raise _error(reader, worker, message)
-    except GeneratorExit:
-        kept = worker.usable() and worker.stop()
-        raise
-    except Fault as fault:
+    except WorkerFault as fault:
         raise DataError(worker.explain(reader.source, str(fault))) from None
     finally:
         _busy.discard(worker)
-        if kept:
+        if finished:
             _idle.append(worker)
         else:
             worker.close()
 
 
 def _error(reader: IsolatedReader, worker: Worker, message: Mapping[str, Any]) -> Exception:
-    """What became of an answer: ``fault``, the file's; ``failed``, the reader's own, before any file."""
+    """The error that a worker reports: a refused file, a fault on a file, or a reader it cannot make."""
+    if "refused" in message:
+        return DataError(one_line(str(message["refused"]), 4_000))
     if "fault" in message:
-        error: Exception = DataError(worker.explain(reader.source, str(message["fault"]) + "."))
+        error: Exception = DataError(worker.explain(reader.source, f"{message['fault']}."))
     else:
-        error = RuntimeError(f"the worker cannot make {_name(reader)}: {message.get('failed')}")
+        error = _cannot_make(reader, message.get("failed"))
     error.add_note("\n".join(map(one_line, str(message.get("traceback", "")).splitlines())))
     return error
+
+
+def _cannot_make(reader: IsolatedReader, reason: object) -> RuntimeError:
+    kind = type(reader)
+    return RuntimeError(f"the worker cannot make {kind.__module__}:{kind.__qualname__}: {reason}")
 
 
 def _take() -> Worker:
@@ -171,12 +195,3 @@ def _take() -> Worker:
             return worker
         worker.close()
     return Worker(SECONDS, MEMORY)
-
-
-def _name(reader: IsolatedReader) -> str:
-    return f"{type(reader).__module__}:{type(reader).__qualname__}"
-
-
-def _arguments(reader: IsolatedReader) -> dict[str, object]:
-    constructor = inspect.signature(type(reader)).parameters
-    return {name: getattr(reader, name) for name in constructor}

@@ -1,125 +1,126 @@
-"""The worker: a process that parses HDF5 files for another one, within a budget of time and memory."""
+"""The worker: a process that parses files for its parent, within limits of time and memory."""
 
 from __future__ import annotations
 
-import importlib
 import mmap
 import os
-import resource
+import pickle
 import signal
+import sys
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from hcat_builtin.readers.isolation.progress import now
-from hcat_builtin.readers.isolation.worker_protocol import (
+from hcat_builtin.readers.isolation.progress import progress
+from hcat_builtin.readers.isolation.shared_arrays import (
     ALIGNMENT,
-    LENGTH,
     MEMORY_BYTES,
     SLOT_BYTES,
     SLOTS,
-    decode,
     encode,
     pack,
-    slot_start,
 )
 from hcat_core.errors import DataError
+from hcat_core.reading import ModalityTable
 
-MAX_ROWS = 1 << 16  # of one piece: ids and weights of narrow rows stay as small as their values
-
-
-class _Stopped(Exception):
-    """The other side wants no more of this answer."""
+MAX_ROWS = 1 << 16  # of one chunk: ids and weights of narrow rows stay as small as their values
 
 
-def main(descriptor: int, seconds: int, memory: int) -> None:
-    """Serve requests from stdin until it is closed.
+def main(connection: int, shared: int, seconds: int, memory: int) -> None:
+    """Answer requests until the parent closes the connection.
 
     Args:
-        descriptor: of the shared memory.
-        seconds: without progress, after which the process ends itself (SIGALRM), even inside the library.
-        memory: bytes of address space.
+        connection: descriptor of this end of a ``multiprocessing.Pipe``.
+        shared: descriptor of the shared memory.
+        seconds: without progress, after which the system ends the process (SIGALRM), even inside the
+            HDF5 library and when the parent is gone.
+        memory: bytes of address space beyond what the imported modules take.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    said = os.dup(1)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.dup2(nowhere, 2)
-    _limit(resource.RLIMIT_AS, memory)
-    _limit(resource.RLIMIT_CORE, 0)  # patients' data is in memory
-    _limit(resource.RLIMIT_FSIZE, 0)  # it writes no file
-    shared = mmap.mmap(descriptor, MEMORY_BYTES)
-    now.move(shared, lambda: signal.alarm(seconds))
-    conversation = _Conversation(said, shared)
-    while (request := conversation.hear()) is not None:
-        if "reader" in request:  # or it is a stop that came after the end
-            conversation.finish(_answer(request, conversation))
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    _limit("RLIMIT_CORE", 0)  # patients' data is in memory
+    _limit("RLIMIT_FSIZE", 0)  # the worker writes no file
+    with suppress(EOFError, OSError):  # the parent is gone
+        _Worker(Connection(connection), mmap.mmap(shared, MEMORY_BYTES), seconds, memory).serve()
 
 
-def _answer(request: Mapping[str, Any], conversation: _Conversation) -> dict[str, object]:
-    """Read, telling each piece as it comes; returns the last message."""
-    now.open("")
-    try:
-        os.chdir(request["folder"])
-        module, _, name = request["reader"].partition(":")
-        reader = getattr(importlib.import_module(module), name)(**request["arguments"])
-    except Exception as error:
-        return {"failed": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
-    try:
-        if "columns" in request:
-            table = reader.read_columns_here(request["columns"])
-            columns = {f"column {name}": column for name, column in table.columns.items()}
-            conversation.tell({"ids": table.ids, **columns}, {})
-        elif "describe" in request:
-            conversation.tell({"line": np.array([reader.describe_here()], dtype=object)}, {})
-        else:
-            conversation.tell_tables(reader.read_here())
-    except _Stopped:
-        pass
-    except DataError as error:
-        return {"refused": str(error)}
-    except MemoryError:
-        return {"fault": "needs more memory than hcat gives to one file"}
-    except Exception as error:  # whatever a hostile file brings h5py to raise
-        return {"fault": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
-    return {"end": True}
-
-
-class _Conversation:
-    """The worker's side: pieces out, at most ``SLOTS`` of them not yet taken in."""
-
-    def __init__(self, said: int, shared: mmap.mmap) -> None:
-        self._said = said
+class _Worker:
+    def __init__(self, connection: Connection, shared: mmap.mmap, seconds: int, memory: int) -> None:
+        self._connection = connection
         self._shared = shared
-        self._pieces = 0
-        self._untaken = 0
+        self._memory = memory + MEMORY_BYTES
+        self._chunks = self._unreleased = 0
+        progress.redirect(shared, lambda: signal.alarm(seconds))
 
-    def hear(self) -> dict[str, Any] | None:
-        """The next message from the other side, however long it takes; None when that is gone."""
-        signal.alarm(0)
-        head = _read(LENGTH.size)
-        body = _read(LENGTH.unpack(head)[0]) if head else b""
-        return decode(body) if body else None
+    def serve(self) -> None:
+        """Answer one request after the other."""
+        while True:
+            self._chunks = self._unreleased = 0
+            last = self._answer(self._connection.recv_bytes())
+            while self._unreleased:
+                self._wait_for_release()
+            self._send(last)
 
-    def tell_tables(self, tables: Iterator[Any]) -> None:
-        """Every table of a stream; feature names travel where they change."""
+    def _answer(self, request: bytes) -> dict[str, object]:
+        """Parse, and send each chunk as it is read; returns the last message."""
+        progress.start_file("")
+        try:
+            reader, columns, describe = self._reader(request)
+        except Exception as error:
+            return {"failed": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
+        try:
+            _limit("RLIMIT_AS", self._memory + reader.extra_memory())
+            if columns is not None:
+                table = reader.read_columns_here(columns)
+                named = {f"column {name}": column for name, column in table.columns.items()}
+                self._send_arrays({"ids": table.ids, **named}, {})
+            elif describe:
+                self._send_arrays({"line": np.array([reader.describe_here()], dtype=object)}, {})
+            else:
+                self._send_tables(reader.read_here())
+        except (EOFError, BrokenPipeError, ConnectionResetError):
+            raise
+        except DataError as error:
+            return {"refused": str(error)}
+        except MemoryError:
+            return {"fault": "needs more memory than hcat gives to one file"}
+        except Exception as error:  # a hostile file can bring a library to raise anything
+            return {"fault": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
+        return {"end": True}
+
+    def _reader(self, request: bytes) -> tuple[Any, list[str] | None, bool]:
+        """The reader and what is asked of it. Unpickling is safe here: the parent wrote the request.
+
+        The modules that this imports do not count towards the limit of memory: torch with CUDA alone takes
+        gigabytes of address space.
+        """
+        _limit("RLIMIT_AS", None)
+        before = _address_space()
+        folder, reader, columns, describe = pickle.loads(request)
+        self._memory += _address_space() - before
+        os.chdir(folder)
+        return reader, columns, describe
+
+    def _send_tables(self, tables: Iterator[ModalityTable]) -> None:
+        """Every table; feature names are sent when they change."""
         features: tuple[str, ...] = ()
         for table in tables:
-            beside: dict[str, object] = {} if table.features == features else {"features": table.features}
+            extra: dict[str, object] = {} if table.features == features else {"features": table.features}
             features = table.features
-            beside |= {} if table.patients is None else {"patients": table.patients}
-            arrays = {"ids": table.ids, "values": table.values}
-            arrays |= {} if table.weights is None else {"weights": table.weights}
-            arrays |= {} if table.quality is None else {"quality": table.quality}
-            arrays |= {} if table.n_rows is None else {"n_rows": table.n_rows}
-            self.tell(arrays, beside)
+            optional = {"weights": table.weights, "quality": table.quality, "n_rows": table.n_rows}
+            given = {name: array for name, array in optional.items() if array is not None}
+            self._send_arrays(
+                {"ids": table.ids, "values": table.values, **given}, {**extra, "patients": table.patients}
+            )
 
-    def tell(self, arrays: Mapping[str, np.ndarray], beside: Mapping[str, object]) -> None:
-        """Arrays of as many rows each, in pieces that fit a slot.
+    def _send_arrays(self, arrays: Mapping[str, np.ndarray], extra: Mapping[str, object]) -> None:
+        """Arrays of as many rows each, in chunks that fit a slot.
 
         Raises:
             DataError: for a row that does not fit.
@@ -128,58 +129,44 @@ class _Conversation:
         row_bytes = sum(array.nbytes // max(1, len(array)) for array in arrays.values())
         step = min(MAX_ROWS, (SLOT_BYTES - len(arrays) * ALIGNMENT) // max(1, row_bytes))
         if step < 1:
-            _, file, dataset = now.read()
-            raise DataError(f"{file}: {dataset}: a row holds {row_bytes:,} bytes, over {SLOT_BYTES:,}.")
+            _, file, dataset = progress.read()
+            where = f"{file}: {dataset}" if dataset else file
+            raise DataError(f"{where}: a row holds {row_bytes:,} bytes, over {SLOT_BYTES:,}.")
         for first in range(0, max(1, rows), step):
-            while self._untaken >= SLOTS:
-                self._take_in()
-            start = slot_start(self._pieces)
+            while self._unreleased >= SLOTS:
+                self._wait_for_release()
             part = {name: array[first : first + step] for name, array in arrays.items()}
-            self._say({"arrays": pack(part, self._shared, start), **beside})
-            self._pieces += 1
-            self._untaken += 1
-            now.again()
+            self._send({"arrays": pack(part, self._shared, self._chunks), **extra})
+            self._chunks += 1
+            self._unreleased += 1
+            progress.step()
 
-    def finish(self, message: Mapping[str, object]) -> None:
-        """End an answer, when every piece of it was taken in."""
-        with suppress(_Stopped):
-            while self._untaken:
-                self._take_in()
-        self._pieces = self._untaken = 0
-        self._say(message)
+    def _wait_for_release(self) -> None:
+        """Wait until the parent has done with a chunk, however long it takes."""
+        signal.alarm(0)
+        self._connection.recv_bytes()
+        self._unreleased -= 1
+        progress.step()
 
-    def _take_in(self) -> None:
-        heard = self.hear()
-        if heard is None:
-            os._exit(0)
-        if "stop" in heard:
-            self._untaken = 0  # nor does the other side take in those that are on their way
-            raise _Stopped
-        self._untaken -= 1
-        now.again()
-
-    def _say(self, message: Mapping[str, object]) -> None:
-        signal.alarm(0)  # what takes time now is the other side
-        left = memoryview(encode(message))
-        while left:
-            left = left[os.write(self._said, left) :]
+    def _send(self, message: Mapping[str, object]) -> None:
+        signal.alarm(0)  # from here on, time is the parent's
+        self._connection.send_bytes(encode(message))
 
 
-def _read(size: int) -> bytes:
-    """Exactly ``size`` bytes of stdin, or none when it is closed."""
-    parts = bytearray()
-    while len(parts) < size:
-        part = os.read(0, size - len(parts))
-        if not part:
-            return b""
-        parts += part
-    return bytes(parts)
+def _address_space() -> int:
+    """Bytes of address space of this process; 0 where the system does not limit it anyway."""
+    if sys.platform != "linux":
+        return 0
+    return int(Path("/proc/self/statm").read_text("ascii").split()[0]) * mmap.PAGESIZE
 
 
-def _limit(kind: int, value: int) -> None:
-    """Lower a limit, never raise it; macOS knows some of them by name only."""
+def _limit(name: str, value: int | None) -> None:
+    """Set a soft limit, to the hard one for None. macOS accepts some limits without enforcing them."""
+    import resource  # only the worker runs this, and there is none on Windows
+
+    kind = getattr(resource, name)
     _, hard = resource.getrlimit(kind)
-    if hard != resource.RLIM_INFINITY:
-        value = min(value, hard)
+    if value is None or (hard != resource.RLIM_INFINITY and value > hard):
+        value = hard
     with suppress(ValueError, OSError):
-        resource.setrlimit(kind, (value, value))
+        resource.setrlimit(kind, (value, hard))
