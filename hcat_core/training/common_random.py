@@ -1,8 +1,8 @@
 """Dropout with the same random numbers for every patient of a batch.
 
-With numbers drawn row by row, the prediction for a patient would depend on the other patients in the batch, and
-the ranking of patients on chance. Common random numbers (Glasserman 2003, section 4) leave the distribution
-of each patient's prediction as it is. ``hcat_core.interfaces`` has them for draws of missing values.
+With numbers drawn row by row, the prediction for a patient would depend on the other patients in the batch,
+and the ranking of patients on chance. Common random numbers (Glasserman 2003, section 4) leave the
+distribution of each patient's prediction as it is. ``hcat_core.interfaces`` has them for missing values.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _torch_attention = functional.scaled_dot_product_attention
 def common_dropout() -> Iterator[None]:
     """Inside this context dropout drops the same units for every row: one random network for all patients.
 
-    Gal and Ghahramani (2016) sample networks; a network of its own for each row is for training. torch's modules
-    look these two functions up at each call; modules with a dropout of their own ask ``dropout_is_common``.
+    Gal and Ghahramani (2016) sample networks; a network of its own for each row is for training. torch's
+    modules look these two functions up at each call; other dropout modules ask ``dropout_is_common``.
     """
     torch_functions = functional.dropout, functional.scaled_dot_product_attention
     functional.dropout = _dropout

@@ -64,9 +64,9 @@ def fit_estimator(
 ) -> Fitted:
     """Fit a recipe's estimator; recalibrate it and choose thresholds on held-out patients.
 
-    For an estimator that stops by validation patients, those are the held-out ones. A ``RefittingEstimator``
-    is fitted on both and recalibrated with its predictions in inner folds; a ``ThresholdingEstimator`` has
-    done that itself.
+    For an estimator that stops by validation patients, those are the held-out ones. A
+    ``RefittingEstimator`` is fitted on both and recalibrated with its predictions in inner folds; a
+    ``ThresholdingEstimator`` has done that itself.
     """
 
     def fresh() -> Estimator:

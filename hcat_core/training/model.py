@@ -61,9 +61,8 @@ class HcatModel(nn.Module):
         n = len(batch)
         both = batch if second is None else concatenate(batch.without_targets(), second.without_targets())
         imputation = self.impute(both)
-        fused = _in_float32(
-            self.fusion(both, imputation if self.imputer_gradient else _detached(imputation))
-        )
+        fused = self.fusion(both, imputation if self.imputer_gradient else _detached(imputation))
+        fused = fused.map(Tensor.float)  # under autocast a fusion may compute it in less
         fused = fused.map(Tensor.float)  # under autocast a fusion may compute it in less
         other = None
         if second is not None:
