@@ -22,7 +22,7 @@ import h5py
 import numpy as np
 from hdf5_layouts import LAYOUTS, slide, write_originals
 
-from hcat_builtin.readers.hdf5 import isolated_reader
+from hcat_builtin.readers.isolation import reader as isolated_reader
 from hcat_core.data.assembly import assemble_cohort
 from hcat_core.errors import DataError
 

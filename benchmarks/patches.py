@@ -74,14 +74,14 @@ def raw(folder: str, files: int) -> float:
 
 def ours(folder: str, slides: str, files: int) -> dict[str, float]:
     """Seconds, and peak bytes of this process and of its worker."""
-    from hcat_builtin.readers.hdf5.isolated_reader import close_workers
     from hcat_builtin.readers.hdf5.reader import H5Reader
+    from hcat_builtin.readers.isolation.reader import close_workers
     from hcat_core.data.aggregation import aggregate_spatial
 
     reader = H5Reader(path=Path(folder) / slides, slide_map=Path(folder) / "slides.csv")
     settle()
     began = time.perf_counter()
-    found = aggregate_spatial(reader.lend(), reader.source)
+    found = aggregate_spatial(reader.read_views(), reader.source)
     taken = time.perf_counter() - began
     assert found.n_rows_read == files * ROWS
     close_workers()

@@ -11,7 +11,7 @@ import torch
 from hcat_core.experiments.compare_imputers.cohorts import make_trial
 from hcat_core.experiments.compare_imputers.settings import Setting, imputer_tables
 from hcat_core.interfaces import FitContext
-from hcat_core.recipe.parameters import check_component, construct
+from hcat_core.recipe.component_tables import check_component, construct
 from hcat_core.registry.catalog import load_catalog
 
 CATALOG = load_catalog()

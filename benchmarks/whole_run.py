@@ -14,12 +14,12 @@ TITLE = "A whole run on HANCOCK"
 EPOCHS = 10
 PARTS = {
     "reading the cohort": ("hcat_core.runs.run", "read_recipe_cohort"),
-    "looking for leaks and doubts": ("hcat_core.runs.run", "refuse_leaks", "find_doubts"),
+    "checking for leaks and data quality": ("hcat_core.runs.run", "refuse_leaks", "find_quality_issues"),
     "making the optimiser (imports torch's compiler)": ("hcat_core.training.loop", "build_optimiser"),
     "training steps": ("hcat_core.training.loop", "training_step"),
     "validation": ("hcat_core.training.loop", "validate"),
     "calibrating the imputer": ("hcat_core.imputation.conformal", "Calibrated.calibrate"),
-    "checkpoints": ("hcat_core.training.loop", "write_checkpoint"),
+    "checkpoints": ("hcat_core.training.checkpoints", "write_checkpoint"),
     "predicting everyone, adjusting": ("hcat_core.training.fitting", "Fitted.predict"),
     "scores": ("hcat_core.runs.run", "score"),
     "patterns, modalities, baselines": ("hcat_core.runs.run", "_analyse"),

@@ -22,9 +22,9 @@ from hcat_core.reading import COUNT_COLUMN as COUNT_COLUMN
 from hcat_core.reading import QUALITY_COLUMN as QUALITY_COLUMN
 from hcat_core.reading import ColumnTable as ColumnTable
 from hcat_core.reading import DescribingReader as DescribingReader
-from hcat_core.reading import LendingReader as LendingReader
 from hcat_core.reading import ModalityTable as ModalityTable
 from hcat_core.reading import Reader as Reader
+from hcat_core.reading import ViewReader as ViewReader
 
 # -------------------------------------------------------------------------------------- imputer
 
@@ -137,6 +137,15 @@ class Fused:
     tokens: Tensor
     projection: Tensor | None = None
     weights: Tensor | None = None
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Fused:
+        """The same with ``function`` applied to every tensor that is there."""
+        return Fused(
+            function(self.pooled),
+            function(self.tokens),
+            None if self.projection is None else function(self.projection),
+            None if self.weights is None else function(self.weights),
+        )
 
 
 @runtime_checkable

@@ -70,10 +70,10 @@ class Reader(Protocol):
 
 
 @runtime_checkable
-class LendingReader(Protocol):
+class ViewReader(Protocol):
     """A reader whose rows need not be copied by whom has done with them before asking for more."""
 
-    def lend(self) -> Iterator[ModalityTable]:
+    def read_views(self) -> Iterator[ModalityTable]:
         """As ``read``, but a table's ``values`` are valid until the next table is asked for.
 
         They may even change while they are looked at: copy what is to be checked, then check the copy.

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hcat_core.cli.console import Output, common_options, open_catalog
-from hcat_core.cli.recipe_options import recipe_from_command_line, recipe_options
+from hcat_core.cli.recipe_options import RecipePath, recipe_from_command_line, recipe_options
 
 if TYPE_CHECKING:
     from hcat_core.conversion.convert import To
 
 
 @click.command()
-@click.argument("recipe", type=click.Path(path_type=Path))
+@click.argument("recipe", type=RecipePath())
 @click.argument("destination", type=click.Path(path_type=Path))
 @click.option(
     "--to",

@@ -62,14 +62,14 @@ def evaluate(
     from hcat_core.storage.checkpoint import write_text
 
     trained = load_run(run, catalog)
-    found = evaluate_run(trained, catalog, files, groups)
-    document = found.document
-    for warning in document["warnings"]:
+    evaluation = evaluate_run(trained, catalog, files, groups)
+    document = evaluation.as_json()
+    for warning in evaluation.warnings:
         output.warn(warning)
     if outdir is not None:
         outdir.mkdir(parents=True, exist_ok=True)
         write_text(outdir / "evaluation.json", json.dumps(document, indent=1, allow_nan=False) + "\n")
-        write_text(outdir / "predictions.csv", as_csv(trained, found.answers))
+        write_text(outdir / "predictions.csv", as_csv(evaluation.predictions))
     if not quiet and not as_json:
         _print(output, document)
         if outdir is not None:

@@ -33,12 +33,12 @@ def impute(run: Path, outdir: Path, as_json: bool, quiet: bool, **arguments: Any
     from dataclasses import asdict
 
     from hcat_core.runs.impute import write_completed
-    from hcat_core.runs.new_patients import outside_training, read_new_cohort
+    from hcat_core.runs.new_patients import read_new_patients, warn_outside_training
     from hcat_core.runs.trained_run import load_run
 
     trained = load_run(run, catalog)
-    cohort, _, _ = read_new_cohort(trained, catalog, files, outcomes=False)
-    for warning in outside_training(trained, cohort):
+    cohort, _, _ = read_new_patients(trained, catalog, files, outcomes=False)
+    for warning in warn_outside_training(trained, cohort):
         output.warn(warning)
     if trained.recipe.is_neural and trained.recipe.training.imputer_gradient:
         output.warn(

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hcat_core.cli.console import Output, common_options, open_catalog, print_table
-from hcat_core.cli.recipe_options import recipe_from_command_line, recipe_options
+from hcat_core.cli.recipe_options import RecipePath, recipe_from_command_line, recipe_options
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 
 @click.command()
-@click.argument("recipe", type=click.Path(path_type=Path))
-@click.option("--strict", is_flag=True, help="Fail where there is a leak or a doubt.")
+@click.argument("recipe", type=RecipePath())
+@click.option("--strict", is_flag=True, help="Fail at a leak or at any finding about data quality.")
 @recipe_options
 @common_options
 def inspect(recipe: Path, strict: bool, as_json: bool, quiet: bool, **arguments: Any) -> int:
@@ -29,18 +29,18 @@ def inspect(recipe: Path, strict: bool, as_json: bool, quiet: bool, **arguments:
 
     import torch
 
-    from hcat_core.data.data_quality import find_doubts
+    from hcat_core.data.data_quality import find_quality_issues
     from hcat_core.data.leakage import find_leaks
-    from hcat_core.evaluation.cohort_counts import found_layouts, inspect_cohort
+    from hcat_core.evaluation.cohort_counts import describe_readers, inspect_cohort
     from hcat_core.recipe.build import build_readers
     from hcat_core.runs.recipe_cohort import read_recipe_cohort
 
     cohort, report = read_recipe_cohort(loaded, catalog, output.say)
-    found = inspect_cohort(cohort, report, found_layouts(build_readers(loaded, catalog)))
+    found = inspect_cohort(cohort, report, describe_readers(build_readers(loaded, catalog)))
     everyone = torch.arange(len(cohort))
     leaks = find_leaks(cohort, everyone, loaded.cohort.targets, loaded.cohort.allow)
     found["leaks"] = [asdict(leak) for leak in leaks]
-    found["doubts"] = [asdict(doubt) for doubt in find_doubts(cohort)]
+    found["doubts"] = [asdict(issue) for issue in find_quality_issues(cohort)]
     if as_json:
         output.document(found)
     elif not quiet:
@@ -112,8 +112,8 @@ def _print(output: Output, found: dict[str, Any]) -> None:
     for name, patients in found["competing_first"].items():
         output.say(f"{name}: the competing event came first for {patients} patients")
     output.say(f"outcomes from {found['targets_source']}")
-    for doubt in found["doubts"]:
-        output.warn(doubt["message"])
+    for issue in found["doubts"]:
+        output.warn(issue["message"])
     if not found["doubts"]:
         output.say("no copied embeddings, no rows of zeros, no ids that look shared")
     for leak in found["leaks"]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import click
 
 from hcat_core import __version__
+from hcat_core.cli import moved_imports
 from hcat_core.cli.interruption import exit_code, orderly_signals
 from hcat_core.errors import HcatError, UsageError
 from hcat_core.text.quoting import printable
@@ -18,6 +19,7 @@ from hcat_core.training import launch
 COMMANDS = {
     "run": "hcat_core.cli.run:run",
     "inspect": "hcat_core.cli.inspect:inspect",
+    "recipes": "hcat_core.cli.recipes:recipes",
     "convert": "hcat_core.cli.convert:convert",
     "list-components": "hcat_core.cli.list_components:list_components",
     "show": "hcat_core.cli.show:show",
@@ -69,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0 done, 2 usage, 3 data, 4 a training that cannot go on or a disk that takes no more, 130 Ctrl-C, 143
     SIGTERM.
     """
-    with orderly_signals():
+    with orderly_signals(), moved_imports.shown_once():
         return _main(sys.argv[1:] if arguments is None else list(arguments))
 
 
@@ -113,9 +115,9 @@ def _speaks() -> bool:
     """Of several processes that were started together, one tells what is wrong."""
     if launch.size() == 1:
         return True
-    from hcat_core.training.distributed import speaks_first
+    from hcat_core.training.distributed import reports_error
 
-    return speaks_first()
+    return reports_error()
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from hcat_core.cli.recipe_options import given_inputs
 from hcat_core.recipe.options import INPUTS
 
 if TYPE_CHECKING:
-    from hcat_core.runs.new_patients import Files
+    from hcat_core.runs.new_patients import PatientFiles
 
 
 def patient_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -39,8 +39,8 @@ def patient_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def files_from(arguments: Mapping[str, Any], targets: Path | None = None) -> Files:
+def files_from(arguments: Mapping[str, Any], targets: Path | None = None) -> PatientFiles:
     """What ``patient_options`` took."""
-    from hcat_core.runs.new_patients import Files
+    from hcat_core.runs.new_patients import PatientFiles
 
-    return Files(given_inputs(arguments), arguments["root"], targets, arguments["sets"])
+    return PatientFiles(given_inputs(arguments), arguments["root"], targets, arguments["sets"])

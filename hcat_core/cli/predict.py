@@ -13,8 +13,7 @@ from hcat_core.cli.recipe_options import recipe_of
 from hcat_core.errors import UsageError
 
 if TYPE_CHECKING:
-    from hcat_core.runs.predict import Answers
-    from hcat_core.runs.trained_run import TrainedRun
+    from hcat_core.runs.predict import PatientPredictions
 
 SHOWN = 20
 
@@ -52,37 +51,37 @@ def predict(
 
     import json
 
-    from hcat_core.runs.new_patients import outside_training, read_new_cohort
-    from hcat_core.runs.predict import answer, as_csv, as_records
+    from hcat_core.runs.new_patients import read_new_patients, warn_outside_training
+    from hcat_core.runs.predict import as_csv, as_records, predict_patients
     from hcat_core.runs.trained_run import load_run
     from hcat_core.storage.checkpoint import write_text
 
     trained = load_run(run, catalog)
-    cohort, _, _ = read_new_cohort(trained, catalog, files, outcomes=False)
-    for warning in outside_training(trained, cohort):
+    cohort, _, _ = read_new_patients(trained, catalog, files, outcomes=False)
+    for warning in warn_outside_training(trained, cohort):
         output.warn(warning)
-    answers = answer(trained, cohort, explain)
-    records = as_records(trained, answers)
+    predictions = predict_patients(trained, cohort, explain)
+    records = as_records(predictions)
     if target is not None and target.suffix.lower() == ".csv":
-        write_text(target, as_csv(trained, answers))
+        write_text(target, as_csv(predictions))
     elif target is not None:
         write_text(target, json.dumps({"patients": records}, indent=1, allow_nan=False) + "\n")
     if not quiet and not as_json:
-        _print(output, trained, answers, records)
+        _print(output, predictions, records)
         if target is not None:
             output.say(f"{len(records)} patients: {target}")
     output.document({"run_folder": str(run), "patients": records})
 
 
-def _print(output: Output, run: TrainedRun, answers: Answers, records: list[dict[str, Any]]) -> None:
+def _print(output: Output, predictions: PatientPredictions, records: list[dict[str, Any]]) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
     table.add_column("patient", overflow="fold")
     table.add_column("has", overflow="fold")
-    for task in run.layout.tasks:
+    for task in predictions.cohort.layout.tasks:
         table.add_column(
-            f"{task.output_name} (90 %)" if answers.predicted.interval is not None else task.output_name
+            f"{task.output_name} (90 %)" if predictions.predicted.interval is not None else task.output_name
         )
     for record in records[:SHOWN]:
         cells = []

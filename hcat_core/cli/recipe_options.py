@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,10 +12,25 @@ import click
 from hcat_core.cli.console import Output
 from hcat_core.errors import UsageError
 from hcat_core.recipe.options import INPUTS, OPTIONS
+from hcat_core.recipe.shipped import find_recipe
 from hcat_core.registry.catalog import Catalog
 
 if TYPE_CHECKING:
     from hcat_core.recipe.recipe import Recipe
+
+
+class RecipePath(click.Path):
+    """A recipe file, or the name of a recipe that ships with hcat."""
+
+    name = "recipe"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The file.
+
+        Raises:
+            RecipeError: when there is no such file and no such shipped recipe.
+        """
+        return find_recipe(Path(os.fsdecode(super().convert(value, param, ctx))))
 
 
 def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -17,13 +17,13 @@ from hcat_core.cohort import Cohort
 from hcat_core.conversion.annotated import write_h5ad_folder, write_h5mu
 from hcat_core.conversion.content import Content, content_of, outcome_columns
 from hcat_core.conversion.plain import write_csv_folder, write_h5_folder
-from hcat_core.data.patient_ids import SpellingBook
+from hcat_core.data.columns import column_by_patient, is_empty
 from hcat_core.errors import DataError, UsageError
 from hcat_core.recipe import build
 from hcat_core.recipe.recipe import Recipe, load_recipe
 from hcat_core.registry.catalog import Catalog
 from hcat_core.runs.recipe_cohort import read_recipe_cohort
-from hcat_core.storage.atomic_files import PARTIAL, naming, sync
+from hcat_core.storage.atomic_files import PARTIAL, storage_errors, sync
 
 To = Literal["h5mu", "h5ad", "h5", "csv"]
 OUTCOMES = "outcomes"
@@ -80,7 +80,7 @@ def convert(
         written = folder / beside.relative_to(destination.parent)
         content = content_of(cohort, _outcomes(recipe, catalog, cohort))
         text = tomli_w.dumps(_recipe_of(recipe, layout, destination))
-        with naming(destination):
+        with storage_errors(destination):
             if not layout.one_file:
                 place.mkdir()
             layout.write(place, content)
@@ -88,7 +88,7 @@ def convert(
         say(f"reading {destination.name} back")
         _compare(cohort, _read_again(written, catalog, destination, to), destination, to)
         files = tuple(p.relative_to(folder) for p in sorted(folder.rglob("*")) if p.is_file())
-        with naming(destination):
+        with storage_errors(destination):
             for file in files:
                 sync(folder / file)
             for part in (place, written) if layout.one_file else (place,):
@@ -111,7 +111,7 @@ def _refuse_destination(destination: Path, beside: Path, layout: Layout, to: To)
 @contextmanager
 def _temporary_folder(destination: Path) -> Iterator[Path]:
     """Beside the destination, so that a rename moves the files; gone whatever happens."""
-    with naming(destination):
+    with storage_errors(destination):
         folder = tempfile.mkdtemp(prefix=f".{destination.name}.", suffix=PARTIAL, dir=destination.parent)
     try:
         yield Path(folder)
@@ -129,12 +129,10 @@ def _outcomes(recipe: Recipe, catalog: Catalog, cohort: Cohort) -> dict[str, np.
     if recipe.cohort.groups is not None and cohort.groups is not None:
         columns[recipe.cohort.groups] = np.array(cohort.groups, dtype=object)
     if recipe.split.column is not None:
-        said = reader.read_columns([recipe.split.column])
-        ids = SpellingBook(reader.source).normalize(said.ids)
-        sides = dict(zip(ids, said.columns[recipe.split.column].tolist(), strict=True))
-        values = [sides.get(patient, "") for patient in cohort.patient_ids]
-        text = [v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in values]
-        columns[recipe.split.column] = np.array(text, dtype=object)
+        sides = column_by_patient(reader, recipe.split.column, cohort.patient_ids)
+        columns[recipe.split.column] = np.array(
+            ["" if is_empty(s) else str(s) for s in sides], dtype=object
+        )
     return columns
 
 

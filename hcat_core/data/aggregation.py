@@ -62,7 +62,7 @@ def aggregate_spatial(
     chunks: Iterable[ModalityTable],
     source: str,
     index: PatientIndex | None = None,
-    room: Room | None = None,
+    preallocated: PreallocatedCells | None = None,
 ) -> PatientEmbeddings:
     """Aggregate a stream of rows to one embedding a patient, whatever the order of the rows.
 
@@ -73,7 +73,7 @@ def aggregate_spatial(
         chunks: rows as a reader gives them.
         source: the file, for messages.
         index: the row of each patient named so far; grows by those whom this file names first.
-        room: where to hold the means, if they fit in: memory touched once, not twice.
+        preallocated: where to hold the means, if they fit in: memory touched once, not twice.
 
     Raises:
         DataError: for rows without an id, two spellings of one id, negative weights, rows that change
@@ -81,7 +81,7 @@ def aggregate_spatial(
     """
     index = PatientIndex() if index is None else index
     file_ids = FileIds(source, index)
-    running: _Running | None = None
+    running: StreamingMean | None = None
     features: tuple[str, ...] = ()
     rows_read = not_measured = 0
     for table in chunks:
@@ -94,7 +94,9 @@ def aggregate_spatial(
         if running is None:
             features = table.features
             width = values.shape[1]
-            running = _Running(width, None if room is None else room.take(width, table.patients))
+            running = StreamingMean(
+                width, None if preallocated is None else preallocated.take(width, table.patients)
+            )
         if values.shape[1] != running.width:
             raise DataError(
                 f"{source}: row {rows_read} has {values.shape[1]} features, the rows before it "
@@ -156,7 +158,7 @@ def _counts(table: ModalityTable, weights: np.ndarray, source: str, first_row: i
     return (counts * (weights > 0)).astype(np.int32)
 
 
-class Room:
+class PreallocatedCells:
     """Memory for the means of all modalities of a cohort, made when the first of them is begun.
 
     It is as wide as the first and has twice the patients that its file may name; what nothing is written
@@ -173,36 +175,36 @@ class Room:
     def take(self, width: int, patients: int | None) -> np.ndarray | None:
         """(rows, width) zeros for the next modality; None where it is too wide."""
         if self._taken == 0 and patients is not None:
-            self._make(patients, width)
+            self._allocate(patients, width)
         self._taken += 1
         return self.cells[self._taken - 1, :, :width] if self.cells.shape[2] >= width else None
 
     def hold(self, first: np.ndarray) -> np.ndarray:
         """The first modality's means, copied here where they were not written here and memory allows."""
         if len(first) > self.cells.shape[1]:
-            self._make(*first.shape)
+            self._allocate(*first.shape)
             if len(first) > self.cells.shape[1]:
                 return first
             self.cells[0, : len(first)] = first
         return self.cells[0, : len(first)]
 
-    def _make(self, patients: int, width: int) -> None:
+    def _allocate(self, patients: int, width: int) -> None:
         try:
             self.cells = np.zeros((len(self.cells), 2 * patients, width), np.float32)
         except (MemoryError, ValueError):  # what a file says it may name can be far beyond what it names
             self.cells = np.zeros((len(self.cells), 0, 0), np.float32)
 
 
-class _Running:
+class StreamingMean:
     """Weighted mean and squared deviations by patient so far.
 
     ``weight`` is (P, 1) while every cell was measured, (P, d) from the first gap on; ``squares`` is
     None until some patient has a second row: most files need neither.
     """
 
-    def __init__(self, width: int, room: np.ndarray | None) -> None:
+    def __init__(self, width: int, preallocated: np.ndarray | None) -> None:
         self.width = width
-        self.mean = np.zeros((0, width), np.float32) if room is None else room
+        self.mean = np.zeros((0, width), np.float32) if preallocated is None else preallocated
         rows = len(self.mean)
         self.weight = np.zeros((rows, 1), np.float32)
         self.squares: np.ndarray | None = None

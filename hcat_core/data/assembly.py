@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from hcat_core.cohort import Cohort, Layout, Modality, Targets, Task
-from hcat_core.data.aggregation import PatientEmbeddings, Room, aggregate_spatial
+from hcat_core.data.aggregation import PatientEmbeddings, PreallocatedCells, aggregate_spatial
+from hcat_core.data.columns import column_by_patient, is_empty
 from hcat_core.data.outcomes import read_targets
-from hcat_core.data.patient_ids import SpellingBook, refuse_case_twins
+from hcat_core.data.patient_ids import refuse_case_twins
 from hcat_core.data.patient_index import PatientIndex
 from hcat_core.data.schema import TargetsTable
 from hcat_core.errors import DataError
-from hcat_core.reading import LendingReader, Reader
+from hcat_core.reading import Reader, ViewReader
 
 
 @dataclass(frozen=True)
@@ -58,17 +59,17 @@ def build_patient_embedding_map(
     """
     embeddings: dict[str, PatientEmbeddings] = {}
     first_named: dict[str, tuple[str, ...]] = {}
-    room = Room(len(readers))
+    preallocated = PreallocatedCells(len(readers))
     for name, reader in readers.items():
         known = len(index)
-        rows = reader.lend() if isinstance(reader, LendingReader) else reader.read()
-        found = aggregate_spatial(rows, reader.source, index, room)
+        rows = reader.read_views() if isinstance(reader, ViewReader) else reader.read()
+        found = aggregate_spatial(rows, reader.source, index, preallocated)
         if not embeddings:
-            found = replace(found, mean=room.hold(found.mean))
+            found = replace(found, mean=preallocated.hold(found.mean))
         embeddings[name] = found
         first_named[found.source] = first_named.get(found.source, ()) + found.ids[known:]
     refuse_case_twins(first_named)
-    return embeddings, room.cells
+    return embeddings, preallocated.cells
 
 
 def assemble_cohort(
@@ -160,20 +161,12 @@ def _align(ids: tuple[str, ...], targets: Targets, index: Mapping[str, int]) -> 
     return aligned
 
 
-def _read_groups(reader: Reader | None, column: str, index: Mapping[str, int]) -> tuple[str, ...] | None:
+def _read_groups(reader: Reader | None, column: str, index: Iterable[str]) -> tuple[str, ...]:
+    """The group of each patient; one without a group is a group alone."""
     if reader is None:
         raise DataError("cohort.groups names a column of the targets file: give cohort.targets too.")
-    table = reader.read_columns([column])
-    # A patient without a group is a group of its own.
-    groups = [f"patient {row}" for row in range(len(index))]
-    for patient, value in zip(
-        SpellingBook(reader.source).normalize(table.ids), table.columns[column], strict=True
-    ):
-        text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-        said = value is not None and value == value and text.strip() != ""  # NaN is not itself
-        if patient in index and said:
-            groups[index[patient]] = text
-    return tuple(groups)
+    values = column_by_patient(reader, column, index)
+    return tuple(f"patient {row}" if is_empty(value) else str(value) for row, value in enumerate(values))
 
 
 def _refuse_strangers(cohort: Cohort, reports: Sequence[ModalityReport]) -> None:

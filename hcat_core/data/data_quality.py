@@ -23,31 +23,31 @@ SHOWN = 5
 
 
 @dataclass(frozen=True)
-class Doubt:
+class QualityIssue:
     """One finding: ``kind`` is duplicate, empty or shared_id; ``message`` says it in words."""
 
     kind: str
     message: str
 
 
-def find_doubts(cohort: Cohort, split: Split | None = None) -> list[Doubt]:
+def find_quality_issues(cohort: Cohort, split: Split | None = None) -> list[QualityIssue]:
     """Everything doubtful about a cohort; with a split, copies on both sides of it are said to be so."""
     sides = None if split is None else split.names(len(cohort))
     return [*_duplicates(cohort, sides), *_empty(cohort), *_shared_ids(cohort, sides)]
 
 
-def refuse_doubts(doubts: list[Doubt]) -> None:
+def refuse_quality_issues(issues: list[QualityIssue]) -> None:
     """Stop under ``--strict``.
 
     Raises:
         DataError: with every finding.
     """
-    if doubts:
-        lines = "\n".join(f"  {doubt.message}" for doubt in doubts)
-        raise DataError(f"--strict: {len(doubts)} findings about the cohort:\n{lines}")
+    if issues:
+        lines = "\n".join(f"  {issue.message}" for issue in issues)
+        raise DataError(f"--strict: {len(issues)} findings about the cohort:\n{lines}")
 
 
-def _duplicates(cohort: Cohort, sides: list[str] | None) -> list[Doubt]:
+def _duplicates(cohort: Cohort, sides: list[str] | None) -> list[QualityIssue]:
     """Different patients with the very same values in a modality."""
     found = []
     for column, modality in enumerate(cohort.layout.modalities):
@@ -74,7 +74,7 @@ def _duplicates(cohort: Cohort, sides: list[str] | None) -> list[Doubt]:
         where = f", {which} on both sides of the split" if crossing else ""
         said = "; ".join("rows " + ", ".join(map(str, group.tolist())) for group in copies[:SHOWN])
         found.append(
-            Doubt(
+            QualityIssue(
                 "duplicate",
                 f"{modality.name}: {sets} the same embedding{where} ({said}). "
                 "Are they one patient? cohort.groups keeps such records together.",
@@ -83,7 +83,7 @@ def _duplicates(cohort: Cohort, sides: list[str] | None) -> list[Doubt]:
     return found
 
 
-def _empty(cohort: Cohort) -> list[Doubt]:
+def _empty(cohort: Cohort) -> list[QualityIssue]:
     """Embeddings that are 0 in every cell: a failed export, more often than a measurement."""
     found = []
     zero = ((cohort.emb == 0) | ~cohort.measured).all(dim=2) & cohort.present
@@ -95,11 +95,11 @@ def _empty(cohort: Cohort) -> list[Doubt]:
                 f"{modality.name}: nothing but zeros for {len(rows)} patients (rows {said}). If nothing "
                 "was measured, leave them out of the file or write NaN."
             )
-            found.append(Doubt("empty", message))
+            found.append(QualityIssue("empty", message))
     return found
 
 
-def _shared_ids(cohort: Cohort, sides: list[str] | None) -> list[Doubt]:
+def _shared_ids(cohort: Cohort, sides: list[str] | None) -> list[QualityIssue]:
     """Ids that differ in a short ending alone, such as 017_1 and 017_2."""
     stems: dict[str, list[int]] = defaultdict(list)
     for row, patient in enumerate(cohort.patient_ids):
@@ -114,7 +114,7 @@ def _shared_ids(cohort: Cohort, sides: list[str] | None) -> list[Doubt]:
         f"ids differ in their ending alone: {_said(shared, sides)}. Are they records of one patient? "
         "cohort.groups keeps them together."
     )
-    return [Doubt("shared_id", message)]
+    return [QualityIssue("shared_id", message)]
 
 
 def _said(sets: list[np.ndarray], sides: list[str] | None) -> str:

@@ -43,7 +43,7 @@ def normalize_pid(raw: object) -> str:
     return (whole[1].lstrip("0") or "0") if whole else text
 
 
-class SpellingBook:
+class IdNormaliser:
     """The raw spellings seen for each normalised id of one file; refuses two for one patient.
 
     ``"A12"`` and ``"B12"`` stay two patients; ``"7"`` and ``"007"`` in the same file would become
@@ -56,7 +56,7 @@ class SpellingBook:
         self._spelling: dict[str, str] = {}  # of all others
         self._respelt: set[str] = set()  # ids that stand otherwise in the file
         self._known: dict[object, str] = {}
-        self._trusted: list[np.ndarray] = []
+        self._deferred: list[np.ndarray] = []
 
     def normalize(self, raw_ids: Iterable[object], rows: Sequence[int] | None = None) -> list[str]:
         """Normalise one chunk of ids, remembering how each was spelt.
@@ -68,8 +68,8 @@ class SpellingBook:
         Raises:
             DataError: for an id that is none (with its row) or two spellings of one id.
         """
-        trusted, self._trusted = self._trusted, []
-        for known in trusted:
+        deferred, self._deferred = self._deferred, []
+        for known in deferred:
             self._learn(known.tolist(), None)
         return self._learn(list(raw_ids), rows)
 
@@ -77,9 +77,9 @@ class SpellingBook:
         """How the file spells those ids that stand otherwise in it."""
         return {known: self._spelling[known] for known in self._respelt}
 
-    def trust(self, raw_ids: np.ndarray) -> None:
+    def defer_check(self, raw_ids: np.ndarray) -> None:
         """Ids that are known to be fine among themselves: looked at when others follow, if any do."""
-        self._trusted.append(raw_ids)
+        self._deferred.append(raw_ids)
 
     def _learn(self, raw_ids: list[object], rows: Sequence[int] | None) -> list[str]:
         plain = _plain(raw_ids)

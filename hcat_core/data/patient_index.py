@@ -7,7 +7,7 @@ from itertools import count
 
 import numpy as np
 
-from hcat_core.data.patient_ids import SpellingBook
+from hcat_core.data.patient_ids import IdNormaliser
 from hcat_core.reading import run_starts
 
 
@@ -59,7 +59,7 @@ class FileIds:
     """The ids of one file, as they come: their patients' numbers, and no two spellings of one id."""
 
     def __init__(self, source: str, index: PatientIndex) -> None:
-        self._book = SpellingBook(source)
+        self._book = IdNormaliser(source)
         self._index = index
         self._next = 0  # the patient after the last row's
 
@@ -75,7 +75,7 @@ class FileIds:
         starts = run_starts(raw)
         heads = raw if len(starts) == len(raw) else raw[starts]
         if self._index.written(heads, self._next):
-            self._book.trust(heads)
+            self._book.defer_check(heads)
             numbers = np.arange(self._next, self._next + len(heads))
         else:
             numbers = self._looked_up(heads, starts + first_row)

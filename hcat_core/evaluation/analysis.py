@@ -1,190 +1,199 @@
-"""What a model's figures hide: results by missingness pattern, by subset of modalities, by modality."""
+"""A closer look at test patients: by missingness pattern, by subset of modalities, by modality."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from hcat_core.cohort import Cohort, Targets
+from hcat_core.cohort import Cohort
 from hcat_core.data.missingness_patterns import count_patterns
 from hcat_core.data.standardisation import Standardiser
+from hcat_core.evaluation.scores import FEWEST_FOR_SLOPE, ScoringSettings, TaskScores, score_tasks
 from hcat_core.evaluation.shapley import MOST_MODALITIES, shapley_of, value_of_subsets
-from hcat_core.imputation.hidden_blocks import leave_one_block_out
+from hcat_core.imputation.hidden_blocks import HiddenBlock, leave_one_block_out
 from hcat_core.imputation.scores import Z50, Z90, covered
 from hcat_core.interfaces import Imputation, Prediction
-from hcat_core.metrics.discrimination import RESAMPLED_FROM, auc_interval, binary_metrics
-from hcat_core.metrics.outcome_metrics import calibration
-from hcat_core.metrics.survival import known_weights
+from hcat_core.metrics.discrimination import binary_metrics
 
-Record = dict[str, Any]
-FEWEST = 10  # patients of either outcome, below which a slope says nothing
+# -------------------------------------------------------------------- by missingness pattern
 
 
-def by_pattern(
-    cohort: Cohort,
-    predicted: Prediction,
-    thresholds: Sequence[float],
-    train: Targets,
-    resamples: int,
-    seed: int,
-) -> list[Record]:
-    """Performance and calibration of the patients of each missingness pattern, the commonest first."""
-    found = []
+@dataclass(frozen=True)
+class PatternScores:
+    """Scores of the patients of one missingness pattern.
+
+    Attributes:
+        present: M booleans, True for a modality that these patients have.
+        patients: how many they are.
+        tasks: scores by task.
+    """
+
+    present: tuple[bool, ...]
+    patients: int
+    tasks: Mapping[str, TaskScores]
+
+    def as_json(self) -> dict[str, object]:
+        """The record for a JSON document."""
+        tasks = {task: scores.as_json() for task, scores in self.tasks.items()}
+        return {"present": list(self.present), "patients": self.patients, "tasks": tasks}
+
+
+def score_patterns(cohort: Cohort, predicted: Prediction, settings: ScoringSettings) -> list[PatternScores]:
+    """Score the patients of each missingness pattern, the most frequent pattern first."""
+    result = []
     for pattern, patients in count_patterns(cohort.present):
         rows = (cohort.present == torch.tensor(pattern)).all(dim=1)
-        tasks = score_group(cohort[rows], predicted[rows.numpy()], thresholds, train, resamples, seed)
-        found.append({"present": list(pattern), "patients": patients, "tasks": tasks})
-    return found
+        tasks = score_tasks(cohort[rows], predicted[rows.numpy()], settings, slope_from=FEWEST_FOR_SLOPE)
+        result.append(PatternScores(pattern, patients, tasks))
+    return result
 
 
-def score_group(
-    cohort: Cohort,
-    predicted: Prediction,
-    thresholds: Sequence[float],
-    train: Targets,
-    resamples: int,
-    seed: int,
-) -> dict[str, Record]:
-    """By task: what can be said of a group of patients, however small.
+# --------------------------------------------------------------- by subset and by modality
 
-    ``train`` are the patients whose censoring weighs known outcomes (``survival.known_weights``).
+
+@dataclass(frozen=True)
+class SubsetScores:
+    """AUC by task when only the modalities in ``kept`` are shown; None where it is not defined."""
+
+    kept: tuple[str, ...]
+    tasks: Mapping[str, float | None]
+
+
+@dataclass(frozen=True)
+class ModalityAnalysis:
+    """What each modality contributes, by hiding what patients have.
+
+    Attributes:
+        subsets: all 2^M - 1 subsets of modalities, the largest first.
+        shapley: by task and modality, the mean absolute Shapley value of patients who have the modality.
+        leave_one_out: by task and modality, the fall of the AUC when the modality is hidden from everyone.
     """
-    assert cohort.targets is not None
-    tasks: dict[str, Record] = {}
-    for column, task in enumerate(cohort.layout.tasks):
-        weights = known_weights(cohort.targets, column, task.horizon_days, train)
-        p, y = predicted.probability[:, column], cohort.targets.labels[:, column].numpy()
-        known = y >= 0
-        rarer = min(int((y == 1).sum()), int((y == 0).sum()))
-        tasks[task.name] = {
-            **binary_metrics(p, y, thresholds[column], weights),
-            **calibration(p, y if rarer >= FEWEST else np.full_like(y, -1), weights),
-            "auc_95": auc_interval(p, y, resamples=resamples, seed=seed),
-            "mean_predicted": float(np.average(p[known], weights=weights[known])) if known.any() else None,
-            "observed": float(np.average(y[known], weights=weights[known])) if known.any() else None,
+
+    subsets: Sequence[SubsetScores]
+    shapley: Mapping[str, Mapping[str, float]]
+    leave_one_out: Mapping[str, Mapping[str, float]]
+
+    def as_json(self) -> dict[str, object]:
+        """The record for a JSON document."""
+        return {
+            "subsets": [{"kept": list(s.kept), "tasks": dict(s.tasks)} for s in self.subsets],
+            "importance": {"shapley": self.shapley, "leave_one_out": self.leave_one_out},
         }
-    return tasks
 
 
-def by_modality(
+def analyse_modalities(
     predict: Callable[[Cohort], np.ndarray], cohort: Cohort, base_rate: Sequence[float]
-) -> Record:
-    """All 2^M - 1 subsets by hiding what is there, each modality left out, mean absolute Shapley values.
+) -> ModalityAnalysis | None:
+    """Score every subset of modalities, and compute each modality's contribution.
+
+    None for more modalities than can be enumerated, and without patients or targets.
 
     Args:
         predict: cohort -> (N, T) probabilities.
-        cohort: with targets.
-        base_rate: T mean predictions, for a patient who has nothing of a subset.
+        cohort: N patients with targets.
+        base_rate: T mean predictions, for a patient who has none of a subset's modalities.
     """
     layout = cohort.layout
     m = len(layout.modalities)
     if m > MOST_MODALITIES or cohort.targets is None or not len(cohort):
-        return {}
-    labels = cohort.targets.labels.numpy()
+        return None
     values = value_of_subsets(predict, cohort, np.array(base_rate))
-
-    def aucs(subset: int) -> dict[str, float | None]:
-        found: dict[str, float | None] = {}
-        for column, task in enumerate(layout.task_names):
-            auc = binary_metrics(values[:, subset, column], labels[:, column], 0.5)["auc"]
-            found[task] = None if auc is None else float(auc)
-        return found
-
-    everything = 2**m - 1
-    whole = aucs(everything)
-    subsets = sorted(range(1, 2**m), key=lambda subset: (-subset.bit_count(), subset))
-    kept = [
-        {
-            "kept": [n for i, n in enumerate(layout.names) if subset >> i & 1],
-            "tasks": aucs(subset),
-        }
-        for subset in subsets
+    aucs = [_aucs(cohort, values[:, subset]) for subset in range(2**m)]
+    by_size = sorted(range(1, 2**m), key=lambda subset: (-subset.bit_count(), subset))
+    subsets = [
+        SubsetScores(tuple(n for i, n in enumerate(layout.names) if subset >> i & 1), aucs[subset])
+        for subset in by_size
     ]
-    shapley = shapley_of(values)
     leave_one_out: dict[str, dict[str, float]] = {task: {} for task in layout.task_names}
     contributions: dict[str, dict[str, float]] = {task: {} for task in layout.task_names}
+    shapley = shapley_of(values)
+    everything = 2**m - 1
     for place, name in enumerate(layout.names):
-        without = aucs(everything & ~(1 << place)) if m > 1 else {}
         has = cohort.present[:, place].numpy()
         for column, task in enumerate(layout.task_names):
-            full, less = whole[task], without.get(task)
-            if full is not None and less is not None:
-                leave_one_out[task][name] = full - less
+            full, without = aucs[everything][task], aucs[everything & ~(1 << place)][task]
+            if m > 1 and full is not None and without is not None:
+                leave_one_out[task][name] = full - without
             if has.any():
                 contributions[task][name] = float(np.abs(shapley[has, column, place]).mean())
+    return ModalityAnalysis(subsets, contributions, leave_one_out)
+
+
+def _aucs(cohort: Cohort, probability: np.ndarray) -> dict[str, float | None]:
+    """AUC by task of (N, T) probabilities."""
+    assert cohort.targets is not None
+    labels = cohort.targets.labels.numpy()
     return {
-        "subsets": kept,
-        "importance": {"shapley": contributions, "leave_one_out": leave_one_out},
+        task: binary_metrics(probability[:, column], labels[:, column], 0.5).auc
+        for column, task in enumerate(cohort.layout.task_names)
     }
+
+
+# ---------------------------------------------------------------------------- imputation
+
+
+@dataclass(frozen=True)
+class ImputationQuality:
+    """How well one modality's measured blocks are imputed when they are hidden.
+
+    Attributes:
+        blocks: number of hidden blocks, one per patient.
+        r2: R2 against the mean of the training patients, over all cells; None without any.
+        coverage_50: share of cells within their 50 % interval, over features with more than two values.
+        coverage_90: share of cells within their 90 % interval, over the same features.
+        width_90: mean width of the 90 % intervals, in standard deviations of the training patients.
+    """
+
+    blocks: int
+    r2: float | None = None
+    coverage_50: float | None = None
+    coverage_90: float | None = None
+    width_90: float | None = None
 
 
 def imputation_quality(
     impute: Callable[[Cohort], Imputation], cohort: Cohort, standardiser: Standardiser
-) -> dict[str, Record]:
-    """By modality, over its measured blocks hidden one at a time: R2 against the training mean, coverage.
-
-    Coverage and width are of features that take more than two values.
+) -> dict[str, ImputationQuality]:
+    """Score an imputer by modality, on the modality's measured blocks, hidden one at a time.
 
     Args:
         impute: cohort -> imputation, in the units of the files.
-        cohort: patients that the imputer has not learned from.
+        cohort: patients that the imputer was not fitted on.
         standardiser: of the training patients; scores are in its units.
     """
-    found: dict[str, Record] = {}
     two_valued = cohort.two_valued()
-    for block in leave_one_block_out(cohort.without_targets()):
-        imputation = impute(block.cohort)
-        mean, scale = standardiser.mean[block.column], standardiser.scale[block.column]
-        cells = block.measured & imputation.filled[:, block.column]
-        record: Record = {"blocks": len(block.rows), "r2": None, "coverage_50": None}
-        record |= {"coverage_90": None, "width_90": None}
-        if bool(cells.any()):
-            truth = ((block.truth - mean) / scale)[cells]
-            guess = ((imputation.emb[:, block.column] - mean) / scale)[cells]
-            std = (imputation.std[:, block.column] / scale)[cells]
-            total = truth.square().sum()
-            record["r2"] = float(1 - (truth - guess).square().sum() / total) if total > 0 else None
-            several = (~two_valued[block.column]).expand(cells.shape)[cells]
-            truth, guess, std = truth[several], guess[several], std[several]
-            if len(truth):
-                record["coverage_50"] = float(covered(truth, guess, std, Z50).float().mean())
-                record["coverage_90"] = float(covered(truth, guess, std, Z90).float().mean())
-                record["width_90"] = float(2 * Z90 * std.mean())
-        found[cohort.layout.names[block.column]] = record
-    return found
+    return {
+        cohort.layout.names[block.column]: _quality(
+            block, impute(block.cohort), standardiser, two_valued[block.column]
+        )
+        for block in leave_one_block_out(cohort.without_targets())
+    }
 
 
-def paired_auc_difference(
-    own: np.ndarray, other: np.ndarray, label: np.ndarray, *, resamples: int, seed: int
-) -> list[float] | None:
-    """Mean difference of two models' AUC on the same patients, with its bootstrap 95 % interval.
-
-    None with fewer than ``RESAMPLED_FROM`` of either outcome.
-
-    Args:
-        own: (N,) predictions.
-        other: (N,) of the model to compare with.
-        label: (N,) 1, 0 or -1.
-        resamples: of patients, within each outcome.
-        seed: of the resamples.
-    """
-    known = label >= 0
-    a, b, y = own[known], other[known], label[known] == 1
-    events, free = int(y.sum()), int((~y).sum())
-    if not resamples or min(events, free) < RESAMPLED_FROM:
-        return None
-
-    def wins(p: np.ndarray) -> np.ndarray:
-        pairs = np.sign(p[y][:, None] - p[~y][None, :])
-        return np.asarray((pairs + 1) / 2)
-
-    difference = wins(a) - wins(b)
-    rng = np.random.default_rng(seed)
-    up = rng.multinomial(events, np.full(events, 1 / events), size=resamples)
-    down = rng.multinomial(free, np.full(free, 1 / free), size=resamples)
-    found = ((up @ difference) * down).sum(axis=1) / (events * free)
-    low, high = np.quantile(found, [0.025, 0.975])
-    return [float(difference.mean()), float(low), float(high)]
+def _quality(
+    block: HiddenBlock, imputation: Imputation, standardiser: Standardiser, two_valued: torch.Tensor
+) -> ImputationQuality:
+    blocks = len(block.rows)
+    mean, scale = standardiser.mean[block.column], standardiser.scale[block.column]
+    cells = block.measured & imputation.filled[:, block.column]
+    if not bool(cells.any()):
+        return ImputationQuality(blocks)
+    truth = ((block.truth - mean) / scale)[cells]
+    imputed = ((imputation.emb[:, block.column] - mean) / scale)[cells]
+    std = (imputation.std[:, block.column] / scale)[cells]
+    total = truth.square().sum()
+    r2 = float(1 - (truth - imputed).square().sum() / total) if total > 0 else None
+    several = (~two_valued).expand(cells.shape)[cells]
+    truth, imputed, std = truth[several], imputed[several], std[several]
+    if not len(truth):
+        return ImputationQuality(blocks, r2)
+    return ImputationQuality(
+        blocks,
+        r2,
+        coverage_50=float(covered(truth, imputed, std, Z50).float().mean()),
+        coverage_90=float(covered(truth, imputed, std, Z90).float().mean()),
+        width_90=float(2 * Z90 * std.mean()),
+    )

@@ -1,35 +1,52 @@
-"""Simple models beside the recipe's own, on the same patients: does it earn its keep?"""
+"""Simple models fitted to the same patients, to compare the recipe's own model with."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 from hcat_core.cohort import Cohort
 from hcat_core.data.splits import Split
 from hcat_core.errors import HcatError
-from hcat_core.evaluation.analysis import paired_auc_difference, score_group
+from hcat_core.evaluation.scores import FEWEST_FOR_SLOPE, ScoringSettings, TaskScores, score_tasks
 from hcat_core.interfaces import FitContext, Prediction
-from hcat_core.recipe.parameters import check_component
+from hcat_core.metrics.discrimination import paired_auc_difference
+from hcat_core.recipe.component_tables import check_component
 from hcat_core.recipe.recipe import Recipe
 from hcat_core.registry.catalog import Catalog
 from hcat_core.training.fitting import fit_estimator
 
 
+@dataclass(frozen=True)
+class BaselineScores(TaskScores):
+    """Scores of a baseline's predictions of one task.
+
+    Attributes:
+        difference: the AUC of the run's own model minus the baseline's, with the lower and upper end of
+            its bootstrap 95 % interval over test patients; None with few events.
+    """
+
+    difference: Sequence[float] | None = None
+
+
 def baseline_recipes(
     names: Sequence[str], present: Sequence[object], like: Recipe, catalog: Catalog, cohort: Cohort
 ) -> dict[str, Recipe]:
-    """Recipes of ``names`` at their defaults, on the cohort of ``like``.
+    """Make a recipe for each baseline, at its defaults, on the cohort of another recipe.
 
-    Those among ``present`` already, or not installed, are left out, and ``coxnet`` where times are unknown.
+    Args:
+        names: of estimators; one that is not installed is left out, and ``coxnet`` where times are unknown.
+        present: estimators that are compared anyway; they are left out.
+        like: the recipe whose cohort, split and evaluation are used.
+        catalog: of components.
+        cohort: with targets.
     """
     assert cohort.targets is not None
     timed = bool((cohort.targets.event >= 0).any(dim=0).all())
     result = {}
     for name in names:
-        known = catalog.registries["estimator"].find(name) is not None
-        if name in present or not known or (name == "coxnet" and not timed):
+        installed = catalog.registries["estimator"].find(name) is not None
+        if name in present or not installed or (name == "coxnet" and not timed):
             continue
         table = check_component(catalog, "estimator", {"use": name}, "estimator").table
         assert table is not None
@@ -44,17 +61,18 @@ def score_baselines(
     split: Split,
     predicted: Prediction,
     context: FitContext,
-) -> dict[str, dict[str, Any]]:
-    """Fit and score the recipe's ``evaluation.baselines`` on the run's own sides.
+) -> dict[str, dict[str, BaselineScores]]:
+    """Fit the recipe's ``evaluation.baselines`` and score them on the test patients, by baseline and task.
 
-    ``difference`` is the AUC of ``predicted`` minus the baseline's on the same test patients.
+    A baseline that cannot be fitted is left out, and ``context.progress`` gets the reason.
     """
     assert cohort.targets is not None
-    table, test = recipe.evaluation, cohort[split.test]
-    own, train = predicted[split.test.numpy()], cohort.targets[split.train]
-    wanted = baseline_recipes(table.baselines, [recipe.estimator["use"]], recipe, catalog, cohort)
-    result: dict[str, dict[str, Any]] = {}
-    for name, baseline in wanted.items():
+    train, test = cohort.targets[split.train], cohort[split.test]
+    recipes = baseline_recipes(
+        recipe.evaluation.baselines, [recipe.estimator["use"]], recipe, catalog, cohort
+    )
+    result = {}
+    for name, baseline in recipes.items():
         context.progress(f"fitting the baseline {name}")
         try:
             fitted = fit_estimator(
@@ -64,14 +82,25 @@ def score_baselines(
         except (HcatError, ValueError) as error:
             context.progress(f"the baseline {name} is left out: {error}")
             continue
-        scores = score_group(test, other, fitted.thresholds, train, table.bootstrap, recipe.seed)
-        for column, task in enumerate(cohort.layout.task_names):
-            scores[task]["difference"] = paired_auc_difference(
-                own.probability[:, column],
-                other.probability[:, column],
-                cohort.targets.labels[split.test, column].numpy(),
-                resamples=table.bootstrap,
-                seed=recipe.seed,
-            )
-        result[name] = scores
+        settings = ScoringSettings(fitted.thresholds, train, recipe.evaluation.bootstrap, recipe.seed)
+        result[name] = _compare(test, predicted[split.test.numpy()], other, settings)
+    return result
+
+
+def _compare(
+    test: Cohort, predicted: Prediction, baseline: Prediction, settings: ScoringSettings
+) -> dict[str, BaselineScores]:
+    """Score a baseline by task, and compare its AUC with that of ``predicted``."""
+    assert test.targets is not None
+    scores = score_tasks(test, baseline, settings, slope_from=FEWEST_FOR_SLOPE)
+    result = {}
+    for column, task in enumerate(test.layout.task_names):
+        difference = paired_auc_difference(
+            predicted.probability[:, column],
+            baseline.probability[:, column],
+            test.targets.labels[:, column].numpy(),
+            resamples=settings.resamples,
+            seed=settings.seed,
+        )
+        result[task] = BaselineScores(**vars(scores[task]), difference=difference)
     return result

@@ -1,25 +1,145 @@
-"""Counts of a cohort that a user wants to see before training: presence, patterns, outcomes, gaps."""
+"""Counts of a cohort: patients, modalities, missingness patterns, outcomes, sides of a split."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import torch
 
 from hcat_core.cohort import Cohort
-from hcat_core.data.assembly import ReadReport
+from hcat_core.data.assembly import ModalityReport, ReadReport
 from hcat_core.data.missingness_patterns import count_patterns
-from hcat_core.evaluation.summary import competing_counts, label_counts
+from hcat_core.data.splits import SPLITS, Split
+from hcat_core.metrics.survival import causes
 from hcat_core.reading import DescribingReader, Reader
 
 
-def found_layouts(readers: Mapping[str, Reader]) -> dict[str, str]:
-    """What each reader that can say found in its file, and by what it knew it."""
+@dataclass(frozen=True)
+class OutcomeCounts:
+    """Patients of one task by their outcome at the horizon."""
+
+    event: int
+    event_free: int
+    unknown: int
+
+
+@dataclass(frozen=True)
+class SideCounts:
+    """Patients on one side of a split, and their outcomes by task."""
+
+    patients: int
+    labels: Mapping[str, OutcomeCounts]
+
+
+@dataclass(frozen=True)
+class CohortCounts:
+    """Counts of the cohort of a run.
+
+    Attributes:
+        patients: with at least one modality.
+        patients_without_modality: left out.
+        modalities: what each modality's file held.
+        labels: outcomes by task.
+        competing_first: by task that has a competing one, patients with the competing event first.
+        split: counts of the training, validation and test patients.
+    """
+
+    patients: int
+    patients_without_modality: int
+    modalities: Sequence[ModalityReport]
+    labels: Mapping[str, OutcomeCounts]
+    competing_first: Mapping[str, int]
+    split: Mapping[str, SideCounts]
+
+    def as_json(self) -> dict[str, object]:
+        """The record for a JSON document."""
+        return {
+            "patients": self.patients,
+            "patients_without_modality": self.patients_without_modality,
+            "modalities": {
+                m.name: {
+                    "source": m.source,
+                    "width": m.width,
+                    "patients": m.patients,
+                    "rows": m.rows,
+                    "cells_not_measured": m.cells_not_measured,
+                }
+                for m in self.modalities
+            },
+            "labels": {task: asdict(counts) for task, counts in self.labels.items()},
+            "competing_first": dict(self.competing_first),
+            "split": {side: asdict(counts) for side, counts in self.split.items()},
+        }
+
+
+def count_outcomes(cohort: Cohort) -> dict[str, OutcomeCounts]:
+    """Count patients with the event, event-free and unknown, by task; empty without targets."""
+    if cohort.targets is None:
+        return {}
+    return {
+        task: OutcomeCounts(
+            event=int((cohort.targets.labels[:, column] == 1).sum()),
+            event_free=int((cohort.targets.labels[:, column] == 0).sum()),
+            unknown=int((cohort.targets.labels[:, column] == -1).sum()),
+        )
+        for column, task in enumerate(cohort.layout.task_names)
+    }
+
+
+def count_competing_first(cohort: Cohort) -> dict[str, int]:
+    """Count patients with the competing event first, by task that has a competing one."""
+    layout, counts = cohort.layout, {}
+    if cohort.targets is None:
+        return {}
+    for column, task in enumerate(layout.tasks):
+        if task.competing is not None:
+            _, _, cause = causes(cohort.targets, column, layout.task_names.index(task.competing))
+            counts[task.name] = int((cause == 2).sum())
+    return counts
+
+
+def count_cohort(cohort: Cohort, report: ReadReport, split: Split) -> CohortCounts:
+    """Count the patients of a run, as its summary gives them."""
+    return CohortCounts(
+        patients=len(cohort),
+        patients_without_modality=report.patients_without_modality,
+        modalities=report.modalities,
+        labels=count_outcomes(cohort),
+        competing_first=count_competing_first(cohort),
+        split={
+            side: SideCounts(len(rows), count_outcomes(cohort[rows]))
+            for side, rows in _sides(split).items()
+        },
+    )
+
+
+def describe_cohort(cohort: Cohort, report: ReadReport, split: Split) -> str:
+    """Describe the cohort in one line, for the user, before training starts."""
+    complete = int(cohort.present.all(dim=1).sum())
+    has = ", ".join(f"{m.name} {m.patients}" for m in report.modalities)
+    sides = ", ".join(f"{len(rows)} {side}" for side, rows in _sides(split).items())
+    text = f"{len(cohort)} patients, {complete} with every modality ({has}); {sides}"
+    if report.patients_without_modality:
+        text += f"; {report.patients_without_modality} without any modality are left out"
+    return text
+
+
+def describe_readers(readers: Mapping[str, Reader]) -> dict[str, str]:
+    """How each reader that can describe it recognised the layout of its file, by modality."""
     return {name: r.describe() for name, r in readers.items() if isinstance(r, DescribingReader)}
 
 
 def inspect_cohort(cohort: Cohort, report: ReadReport, layouts: Mapping[str, str]) -> dict[str, object]:
-    """Everything ``hcat inspect`` shows, as plain values; no patient ids."""
+    """Make the document of ``hcat inspect``: counts alone, no patient ids.
+
+    Args:
+        cohort: N patients.
+        report: of reading it.
+        layouts: of ``describe_readers``.
+    """
     n = len(cohort)
-    counts = label_counts(cohort)
+    counts = count_outcomes(cohort)
     return {
         "patients": n,
         "fingerprint": cohort.fingerprint(),
@@ -47,9 +167,14 @@ def inspect_cohort(cohort: Cohort, report: ReadReport, layouts: Mapping[str, str
             for pattern, patients in count_patterns(cohort.present)
         ],
         "tasks": [
-            {"name": task.name, "horizon_days": task.horizon_days, **counts[task.name]}
+            {"name": task.name, "horizon_days": task.horizon_days, **asdict(counts[task.name])}
             for task in cohort.layout.tasks
         ],
-        "competing_first": competing_counts(cohort),
+        "competing_first": count_competing_first(cohort),
         "targets_source": report.targets_source,
     }
+
+
+def _sides(split: Split) -> dict[str, torch.Tensor]:
+    """Row numbers by side, in the order of ``SPLITS``."""
+    return dict(zip(SPLITS, (split.train, split.validation, split.test), strict=True))

@@ -1,137 +1,136 @@
-"""What a run reports: metrics by side and task, and counts of what it was given."""
+"""The summary of a finished run: one record, and the JSON document made from it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
-from hcat_core.cohort import Cohort, Targets
-from hcat_core.data.assembly import ReadReport
-from hcat_core.data.splits import SPLITS, Split
-from hcat_core.interfaces import Prediction
-from hcat_core.metrics.discrimination import auc_interval, binary_metrics
-from hcat_core.metrics.outcome_metrics import c_index_interval, calibration, time_metrics
-from hcat_core.metrics.survival import causes, known_weights
-from hcat_core.recipe.recipe import Recipe
+from hcat_core.evaluation.analysis import ImputationQuality, ModalityAnalysis, PatternScores
+from hcat_core.evaluation.baselines import BaselineScores
+from hcat_core.evaluation.cohort_counts import CohortCounts
+from hcat_core.evaluation.scores import TaskScores
+from hcat_core.metrics.recalibration import Recalibration
 
 
-def score(
-    cohort: Cohort, split: Split, predicted: Prediction, thresholds: Sequence[float], recipe: Recipe
-) -> dict[str, dict[str, object]]:
-    """Metrics by side and task; test patients are scored once, and nothing is chosen by them.
+@dataclass(frozen=True)
+class TrainingSummary:
+    """How the neural training of a run went.
 
-    Args:
-        cohort: everyone.
-        split: who is on which side.
-        predicted: for everyone.
-        thresholds: by task, chosen on patients held out.
-        recipe: bootstrap resamples and seed.
+    Attributes:
+        epochs: trained.
+        stopped_early: the training ended before the recipe's number of epochs was reached.
+        best_epoch: the epoch of the best validation score, by task and for their average.
+        best_validation: the metric that was scored, and its best value by task and for their average.
+        outcome_informed_imputation: the imputer was trained with the prediction's gradient.
+        parameters: number of trained and fixed weights.
     """
-    assert cohort.targets is not None
-    train = cohort.targets[split.train]
-    resamples, seed = recipe.evaluation.bootstrap, recipe.seed
-    result: dict[str, dict[str, object]] = {}
-    for name in SPLITS:
-        rows = getattr(split, name)
-        side = predicted[rows.numpy()]
-        result[name] = dict(score_tasks(cohort[rows], side, thresholds, train, resamples, seed))
-    return result
+
+    epochs: int
+    stopped_early: bool
+    best_epoch: Mapping[str, int]
+    best_validation: Mapping[str, object]
+    outcome_informed_imputation: bool
+    parameters: int
 
 
-def score_tasks(
-    cohort: Cohort,
-    predicted: Prediction,
-    thresholds: Sequence[float],
-    train: Targets,
-    resamples: int,
-    seed: int,
-) -> dict[str, dict[str, object]]:
-    """By task: discrimination, calibration, decisions, and where times are known those over time.
+@dataclass(frozen=True)
+class FitSummary:
+    """What was fitted in a run.
 
-    Args:
-        cohort: N patients with targets.
-        predicted: for them.
-        thresholds: by task.
-        train: outcomes of training patients, for the distribution of censoring.
-        resamples: of patients, for the intervals.
-        seed: of the resamples.
+    Attributes:
+        estimator: the component's name.
+        thresholds: by task, chosen on held-out patients.
+        recalibration: fitted on held-out patients.
+        training: of a single neural network; None for any other estimator.
     """
-    assert cohort.targets is not None
-    result: dict[str, dict[str, object]] = {}
-    for column, task in enumerate(cohort.layout.tasks):
-        p, curve = predicted.probability[:, column], predicted.curves[:, column]
-        y = cohort.targets.labels[:, column].numpy()
-        weights = known_weights(cohort.targets, column, task.horizon_days, train)
-        result[task.name] = {
-            **binary_metrics(p, y, thresholds[column], weights),
-            "auc_95": auc_interval(p, y, resamples=resamples, seed=seed),
-            **calibration(p, y, weights),
-            **time_metrics(task, column, train, cohort.targets, curve),
-            "c_index_95": c_index_interval(
-                task, column, train, cohort.targets, p, resamples=resamples, seed=seed
-            ),
+
+    estimator: str
+    thresholds: Sequence[float]
+    recalibration: Recalibration
+    training: TrainingSummary | None = None
+
+    def as_json(self) -> dict[str, object]:
+        """The record for a JSON document."""
+        fitted = {"estimator": self.estimator} if self.training is None else asdict(self.training)
+        return {
+            **fitted,
+            "thresholds": list(self.thresholds),
+            "recalibration": asdict(self.recalibration),
         }
-    return result
 
 
-def label_counts(cohort: Cohort) -> dict[str, dict[str, int]]:
-    """Events, event-free and unknown patients by task."""
-    if cohort.targets is None:
-        return {}
-    return {
-        task: {
-            "event": int((cohort.targets.labels[:, column] == 1).sum()),
-            "event_free": int((cohort.targets.labels[:, column] == 0).sum()),
-            "unknown": int((cohort.targets.labels[:, column] == -1).sum()),
+@dataclass(frozen=True)
+class Analysis:
+    """What the report shows beyond the scores of each side; None for a part that could not be computed.
+
+    Attributes:
+        findings: of the checks of the cohort, in words.
+        allowed: features that the recipe allows although they look like leaks.
+        patterns: scores of test patients by missingness pattern.
+        modalities: what each modality contributes on test patients.
+        imputation: quality by modality, on hidden blocks of test patients.
+        baselines: scores on test patients by baseline and task.
+    """
+
+    findings: Sequence[str]
+    allowed: Sequence[str]
+    patterns: Sequence[PatternScores] | None = None
+    modalities: ModalityAnalysis | None = None
+    imputation: Mapping[str, ImputationQuality] | None = None
+    baselines: Mapping[str, Mapping[str, BaselineScores]] | None = None
+
+    def as_json(self) -> dict[str, object]:
+        """The record for a JSON document, without the parts that are None."""
+        document: dict[str, object] = {
+            "leakage": {"findings": list(self.findings), "allowed": list(self.allowed)}
         }
-        for column, task in enumerate(cohort.layout.task_names)
-    }
+        if self.patterns is not None:
+            document["patterns"] = [pattern.as_json() for pattern in self.patterns]
+        if self.modalities is not None:
+            document |= self.modalities.as_json()
+        if self.imputation is not None:
+            document["imputation"] = {name: asdict(quality) for name, quality in self.imputation.items()}
+        if self.baselines is not None:
+            document["baselines"] = {name: _tasks(scores) for name, scores in self.baselines.items()}
+        return document
 
 
-def competing_counts(cohort: Cohort) -> dict[str, int]:
-    """By task that has a competing one: patients to whom the competing event happened first."""
-    layout, counts = cohort.layout, {}
-    if cohort.targets is None:
-        return {}
-    for column, task in enumerate(layout.tasks):
-        if task.competing is not None:
-            _, _, cause = causes(cohort.targets, column, layout.task_names.index(task.competing))
-            counts[task.name] = int((cause == 2).sum())
-    return counts
+@dataclass(frozen=True)
+class RunSummary:
+    """Everything that a run reports, in numbers; no patient ids.
+
+    Attributes:
+        run: what was fitted.
+        metrics: scores by side of the split and task.
+        data: counts of the cohort.
+        environment: versions, device, plugins and the cohort's fingerprint.
+        recipe: resolved, as plain values.
+        history: one record per epoch, as ``metrics.jsonl`` has it; empty without epochs.
+        analysis: a closer look at test patients.
+    """
+
+    run: FitSummary
+    metrics: Mapping[str, Mapping[str, TaskScores]]
+    data: CohortCounts
+    environment: Mapping[str, Any]
+    recipe: Mapping[str, Any]
+    history: Sequence[Mapping[str, Any]]
+    analysis: Analysis
+
+    def as_json(self) -> dict[str, object]:
+        """The document that a run writes, prints under ``--json`` and hands to plugins."""
+        return {
+            "run": self.run.as_json(),
+            "metrics": {side: _tasks(scores) for side, scores in self.metrics.items()},
+            "data": self.data.as_json(),
+            "environment": dict(self.environment),
+            "recipe": dict(self.recipe),
+            "history": [dict(epoch) for epoch in self.history],
+            "analysis": self.analysis.as_json(),
+        }
 
 
-def describe_data(cohort: Cohort, report: ReadReport, split: Split) -> dict[str, object]:
-    """Counts for the summary."""
-    return {
-        "patients": len(cohort),
-        "patients_without_modality": report.patients_without_modality,
-        "modalities": {
-            m.name: {
-                "source": m.source,
-                "width": m.width,
-                "patients": m.patients,
-                "rows": m.rows,
-                "cells_not_measured": m.cells_not_measured,
-            }
-            for m in report.modalities
-        },
-        "labels": label_counts(cohort),
-        "competing_first": competing_counts(cohort),
-        "split": {
-            name: {
-                "patients": len(getattr(split, name)),
-                "labels": label_counts(cohort[getattr(split, name)]),
-            }
-            for name in SPLITS
-        },
-    }
-
-
-def describe_in_words(cohort: Cohort, report: ReadReport, split: Split) -> str:
-    """One line for the user before training starts."""
-    complete = int(cohort.present.all(dim=1).sum())
-    has = ", ".join(f"{m.name} {m.patients}" for m in report.modalities)
-    sides = ", ".join(f"{len(getattr(split, name))} {name}" for name in SPLITS)
-    text = f"{len(cohort)} patients, {complete} with every modality ({has}); {sides}"
-    if report.patients_without_modality:
-        text += f"; {report.patients_without_modality} without any modality are left out"
-    return text
+def _tasks(scores: Mapping[str, TaskScores]) -> dict[str, dict[str, object]]:
+    """Scores by task, for a JSON document."""
+    return {task: one.as_json() for task, one in scores.items()}

@@ -1,20 +1,57 @@
-"""Metrics from probabilities, thresholds from validation patients, intervals from resampled patients.
+"""AUC, average precision and decisions at a threshold; bootstrap intervals over patients.
 
-Nothing here thresholds before ranking, and no function chooses and scores on the same patients.
+Ranking metrics come from probabilities, never from decisions. A threshold is chosen on validation
+patients and applied to others.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-RESAMPLED_FROM = 5  # events, or patients of either outcome; fewer would make a bootstrap too sure
+RESAMPLED_FROM = 5  # patients with each outcome; with fewer, a bootstrap interval is too narrow
+
+
+@dataclass(frozen=True)
+class BinaryScores:
+    """Scores of one task at its horizon; None where a score needs both outcomes and one is missing.
+
+    Attributes:
+        patients: number with a known outcome.
+        events: number of them with the event.
+        auc: area under the ROC curve.
+        average_precision: area under the precision-recall curve.
+        brier: mean squared error of the probability.
+        f1: of the decisions at ``threshold``, as are the next three.
+        accuracy: share of right decisions.
+        sensitivity: share of events that are detected.
+        specificity: share of event-free patients that are recognised.
+        threshold: probability from which the event is predicted; chosen on other patients.
+    """
+
+    patients: int
+    events: int
+    auc: float | None
+    average_precision: float | None
+    brier: float | None
+    f1: float | None
+    accuracy: float | None
+    sensitivity: float | None
+    specificity: float | None
+    threshold: float
 
 
 def best_threshold(probability: np.ndarray, label: np.ndarray) -> float:
-    """The probability cut of highest F1 on these patients (validation ones, never those reported).
+    """Choose the probability threshold with the highest F1 on these patients.
 
-    Halfway to the next lower probability, so that it does not hang on one patient's last digit;
-    0.5 where one outcome is missing.
+    Use validation patients, never those that are reported. The threshold lies halfway to the next lower
+    probability, so that rounding one patient's probability does not change a decision. It is 0.5 where
+    one outcome is missing.
+
+    Args:
+        probability: (N,) predicted.
+        label: (N,) 1 or 0.
     """
     if label.min(initial=1) == label.max(initial=0) or not len(label):
         return 0.5
@@ -30,33 +67,35 @@ def best_threshold(probability: np.ndarray, label: np.ndarray) -> float:
 
 def binary_metrics(
     probability: np.ndarray, label: np.ndarray, threshold: float, weights: np.ndarray | None = None
-) -> dict[str, float | int | None]:
-    """Discrimination, calibration and decisions of one task; None where one outcome is missing.
+) -> BinaryScores:
+    """Score the probabilities of one task, and the decisions at a threshold.
 
     Args:
         probability: (N,) predicted.
-        label: (N,) 1, 0 or -1; patients with an unknown outcome are left out.
-        threshold: chosen elsewhere.
-        weights: (N,) as of ``survival.known_weights``, for the Brier score.
+        label: (N,) 1, 0 or -1; patients with an unknown outcome (-1) are left out.
+        threshold: chosen on other patients.
+        weights: (N,) of ``survival.known_weights``, for the Brier score.
     """
     from sklearn import metrics
 
     known = label >= 0
     p, y = probability[known], label[known]
     w = None if weights is None else weights[known]
-    events = int(y.sum())
-    result: dict[str, float | int | None] = {"patients": len(y), "events": events}
-    both = 0 < events < len(y)
-    called = p >= threshold
-    result["auc"] = float(metrics.roc_auc_score(y, p)) if both else None
-    result["average_precision"] = float(metrics.average_precision_score(y, p)) if both else None
-    result["brier"] = float(np.average((p - y) ** 2, weights=w)) if len(y) else None
-    result["f1"] = float(metrics.f1_score(y, called)) if both else None
-    result["accuracy"] = float((called == y).mean()) if len(y) else None
-    result["sensitivity"] = float(called[y == 1].mean()) if events else None
-    result["specificity"] = float((~called[y == 0]).mean()) if events < len(y) else None
-    result["threshold"] = threshold
-    return result
+    patients, events = len(y), int(y.sum())
+    both = 0 < events < patients
+    positive = p >= threshold
+    return BinaryScores(
+        patients=patients,
+        events=events,
+        auc=float(metrics.roc_auc_score(y, p)) if both else None,
+        average_precision=float(metrics.average_precision_score(y, p)) if both else None,
+        brier=float(np.average((p - y) ** 2, weights=w)) if patients else None,
+        f1=float(metrics.f1_score(y, positive)) if both else None,
+        accuracy=float((positive == y).mean()) if patients else None,
+        sensitivity=float(positive[y == 1].mean()) if events else None,
+        specificity=float((~positive[y == 0]).mean()) if events < patients else None,
+        threshold=threshold,
+    )
 
 
 def auc_interval(
@@ -64,11 +103,11 @@ def auc_interval(
 ) -> tuple[float, float] | None:
     """Percentile bootstrap interval of the AUC over patients, resampled within each outcome.
 
-    None with fewer than ``RESAMPLED_FROM`` of either: resampled, one event is the same event again, and the
-    interval of its AUC would have no width.
+    None with fewer than ``RESAMPLED_FROM`` patients of either outcome: resampling a single event gives the
+    same event each time, and an interval without width.
 
-    All resamples at once: a resample is a vector of patient weights, and the AUC is the weighted
-    share of (event, event-free) pairs in the right order, ties counting half.
+    All resamples are computed at once. A resample is a vector of patient weights, and its AUC is the
+    weighted share of (event, event-free) pairs in the right order, where ties count half.
     """
     known = label >= 0
     p, y = probability[known], label[known].astype(bool)
@@ -92,3 +131,37 @@ def auc_interval(
         aucs.append((up * below).sum(axis=1) / (events * free))
     low, high = np.quantile(np.concatenate(aucs), [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def paired_auc_difference(
+    model: np.ndarray, other: np.ndarray, label: np.ndarray, *, resamples: int, seed: int
+) -> list[float] | None:
+    """Difference of two models' AUC on the same patients: mean, and the bootstrap 95 % interval's ends.
+
+    None with fewer than ``RESAMPLED_FROM`` patients of either outcome.
+
+    Args:
+        model: (N,) probabilities.
+        other: (N,) probabilities of the model to compare with; its AUC is subtracted.
+        label: (N,) 1, 0 or -1; patients with an unknown outcome (-1) are left out.
+        resamples: how many times patients are resampled, within each outcome.
+        seed: of the resamples.
+    """
+    known = label >= 0
+    a, b, y = model[known], other[known], label[known] == 1
+    events, free = int(y.sum()), int((~y).sum())
+    if not resamples or min(events, free) < RESAMPLED_FROM:
+        return None
+
+    def in_right_order(p: np.ndarray) -> np.ndarray:
+        """(events, free) 1 where the event has the higher probability, 0.5 where they are equal."""
+        pairs = np.sign(p[y][:, None] - p[~y][None, :])
+        return np.asarray((pairs + 1) / 2)
+
+    difference = in_right_order(a) - in_right_order(b)
+    rng = np.random.default_rng(seed)
+    up = rng.multinomial(events, np.full(events, 1 / events), size=resamples)
+    down = rng.multinomial(free, np.full(free, 1 / free), size=resamples)
+    resampled = ((up @ difference) * down).sum(axis=1) / (events * free)
+    low, high = np.quantile(resampled, [0.025, 0.975])
+    return [float(difference.mean()), float(low), float(high)]

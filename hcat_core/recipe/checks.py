@@ -9,9 +9,10 @@ from typing import Any
 from hcat_core.cohort import Task
 from hcat_core.data.schema import CohortTable, TargetsTable
 from hcat_core.errors import Problem
+from hcat_core.interfaces import HeadSpecificLoss
+from hcat_core.recipe.component_tables import check_component
 from hcat_core.recipe.loading import NEURAL
 from hcat_core.recipe.names import AVERAGE, check_name, check_names
-from hcat_core.recipe.parameters import check_component
 from hcat_core.registry.catalog import Catalog
 from hcat_core.registry.component import EVERY_HEAD
 from hcat_core.text.quoting import name_in_quotes, shown
@@ -162,10 +163,11 @@ def _fit(key: str, table: Mapping[str, Any], head: str, heads: Tables, catalog: 
     if component is None or found is None:
         return []
     try:
-        wanted = getattr(component.load(), "made_for", None)
-    except Exception:  # a stranger's module may raise anything; check_component has told
+        loss = component.load()
+    except Exception:  # a third party's module may raise anything; check_component has reported it
         return []
-    if wanted is None or wanted == found:
+    if not isinstance(loss, HeadSpecificLoss) or loss.made_for == found:
         return []
+    wanted = loss.made_for
     said = f'"{component.name}" is the loss of heads with use = "{wanted}"; {shown(head)} has "{found}"'
     return [Problem(f"{key}.head", said)]

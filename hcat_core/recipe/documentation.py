@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import inspect
 
-from hcat_core.errors import UsageError
-from hcat_core.recipe.parameters import Parameters, load_parameters
+from hcat_core.recipe.parameters import required_parameters
 from hcat_core.recipe.validation import expected
 from hcat_core.registry.component import Component
 
@@ -21,9 +20,7 @@ def describe_parameters(component: Component) -> list[dict[str, object]]:
     Raises:
         UsageError: for a component that cannot be loaded.
     """
-    spec = load_parameters(component, component.name)
-    if not isinstance(spec, Parameters):
-        raise UsageError(f"{component.kind} {spec.message}")
+    spec = required_parameters(component)
     schema = spec.model.model_json_schema()
     rows: list[dict[str, object]] = []
     for name, field in spec.model.model_fields.items():

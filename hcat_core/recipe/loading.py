@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from hcat_core.errors import Problem, RecipeError
-from hcat_core.recipe.toml_text import DEEPEST, Tree, parse_toml, read_toml
+from hcat_core.recipe.toml_text import DEEPEST, Tree, parse_toml, read_toml, values_in
 from hcat_core.registry.discovery import Allowed
 from hcat_core.text.quoting import shown
 
@@ -63,12 +63,9 @@ def drop_demo(tree: Tree) -> None:
 
 
 def uses_neural(table: object) -> bool:
-    """Is this estimator table, or one inside it, that of the neural assembly?"""
-    if isinstance(table, list):
-        return any(uses_neural(inner) for inner in table)
-    if not isinstance(table, Mapping):
-        return False
-    return table.get("use") == NEURAL or any(uses_neural(inner) for inner in table.values())
+    """Is this estimator table, or one inside it, that of the neural estimator?"""
+    values = (value for _, _, value in values_in({"estimator": table}))
+    return any(isinstance(value, dict) and value.get("use") == NEURAL for value in values)
 
 
 def drop_assembly(tree: Tree, estimator: object) -> None:
@@ -176,7 +173,7 @@ def _read(path: Path, asked: Path) -> Tree:
         found = read_toml(path)
     except FileNotFoundError:
         raise RecipeError(
-            str(asked), [Problem(key, f"there is no recipe at {path}{_near(path)}")]
+            str(asked), [Problem(key, f"there is no recipe at {path}{did_you_mean_file(path)}")]
         ) from None
     if isinstance(found, Problem):
         raise RecipeError(_named(path, asked), [found])
@@ -188,8 +185,8 @@ def _named(path: Path, asked: Path) -> str:
     return str(path) if path == asked else f"{path} (which {asked} extends)"
 
 
-def _near(path: Path) -> str:
-    """The recipe that a path may have meant, if one lies beside it."""
+def did_you_mean_file(path: Path) -> str:
+    """``. Did you mean "x.toml"?`` for a recipe of a similar name beside ``path``; else nothing."""
     try:
         names = [p.name for p in path.parent.iterdir() if p.suffix == ".toml" and p.is_file()]
     except (OSError, ValueError):

@@ -1,66 +1,61 @@
-"""Which components a recipe names, nested ones too, and whose code they are."""
+"""Which components a recipe uses, those in nested tables too, and which package each comes from."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
-from hcat_core.recipe.parameters import Parameters, load_parameters
+from hcat_core.recipe.component_tables import NamedComponent, components_in
 from hcat_core.recipe.recipe import Recipe
 from hcat_core.registry.catalog import Catalog
-from hcat_core.registry.component import Kind
+from hcat_core.registry.component import STORES_PATIENTS
 
 
 def used_components(recipe: Recipe, catalog: Catalog) -> list[dict[str, str]]:
-    """Key, kind, name, distribution and version of each, in the order of the recipe."""
-    found = []
-    for key, kind, name in _tables(recipe, catalog):
-        entry = catalog.registries[kind].entries[name]
-        found.append(
+    """Key, kind, name, distribution and version of each component, in the order of the recipe."""
+    result = []
+    for used in (*_readers(recipe, catalog), *_method(recipe, catalog), *_baselines(recipe, catalog)):
+        provider = catalog.registries[used.kind].entries[used.name].provider
+        result.append(
             {
-                "key": key,
-                "kind": kind,
-                "name": name,
-                "distribution": entry.provider.distribution,
-                "version": entry.provider.version,
+                "key": used.key,
+                "kind": used.kind,
+                "name": used.name,
+                "distribution": provider.distribution,
+                "version": provider.version,
             }
         )
-    return found
+    return result
 
 
-def _tables(recipe: Recipe, catalog: Catalog) -> Iterator[tuple[str, Kind, str]]:
+def components_that_store_patients(recipe: Recipe, catalog: Catalog) -> list[str]:
+    """Kind and name of each component whose fitted state holds rows of training patients."""
+    return [
+        f"{used.kind} {used.name}"
+        for used in _method(recipe, catalog)
+        if STORES_PATIENTS in catalog.find(used.kind, used.name).tags
+    ]
+
+
+def _readers(recipe: Recipe, catalog: Catalog) -> Iterator[NamedComponent]:
     for name, table in recipe.cohort.modalities.items():
-        yield from _inside("reader", table, f"cohort.modalities.{name}", catalog)
+        yield from components_in(catalog, "reader", table, f"cohort.modalities.{name}")
     if recipe.cohort.targets is not None:
-        yield "cohort.targets", "reader", recipe.cohort.targets.use
-    yield from _inside("estimator", recipe.estimator, "estimator", catalog)
+        yield NamedComponent("cohort.targets", "reader", recipe.cohort.targets.use)
+
+
+def _method(recipe: Recipe, catalog: Catalog) -> Iterator[NamedComponent]:
+    """What predicts: the estimator, and what it trains."""
+    yield from components_in(catalog, "estimator", recipe.estimator, "estimator")
     if recipe.is_neural:
-        yield from _inside("imputer", recipe.imputer, "imputer", catalog)
-        yield from _inside("fusion", recipe.fusion, "fusion", catalog)
+        yield from components_in(catalog, "imputer", recipe.imputer, "imputer")
+        yield from components_in(catalog, "fusion", recipe.fusion, "fusion")
         for name, table in recipe.heads.items():
-            yield from _inside("head", table, f"heads.{name}", catalog)
+            yield from components_in(catalog, "head", table, f"heads.{name}")
         for place, table in enumerate(recipe.losses):
-            yield from _inside("loss", table, f"losses.{place}", catalog)
+            yield from components_in(catalog, "loss", table, f"losses.{place}")
+
+
+def _baselines(recipe: Recipe, catalog: Catalog) -> Iterator[NamedComponent]:
     for place, name in enumerate(recipe.evaluation.baselines):
         if catalog.registries["estimator"].find(name) is not None:
-            yield f"evaluation.baselines.{place}", "estimator", name
-
-
-def _inside(
-    kind: Kind, table: Mapping[str, Any], key: str, catalog: Catalog
-) -> Iterator[tuple[str, Kind, str]]:
-    """The component of a checked table, and those in it."""
-    name = str(table["use"])
-    yield key, kind, name
-    spec = load_parameters(catalog.find(kind, name), key)
-    for parameter, nested in spec.nested.items() if isinstance(spec, Parameters) else ():
-        value = table.get(parameter)
-        if nested.shape == "one":
-            parts = {parameter: value}
-        elif isinstance(value, list):
-            parts = {f"{parameter}.{place}": inner for place, inner in enumerate(value)}
-        else:
-            parts = {f"{parameter}.{part}": inner for part, inner in (value or {}).items()}
-        for part, inner in parts.items():
-            if isinstance(inner, Mapping):
-                yield from _inside(nested.kind, inner, f"{key}.{part}", catalog)
+            yield NamedComponent(f"evaluation.baselines.{place}", "estimator", name)

@@ -20,6 +20,7 @@ from hcat_core.recipe.checks import (
     check_trained,
 )
 from hcat_core.recipe.command_line import apply_inputs, apply_options
+from hcat_core.recipe.component_tables import check_component
 from hcat_core.recipe.loading import (
     ASSEMBLY,
     NEURAL,
@@ -28,9 +29,8 @@ from hcat_core.recipe.loading import (
     read_recipe_tree,
     uses_neural,
 )
-from hcat_core.recipe.parameters import check_component
 from hcat_core.recipe.schema import TABLES, EvaluationTable, TrainingTable, elsewhere
-from hcat_core.recipe.toml_text import Tree
+from hcat_core.recipe.toml_text import Tree, values_in
 from hcat_core.recipe.validation import check_table
 from hcat_core.registry.catalog import Catalog
 from hcat_core.registry.discovery import NO_PLUGINS
@@ -255,16 +255,12 @@ def _no_table(name: str, value: object) -> str:
 
 def _too_large(tree: Tree) -> list[Problem]:
     """Whole numbers that a saved recipe could not hold."""
-    problems = []
-    waiting: list[tuple[str, object]] = list(tree.items())
-    for key, value in waiting:
-        if isinstance(value, dict):
-            waiting += [(f"{key}.{name}", inner) for name, inner in value.items()]
-        elif isinstance(value, list):
-            waiting += [(f"{key}.{place}", inner) for place, inner in enumerate(value)]
-        elif isinstance(value, int) and abs(value) > LARGEST:
-            problems.append(Problem(key, f"the number is too large: whole numbers end at {LARGEST}"))
-    return problems
+    message = f"the number is too large: whole numbers end at {LARGEST}"
+    return [
+        Problem(key, message)
+        for key, _, value in values_in(tree)
+        if isinstance(value, int) and abs(value) > LARGEST
+    ]
 
 
 def _check_outdir(outdir: object) -> list[Problem]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +77,7 @@ def parse_toml(text: str) -> Tree | Problem:
         return Problem("toml", "a number has thousands of digits")
     except RecursionError:
         return Problem("toml", f"tables or lists are more than {DEEPEST} deep in each other")
-    if _depth(tree) > DEEPEST:
+    if _is_too_deep(tree):
         return Problem("toml", f"tables or lists are more than {DEEPEST} deep in each other")
     return tree
 
@@ -101,15 +103,17 @@ def _in_words(said: str, text: str) -> str:
     return f"line {line}, column {column}: {one_line(what)}" + (f": {shown}" if shown else "")
 
 
-def _depth(tree: Tree) -> int:
-    """How many tables and lists are inside each other, without recursion."""
-    deepest, level = 0, [value for value in tree.values() if isinstance(value, dict | list)]
-    while level and deepest <= DEEPEST:
-        deepest += 1
-        level = [
-            inner
-            for value in level
-            for inner in (value.values() if isinstance(value, dict) else value)
-            if isinstance(inner, dict | list)
-        ]
-    return deepest
+def values_in(tree: Tree) -> Iterator[tuple[str, int, object]]:
+    """Every value in a tree, outer ones first: its dotted key, how deep it is (1 at the top), the value."""
+    waiting: deque[tuple[str, int, object]] = deque((key, 1, value) for key, value in tree.items())
+    while waiting:
+        key, depth, value = waiting.popleft()
+        yield key, depth, value
+        if isinstance(value, dict):
+            waiting.extend((f"{key}.{name}", depth + 1, inner) for name, inner in value.items())
+        elif isinstance(value, list):
+            waiting.extend((f"{key}.{place}", depth + 1, inner) for place, inner in enumerate(value))
+
+
+def _is_too_deep(tree: Tree) -> bool:
+    return any(depth > DEEPEST and isinstance(value, dict | list) for _, depth, value in values_in(tree))

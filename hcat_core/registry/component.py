@@ -9,6 +9,7 @@ from typing import Literal, get_args
 
 Kind = Literal["reader", "imputer", "fusion", "head", "loss", "estimator"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+STORES_PATIENTS = "stores-patients"  # tag of a component whose fitted state holds rows of patients
 EVERY_HEAD = "every-head"  # tag of a loss that trains all heads, though its table names none
 
 

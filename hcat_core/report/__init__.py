@@ -1,6 +1,6 @@
-"""``report.html``: everything a reader of the results needs, on one page without outside parts."""
+"""The report of a run: ``report.html``, one page that loads nothing."""
 
-from hcat_core.report.material import Material
+from hcat_core.report.inputs import ReportInputs
 from hcat_core.report.page import write_report
 
-__all__ = ["Material", "write_report"]
+__all__ = ["ReportInputs", "write_report"]

@@ -1,4 +1,4 @@
-"""Who has what, how training went, and what became of patients by predicted risk."""
+"""Figures of the cohort and of the training: missing modalities, learning curves, risk groups, bars."""
 
 from __future__ import annotations
 
@@ -18,21 +18,19 @@ GROUPS = ("lowest third", "middle third", "highest third")
 
 
 def patterns_figure(cohort: Cohort) -> str:
-    """One row a missingness pattern: which modalities, how many patients."""
-    found = count_patterns(cohort.present)[:MOST_PATTERNS]
+    """Draw the most frequent missingness patterns, one row each, with the number of patients."""
+    shown = count_patterns(cohort.present)[:MOST_PATTERNS]
     names = [shortened(name, 14) for name in cohort.layout.names]
     total = max(1, len(cohort))
 
     def paint(axes: Axes) -> None:
         axes.grid(False)
-        for row, (pattern, patients) in enumerate(found):
+        for row, (pattern, patients) in enumerate(shown):
             for column, has in enumerate(pattern):
                 face = BLUE if has else "#ffffff"
                 axes.plot(column, row, "s", markersize=11, markerfacecolor=face, markeredgecolor=GREY)
             axes.text(len(names) - 0.35, row, f"{patients} ({patients / total:.0%})", va="center")
-        axes.set(
-            xlim=(-0.6, len(names) + 1.1), ylim=(len(found) - 0.4, -0.6), title="Patterns of missingness"
-        )
+        axes.set(xlim=(-0.6, len(names) + 1.1), ylim=(len(shown) - 0.4, -0.6), title="Missingness patterns")
         axes.set_xticks(range(len(names)), names, rotation=35, ha="left")
         axes.set_yticks([])
         axes.xaxis.tick_top()
@@ -40,12 +38,12 @@ def patterns_figure(cohort: Cohort) -> str:
             side.set_visible(False)
         axes.tick_params(length=0)
 
-    height = 1.5 + 0.27 * len(found)
+    height = 1.5 + 0.27 * len(shown)
     return draw("patterns", paint, label="patterns of missing modalities", height=height)
 
 
 def presence_figure(cohort: Cohort) -> str:
-    """Share of patients who have each modality."""
+    """Draw the share of patients who have each modality."""
     share = cohort.present.double().mean(dim=0).numpy() * 100
     names = [shortened(name) for name in cohort.layout.names]
 
@@ -54,14 +52,14 @@ def presence_figure(cohort: Cohort) -> str:
         for row, value in enumerate(share):
             axes.text(min(value + 1, 101), row, f"{value:.0f} %", va="center")
         axes.set_yticks(range(len(names)), names)
-        axes.set(xlim=(0, 115), ylim=(len(names) - 0.4, -0.6), title="Patients who have it")
+        axes.set(xlim=(0, 115), ylim=(len(names) - 0.4, -0.6), title="Availability of each modality")
         axes.set_xlabel("% of patients")
 
     return draw("presence", paint, label="patients who have each modality", height=1.3 + 0.3 * len(names))
 
 
 def learning_figures(history: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Training loss, and validation AUC of each task, by epoch."""
+    """Draw the training loss, and the validation AUC of each task, by epoch; those that are known."""
     epochs = [record["epoch"] for record in history]
     losses = [_number(record.get("train_loss")) for record in history]
     figures = []
@@ -88,7 +86,7 @@ def learning_figures(history: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def validation_series(history: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
-    """AUC on validation patients by task; NaN where an epoch has none."""
+    """Validation AUC by task, one value per epoch; NaN where an epoch has none."""
     tasks = dict.fromkeys(task for r in history for task in r.get("val", {}))
     return {task: [_number(r.get("val", {}).get(task, {}).get("auc")) for r in history] for task in tasks}
 
@@ -100,14 +98,14 @@ def risk_group_figure(
     groups: Sequence[tuple[np.ndarray, np.ndarray]],
     competing: bool,
 ) -> str:
-    """Share of each predicted-risk group with the event by each day.
+    """Draw the share with the event over time, for each group of predicted risk.
 
     Args:
-        name: of the figure.
-        task: in words.
-        horizon: in days; marked.
+        name: of the figure, for its inner ids.
+        task: the task's name.
+        horizon: in days; marked by a line.
         groups: (days, share with the event) of the lowest, middle and highest third.
-        competing: the shares are Aalen and Johansen's.
+        competing: the shares are Aalen-Johansen estimates, instead of Kaplan-Meier.
     """
     kind = "Aalen-Johansen" if competing else "Kaplan-Meier"
 
@@ -123,7 +121,7 @@ def risk_group_figure(
 
 
 def bars_figure(name: str, title: str, values: Mapping[str, Mapping[str, float]], label: str) -> str:
-    """Horizontal bars by modality, one colour a task."""
+    """Draw horizontal bars by modality, in one colour per task."""
     tasks = list(values)
     names = list(dict.fromkeys(n for task in tasks for n in values[task]))
     height = 0.8 / max(1, len(tasks))
@@ -137,7 +135,7 @@ def bars_figure(name: str, title: str, values: Mapping[str, Mapping[str, float]]
         axes.set_yticks(range(len(names)), [shortened(n) for n in names])
         axes.set(ylim=(len(names) - 0.4, -0.6), title=title)
         axes.set_xlabel(label)
-        axes.figure.legend(loc="outside lower center", ncols=3)  # bars leave no room for it
+        axes.figure.legend(loc="outside lower center", ncols=3)  # inside, it would cover bars
 
     return draw(name, paint, label=title, height=1.7 + 0.4 * len(names))
 

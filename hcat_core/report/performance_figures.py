@@ -1,4 +1,4 @@
-"""ROC, precision and recall, calibration, decision curve: of test patients, by task."""
+"""Figures of one task's performance: ROC, precision-recall, calibration and decision curve."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Z_95 = 1.96
 
 
 def roc_figure(name: str, task: str, probability: np.ndarray, label: np.ndarray) -> str:
-    """The ROC curve with its pointwise 95 % bootstrap band."""
+    """Draw the ROC curve with its pointwise 95 % bootstrap band."""
     fpr, tpr, _ = metrics.roc_curve(label, probability)
     bands = [_roc_at(p, y) for p, y in _resamples(probability, label)]
     low, high = np.quantile(bands, [0.025, 0.975], axis=0)
@@ -30,8 +30,8 @@ def roc_figure(name: str, task: str, probability: np.ndarray, label: np.ndarray)
     return draw(f"roc-{name}", paint, label=f"ROC curve of {task}")
 
 
-def pr_figure(name: str, task: str, probability: np.ndarray, label: np.ndarray) -> str:
-    """Precision against recall with its band; the dashed line is the share of events."""
+def precision_recall_figure(name: str, task: str, probability: np.ndarray, label: np.ndarray) -> str:
+    """Draw precision against recall with its band; the dashed line is the share of events."""
     bands = [_precision_at(p, y) for p, y in _resamples(probability, label)]
     low, high = np.quantile(bands, [0.025, 0.975], axis=0)
     precision, recall, _ = metrics.precision_recall_curve(label, probability)
@@ -49,16 +49,18 @@ def pr_figure(name: str, task: str, probability: np.ndarray, label: np.ndarray) 
 def calibration_figure(
     name: str, task: str, probability: np.ndarray, label: np.ndarray, weights: np.ndarray
 ) -> str:
-    """Observed share of events by predicted probability: groups with 95 % intervals, and a smooth line.
+    """Draw the observed share of events by predicted probability: groups with 95 % intervals, smooth line.
 
-    ``weights`` (``survival.known_weights``) let known outcomes stand for those censored before the horizon.
+    ``weights`` are those of ``survival.known_weights``: patients with a known outcome represent those
+    censored before the horizon.
     """
     order = np.argsort(probability, kind="stable")
     groups = np.array_split(order, max(2, min(8, len(order) // 12)))
     x = np.array([np.average(probability[g], weights=weights[g]) for g in groups])
-    n = np.array([weights[g].sum() ** 2 / (weights[g] ** 2).sum() for g in groups])  # Kish's, of patients
+    # Kish's effective number of patients.
+    n = np.array([weights[g].sum() ** 2 / (weights[g] ** 2).sum() for g in groups])
     k = n * np.array([np.average(label[g], weights=weights[g]) for g in groups])
-    # Wilson's interval: right also where no event, or nothing but events, was seen.
+    # Wilson's interval is valid also for groups without any event, or with events only.
     middle = (k + Z_95**2 / 2) / (n + Z_95**2)
     half = Z_95 / (n + Z_95**2) * np.sqrt(k * (n - k) / n + Z_95**2 / 4)
     smooth = _smooth(probability, label, weights)
@@ -77,7 +79,7 @@ def calibration_figure(
         )
         axes.set(xlim=(0, 1), ylim=(0, 1.01), title=f"Calibration: {shortened(task)}", aspect="equal")
         axes.set(xlabel="predicted probability", ylabel="observed share")
-        axes.figure.legend(loc="outside lower center", ncols=3)  # intervals may be anywhere
+        axes.figure.legend(loc="outside lower center", ncols=3)  # inside, it would cover intervals
 
     return draw(f"calibration-{name}", paint, label=f"calibration of {task}", height=HEIGHT + 0.2)
 
@@ -85,20 +87,20 @@ def calibration_figure(
 def decision_figure(
     name: str, task: str, probability: np.ndarray, label: np.ndarray, weights: np.ndarray
 ) -> str:
-    """Net benefit of treating whom the model names, everyone, no one (Vickers and Elkin 2006)."""
+    """Draw the net benefit of treating by the model, everyone, or no one (Vickers and Elkin 2006)."""
     cuts = np.linspace(0.01, min(0.9, max(0.3, float(probability.max()))), 90)
-    own = net_benefit(probability, label, weights, cuts)
+    model = net_benefit(probability, label, weights, cuts)
     everyone = net_benefit(np.ones_like(probability), label, weights, cuts)
 
     def paint(axes: Axes) -> None:
-        axes.plot(cuts, own, color=BLUE, label="the model")
+        axes.plot(cuts, model, color=BLUE, label="the model")
         axes.plot(cuts, everyone, color=RED, linestyle="--", label="treat everyone")
         axes.axhline(0, color=GREY, label="treat no one")
-        top = max(float(own.max()), float(np.average(label, weights=weights)), 0.01)
+        top = max(float(model.max()), float(np.average(label, weights=weights)), 0.01)
         axes.set(
             xlim=(0, cuts[-1]), ylim=(-0.25 * top, 1.15 * top), title=f"Decision curve: {shortened(task)}"
         )
-        axes.set(xlabel="probability at which one would treat", ylabel="net benefit")
+        axes.set(xlabel="threshold probability for treatment", ylabel="net benefit")
         axes.legend(loc="upper right")
 
     return draw(f"decision-{name}", paint, label=f"decision curve of {task}")
@@ -107,21 +109,22 @@ def decision_figure(
 def net_benefit(
     probability: np.ndarray, label: np.ndarray, weights: np.ndarray, cuts: np.ndarray
 ) -> np.ndarray:
-    """(C,) true positives less false ones weighed by the odds of the cut, per patient."""
-    called = probability[:, None] >= cuts
-    true = np.average(called & (label == 1)[:, None], axis=0, weights=weights)
-    false = np.average(called & (label == 0)[:, None], axis=0, weights=weights)
+    """(C,) true positives minus false positives, weighted by the odds of the cut, per patient."""
+    treated = probability[:, None] >= cuts
+    true = np.average(treated & (label == 1)[:, None], axis=0, weights=weights)
+    false = np.average(treated & (label == 0)[:, None], axis=0, weights=weights)
     return np.asarray(true - false * cuts / (1 - cuts))
 
 
 def _resamples(probability: np.ndarray, label: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Probabilities and labels of bootstrap samples of patients, drawn within each outcome."""
     rng = np.random.default_rng(0)
     up, down = np.flatnonzero(label == 1), np.flatnonzero(label == 0)
-    found = []
+    samples = []
     for _ in range(RESAMPLES):
         rows = np.r_[rng.choice(up, len(up)), rng.choice(down, len(down))]
-        found.append((probability[rows], label[rows]))
-    return found
+        samples.append((probability[rows], label[rows]))
+    return samples
 
 
 def _roc_at(probability: np.ndarray, label: np.ndarray) -> np.ndarray:
@@ -137,7 +140,10 @@ def _precision_at(probability: np.ndarray, label: np.ndarray) -> np.ndarray:
 def _smooth(
     probability: np.ndarray, label: np.ndarray, weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """Logistic regression of the outcome on the logit and its square."""
+    """Smooth calibration curve: logistic regression of the outcome on the logit and its square.
+
+    None with fewer than 20 patients.
+    """
     if len(label) < 20:
         return None
     from sklearn.linear_model import LogisticRegression

@@ -1,4 +1,4 @@
-"""Figures as text: one look, one palette, no outside fonts, the same bytes for the same data."""
+"""Figures as inline SVG text in one style; the same data gives the same bytes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from hcat_core.text.quoting import printable
 
-# Okabe and Ito's palette: told apart by every reader, and in grey.
+# The palette of Okabe and Ito, which colour-blind readers can distinguish.
 BLUE, ORANGE, GREEN, RED, SKY, PURPLE, GREY = (
     "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#767676",
 )  # fmt: skip
@@ -42,12 +42,12 @@ WIDTH, HEIGHT = 4.3, 3.4  # inches: as wide as a phone shows without shrinking t
 def draw(
     name: str, paint: Callable[[Axes], None], *, label: str, width: float = WIDTH, height: float = HEIGHT
 ) -> str:
-    """Inline SVG of one pair of axes.
+    """Draw one pair of axes as inline SVG.
 
     Args:
-        name: of the figure; keeps its inner ids apart from those of others.
+        name: of the figure; prefixes its inner ids, so that figures on one page do not share any.
         paint: draws on the axes.
-        label: what a reader hears who does not see it.
+        label: the description for screen readers.
         width: in inches.
         height: in inches.
     """
@@ -60,11 +60,11 @@ def draw(
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)
     text = re.sub(r'\b(id="|url\(#|xlink:href="#|href="#)', rf"\g<1>{name}-", text)
-    said = printable(label).replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
-    return text.replace("<svg", f'<svg role="img" aria-label="{said}"', 1)
+    description = printable(label).replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
+    return text.replace("<svg", f'<svg role="img" aria-label="{description}"', 1)
 
 
 def shortened(text: str, most: int = 18) -> str:
-    """A name that fits an axis, all of it to be seen."""
+    """A name cut to at most ``most`` characters, with invisible characters spelled out."""
     text = printable(text)
     return text if len(text) <= most else text[: most - 1] + "…"

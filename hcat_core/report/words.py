@@ -1,92 +1,93 @@
-"""The report's first paragraph: what was found, how sure, against what, and what it does not say."""
+"""The summary at the top of the report, in sentences, and figures as text."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
 
-from hcat_core.report.material import Material
+from hcat_core.evaluation.baselines import BaselineScores
+from hcat_core.evaluation.scores import TaskScores
+from hcat_core.report.inputs import ReportInputs
 
 
-def summary_in_words(material: Material) -> list[str]:
-    """Sentences for someone who reads no further."""
-    data, metrics = material.summary["data"], material.summary["metrics"]["test"]
-    complete = int(material.cohort.present.all(dim=1).sum())
-    patients = int(data["patients"])
+def summary_in_words(inputs: ReportInputs) -> list[str]:
+    """Sentences for a reader who reads nothing else."""
+    summary = inputs.summary
+    data, baselines = summary.data, summary.analysis.baselines or {}
+    complete = int(inputs.cohort.present.all(dim=1).sum())
     sentences = [
-        f"The cohort has {patients} patients and {len(data['modalities'])} modalities; {complete} patients "
-        f"({complete / max(1, patients):.0%}) have all of them."
+        f"The cohort has {data.patients} patients and {len(data.modalities)} modalities; {complete} "
+        f"patients ({complete / max(1, data.patients):.0%}) have all modalities."
     ]
-    baselines = material.analysis("baselines") or {}
-    for task in material.cohort.layout.tasks:
-        found = metrics[task.name]
-        sentences.append(_discrimination(task.name, task.output_name, found))
-        sentences += _calibration(found)
+    for task in inputs.cohort.layout.tasks:
+        scores = summary.metrics["test"][task.name]
+        sentences.append(_discrimination(task.name, task.output_name, scores))
+        sentences += _calibration(scores)
         sentences += _against(task.name, baselines)
-    if material.summary["run"].get("outcome_informed_imputation"):
+    if summary.run.training is not None and summary.run.training.outcome_informed_imputation:
         sentences.append(
-            "The imputer was trained with the prediction's gradient: imputed values are outcome-informed "
-            "and must not be used as data in an analysis of the same outcome."
+            "The imputer was trained with the prediction's gradient: imputed values are informed by the "
+            "outcome and must not be used as data in an analysis of the same outcome."
         )
     sentences.append(
-        "These are patients of the same cohort. How it does elsewhere only another cohort can tell: "
-        "hcat evaluate."
+        "The test patients come from the same cohort as the training patients. Performance at another "
+        "hospital must be measured there: hcat evaluate."
     )
     return sentences
 
 
 def number(value: object, digits: int = 3) -> str:
-    """A figure for a table; a dash where there is none."""
+    """A number for a table; a dash for None."""
     return f"{value:.{digits}f}" if isinstance(value, (int, float)) else "–"
 
 
-def interval(pair: Any, digits: int = 2) -> str:
-    """An interval in brackets; nothing where there is none."""
+def interval(pair: Sequence[float] | None, digits: int = 2) -> str:
+    """An interval in brackets; an empty string for None."""
     return f"({pair[0]:.{digits}f} to {pair[1]:.{digits}f})" if pair else ""
 
 
-def _discrimination(task: str, output: str, found: dict[str, Any]) -> str:
-    if found["auc"] is None:
-        return f"{task}: test patients had one outcome only, so nothing can be said of discrimination."
+def _discrimination(task: str, output: str, scores: TaskScores) -> str:
+    if scores.auc is None:
+        return f"{task}: all test patients have the same known outcome; discrimination cannot be measured."
     text = (
-        f"{task} ({output}): of two test patients, one with the event and one without, the model gave the "
-        f"first the higher probability in {found['auc']:.0%} of pairs (AUC {found['auc']:.3f}"
+        f"{task} ({output}): of a test patient with the event and one without, the model gave the first "
+        f"the higher probability in {scores.auc:.0%} of pairs (AUC {scores.auc:.3f}"
     )
-    if found["auc_95"]:
-        low, high = found["auc_95"]
+    if scores.auc_95:
+        low, high = scores.auc_95
         text += f", 95 % interval {low:.3f} to {high:.3f}"
         if low <= 0.5:
-            text += "; no better than chance is not excluded"
-    return text + f"), over {found['patients']} patients with {found['events']} events."
+            text += "; this does not exclude a model no better than chance"
+    return text + f"), over {scores.patients} patients with {scores.events} events."
 
 
-def _calibration(found: dict[str, Any]) -> list[str]:
-    slope, pair = found.get("calibration_slope"), found.get("calibration_slope_95")
+def _calibration(scores: TaskScores) -> list[str]:
+    slope, pair = scores.calibration_slope, scores.calibration_slope_95
     if slope is None or not pair:
         return []
-    verdict = "which is compatible with well-spread probabilities"
+    verdict = "compatible with 1: no sign that probabilities are too extreme or too moderate"
     if pair[1] < 1:
-        verdict = "below 1: its probabilities are too far from the middle"
+        verdict = "below 1: high probabilities are too high, and low ones too low"
     elif pair[0] > 1:
-        verdict = "above 1: its probabilities are too close to the middle"
-    return [f"Its calibration slope is {slope:.2f} ({pair[0]:.2f} to {pair[1]:.2f}), {verdict}."]
+        verdict = "above 1: high probabilities are too low, and low ones too high"
+    return [f"The calibration slope is {slope:.2f} ({pair[0]:.2f} to {pair[1]:.2f}), {verdict}."]
 
 
-def _against(task: str, baselines: dict[str, Any]) -> list[str]:
-    known = {
+def _against(task: str, baselines: Mapping[str, Mapping[str, BaselineScores]]) -> list[str]:
+    comparable = {
         name: tasks[task]
         for name, tasks in baselines.items()
-        if tasks.get(task, {}).get("difference") and tasks[task].get("auc") is not None
+        if task in tasks and tasks[task].difference and tasks[task].auc is not None
     }
-    if not known:
+    if not comparable:
         return []
-    best = max(known, key=lambda name: float(known[name]["auc"]))
-    mean, low, high = known[best]["difference"]
+    best = max(comparable, key=lambda name: comparable[name].auc or 0.0)
+    mean, low, high = comparable[best].difference or (0.0, 0.0, 0.0)
     verdict = "there is no detectable difference"
     if low > 0:
         verdict = "the model is better"
     elif high < 0:
         verdict = "the model is worse"
     return [
-        f"Against the best simple model ({best}, AUC {known[best]['auc']:.3f}) on the same patients, "
-        f"{verdict} ({mean:+.3f}, {low:+.3f} to {high:+.3f})."
+        f"Compared with the best simple model ({best}, AUC {comparable[best].auc:.3f}) on the same "
+        f"patients, {verdict} (difference {mean:+.3f}, {low:+.3f} to {high:+.3f})."
     ]

@@ -1,84 +1,132 @@
-"""A frozen run on another cohort: the same metrics, and whatever makes them doubtful."""
+"""Score a trained run on another cohort, without fitting anything again."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 
 import torch
 
+from hcat_core.data.assembly import ReadReport
 from hcat_core.errors import DataError
-from hcat_core.evaluation.analysis import by_pattern, score_group
+from hcat_core.evaluation.analysis import PatternScores, score_patterns
+from hcat_core.evaluation.cohort_counts import OutcomeCounts, count_outcomes
+from hcat_core.evaluation.scores import FEWEST_FOR_SLOPE, ScoringSettings, TaskScores, score_tasks
 from hcat_core.evaluation.subgroups import subgroups
-from hcat_core.evaluation.summary import label_counts, score_tasks
 from hcat_core.recipe import build
 from hcat_core.registry.catalog import Catalog
-from hcat_core.runs.new_patients import Files, outside_training, read_new_cohort
-from hcat_core.runs.predict import Answers, answer
+from hcat_core.runs.new_patients import PatientFiles, read_new_patients, warn_outside_training
+from hcat_core.runs.predict import PatientPredictions, predict_patients
 from hcat_core.runs.trained_run import TrainedRun
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """``document`` holds no patient id; ``answers`` is what was predicted."""
+    """A trained run on another cohort.
 
-    document: dict[str, Any]
-    answers: Answers
+    Attributes:
+        run_folder: of the trained run.
+        data: fingerprint of the cohort.
+        report: of reading the cohort.
+        warnings: what makes the scores doubtful.
+        labels: outcomes by task.
+        metrics: scores by task.
+        patterns: scores by missingness pattern.
+        groups: scores by the name of a grouping, group and task.
+        predictions: of every patient; they are not part of the document.
+    """
+
+    run_folder: str
+    data: str
+    report: ReadReport
+    warnings: Sequence[str]
+    labels: Mapping[str, OutcomeCounts]
+    metrics: Mapping[str, TaskScores]
+    patterns: Sequence[PatternScores]
+    groups: Mapping[str, Mapping[str, Mapping[str, TaskScores]]]
+    predictions: PatientPredictions
+
+    def as_json(self) -> dict[str, object]:
+        """The document of ``hcat evaluate``; no patient ids."""
+        cohort = self.predictions.cohort
+        return {
+            "run_folder": self.run_folder,
+            "patients": len(cohort),
+            "data": self.data,
+            "modalities": list(cohort.layout.names),
+            "sources": {m.name: m.source for m in self.report.modalities},
+            "labels": {task: asdict(counts) for task, counts in self.labels.items()},
+            "warnings": list(self.warnings),
+            "metrics": _tasks(self.metrics),
+            "patterns": [pattern.as_json() for pattern in self.patterns],
+            "groups": {
+                name: {group: _tasks(scores) for group, scores in groups.items()}
+                for name, groups in self.groups.items()
+            },
+        }
 
 
-def evaluate_run(run: TrainedRun, catalog: Catalog, files: Files, groups: Sequence[str]) -> Evaluation:
-    """Predict and score; weights of censoring come from the cohort itself.
+def evaluate_run(
+    run: TrainedRun, catalog: Catalog, files: PatientFiles, groups: Sequence[str]
+) -> Evaluation:
+    """Predict and score every patient with a modality.
+
+    The distribution of censoring is estimated on the cohort itself.
+
+    Args:
+        run: whose model, recalibration and thresholds are used as they are.
+        catalog: of components, for the readers.
+        files: of the patients.
+        groups: columns of the outcomes file, or features, whose groups are scored separately.
 
     Raises:
         DataError: for a cohort without outcomes, or as the readers and ``align`` do.
-        UsageError: for a group's name that no file knows.
+        UsageError: for a group that is neither a column nor a feature.
     """
-    cohort, report, recipe = read_new_cohort(run, catalog, files, outcomes=True)
+    cohort, report, recipe = read_new_patients(run, catalog, files, outcomes=True)
     fingerprint = cohort.fingerprint()
-    warnings = outside_training(run, cohort)
-    nothing = ~cohort.present.any(dim=1)
-    if nothing.any():
-        warnings.append(f"{int(nothing.sum())} patients have no modality and are left out")
-        cohort = cohort[~nothing]
+    warnings = warn_outside_training(run, cohort)
+    without = ~cohort.present.any(dim=1)
+    if without.any():
+        warnings.append(f"{int(without.sum())} patients have no modality and are left out")
+        cohort = cohort[~without]
     if cohort.targets is None:
         raise DataError("an evaluation needs outcomes: --targets FILE.")
     if not bool((cohort.targets.labels >= 0).any()):
-        raise DataError("no patient's outcome is known. Are the ids of the outcomes file the same ones?")
+        raise DataError(
+            "no patient's outcome is known. Does the outcomes file use the same patient ids as the others?"
+        )
     if fingerprint == run.training.data:
         warnings.append(
-            "this is the cohort that the run was trained on: most of these patients are not new to it"
+            "this is the cohort that the run was trained on: the scores are too optimistic, because most "
+            "of these patients were used for training"
         )
-    answers = answer(run, cohort, explain=False)
-    table, seed = run.recipe.evaluation, run.recipe.seed
-    thresholds = run.fitted.thresholds
-    scores = score_tasks(cohort, answers.predicted, thresholds, cohort.targets, table.bootstrap, seed)
-    whole = score_group(cohort, answers.predicted, thresholds, cohort.targets, 0, seed)
+    predictions = predict_patients(run, cohort, explain=False)
+    predicted = predictions.predicted
+    settings = ScoringSettings(
+        run.fitted.thresholds, cohort.targets, run.recipe.evaluation.bootstrap, run.recipe.seed
+    )
     targets = build.build_targets_reader(recipe, catalog)
-    by_group: dict[str, Any] = {}
+    by_group = {}
     for name in groups:
-        by_group[name] = {}
-        for group, rows in subgroups(cohort, name, targets).items():
-            some = answers.predicted[rows]
-            picked = cohort[torch.from_numpy(rows)]
-            by_group[name][group] = score_group(
-                picked, some, thresholds, cohort.targets, table.bootstrap, seed
+        by_group[name] = {
+            group: score_tasks(
+                cohort[torch.from_numpy(rows)], predicted[rows], settings, slope_from=FEWEST_FOR_SLOPE
             )
-    document = {
-        "run_folder": str(run.folder.path),
-        "patients": len(cohort),
-        "data": fingerprint,
-        "modalities": list(run.layout.names),
-        "sources": {m.name: m.source for m in report.modalities},
-        "labels": label_counts(cohort),
-        "warnings": warnings,
-        "metrics": {
-            task: {**scores[task], **{k: whole[task][k] for k in ("mean_predicted", "observed")}}
-            for task in scores
-        },
-        "patterns": by_pattern(
-            cohort, answers.predicted, thresholds, cohort.targets, table.bootstrap, seed
-        ),
-        "groups": by_group,
-    }
-    return Evaluation(document, answers)
+            for group, rows in subgroups(cohort, name, targets).items()
+        }
+    return Evaluation(
+        run_folder=str(run.folder.path),
+        data=fingerprint,
+        report=report,
+        warnings=warnings,
+        labels=count_outcomes(cohort),
+        metrics=score_tasks(cohort, predicted, settings),
+        patterns=score_patterns(cohort, predicted, settings),
+        groups=by_group,
+        predictions=predictions,
+    )
+
+
+def _tasks(scores: Mapping[str, TaskScores]) -> dict[str, dict[str, object]]:
+    return {task: one.as_json() for task, one in scores.items()}

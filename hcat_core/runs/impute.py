@@ -13,7 +13,7 @@ from hcat_core.errors import DataError, UsageError
 from hcat_core.interfaces import ImputingEstimator
 from hcat_core.runs.trained_run import TrainedRun
 from hcat_core.storage.h5_file import write_h5
-from hcat_core.storage.safe_path import inside
+from hcat_core.storage.safe_path import safe_path
 
 ROWS = 2048  # patients imputed at once
 
@@ -98,7 +98,7 @@ def _write(
     }
     if modality.features:
         data["feature_names"] = np.array(modality.features, dtype=object)
-    path = inside(folder, f"{modality.name}.h5")
+    path = safe_path(folder, f"{modality.name}.h5")
     write_h5(path, data)
     return CompletedModality(
         modality.name, path, len(cohort), int(block.sum()), int(filled.sum()), int(unknown.sum())

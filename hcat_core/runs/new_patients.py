@@ -1,4 +1,4 @@
-"""Patients that a trained run is asked about: their files, on the model's axes."""
+"""Read the files of new patients into the layout of a trained run."""
 
 from __future__ import annotations
 
@@ -11,21 +11,28 @@ import torch
 
 from hcat_core.cohort import Cohort
 from hcat_core.data.alignment import align
-from hcat_core.data.assembly import ReadReport, assemble_cohort
+from hcat_core.data.assembly import ReadReport
 from hcat_core.errors import UsageError
-from hcat_core.recipe import build
 from hcat_core.recipe.command_line import reader_for
 from hcat_core.recipe.recipe import Recipe, load_recipe
 from hcat_core.registry.catalog import Catalog
+from hcat_core.runs.recipe_cohort import read_files
 from hcat_core.runs.trained_run import TrainedRun
 
-SHARE_OUTSIDE = 0.1
-ENOUGH = 10  # patients whose middle says something about all
+SHARE_OUTSIDE = 0.1  # of a feature's values, from which a warning is given
+ENOUGH_FOR_MEDIAN = 10  # patients with the feature
 
 
 @dataclass(frozen=True)
-class Files:
-    """Where the new patients are: a folder laid out as the training one, or a file for each modality."""
+class PatientFiles:
+    """Where the files of new patients are.
+
+    Attributes:
+        inputs: file by modality.
+        root: a folder with files named as in training; None where ``inputs`` or ``sets`` name the files.
+        targets: file with the outcomes; None for the recipe's own.
+        sets: overrides ``cohort.KEY=VALUE`` of the run's recipe.
+    """
 
     inputs: Mapping[str, Path]
     root: Path | None = None
@@ -33,82 +40,78 @@ class Files:
     sets: Sequence[str] = ()
 
 
-def read_new_cohort(
-    run: TrainedRun, catalog: Catalog, files: Files, *, outcomes: bool
+def read_new_patients(
+    run: TrainedRun, catalog: Catalog, files: PatientFiles, *, outcomes: bool
 ) -> tuple[Cohort, ReadReport, Recipe]:
-    """Read and align; without ``outcomes`` no target is looked for.
+    """Read patients' files and align them to the run's layout.
+
+    Returns the cohort, the report of reading it, and the run's recipe with the new files in it. Outcomes
+    are read only with ``outcomes``.
 
     Raises:
-        UsageError: when no file is named, or outcomes are wanted and their file is not.
+        UsageError: if no file is named, or outcomes are wanted and no file with outcomes is named.
         DataError: as the readers and ``align`` do.
     """
     recipe = _recipe_for(run, catalog, files, outcomes)
-    targets = recipe.cohort.targets
-    cohort, report = assemble_cohort(
-        build.build_readers(recipe, catalog),
-        build.build_targets_reader(recipe, catalog),
-        targets,
-        recipe.cohort.groups,
-        tuple(recipe.cohort.absent),
-    )
+    cohort, report = read_files(recipe, catalog)
     return align(cohort, run.layout), report, recipe
 
 
-def outside_training(run: TrainedRun, cohort: Cohort) -> list[str]:
-    """Features unlike those of training patients, in words: another unit, another encoder, another scale.
+def warn_outside_training(run: TrainedRun, cohort: Cohort) -> list[str]:
+    """Warn of features outside their range in training: another unit, encoder or scale is likely.
 
-    A feature is named when a tenth of its values lie half a range or more outside the training range, or,
-    of ten patients or more, the median lies outside it.
+    Returns one warning per modality. A feature counts when a tenth of its values lie half the training
+    range or more outside that range, or when the median of at least ten patients lies outside it.
     """
     low, high = run.training.low, run.training.high
-    seen = torch.isfinite(low)
-    margin = torch.where(seen, (high - low) / 2, 0.0)
+    in_training = torch.isfinite(low)
+    margin = torch.where(in_training, (high - low) / 2, 0.0)
     margin = torch.maximum(margin, run.training.standardiser.scale / 2)
-    has = cohort.measured
-    count = has.sum(dim=0)
-    far = has & ((cohort.emb < low - margin) | (cohort.emb > high + margin))
+    measured = cohort.measured
+    count = measured.sum(dim=0)
+    far = measured & ((cohort.emb < low - margin) | (cohort.emb > high + margin))
     share = far.sum(dim=0) / count.clamp(min=1)
-    middle = torch.nanmedian(cohort.emb.masked_fill(~has, torch.nan), dim=0).values
-    moved = (count >= ENOUGH) & ((middle < low) | (middle > high))
-    flagged = seen & (count > 0) & ((share >= SHARE_OUTSIDE) | moved)
-    words = []
+    median = torch.nanmedian(cohort.emb.masked_fill(~measured, torch.nan), dim=0).values
+    shifted = (count >= ENOUGH_FOR_MEDIAN) & ((median < low) | (median > high))
+    flagged = in_training & (count > 0) & ((share >= SHARE_OUTSIDE) | shifted)
+    warnings = []
     for column, modality in enumerate(cohort.layout.modalities):
         places = flagged[column].nonzero().squeeze(1).tolist()
         if not places:
             continue
         worst = max(places, key=lambda place: float(share[column, place]))
-        words.append(
-            f"{modality.name}: {len(places)} of {modality.width} features leave the training range, such "
-            f"as {modality.feature(worst)} (median {float(middle[column, worst]):.4g}; training "
-            f"{float(low[column, worst]):.4g} to {float(high[column, worst]):.4g}). Is it the same unit "
-            "and the same encoder?"
+        warnings.append(
+            f"{modality.name}: {len(places)} of {modality.width} features are outside the training range, "
+            f"such as {modality.feature(worst)} (median {float(median[column, worst]):.4g}; training "
+            f"{float(low[column, worst]):.4g} to {float(high[column, worst]):.4g}). Do they have the same "
+            "unit and encoder?"
         )
-    return words
+    return warnings
 
 
-def _recipe_for(run: TrainedRun, catalog: Catalog, files: Files, outcomes: bool) -> Recipe:
-    """The run's recipe, its cohort replaced by the new files."""
-    strange = [text for text in files.sets if not text.startswith("cohort.")]
-    if strange:
-        raise UsageError(f"--set {strange[0]}: a trained run is frozen; only cohort keys may change.")
-    given = any(text.startswith(("cohort.root=", "cohort.modalities.")) for text in files.sets)
-    if not files.inputs and files.root is None and not given:
+def _recipe_for(run: TrainedRun, catalog: Catalog, files: PatientFiles, outcomes: bool) -> Recipe:
+    """The run's recipe with the new files in its cohort table."""
+    refused = [text for text in files.sets if not text.startswith("cohort.")]
+    if refused:
+        raise UsageError(f"--set {refused[0]}: a trained run is fixed; only cohort keys may be set.")
+    set_files = any(text.startswith(("cohort.root=", "cohort.modalities.")) for text in files.sets)
+    if not files.inputs and files.root is None and not set_files:
         raise UsageError("name the patients' files: --clinical FILE, --input NAME=FILE, or --root FOLDER.")
-    old = run.recipe.cohort.targets
-    root = files.root if files.root is not None else None if given else Path.cwd()
+    trained_with = run.recipe.cohort.targets
+    root = files.root if files.root is not None else None if set_files else Path.cwd()
     sets = list(files.sets)
     if root is not None:
         sets.insert(0, f"cohort.root={json.dumps(str(root.resolve()))}")
     if files.targets is not None:
         sets.append(f"cohort.targets.path={json.dumps(str(files.targets.resolve()))}")
-        use = reader_for(files.targets, "h5" if old is None else old.use)
+        use = reader_for(files.targets, "h5" if trained_with is None else trained_with.use)
         sets.append(f'cohort.targets.use="{use}"')
-    elif outcomes and files.inputs and old is not None:
-        held = {str(t.get("path")): name for name, t in run.recipe.cohort.modalities.items()}
-        if held.get(old.path) not in files.inputs:
+    elif outcomes and files.inputs and trained_with is not None:
+        modality_of = {str(t.get("path")): name for name, t in run.recipe.cohort.modalities.items()}
+        if modality_of.get(trained_with.path) not in files.inputs:
             raise UsageError("name the file that holds the outcomes: --targets FILE.")
     recipe, _ = load_recipe(run.folder.recipe, catalog, sets=sets, inputs=files.inputs)
     if outcomes:
         return recipe
-    bare = recipe.cohort.model_copy(update={"targets": None, "groups": None})
-    return replace(recipe, cohort=bare)
+    without_outcomes = recipe.cohort.model_copy(update={"targets": None, "groups": None})
+    return replace(recipe, cohort=without_outcomes)

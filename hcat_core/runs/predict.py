@@ -1,182 +1,214 @@
-"""Predictions of a trained run for new patients, with what they rest on; as CSV rows and as JSON."""
+"""Predict new patients with a trained run, explain the predictions, and give them as JSON or CSV."""
 
 from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-from hcat_core.cohort import Cohort
+from hcat_core.cohort import Cohort, Task
 from hcat_core.errors import DataError
 from hcat_core.evaluation.shapley import MOST_MODALITIES, shapley_values, width_if_measured
-from hcat_core.interfaces import ImputingEstimator, Prediction
+from hcat_core.interfaces import Imputation, ImputingEstimator, Prediction
 from hcat_core.runs.trained_run import TrainedRun
 
-FEW = 32  # patients up to which every one of them is explained unless the user says otherwise
+EXPLAINED = 32  # patients up to which predictions are explained unless the user decides otherwise
 
 
 @dataclass(frozen=True)
-class Answers:
-    """N patients, T tasks, M modalities.
+class PatientPredictions:
+    """Predictions of N patients with T tasks and M modalities, and what they rest on.
 
     Attributes:
-        cohort: on the model's axes.
+        cohort: the patients, in the run's layout, without targets.
         predicted: recalibrated probabilities, 90 % intervals and curves.
-        unknown: (N, M) mean share of a modality's variance that imputing leaves open, 0 to about 1; NaN
-            where it is there, or not imputed.
-        shapley: (N, T, M) contributions to the probability: with the base rate they sum to it; or None.
-        narrowed: (N, T, M) expected width of the interval with the modality measured, or None.
+        thresholds: T probabilities from which the event is predicted.
+        base_rate: T mean predictions of the training patients.
+        unresolved: (N, M) mean share of a modality's variance that imputation leaves open, 0 to about 1;
+            NaN where the modality is present, or was not imputed.
+        shapley: (N, T, M) contributions to the probability, which sum to it with the base rate; None
+            where they were not computed.
+        expected_width: (N, T, M) expected width of the 90 % interval if the modality were measured; None
+            where it was not computed.
     """
 
     cohort: Cohort
     predicted: Prediction
-    unknown: np.ndarray
-    shapley: np.ndarray | None
-    narrowed: np.ndarray | None
+    thresholds: Sequence[float]
+    base_rate: Sequence[float]
+    unresolved: np.ndarray
+    shapley: np.ndarray | None = None
+    expected_width: np.ndarray | None = None
 
 
-def answer(run: TrainedRun, cohort: Cohort, explain: bool | None = None) -> Answers:
-    """Predict an aligned cohort; ``explain`` it where asked, or (None) where patients are few.
+def predict_patients(run: TrainedRun, cohort: Cohort, explain: bool | None = None) -> PatientPredictions:
+    """Predict every patient of an aligned cohort.
+
+    Args:
+        run: a trained run.
+        cohort: patients with at least one modality, in the run's layout.
+        explain: compute contributions and expected widths; None: for up to ``EXPLAINED`` patients.
 
     Raises:
         DataError: for a patient without any modality.
     """
-    nothing = ~cohort.present.any(dim=1)
-    if nothing.any():
-        ids = ", ".join(np.array(cohort.ids_as_written())[nothing.numpy()][:5])
-        raise DataError(
-            f"{int(nothing.sum())} patients have no measured value in any modality: {ids}. There is "
-            "nothing to predict from; leave them out."
-        )
-    fitted = run.fitted
-
-    def width(asked: Cohort) -> np.ndarray:
-        found = fitted.predict(asked)
-        return np.asarray(found.high - found.low)
-
+    _refuse_without_modality(cohort)
+    fitted, statistics = run.fitted, run.training
     cohort = cohort.without_targets()
     predicted = fitted.predict(cohort)
-    explain = len(cohort) <= FEW if explain is None else explain
+    explain = len(cohort) <= EXPLAINED if explain is None else explain
     explain = explain and len(cohort.layout.modalities) <= MOST_MODALITIES
-    shapley = narrowed = None
+    shapley = expected_width = None
     if explain:
-        base_rate = np.array(run.training.base_rate)
+        base_rate = np.array(statistics.base_rate)
         shapley, _ = shapley_values(lambda c: fitted.predict(c).probability, cohort, base_rate)
-    unknown = np.full(cohort.present.shape, np.nan)
+    unresolved = np.full(cohort.present.shape, np.nan)
     if isinstance(fitted.estimator, ImputingEstimator) and bool((~cohort.present).any()):
         imputation = fitted.estimator.impute(cohort)
-        cells = cohort.layout.cells
-        block = imputation.filled & cells & ~cohort.present.unsqueeze(-1)
-        relative = (imputation.std / run.training.standardiser.scale).square() * block
-        count = block.sum(dim=2)
-        share_open = relative.sum(dim=2) / count.clamp(min=1)
-        unknown = torch.where(count > 0, share_open, torch.nan).double().numpy()
+        unresolved = _unresolved(cohort, imputation, statistics.standardiser.scale)
         if explain and predicted.interval is not None:
-            narrowed = width_if_measured(width, cohort, imputation, run.recipe.seed)
-    return Answers(cohort, predicted, unknown, shapley, narrowed)
+
+            def width(patients: Cohort) -> np.ndarray:
+                prediction = fitted.predict(patients)
+                return np.asarray(prediction.high - prediction.low)
+
+            expected_width = width_if_measured(width, cohort, imputation, run.recipe.seed)
+    return PatientPredictions(
+        cohort, predicted, fitted.thresholds, statistics.base_rate, unresolved, shapley, expected_width
+    )
 
 
-def as_records(run: TrainedRun, answers: Answers) -> list[dict[str, Any]]:
-    """One plain record a patient, for JSON."""
-    layout, predicted = run.layout, answers.predicted
+def as_records(predictions: PatientPredictions) -> list[dict[str, Any]]:
+    """One JSON record per patient."""
+    layout = predictions.cohort.layout
     names = np.array(layout.names)
     records = []
-    for row, patient in enumerate(answers.cohort.ids_as_written()):
-        has = answers.cohort.present[row].numpy()
-        tasks: dict[str, Any] = {}
-        for column, task in enumerate(layout.tasks):
-            one: dict[str, Any] = {"output": task.output_name, "horizon_days": task.horizon_days}
-            one["probability"] = _plain(predicted.probability[row, column])
-            one["interval_90"] = None
-            if np.isfinite(predicted.low[row, column]):
-                one["interval_90"] = [
-                    _plain(predicted.low[row, column]),
-                    _plain(predicted.high[row, column]),
-                ]
-            curve = predicted.curves[row, column]
-            one["curve"] = None
-            if np.isfinite(curve).all():
-                one["curve"] = {
-                    "days": [round(day, 1) for day in task.curve_days],
-                    "probability": [_plain(value) for value in curve],
-                }
-            one["above_threshold"] = bool(
-                predicted.probability[row, column] >= run.fitted.thresholds[column]
-            )
-            if answers.shapley is not None:
-                one["base_rate"] = _plain(run.training.base_rate[column])
-                values = answers.shapley[row, column]
-                one["contributions"] = {n: _plain(values[i]) for i, n in enumerate(layout.names) if has[i]}
-            one["measure_next"] = None
-            if answers.narrowed is not None:
-                one["expected_width_if_measured"] = _known(layout.names, answers.narrowed[row, column])
-                now = predicted.high[row, column] - predicted.low[row, column]
-                one["measure_next"] = _narrowest(layout.names, answers.narrowed[row, column], now)
-            tasks[task.name] = one
+    for row, patient in enumerate(predictions.cohort.ids_as_written()):
+        has = predictions.cohort.present[row].numpy()
         records.append(
             {
                 "patient_id": patient,
                 "modalities": names[has].tolist(),
                 "missing": names[~has].tolist(),
-                "imputed": _known(layout.names, answers.unknown[row]),
-                "tasks": tasks,
+                "imputed": _finite(layout.names, predictions.unresolved[row]),
+                "tasks": {
+                    task.name: _task_record(predictions, row, column, task)
+                    for column, task in enumerate(layout.tasks)
+                },
             }
         )
     return records
 
 
-def as_csv(run: TrainedRun, answers: Answers) -> str:
-    """One row a patient: probabilities, intervals, curves, then what they rest on."""
-    layout = run.layout
-    head = ["patient_id", "modalities", "missing"]
-    for task in layout.tasks:
-        head += [task.output_name, f"{task.output_name}_low", f"{task.output_name}_high"]
-    for task in layout.tasks:
-        head += [f"p_{task.outcome}_by_{round(day)}d" for day in task.curve_days]
-    head += [f"{name}_left_open_by_imputation" for name in layout.names]
-    for task in layout.tasks:
-        if answers.shapley is not None:
-            head += [f"{task.name}_from_{name}" for name in layout.names]
-        if answers.narrowed is not None:
-            head.append(f"{task.name}_measure_next")
+def as_csv(predictions: PatientPredictions) -> str:
+    """One row per patient: probabilities, intervals, curves, then what they rest on."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(head)
-    predicted = answers.predicted
-    for row, record in enumerate(as_records(run, answers)):
+    writer.writerow(_csv_header(predictions))
+    predicted, tasks = predictions.predicted, predictions.cohort.layout.tasks
+    for row, record in enumerate(as_records(predictions)):
         cells = [record["patient_id"], " ".join(record["modalities"]), " ".join(record["missing"])]
-        for column in range(len(layout.tasks)):
-            ends = [predicted.low[row, column], predicted.high[row, column]]
-            cells.append(_text(predicted.probability[row, column]))
-            cells += [_text(end) for end in ends]
+        for column in range(len(tasks)):
+            cells += [
+                _text(values[row, column])
+                for values in (predicted.probability, predicted.low, predicted.high)
+            ]
         cells += [_text(value) for value in predicted.curves[row].ravel()]
-        cells += [_text(value) for value in answers.unknown[row]]
-        for column, task in enumerate(layout.tasks):
-            if answers.shapley is not None:
-                cells += [_text(value) for value in answers.shapley[row, column]]
-            if answers.narrowed is not None:
+        cells += [_text(value) for value in predictions.unresolved[row]]
+        for column, task in enumerate(tasks):
+            if predictions.shapley is not None:
+                cells += [_text(value) for value in predictions.shapley[row, column]]
+            if predictions.expected_width is not None:
                 cells.append(record["tasks"][task.name]["measure_next"] or "")
         writer.writerow(cells)
     return buffer.getvalue()
 
 
-def _narrowest(names: tuple[str, ...], widths: np.ndarray, now: float) -> str | None:
-    """The modality of the least width, where that is less than the interval has now."""
-    least = np.nanmin(widths, initial=now)
-    return names[int(np.nanargmin(widths))] if least < now else None
+def _refuse_without_modality(cohort: Cohort) -> None:
+    without = ~cohort.present.any(dim=1)
+    if without.any():
+        ids = ", ".join(np.array(cohort.ids_as_written())[without.numpy()][:5])
+        raise DataError(
+            f"{int(without.sum())} patients have no measured value in any modality: {ids}. There is "
+            "nothing to predict from; leave them out."
+        )
 
 
-def _known(names: tuple[str, ...], values: np.ndarray) -> dict[str, float]:
-    return {name: _plain(v) for name, v in zip(names, values, strict=True) if np.isfinite(v)}
+def _unresolved(cohort: Cohort, imputation: Imputation, scale: torch.Tensor) -> np.ndarray:
+    """(N, M) share of the variance of training patients that imputed blocks leave open; NaN elsewhere."""
+    block = imputation.filled & cohort.layout.cells & ~cohort.present.unsqueeze(-1)
+    relative = (imputation.std / scale).square() * block
+    count = block.sum(dim=2)
+    share = relative.sum(dim=2) / count.clamp(min=1)
+    return torch.where(count > 0, share, torch.nan).double().numpy()
 
 
-def _plain(value: float) -> float:
+def _task_record(predictions: PatientPredictions, row: int, column: int, task: Task) -> dict[str, Any]:
+    """One patient's prediction of one task, for JSON."""
+    predicted, names = predictions.predicted, predictions.cohort.layout.names
+    probability, curve = predicted.probability[row, column], predicted.curves[row, column]
+    low, high = predicted.low[row, column], predicted.high[row, column]
+    record: dict[str, Any] = {
+        "output": task.output_name,
+        "horizon_days": task.horizon_days,
+        "probability": _rounded(probability),
+        "interval_90": [_rounded(low), _rounded(high)] if np.isfinite(low) else None,
+        "curve": None,
+    }
+    if np.isfinite(curve).all():
+        record["curve"] = {
+            "days": [round(day, 1) for day in task.curve_days],
+            "probability": [_rounded(value) for value in curve],
+        }
+    record["above_threshold"] = bool(probability >= predictions.thresholds[column])
+    if predictions.shapley is not None:
+        has, values = predictions.cohort.present[row].numpy(), predictions.shapley[row, column]
+        record["base_rate"] = _rounded(predictions.base_rate[column])
+        record["contributions"] = {n: _rounded(values[i]) for i, n in enumerate(names) if has[i]}
+    record["measure_next"] = None
+    if predictions.expected_width is not None:
+        widths = predictions.expected_width[row, column]
+        record["expected_width_if_measured"] = _finite(names, widths)
+        record["measure_next"] = _narrowest(names, widths, high - low)
+    return record
+
+
+def _csv_header(predictions: PatientPredictions) -> list[str]:
+    layout = predictions.cohort.layout
+    header = ["patient_id", "modalities", "missing"]
+    for task in layout.tasks:
+        header += [task.output_name, f"{task.output_name}_low", f"{task.output_name}_high"]
+    for task in layout.tasks:
+        header += [f"p_{task.outcome}_by_{round(day)}d" for day in task.curve_days]
+    header += [f"{name}_left_open_by_imputation" for name in layout.names]
+    for task in layout.tasks:
+        if predictions.shapley is not None:
+            header += [f"{task.name}_from_{name}" for name in layout.names]
+        if predictions.expected_width is not None:
+            header.append(f"{task.name}_measure_next")
+    return header
+
+
+def _narrowest(names: tuple[str, ...], widths: np.ndarray, width: float) -> str | None:
+    """The modality with the smallest expected width; None where none is below the present ``width``."""
+    least = np.nanmin(widths, initial=width)
+    return names[int(np.nanargmin(widths))] if least < width else None
+
+
+def _finite(names: tuple[str, ...], values: np.ndarray) -> dict[str, float]:
+    """The finite ones of M values, by modality."""
+    return {name: _rounded(v) for name, v in zip(names, values, strict=True) if np.isfinite(v)}
+
+
+def _rounded(value: float) -> float:
     return round(float(value), 6)
 
 
 def _text(value: float) -> str:
+    """A number for CSV; an empty cell for NaN."""
     return f"{value:.6f}" if np.isfinite(value) else ""

@@ -1,4 +1,4 @@
-"""The cohort that a recipe describes, its demo where nothing is there."""
+"""Read the cohort that a recipe describes; write the demo cohort first where there is no data yet."""
 
 from __future__ import annotations
 
@@ -19,13 +19,22 @@ Say = Callable[[str], None]
 def read_recipe_cohort(
     recipe: Recipe, catalog: Catalog, say: Say = lambda message: None
 ) -> tuple[Cohort, ReadReport]:
-    """Read the recipe's cohort; write the demo first where the recipe has one and nothing is there.
+    """Read the cohort of a recipe, after writing its demo cohort where ``write_demo_once`` does.
 
     Raises:
         UsageError: as ``write_demo_once`` does.
         DataError: as the readers and ``assemble_cohort`` do.
     """
     write_demo_once(recipe, say)
+    return read_files(recipe, catalog)
+
+
+def read_files(recipe: Recipe, catalog: Catalog) -> tuple[Cohort, ReadReport]:
+    """Read the files that a recipe names, and assemble them to a cohort.
+
+    Raises:
+        DataError: as the readers and ``assemble_cohort`` do.
+    """
     return assemble_cohort(
         build.build_readers(recipe, catalog),
         build.build_targets_reader(recipe, catalog),
@@ -36,17 +45,17 @@ def read_recipe_cohort(
 
 
 def write_demo_once(recipe: Recipe, say: Say) -> None:
-    """The demo cohort, where the recipe has one and nothing is there.
+    """Write the demo cohort, if the recipe has one and its folder does not exist.
 
     Raises:
-        UsageError: where it would be written outside of the current directory.
+        UsageError: if that folder is outside the current directory.
     """
     root = recipe.root
     if recipe.cohort.demo is None or root.exists():
         return
     if not root.is_relative_to(Path.cwd().resolve()):
         raise UsageError(
-            f"{recipe.source}: there is no data at {root}, and the demo cohort is written below the "
-            "folder that hcat is run in alone. Name your data: --set cohort.root=FOLDER"
+            f"{recipe.source}: there is no data at {root}, and the demo cohort is written only inside the "
+            "current directory. Name your data: --set cohort.root=FOLDER"
         )
     write_demo(root, recipe.cohort.demo, say)

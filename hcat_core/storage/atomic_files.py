@@ -22,7 +22,7 @@ ADVICE = {
 
 
 @contextlib.contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """A temporary name beside ``path`` to write to; synced and renamed at the end, removed on an error.
 
     So ``path`` is the old file or the new one, never half, whenever process or machine stop.
@@ -31,7 +31,7 @@ def written_whole(path: Path) -> Iterator[Path]:
         StorageError: when the disk takes no more, naming ``path``.
     """
     temporary = path.with_name(f".{path.name}{PARTIAL}")
-    with naming(path):
+    with storage_errors(path):
         try:
             temporary.unlink(missing_ok=True)  # of a process that was killed
             yield temporary
@@ -45,7 +45,7 @@ def written_whole(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def naming(path: Path) -> Iterator[None]:
+def storage_errors(path: Path) -> Iterator[None]:
     """Whatever keeps ``path`` from being written becomes one message that names it.
 
     Raises:
@@ -62,7 +62,7 @@ def naming(path: Path) -> Iterator[None]:
 
 def make_folder(path: Path) -> None:
     """Make a folder, where it is not there yet."""
-    with naming(path):
+    with storage_errors(path):
         path.mkdir(exist_ok=True)
 
 
@@ -83,5 +83,5 @@ def remove_partial(folder: Path) -> None:
     """
     for path in folder.rglob(f".*{PARTIAL}"):
         if path.is_symlink() or not path.is_dir():  # hcat makes no folder of such a name here
-            with naming(path):
+            with storage_errors(path):
                 path.unlink(missing_ok=True)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from hcat_core import __version__
 from hcat_core.errors import DataError
-from hcat_core.storage.atomic_files import written_whole
+from hcat_core.storage.atomic_files import atomic_write
 
 FORMAT = 2
 # One entry, not several: safetensors writes them in random order, and equal runs leave equal files.
@@ -46,7 +46,7 @@ def write_checkpoint(
     plain = json.loads(json.dumps(header))  # as it will be read: keys are text
     manifest["sha256"] = _digest(manifest, plain, kept)
     document = json.dumps({"manifest": manifest, "header": plain})
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         # Not save_file: it makes a temporary file of its own, which a killed process leaves behind.
         temporary.write_bytes(save(kept, {ENTRY: document}))
 
@@ -139,5 +139,5 @@ def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Te
 
 def write_text(path: Path, text: str) -> None:
     """Write a small text file whole or not at all."""
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -11,7 +11,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from hcat_core.storage.atomic_files import written_whole
+from hcat_core.storage.atomic_files import atomic_write
 
 
 @contextmanager
@@ -42,5 +42,5 @@ def write_h5(path: Path, data: Mapping[str, np.ndarray]) -> None:
     Raises:
         StorageError: when the disk takes no more.
     """
-    with written_whole(path) as temporary, new_h5(temporary) as file:
+    with atomic_write(path) as temporary, new_h5(temporary) as file:
         fill_h5(file, data)

@@ -8,7 +8,7 @@ from hcat_core.errors import UsageError
 from hcat_core.text.quoting import shown
 
 
-def inside(folder: Path, name: str) -> Path:
+def safe_path(folder: Path, name: str) -> Path:
     """``folder / name``, a file or folder directly in ``folder``.
 
     Raises:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hcat_core.data.schema import DemoTable
-from hcat_core.storage.atomic_files import naming
+from hcat_core.storage.atomic_files import storage_errors
 from hcat_core.synth.generator import generate, preset_spec
 from hcat_core.synth.write import write_files
 
@@ -17,7 +17,7 @@ SEED = 0  # not the recipe's: another seed trains another model on the same demo
 def write_demo(root: Path, table: DemoTable, say: Callable[[str], None]) -> None:
     """Write the synthetic demo cohort to ``root``, and say so; ``root`` is there whole or not at all."""
     spec = preset_spec("demo", patients=table.patients, width=table.width, seed=SEED)
-    with naming(root):
+    with storage_errors(root):
         root.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{root.name}.", dir=root.parent) as folder:
             made = Path(folder) / root.name

@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 
 from hcat_core.errors import UsageError
-from hcat_core.storage.atomic_files import naming, sync
+from hcat_core.storage.atomic_files import storage_errors, sync
 from hcat_core.storage.h5_file import new_h5
 from hcat_core.synth.generator import SyntheticCohort
 
@@ -42,7 +42,7 @@ def write_cohort(directory: Path, cohort: SyntheticCohort) -> dict[str, int]:
     temporary: Path | None = None
     moved: list[Path] = []
     try:
-        with naming(directory):
+        with storage_errors(directory):
             directory.mkdir(parents=True, exist_ok=True)
             temporary = Path(tempfile.mkdtemp(prefix=".hcat-synth.", dir=directory))
             sizes = write_files(temporary, cohort)

@@ -17,14 +17,14 @@ from torch import nn
 from hcat_core.cohort import Cohort
 from hcat_core.data.standardisation import Standardiser
 from hcat_core.interfaces import FitContext
-from hcat_core.recipe.parameters import construct
+from hcat_core.recipe.component_tables import construct
 from hcat_core.registry.catalog import Catalog
 from hcat_core.registry.component import Kind
 from hcat_core.synth.cohort_view import to_cohort
 from hcat_core.synth.generator import SynthSpec, generate
 
 WIDTHS = {"clinical": 12, "semantic": 20, "temporal": 16, "pathological": 24}
-MODEL = {"use": "logistic"}  # where an estimator is made of others
+MISSING_FILE = "no-such-file.h5"
 FIT_EPOCHS = 60  # of networks
 TRAIN, VALIDATION = slice(0, 320), slice(320, 420)
 TEST = slice(420, 520)

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from hcat_core.cohort import Cohort, Layout
-from hcat_core.errors import UsageError
+from hcat_core.cohort import Layout
 from hcat_core.imputation.conformal import Calibrated
-from hcat_core.interfaces import FitContext
 from hcat_core.recipe import build
 from hcat_core.recipe.build import WeightedLoss
 from hcat_core.recipe.recipe import Recipe
 from hcat_core.recipe.schema import TrainingTable
 from hcat_core.registry.catalog import Catalog
-from hcat_core.registry.component import Kind
 from hcat_core.training.model import HcatModel
 
 
@@ -51,44 +46,3 @@ class NeuralParts:
     def build_losses(self, layout: Layout) -> list[WeightedLoss]:
         """The terms of the total."""
         return build.build_losses(self.recipe, self.catalog, layout)
-
-
-@dataclass(frozen=True)
-class TrainingContext(FitContext):
-    """A ``FitContext`` that also carries a recipe's neural parts, for the estimators that train them.
-
-    ``parts`` is None where the recipe has none.
-    """
-
-    parts: NeuralParts | None = None
-
-
-def parts_of(context: FitContext) -> NeuralParts:
-    """The neural parts that a context carries.
-
-    Raises:
-        UsageError: for a context without them.
-    """
-    parts = context.parts if isinstance(context, TrainingContext) else None
-    if parts is None:
-        raise UsageError("the estimator neural needs the recipe's imputer, fusion, heads and losses")
-    return parts
-
-
-def prepare(model: HcatModel, training: Cohort, validation: Cohort, context: FitContext) -> None:
-    """Everything that is fitted before the first step; the imputer never sees a target."""
-    model.imputer.fit(training.without_targets(), validation.without_targets(), context)
-    for head in model.heads.values():
-        head.prepare(training)
-
-
-def stores_patients(table: Mapping[str, Any], catalog: Catalog) -> list[str]:
-    """Kind and name of the components in a table, nested ones too, whose state holds patients' rows."""
-    own = []
-    kinds: tuple[Kind, ...] = ("imputer", "estimator")
-    for kind in kinds:
-        component = catalog.registries[kind].find(str(table.get("use")))
-        own += [f"{kind} {component.name}"] if component and "stores-patients" in component.tags else []
-    values = [v for value in table.values() for v in (value if isinstance(value, list) else [value])]
-    inner = [value for value in values if isinstance(value, Mapping)]
-    return own + [name for value in inner for name in stores_patients(value, catalog)]

@@ -159,7 +159,7 @@ def test_what_does_not_fit_the_model_is_told(hcat, trained, files, tmp_path):
     code, _, err = hcat("predict", run, *empty)
     assert code == 3 and "no measured value in any modality" in err
     code, _, err = hcat("predict", run, *odd, "--set", "imputer.use=mean")
-    assert code == 2 and "a trained run is frozen" in err
+    assert code == 2 and "a trained run is fixed" in err
     code, _, err = hcat("predict", run, *odd, "-o", "p.xlsx")
     assert code == 2 and "write .csv or .json" in err
     (tmp_path / "half").mkdir()
@@ -168,7 +168,7 @@ def test_what_does_not_fit_the_model_is_told(hcat, trained, files, tmp_path):
     assert code == 2 and "did not finish" in err
     _, units = one_patient(files, tmp_path / "units", ["clinical"], lambda _, c: c * 1000)
     code, _, err = hcat("predict", run, *units)
-    assert code == 0 and "leave the training range" in err and "same unit" in err
+    assert code == 0 and "are outside the training range" in err and "same unit" in err
     assert not list(tmp_path.glob("p.*"))
 
 
@@ -255,7 +255,7 @@ def test_doubtful_evaluations_are_warned_about(hcat, trained, files, tmp_path):
     with h5py.File(tmp_path / "units" / "clinical.h5", "r+") as file:
         file["embedding"][:, 2] = file["embedding"][:, 2] * 1000
     code, _, err = hcat("evaluate", run, "--root", tmp_path / "units", "-q")
-    assert code == 0 and "clinical: 1 of 8 features leave the training range" in err and "[2]" in err
+    assert code == 0 and "clinical: 1 of 8 features are outside the training range" in err and "[2]" in err
     code, _, err = hcat("evaluate", run, "--root", files, "--by", "shoe_size", "-q")
     assert code == 2 and "no feature and no column of the outcomes file has this name" in err
     code, _, err = hcat("evaluate", run, "--input", f"semantic={files / 'semantic.h5'}", "-q")

@@ -6,9 +6,9 @@ import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hcat_core.data.aggregation import Room
+from hcat_core.data.aggregation import PreallocatedCells
 from hcat_core.data.assembly import assemble_cohort, build_patient_embedding_map
-from hcat_core.data.patient_ids import SpellingBook, normalize_pid
+from hcat_core.data.patient_ids import IdNormaliser, normalize_pid
 from hcat_core.data.patient_index import FileIds, PatientIndex
 from hcat_core.data.schema import TargetsTable
 from hcat_core.errors import DataError
@@ -95,14 +95,14 @@ def test_many_ids_at_once_are_normalised_as_each_alone(kind, ids):
         spelt.setdefault(one, set()).add(text.strip(" \t\r\n\x00"))
     if alone is None or any(len(ways) > 1 for ways in spelt.values()):
         with pytest.raises(DataError):
-            SpellingBook("file").normalize(raw)
+            IdNormaliser("file").normalize(raw)
     else:
-        assert SpellingBook("file").normalize(raw) == alone
+        assert IdNormaliser("file").normalize(raw) == alone
 
 
 @pytest.mark.parametrize("ids", [("7", "007"), ("007", "7")])
 def test_trap_8_ids_that_collide_in_two_pieces_of_a_file_stop(ids):
-    book = SpellingBook("a.h5")
+    book = IdNormaliser("a.h5")
     book.normalize([ids[0], "x"])
     with pytest.raises(DataError, match=f"'{ids[0]}' and '{ids[1]}'"):
         book.normalize([ids[1]])
@@ -277,7 +277,7 @@ def test_without_memory_for_the_room_a_cohort_is_read_all_the_same(monkeypatch, 
 def test_where_it_says_so_no_modality_is_held_twice(monkeypatch):
     made = []
     monkeypatch.setattr(
-        Room, "_make", lambda room, *size, make=Room._make: (made.append(size), make(room, *size))
+        PreallocatedCells, "_allocate", lambda cells, *size, make=PreallocatedCells._allocate: (made.append(size), make(cells, *size))
     )
     values = np.ones((6, 2))
     readers = {name: Pieces(f"{name}.h5", IDS, values, patients=6) for name in "ab"}

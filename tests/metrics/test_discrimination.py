@@ -1,4 +1,4 @@
-"""Metrics from probabilities; thresholds from other patients; intervals that mean what they say."""
+"""AUC, thresholds and bootstrap intervals, against scikit-learn and against resampling by hand."""
 
 import numpy as np
 import pytest
@@ -6,8 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score, roc_auc_score
 
-from hcat_core.evaluation.analysis import paired_auc_difference
-from hcat_core.metrics.discrimination import auc_interval, best_threshold, binary_metrics
+from hcat_core.metrics.discrimination import (
+    auc_interval,
+    best_threshold,
+    binary_metrics,
+    paired_auc_difference,
+)
 
 
 def draw(n=200, seed=0, signal=1.0):
@@ -16,12 +20,12 @@ def draw(n=200, seed=0, signal=1.0):
     return 1 / (1 + np.exp(-(signal * (y - 0.5) + rng.normal(size=n)))), y
 
 
-def test_trap_6_the_auc_comes_from_probabilities_not_from_decisions():
+def test_the_auc_comes_from_probabilities_not_from_decisions():
     p, y = draw()
     result = binary_metrics(p, y, 0.5)
-    assert result["auc"] == pytest.approx(roc_auc_score(y, p))
-    assert result["auc"] != pytest.approx(roc_auc_score(y, p >= 0.5))
-    assert binary_metrics(p, y, 0.9)["auc"] == result["auc"]
+    assert result.auc == pytest.approx(roc_auc_score(y, p))
+    assert result.auc != pytest.approx(roc_auc_score(y, p >= 0.5))
+    assert binary_metrics(p, y, 0.9).auc == result.auc
 
 
 def test_unknown_outcomes_are_left_out():
@@ -43,7 +47,7 @@ def test_no_other_threshold_has_a_higher_f1(seed, n):
 
 def test_one_outcome_only_gives_none_not_a_number():
     result = binary_metrics(np.array([0.2, 0.9]), np.array([1, 1]), 0.5)
-    assert result["auc"] is None and result["f1"] is None and result["specificity"] is None
+    assert result.auc is None and result.f1 is None and result.specificity is None
     assert auc_interval(np.array([0.2, 0.9]), np.array([1, 1]), resamples=10, seed=0) is None
 
 
@@ -53,9 +57,9 @@ def test_a_handful_of_events_gets_no_interval(events):
     p, y = np.linspace(0, 1, 30), np.zeros(30, int)
     y[-events:] = 1
     for label in (y, 1 - y):
-        told = auc_interval(p, label, resamples=50, seed=0)
+        interval = auc_interval(p, label, resamples=50, seed=0)
         difference = paired_auc_difference(p, p[::-1], label, resamples=50, seed=0)
-        assert (told is None, difference is None) == (events < 5, events < 5)
+        assert (interval is None, difference is None) == (events < 5, events < 5)
 
 
 def test_the_bootstrap_equals_resampling_patient_by_patient():

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hcat_core.interfaces import Prediction
-from hcat_core.metrics.outcome_metrics import calibration
+from hcat_core.metrics.calibration import calibration
 from hcat_core.metrics.recalibration import Recalibration, logit, sigmoid
 
 
@@ -29,9 +29,9 @@ def test_new_patients_of_a_miscalibrated_model_become_calibrated():
         before = calibration(new[:, 0], label[:, 0])
         after = Recalibration.fit(p, y).apply(predicted(new))
         found = calibration(after.probability[:, 0], label[:, 0])
-        assert abs(before["calibration_slope"] - slope) < 0.1
-        assert abs(found["calibration_slope"] - 1) < 0.15
-        assert abs(found["calibration_intercept"]) < 0.15
+        assert abs(before.calibration_slope - slope) < 0.1
+        assert abs(found.calibration_slope - 1) < 0.15
+        assert abs(found.calibration_intercept) < 0.15
 
 
 def test_some_hundred_patients_correct_an_average_that_hardly_leaves_the_middle():
@@ -41,7 +41,7 @@ def test_some_hundred_patients_correct_an_average_that_hardly_leaves_the_middle(
         p, y = overconfident(400, 4.0, 2.4, seed)  # the middle is where it should be
         new, label = overconfident(20000, 4.0, 2.4, seed + 100)
         after = Recalibration.fit(p, y).apply(predicted(new)).probability[:, 0]
-        slopes.append(calibration(after, label[:, 0])["calibration_slope"])
+        slopes.append(calibration(after, label[:, 0]).calibration_slope)
     assert 0.9 < np.exp(np.mean(np.log(slopes))) < 1.1
 
 

@@ -11,7 +11,7 @@ from sksurv.util import Surv
 from hcat_builtin.estimators.coxnet import CoxLikelihood
 from hcat_core.cohort import Targets, Task
 from hcat_core.data.outcomes import derive_labels
-from hcat_core.metrics.outcome_metrics import c_index_interval, calibration, time_metrics
+from hcat_core.metrics.calibration import calibration
 from hcat_core.metrics.recalibration import sigmoid
 from hcat_core.metrics.survival import (
     aalen_johansen,
@@ -22,6 +22,7 @@ from hcat_core.metrics.survival import (
     partial_likelihood,
     pseudo_observations,
 )
+from hcat_core.metrics.time_to_event import TimeScores, c_index_interval, time_metrics
 
 
 def patients(n=200, seed=0, tied=True):
@@ -60,10 +61,10 @@ def test_the_metrics_of_time_are_those_of_scikit_survival():
     found = time_metrics(task, 0, targets(train_time, train_event), targets(time, event), curve)
     train, test = Surv.from_arrays(train_event, train_time), Surv.from_arrays(event, time)
     expected = concordance_index_ipcw(train, test, curve[:, -1], tau=task.horizon_days)[0]
-    assert found["c_index"] == pytest.approx(expected, abs=2e-3)
+    assert found.c_index == pytest.approx(expected, abs=2e-3)
     _, scores = brier_score(train, test, 1 - curve, days)
-    assert found["brier_ipcw"] == pytest.approx(scores[-1], abs=2e-3)
-    assert found["integrated_brier"] == pytest.approx(
+    assert found.brier_ipcw == pytest.approx(scores[-1], abs=2e-3)
+    assert found.integrated_brier == pytest.approx(
         integrated_brier_score(train, test, 1 - curve, days), abs=2e-3
     )
 
@@ -80,9 +81,9 @@ def test_the_interval_of_the_c_index_is_that_of_resampled_patients():
     for _ in range(300):
         again = rng.integers(0, 120, 120)
         curve = np.repeat(risk[again, None], 12, axis=1)
-        found.append(time_metrics(task, 0, train, test[torch.from_numpy(again)], curve)["c_index"])
+        found.append(time_metrics(task, 0, train, test[torch.from_numpy(again)], curve).c_index)
     assert np.quantile(found, [0.025, 0.975]) == pytest.approx([low, high], abs=0.02)
-    point = time_metrics(task, 0, train, test, np.repeat(risk[:, None], 12, axis=1))["c_index"]
+    point = time_metrics(task, 0, train, test, np.repeat(risk[:, None], 12, axis=1)).c_index
     assert low < point < high
     assert c_index_interval(task, 0, train, test, risk, resamples=0, seed=0) is None
     early = np.flatnonzero((event == 1) & (time < 600))
@@ -100,7 +101,7 @@ def test_metrics_of_time_are_none_without_times():
         torch.full((5, 1), -1, dtype=torch.int8),
     )
     found = time_metrics(Task("s", 100.0, "death"), 0, unknown, unknown, np.full((5, 12), 0.5))
-    assert set(found.values()) == {None}
+    assert found == TimeScores()
 
 
 def test_breslow_is_the_baseline_of_scikit_survival():
@@ -194,9 +195,9 @@ def test_the_calibration_slope_finds_how_far_logits_were_stretched():
     label[:100] = -1
     for stretch, shift in ((1.0, 0.0), (2.0, 0.0), (1.0, 0.7)):
         found = calibration(1 / (1 + np.exp(-(stretch * z - shift))), label)
-        assert found["calibration_slope"] == pytest.approx(1 / stretch, abs=0.05)
+        assert found.calibration_slope == pytest.approx(1 / stretch, abs=0.05)
         if stretch == 1.0:
-            assert found["calibration_intercept"] == pytest.approx(shift, abs=0.05)
+            assert found.calibration_intercept == pytest.approx(shift, abs=0.05)
 
 
 def test_the_cumulative_incidence_is_that_of_scikit_survival():

@@ -10,8 +10,8 @@ from hcat_core.errors import UsageError
 from hcat_core.recipe.names import check_name, check_names
 from hcat_core.runs.folder import RunFolder
 from hcat_core.storage.checkpoint import write_checkpoint, write_text
-from hcat_core.storage.safe_path import inside
-from hcat_core.training.loop import Checkpoints
+from hcat_core.storage.safe_path import safe_path
+from hcat_core.training.checkpoints import Checkpoints
 
 LEAVING = ["..", ".", "", "../x", "/etc/x", "a/b", "a\\b", "a\0b"]
 
@@ -19,7 +19,7 @@ LEAVING = ["..", ".", "", "../x", "/etc/x", "a/b", "a\\b", "a\0b"]
 @pytest.mark.parametrize("name", LEAVING)
 def test_a_path_is_no_name(tmp_path, name):
     with pytest.raises(UsageError, match="is not the name of a file"):
-        inside(tmp_path, name)
+        safe_path(tmp_path, name)
     assert check_name(name, "heads")
 
 
@@ -36,7 +36,7 @@ def test_every_name_that_passes_stays_inside(tmp_path_factory, name):
     if not check_name(name, "heads"):
         folder = tmp_path_factory.getbasetemp()
         for file in (name, f"best_{name}.safetensors", f".{name}.partial"):
-            assert inside(folder, file).resolve().parent == folder.resolve()
+            assert safe_path(folder, file).resolve().parent == folder.resolve()
 
 
 def test_names_differ_by_more_than_capitals():
@@ -55,12 +55,12 @@ def test_a_link_that_leads_out_is_refused_and_one_that_stays_is_not(tmp_path):
     with pytest.raises(
         UsageError, match=f"is a link to {elsewhere}: hcat writes inside .* Remove the link"
     ):
-        inside(folder, "checkpoints")
+        safe_path(folder, "checkpoints")
     with pytest.raises(UsageError, match="a link in a circle"):
-        inside(folder, "circle")
-    assert inside(folder, "near") == folder / "near"
+        safe_path(folder, "circle")
+    assert safe_path(folder, "near") == folder / "near"
     (tmp_path / "mine").symlink_to(folder)  # where the folder itself lies is the user's choice
-    assert inside(tmp_path / "mine", "near") == tmp_path / "mine" / "near"
+    assert safe_path(tmp_path / "mine", "near") == tmp_path / "mine" / "near"
 
 
 def test_a_link_planted_at_a_temporary_name_is_not_followed(tmp_path):

@@ -1,4 +1,4 @@
-"""The comparison in two pictures: R2 with its limits, and coverage."""
+"""Figures of the comparison: R2 with its limits, and coverage of the intervals."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ import numpy as np
 
 from hcat_core.experiments.compare_imputers.settings import LIMIT, ORACLE
 from hcat_core.experiments.compare_imputers.table import Row
-from hcat_core.storage.safe_path import inside
+from hcat_core.storage.safe_path import safe_path
 
 NOMINAL = {"coverage_90": 0.9, "coverage_50": 0.5}
 
 
 def draw_figures(rows: Sequence[Row], folder: Path) -> list[Path]:
     """Write ``r2.png`` and ``coverage.png``; returns their paths."""
-    return [_r2(rows, inside(folder, "r2.png")), _coverage(rows, inside(folder, "coverage.png"))]
+    return [_r2(rows, safe_path(folder, "r2.png")), _coverage(rows, safe_path(folder, "coverage.png"))]
 
 
 def _panels(rows: Sequence[Row]) -> dict[str, list[Row]]:
@@ -80,7 +80,7 @@ def _coverage(rows: Sequence[Row], path: Path) -> Path:
         axis.set_yticks(range(len(shown)), [r.name for r in reversed(shown)])
         axis.set_xlim(0, 1)
         axis.set_title(title, fontsize=10)
-        axis.set_xlabel("share of hidden cells inside")
+        axis.set_xlabel("share of hidden cells within the interval")
     handles, labels = axes[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="lower center", ncols=2, fontsize=8, frameon=False)
     figure.tight_layout(rect=(0, 0.06, 1, 1))

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from hcat_core.errors import DataError
-from hcat_core.storage.safe_path import inside
+from hcat_core.storage.safe_path import safe_path
 
 TRUSTED = [
     "sklearn._loss.link.LogitLink",
@@ -30,7 +30,7 @@ def save_models(folder: Path, models: Mapping[str, Any], tensors: Mapping[str, t
         import skops.io  # takes 1.5 seconds, and most estimators do not need it
 
     for name, model in models.items():
-        skops.io.dump(model, inside(folder, f"{name}.skops"))
+        skops.io.dump(model, safe_path(folder, f"{name}.skops"))
     state = {name: tensor.contiguous() for name, tensor in tensors.items()}
     (folder / "state.safetensors").write_bytes(save(state))
 

@@ -6,7 +6,7 @@ import csv
 from collections.abc import Mapping
 from pathlib import Path, PurePath
 
-from hcat_builtin.readers.tables.plain_file import require_plain_file
+from hcat_builtin.readers.plain_file import require_plain_file
 from hcat_core.errors import DataError
 
 SLIDE_COLUMNS = ("slide_id", "slide", "filename", "file", "image", "image_id", "wsi")

@@ -11,15 +11,15 @@ from hcat_core.cohort import concatenate
 from hcat_core.data.outcomes import derive_labels
 from hcat_core.errors import DataError, RecipeError
 from hcat_core.interfaces import FitContext
-from hcat_core.metrics.outcome_metrics import calibration
+from hcat_core.metrics.calibration import calibration
 from hcat_core.metrics.survival import kaplan_meier
 from hcat_core.recipe.build import build_estimator
 from hcat_core.recipe.recipe import load_recipe
 from hcat_core.registry.catalog import load_catalog
 from hcat_core.synth.cohort_view import to_cohort
 from hcat_core.synth.generator import SynthSpec, generate
+from hcat_core.training.context import TrainingContext
 from hcat_core.training.fitting import fit_estimator, neural_parts_of
-from hcat_core.training.neural_parts import TrainingContext
 
 ROOT = Path(__file__).resolve().parents[3]
 CATALOG = load_catalog()
@@ -142,7 +142,7 @@ def test_late_fusion_is_no_surer_than_what_a_patient_has_allows():
         some = left.present.any(dim=1)
         p.append(found.predict(left[some]).probability[:, 0])
         y.append(test.targets.labels[some, 0].numpy())
-    slope = calibration(np.concatenate(p), np.concatenate(y))["calibration_slope"]
+    slope = calibration(np.concatenate(p), np.concatenate(y)).calibration_slope
     assert 2 / 3 < slope < 3 / 2  # a mean over what is there has 0.35
 
 
@@ -236,13 +236,13 @@ def test_thresholds_and_recalibration_come_from_patients_held_out(monkeypatch):
     y = everyone.targets.labels[:, 0]
     seen = found.estimator.predict(everyone.without_targets()).event_probability[:, 0]
     judged = []
-    real = fitting._judged
+    real = fitting._recalibrate
 
     def spy(probability, cohort):
         judged.append(probability)
         return real(probability, cohort)
 
-    monkeypatch.setattr(fitting, "_judged", spy)
+    monkeypatch.setattr(fitting, "_recalibrate", spy)
     again, _, _ = fitted("random_forest")
     assert found.took_validation and again.thresholds == found.thresholds
     # A forest knows those it has learned from; what it was judged by, it had not learned from.

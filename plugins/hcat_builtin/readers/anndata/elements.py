@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import h5py
 import numpy as np
 
-from hcat_builtin.readers.hdf5.progress import now
-from hcat_builtin.readers.hdf5.row_chunks import checked_embedding, row_pieces, rows_of_a_piece
+from hcat_builtin.readers.chunks import rows_per_chunk
+from hcat_builtin.readers.hdf5.row_chunks import checked_embedding, row_chunks
 from hcat_builtin.readers.hdf5.safety import (
     find_object,
     read_attribute,
@@ -22,6 +22,7 @@ from hcat_builtin.readers.hdf5.safety import (
     text_attribute,
 )
 from hcat_builtin.readers.hdf5.size_limits import MAX_RATIO, SMALL
+from hcat_builtin.readers.isolation.progress import progress
 from hcat_core.errors import DataError
 from hcat_core.text.spelling import did_you_mean
 
@@ -144,8 +145,8 @@ def matrix_rows(file: h5py.File, matrix: Matrix) -> Iterator[tuple[slice, np.nda
         return
     node = find_object(file, matrix.name)
     assert isinstance(node, h5py.Dataset)
-    now.tell(matrix.name)
-    yield from row_pieces(node, matrix.rows, matrix.width)
+    progress.start_dataset(matrix.name)
+    yield from row_chunks(node, matrix.rows, matrix.width)
 
 
 def _sparse_rows(file: h5py.File, matrix: Matrix) -> Iterator[tuple[slice, np.ndarray]]:
@@ -157,17 +158,17 @@ def _sparse_rows(file: h5py.File, matrix: Matrix) -> Iterator[tuple[slice, np.nd
         raise DataError(f"{where}: its indices are not whole numbers.")
     make = csr_array if matrix.kind == "csr_matrix" else csc_array
     try:
-        with np.errstate(over="ignore"):  # as in row_pieces
+        with np.errstate(over="ignore"):  # as in row_chunks
             data = data.astype(np.float32, copy=False)
         sparse = make((data, indices, indptr), shape=(matrix.rows, matrix.width))
         sparse.check_format(full_check=True)
     except (ValueError, TypeError, OverflowError) as error:
         raise DataError(f"{where}: is no valid {matrix.kind}: {error}. Write it again.") from None
     by_row = sparse.tocsr()
-    now.tell(matrix.name)
-    step = rows_of_a_piece(4 * matrix.width)
+    progress.start_dataset(matrix.name)
+    step = rows_per_chunk(4 * matrix.width)
     for first in range(0, matrix.rows, step):
-        now.again()
+        progress.step()
         part = slice(first, min(first + step, matrix.rows))
         yield part, by_row[part].toarray()
 

@@ -18,8 +18,8 @@ from hcat_builtin.readers.anndata.elements import (
     matrix_rows,
     numbers_of,
 )
-from hcat_builtin.readers.hdf5.isolated_reader import WorkerReader
 from hcat_builtin.readers.hdf5.safety import open_h5, text_attribute
+from hcat_builtin.readers.isolation.reader import IsolatedReader
 from hcat_core.errors import DataError
 from hcat_core.reading import COUNT_COLUMN, QUALITY_COLUMN, ColumnTable, ModalityTable
 from hcat_core.text.quoting import one_line
@@ -46,7 +46,7 @@ class Choice:
         return "X" if self.obsm is None else f"obsm/{self.obsm}"
 
 
-class H5adReader(WorkerReader):
+class H5adReader(IsolatedReader):
     """Reads a modality from an AnnData file (``.h5ad``), dense or sparse, a row a patient or several.
 
     A NaN in the matrix was not measured; what a sparse matrix does not store is 0 and was. Names of

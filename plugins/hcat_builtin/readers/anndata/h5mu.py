@@ -10,14 +10,14 @@ import numpy as np
 
 from hcat_builtin.readers.anndata.elements import column_of, columns_of, index_of, with_gaps
 from hcat_builtin.readers.anndata.h5ad import Choice, annotated_matrix, annotated_rows, refuse_other_than
-from hcat_builtin.readers.hdf5.isolated_reader import WorkerReader
 from hcat_builtin.readers.hdf5.safety import find_object, open_h5, read_small
+from hcat_builtin.readers.isolation.reader import IsolatedReader
 from hcat_core.errors import DataError
 from hcat_core.reading import ColumnTable, ModalityTable
 from hcat_core.text.spelling import did_you_mean
 
 
-class H5muReader(WorkerReader):
+class H5muReader(IsolatedReader):
     """Reads a modality from a MuData file (``.h5mu``); a recipe names the same file under several.
 
     Rows of a modality belong to the rows of the file's ``obs`` that its ``obsmap`` sends to them: numbers

@@ -10,33 +10,13 @@ from pathlib import Path, PurePosixPath
 import h5py
 import numpy as np
 
-from hcat_builtin.readers.hdf5.progress import now
+from hcat_builtin.readers.dataset_names import EMBEDDING_NAMES, ID_NAMES
 from hcat_builtin.readers.hdf5.safety import find_object, follow, open_h5, text_attribute
+from hcat_builtin.readers.isolation.progress import progress
 from hcat_core.errors import DataError
 from hcat_core.text.quoting import one_line
 from hcat_core.text.spelling import did_you_mean
 
-ID_NAMES = (
-    "patient_id",
-    "patient_ids",
-    "patient_index_map",
-    "pid",
-    "pids",
-    "case_id",
-    "case_ids",
-    "ids",
-)
-EMBEDDING_NAMES = (
-    "embedding",
-    "embeddings",
-    "embedding_512",
-    "embedding_mean_512",
-    "text_combined_embedding_512",
-    "features_mean",
-    "features",
-    "feature",
-    "feats",
-)
 EMBEDDING_PATTERN = re.compile(r"(?:[a-z0-9]+_)*(?:embeddings?|features?|feats)(?:_mean)?(?:_[0-9]+)?")
 NOT_EMBEDDING = ("feature_names", "features_names")
 ANNOTATED = {"anndata": "h5ad", "MuData": "h5mu"}
@@ -90,7 +70,7 @@ def describe_datasets(file: h5py.File) -> dict[str, DatasetInfo]:
             if seen > MAX_OBJECTS:
                 raise DataError(f"{file.filename}: holds more than {MAX_OBJECTS:,} objects.")
             name = f"{prefix}/{key}" if prefix else key
-            now.tell(name)
+            progress.start_dataset(name)
             child = follow(group, key, name)
             hard = not isinstance(child, PurePosixPath)
             if not hard:

@@ -8,10 +8,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from hcat_builtin.readers.chunks import join_small_tables
+from hcat_builtin.readers.dataset_names import COUNT_NAMES, ID_NAMES, QUALITY_NAMES, WEIGHT_NAMES
 from hcat_builtin.readers.hdf5.columns import flat_columns, group_columns
-from hcat_builtin.readers.hdf5.isolated_reader import WorkerReader
 from hcat_builtin.readers.hdf5.layouts import (
-    ID_NAMES,
     Found,
     dataset_per_patient,
     describe_datasets,
@@ -20,24 +20,22 @@ from hcat_builtin.readers.hdf5.layouts import (
     nothing_usable,
     refuse_annotated,
 )
-from hcat_builtin.readers.hdf5.progress import now
-from hcat_builtin.readers.hdf5.row_chunks import checked_embedding, flat_size, gathered, row_pieces
+from hcat_builtin.readers.hdf5.row_chunks import checked_embedding, flat_size, row_chunks
 from hcat_builtin.readers.hdf5.row_metadata import (
-    COUNT_NAMES,
-    QUALITY_NAMES,
-    WEIGHT_NAMES,
     feature_names,
     per_row,
     row_ids,
 )
 from hcat_builtin.readers.hdf5.safety import find_object, open_h5, text_attribute
+from hcat_builtin.readers.isolation.progress import progress
+from hcat_builtin.readers.isolation.reader import IsolatedReader
 from hcat_builtin.readers.slide_map import patient_of, read_slide_map
 from hcat_core.errors import DataError
 from hcat_core.reading import ColumnTable, ModalityTable
 from hcat_core.text.spelling import did_you_mean
 
 
-class H5Reader(WorkerReader):
+class H5Reader(IsolatedReader):
     """Reads a modality from HDF5, in whichever of the field's layouts it finds.
 
     One file: ids and an embedding of as many rows (several rows a patient are aggregated, weighted by
@@ -75,14 +73,14 @@ class H5Reader(WorkerReader):
     def read_here(self) -> Iterator[ModalityTable]:
         """``read`` in this process: what the worker runs."""
         if self.path.is_dir():
-            yield from gathered(self._read_slides(), self.source)
+            yield from join_small_tables(self._read_slides(), self.source)
             return
         with open_h5(self.path) as file:
             found = self._find(file)
             if isinstance(found, Found):
                 yield from self._read_flat(file, found)
             else:
-                yield from gathered(self._read_bags(file, found), self.source)
+                yield from join_small_tables(self._read_bags(file, found), self.source)
 
     def read_columns_here(self, names: list[str]) -> ColumnTable:
         """``read_columns`` in this process."""
@@ -153,8 +151,8 @@ class H5Reader(WorkerReader):
         counts = per_row(file, COUNT_NAMES, rows)
         features = feature_names(file, embedding, width)
         patients = int(np.count_nonzero(ids[1:] != ids[:-1])) + 1  # of rows together, one
-        now.tell(found.embedding)
-        for part, values in row_pieces(embedding, rows, width):
+        progress.start_dataset(found.embedding)
+        for part, values in row_chunks(embedding, rows, width):
             yield ModalityTable(
                 ids=ids[part],
                 values=values,
@@ -223,8 +221,8 @@ class H5Reader(WorkerReader):
         weights = per_row(file, tuple(within + n for n in self._weight_names()), rows)
         quality = per_row(file, tuple(within + n for n in self._quality_names()), rows)
         features = feature_names(file, embedding, width)
-        now.tell(name)
-        for part, values in row_pieces(embedding, rows, width):
+        progress.start_dataset(name)
+        for part, values in row_chunks(embedding, rows, width):
             yield ModalityTable(
                 ids=np.broadcast_to(np.array([patient], dtype=object), len(values)),
                 values=values,

@@ -10,12 +10,7 @@ import numpy as np
 
 from hcat_builtin.readers.hdf5.safety import find_object, read_attribute, read_small, refuse_not_numeric
 from hcat_core.errors import DataError
-from hcat_core.reading import COUNT_COLUMN
 from hcat_core.text.quoting import one_line
-
-QUALITY_NAMES = ("quality", "quality_score", "quality_scores")
-WEIGHT_NAMES = ("n_patches",)
-COUNT_NAMES = (COUNT_COLUMN,)
 
 
 def row_ids(file: h5py.File, name: str, rows: int) -> np.ndarray:

@@ -14,10 +14,10 @@ import h5py
 import numpy as np
 from h5py import h5a, h5d, h5g, h5l, h5o, h5t
 
-from hcat_builtin.readers.hdf5.progress import now
 from hcat_builtin.readers.hdf5.size_limits import count_unpacked, forget_unpacked, refuse_oversized
 from hcat_builtin.readers.hdf5.userblock import refuse_second_file
-from hcat_builtin.readers.tables.plain_file import require_plain_file
+from hcat_builtin.readers.isolation.progress import progress
+from hcat_builtin.readers.plain_file import require_plain_file
 from hcat_core.errors import DataError
 
 MAX_ATTRIBUTE = 64 << 20
@@ -45,7 +45,7 @@ def open_h5(path: Path) -> Iterator[h5py.File]:
         DataError: for a file that is missing, unreadable, truncated, no HDF5, or hides something in front.
     """
     require_plain_file(path, "an HDF5 file")
-    now.open(str(path))
+    progress.start_file(str(path))
     try:
         file = h5py.File(path, "r")
     except PermissionError:
@@ -61,7 +61,7 @@ def open_h5(path: Path) -> Iterator[h5py.File]:
         except DataError:
             raise
         except DAMAGE as error:
-            dataset = now.read()[2]
+            dataset = progress.read()[2]
             where = f"{path}: {dataset}" if dataset else str(path)
             told = str(error.args[0]) if error.args else ""
             first = told.splitlines()[0] if told else type(error).__name__
@@ -76,7 +76,7 @@ def find_object(file: h5py.File, name: str) -> h5py.Dataset | h5py.Group | None:
     Raises:
         DataError: for an external link at any component, or soft links that go in a circle.
     """
-    now.tell(name)
+    progress.start_dataset(name)
     pending = [part for part in PurePosixPath(name).parts if part != "/"]
     node: h5py.Dataset | h5py.Group = file
     links = 0
@@ -144,7 +144,7 @@ def refuse_unsafe(dataset: h5py.Dataset) -> None:
             are not part of HDF5, data never written, and what unpacks to more than ``MAX_RATIO`` times the
             stored bytes, alone or with all that was read before.
     """
-    now.tell(_name(dataset))
+    progress.start_dataset(_name(dataset))
     where = f"{dataset.file.filename}: {_name(dataset)}"
     if dataset.is_virtual:
         raise DataError(f"{where}: is a virtual dataset, its data lies elsewhere. Copy the data in.")
@@ -189,7 +189,7 @@ def read_small(dataset: h5py.Dataset) -> np.ndarray:
         part = dataset[first : first + TEXT_BLOCK]
         values[first : first + TEXT_BLOCK] = part
         count_unpacked(dataset, sum(map(len, part.reshape(-1))), where)
-        now.again()
+        progress.step()
     return values
 
 
@@ -203,7 +203,7 @@ def read_attribute(node: h5py.Dataset | h5py.Group, name: str) -> Any:
     if not h5a.exists(node.id, key):
         return None
     place = f"{_name(node)}: attribute {name}" if _name(node) else f"attribute {name}"
-    now.tell(place)
+    progress.start_dataset(place)
     where = f"{node.file.filename}: {place}"
     attribute = h5a.open(node.id, key)
     _refuse_type(attribute.get_type(), where)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hcat_builtin.readers.tables.plain_file import require_plain_file
+from hcat_builtin.readers.plain_file import require_plain_file
 from hcat_core.errors import DataError
 from hcat_core.reading import COUNT_COLUMN, QUALITY_COLUMN, ColumnTable, ModalityTable
 from hcat_core.text.spelling import did_you_mean

@@ -1,16 +1,17 @@
-"""``pt``: embeddings from PyTorch files: one a slide or patient, or one of everybody."""
+"""``pt``: embeddings from PyTorch files, one per slide or patient, or one of all patients."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import Tensor
 
-from hcat_builtin.readers.hdf5.layouts import EMBEDDING_NAMES, ID_NAMES
-from hcat_builtin.readers.hdf5.row_chunks import gathered
-from hcat_builtin.readers.hdf5.row_metadata import QUALITY_NAMES
+from hcat_builtin.readers.chunks import join_small_tables
+from hcat_builtin.readers.dataset_names import EMBEDDING_NAMES, ID_NAMES, QUALITY_NAMES
+from hcat_builtin.readers.isolation.reader import IsolatedReader
 from hcat_builtin.readers.slide_map import patient_of, read_slide_map
 from hcat_builtin.readers.tensors.archive import load_tensors
 from hcat_core.errors import DataError
@@ -20,21 +21,21 @@ from hcat_core.text.spelling import did_you_mean
 ENDINGS = (".pt", ".pth")
 
 
-class PtReader:
-    """Reads a modality from PyTorch files: tensors and dictionaries of them; nothing in a file is run.
+class PtReader(IsolatedReader):
+    """Reads a modality from PyTorch files of tensors or dictionaries of tensors; no code in them is run.
 
-    A folder: one file a slide or patient, as CLAM's ``pt_files``: a tensor (N, D), (1, N, D) or (D,), or a
-    dictionary with one under a usual name. One file: a dictionary patient -> tensor, or one with the ids
-    (``patient_id``) and the rows (``embedding``), and ``quality`` where known.
+    A folder has one file per slide or patient, as CLAM's ``pt_files``: a tensor (N, D), (1, N, D) or (D,),
+    or a dictionary with one under a usual name. A single file is a dictionary, patient -> tensor, or one
+    with ids (``patient_id``), rows (``embedding``) and, where known, ``quality``.
 
-    Parsed in this process, not in the worker of HDF5 files, which has no torch: the pickle is followed
-    (``pt_pickle``) before torch loads it with ``weights_only``, and the archive must not be packed.
+    A worker loads the files with ``torch.load(weights_only=True)``, which runs no code, within limits of
+    memory and time; archives must not be compressed.
 
     Args:
         path: the file or folder.
-        embedding: the tensor's name in a dictionary, where it is not one of the usual.
-        slide_map: CSV with a slide and a patient column; without it a file's name, or a dictionary's key,
-            is the patient.
+        embedding: the tensor's name in a dictionary, where it is not one of the usual names.
+        slide_map: CSV with a slide and a patient column; without it the patient is the file's name, or the
+            dictionary's key.
     """
 
     def __init__(self, *, path: Path, embedding: str | None = None, slide_map: Path | None = None) -> None:
@@ -43,34 +44,42 @@ class PtReader:
         self.embedding = embedding
         self.slide_map = slide_map
 
-    def read(self) -> Iterator[ModalityTable]:
-        """Rows in pieces; of a folder, one file is in memory at a time.
+    def extra_memory(self) -> int:
+        """Twice the largest file: its tensors, and those that are converted to float32."""
+        files = self._files() if self.path.is_dir() else [self.path] if self.path.is_file() else []
+        return 2 * max((file.stat().st_size for file in files), default=0)
 
-        Raises:
-            DataError: for a file that cannot be trusted or says nothing usable.
-        """
+    def read_here(self) -> Iterator[ModalityTable]:
+        """``read`` in this process: what the worker runs. One file of a folder is in memory at a time."""
         patients = None if self.slide_map is None else read_slide_map(self.slide_map)
         if self.path.is_dir():
-            bags = (
+            tensors = (
                 (patient_of(file.name, patients, self.slide_map), self._tensor(file))
                 for file in self._files()
             )
-            yield from gathered(_tables(bags), self.source)
+            yield from join_small_tables(_tables(tensors), self.source)
             return
-        held = self._dictionary()
-        ids = _first(held, ID_NAMES)
+        content = self._dictionary()
+        ids = _first(content, ID_NAMES)
         if ids is not None:
-            yield self._flat(held, ids)
+            yield self._flat(content, ids)
             return
-        named = ((patient_of(str(key), patients, self.slide_map), value) for key, value in held.items())
-        yield from gathered(_tables((key, _rows(value, self.source)) for key, value in named), self.source)
+        tensors = (
+            (patient_of(str(key), patients, self.slide_map), _rows(value, self.source))
+            for key, value in content.items()
+        )
+        yield from join_small_tables(_tables(tensors), self.source)
 
     def read_columns(self, names: list[str]) -> ColumnTable:
-        """Tensor files hold no outcomes.
+        """Tensor files hold no outcomes; no worker is needed to report that.
 
         Raises:
             DataError: always.
         """
+        return self.read_columns_here(names)
+
+    def read_columns_here(self, names: list[str]) -> ColumnTable:
+        """``read_columns`` in this process."""
         if not self.path.exists():
             raise DataError(f"{self.source}: no such file or folder.")
         raise DataError(
@@ -78,21 +87,17 @@ class PtReader:
             "file or a table."
         )
 
-    def describe(self) -> str:
-        """The layout that ``read`` will take.
-
-        Raises:
-            DataError: as ``read`` does.
-        """
-        owner = "its name is its patient" if self.slide_map is None else "slide_map says whose"
+    def describe_here(self) -> str:
+        """``describe`` in this process."""
+        owner = "its name is its patient" if self.slide_map is None else "slide_map names its patient"
         if self.path.is_dir():
             files = self._files()
             shape = " x ".join(map(str, self._tensor(files[0]).shape))
             return f"folder of {len(files)} tensor files ({shape} in the first): {owner}"
-        held = self._dictionary()
-        if _first(held, ID_NAMES) is not None:
+        content = self._dictionary()
+        if _first(content, ID_NAMES) is not None:
             return "one tensor file: a dictionary with ids and rows side by side"
-        return f"one tensor file: a dictionary of {len(held)} tensors, {owner}"
+        return f"one tensor file: a dictionary of {len(content)} tensors, {owner}"
 
     def _files(self) -> list[Path]:
         files = sorted(p for p in self.path.iterdir() if p.suffix.lower() in ENDINGS)
@@ -102,50 +107,53 @@ class PtReader:
 
     def _tensor(self, file: Path) -> Tensor:
         """(N, D) of one slide or patient."""
-        held = load_tensors(file)
-        return _rows(self._embedding(held, str(file)) if isinstance(held, Mapping) else held, str(file))
+        content = load_tensors(file)
+        value = self._embedding(content, str(file)) if isinstance(content, Mapping) else content
+        return _rows(value, str(file))
 
     def _dictionary(self) -> Mapping[object, object]:
-        held = load_tensors(self.path)
-        if not isinstance(held, Mapping) or not held:
+        content = load_tensors(self.path)
+        if not isinstance(content, Mapping) or not content:
             raise DataError(
-                f"{self.source}: holds {_kind(held)} and no patient ids. It needs a dictionary, patient -> "
-                'tensor or {"patient_id": ids, "embedding": rows}; or name a folder with a file a patient.'
+                f"{self.source}: holds {_kind(content)} and no patient ids. It needs a dictionary, patient "
+                '-> tensor or {"patient_id": ids, "embedding": rows}; or name a folder with one file per '
+                "patient."
             )
-        return held
+        return content
 
-    def _embedding(self, held: Mapping[object, object], source: str) -> object:
-        known = [str(key) for key in held]
-        if self.embedding is not None and self.embedding not in held:
+    def _embedding(self, content: Mapping[object, object], source: str) -> object:
+        names = [str(key) for key in content]
+        if self.embedding is not None and self.embedding not in content:
             raise DataError(
-                f'{source}: has no tensor "{self.embedding}".{did_you_mean(self.embedding, known)}'
+                f'{source}: has no tensor "{self.embedding}".{did_you_mean(self.embedding, names)}'
             )
-        value = held[self.embedding] if self.embedding is not None else _first(held, EMBEDDING_NAMES)
+        value = _first(content, EMBEDDING_NAMES) if self.embedding is None else content[self.embedding]
         if value is None:
             raise DataError(
-                f"{source}: no embedding among {', '.join(known[:20])}. Name yours in the recipe: "
+                f"{source}: no embedding among {', '.join(names[:20])}. Name yours in the recipe: "
                 "embedding = ..."
             )
         return value
 
-    def _flat(self, held: Mapping[object, object], raw: object) -> ModalityTable:
-        rows = _rows(self._embedding(held, self.source), self.source)
-        ids = raw.reshape(-1).tolist() if isinstance(raw, Tensor) else raw
-        if not isinstance(ids, list | tuple) or len(ids) != len(rows) or not _are_plain(ids):
+    def _flat(self, content: Mapping[object, object], raw_ids: object) -> ModalityTable:
+        """The table of a dictionary with ids and rows side by side."""
+        rows = _rows(self._embedding(content, self.source), self.source)
+        ids = raw_ids.reshape(-1).tolist() if isinstance(raw_ids, Tensor) else raw_ids
+        if not isinstance(ids, list | tuple) or len(ids) != len(rows) or not _are_scalars(ids):
             raise DataError(
-                f"{self.source}: a list of {len(rows)} ids is needed, one a row of the embedding."
+                f"{self.source}: a list of {len(rows)} ids is needed, one per row of the embedding."
             )
-        quality = _first(held, QUALITY_NAMES)
+        quality = _first(content, QUALITY_NAMES)
         if quality is not None:
             if not isinstance(quality, Tensor) or quality.numel() != len(rows):
-                raise DataError(f"{self.source}: a tensor of {len(rows)} scores is needed as quality.")
-            quality = _whole(quality, self.source).reshape(-1).float().numpy()
+                raise DataError(f"{self.source}: a tensor of {len(rows)} quality scores is needed.")
+            quality = _dense(quality, self.source).reshape(-1).float().numpy()
         return ModalityTable(np.array(ids, dtype=object), rows.numpy(), quality=quality)
 
 
-def _tables(bags: Iterator[tuple[str, Tensor]]) -> Iterator[ModalityTable]:
-    """Nothing for an empty bag."""
-    for patient, rows in bags:
+def _tables(tensors: Iterable[tuple[str, Tensor]]) -> Iterator[ModalityTable]:
+    """A table for each tensor that is not empty."""
+    for patient, rows in tensors:
         if rows.numel():
             yield ModalityTable(np.full(len(rows), patient, dtype=object), rows.numpy())
 
@@ -154,7 +162,7 @@ def _rows(value: object, source: str) -> Tensor:
     """(N, D) float32 of a tensor (N, D), (1, N, D) or (D,)."""
     if not isinstance(value, Tensor):
         raise DataError(f"{source}: holds {_kind(value)} where a tensor is needed.")
-    value = _whole(value, source)
+    value = _dense(value, source)
     if value.ndim == 3 and value.shape[0] == 1:
         value = value[0]
     if value.ndim == 1:
@@ -164,24 +172,26 @@ def _rows(value: object, source: str) -> Tensor:
     return value.float()
 
 
-def _whole(value: Tensor, source: str) -> Tensor:
-    """A tensor of real numbers, every one of which is stored: a view may claim more."""
+def _dense(value: Tensor, source: str) -> Tensor:
+    """A dense tensor of real numbers each of which is stored: a view can claim more than that."""
+    if value.layout != torch.strided or value.is_quantized or value.device.type != "cpu":
+        raise DataError(f"{source}: holds a sparse, quantised or meta tensor. hcat reads dense ones.")
     if value.is_complex():
         raise DataError(f"{source}: holds a tensor that is not one of real numbers ({value.dtype}).")
     if value.numel() * value.element_size() > value.untyped_storage().nbytes():
         raise DataError(
             f"{source}: a tensor claims {tuple(value.shape)} and stores less. hcat does not unpack it."
         )
-    return value.detach().resolve_neg()  # numpy knows no view whose signs are turned
+    return value.detach().resolve_neg()  # numpy has no views with negated signs
 
 
-def _are_plain(ids: list[object] | tuple[object, ...]) -> bool:
-    """Whether no id is a list: lists may hold each other, and numpy would write them out."""
+def _are_scalars(ids: list[object] | tuple[object, ...]) -> bool:
+    """Whether every id is text or a number: lists can contain each other, and numpy would expand them."""
     return all(isinstance(one, str | int | float) for one in ids)
 
 
-def _first(held: Mapping[object, object], names: tuple[str, ...]) -> object:
-    return next((held[name] for name in names if name in held), None)
+def _first(content: Mapping[object, object], names: tuple[str, ...]) -> object:
+    return next((content[name] for name in names if name in content), None)
 
 
 def _kind(value: object) -> str:

@@ -1,30 +1,29 @@
-"""What a report is made from."""
+"""The inputs of a report."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from hcat_core.cohort import Cohort
 from hcat_core.data.splits import Split
+from hcat_core.evaluation.summary import RunSummary
 from hcat_core.interfaces import Prediction
 from hcat_core.metrics.survival import known_weights
 
 
 @dataclass(frozen=True)
-class Material:
-    """A finished run.
+class ReportInputs:
+    """A finished run, as its report needs it.
 
     Attributes:
-        title: of the page; the recipe's name.
+        title: of the page: the name of the run folder.
         recipe: resolved, as TOML.
-        cohort: everyone, with targets.
-        split: who is on which side.
-        predicted: for everyone.
-        summary: of the run, as it is written; ``analysis`` may be missing, or any part of it.
+        cohort: all patients, with targets.
+        split: row numbers of training, validation and test patients.
+        predicted: for all patients.
+        summary: of the run.
     """
 
     title: str
@@ -32,14 +31,13 @@ class Material:
     cohort: Cohort
     split: Split
     predicted: Prediction
-    summary: Mapping[str, Any]
+    summary: RunSummary
 
-    def analysis(self, part: str) -> Any:
-        """One part of the closer look at test patients, or None."""
-        return self.summary.get("analysis", {}).get(part) or None
+    def known_test_outcomes(self, column: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Probabilities, labels and weights (``known_weights``) of one task's test patients.
 
-    def test_known(self, column: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Probabilities, labels and ``known_weights`` of test patients whose outcome of a task is known."""
+        Patients with an unknown outcome are left out: three arrays of (n,).
+        """
         targets = self.cohort.targets
         assert targets is not None
         rows = self.split.test.numpy()

@@ -1,0 +1,123 @@
+"""Scores of predictions by task: discrimination, calibration, decisions, and scores over time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hcat_core.cohort import Cohort, Targets, Task
+from hcat_core.data.splits import SPLITS, Split
+from hcat_core.interfaces import Prediction
+from hcat_core.metrics.calibration import Calibration, calibration
+from hcat_core.metrics.discrimination import auc_interval, binary_metrics
+from hcat_core.metrics.survival import known_weights
+from hcat_core.metrics.time_to_event import c_index_interval, time_metrics
+
+FEWEST_FOR_SLOPE = 10  # patients with the rarer outcome; a slope of fewer says nothing
+
+
+@dataclass(frozen=True)
+class ScoringSettings:
+    """What scoring needs beside patients and predictions.
+
+    Attributes:
+        thresholds: T probabilities from which the event is predicted, chosen on other patients.
+        train: outcomes of training patients, for the distribution of censoring.
+        resamples: of patients, for bootstrap intervals; 0 for none.
+        seed: of the resamples.
+    """
+
+    thresholds: Sequence[float]
+    train: Targets
+    resamples: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class TaskScores:
+    """All scores of one task for one group of patients; None where a score is not defined.
+
+    The fields are those of ``BinaryScores``, ``Calibration`` and ``TimeScores``, and:
+
+    Attributes:
+        auc_95: bootstrap 95 % interval of ``auc``.
+        c_index_95: bootstrap 95 % interval of ``c_index``.
+        mean_predicted: mean predicted probability of the patients with a known outcome, weighted.
+        observed: their share of events, weighted likewise.
+    """
+
+    patients: int
+    events: int
+    auc: float | None
+    average_precision: float | None
+    brier: float | None
+    f1: float | None
+    accuracy: float | None
+    sensitivity: float | None
+    specificity: float | None
+    threshold: float
+    auc_95: tuple[float, float] | None
+    calibration_slope: float | None
+    calibration_slope_95: tuple[float, float] | None
+    calibration_intercept: float | None
+    c_index: float | None
+    brier_ipcw: float | None
+    integrated_brier: float | None
+    c_index_95: tuple[float, float] | None
+    mean_predicted: float | None
+    observed: float | None
+
+    def as_json(self) -> dict[str, object]:
+        """The scores by name, for a JSON document."""
+        return dict(vars(self))
+
+
+def score_tasks(
+    cohort: Cohort, predicted: Prediction, settings: ScoringSettings, *, slope_from: int = 0
+) -> dict[str, TaskScores]:
+    """Score a group of patients by task.
+
+    Args:
+        cohort: N patients with targets.
+        predicted: their predictions.
+        settings: thresholds, outcomes of training patients, resamples.
+        slope_from: patients with the rarer outcome below which no calibration is computed.
+    """
+    return {
+        task.name: _score_task(cohort, predicted, settings, column, slope_from)
+        for column, task in enumerate(cohort.layout.tasks)
+    }
+
+
+def score_split(
+    cohort: Cohort, split: Split, predicted: Prediction, settings: ScoringSettings
+) -> dict[str, dict[str, TaskScores]]:
+    """Score the training, validation and test patients of a cohort, by side and task."""
+    result = {}
+    for side, rows in zip(SPLITS, (split.train, split.validation, split.test), strict=True):
+        result[side] = score_tasks(cohort[rows], predicted[rows.numpy()], settings)
+    return result
+
+
+def _score_task(
+    cohort: Cohort, predicted: Prediction, settings: ScoringSettings, column: int, slope_from: int
+) -> TaskScores:
+    assert cohort.targets is not None
+    task: Task = cohort.layout.tasks[column]
+    train, targets = settings.train, cohort.targets
+    resampling = {"resamples": settings.resamples, "seed": settings.seed}
+    p, y = predicted.probability[:, column], targets.labels[:, column].numpy()
+    weights = known_weights(targets, column, task.horizon_days, train)
+    known = y >= 0
+    rarer = min(int((y == 1).sum()), int((y == 0).sum()))
+    return TaskScores(
+        **vars(binary_metrics(p, y, settings.thresholds[column], weights)),
+        auc_95=auc_interval(p, y, **resampling),
+        **vars(calibration(p, y, weights) if rarer >= slope_from else Calibration()),
+        **vars(time_metrics(task, column, train, targets, predicted.curves[:, column])),
+        c_index_95=c_index_interval(task, column, train, targets, p, **resampling),
+        mean_predicted=float(np.average(p[known], weights=weights[known])) if known.any() else None,
+        observed=float(np.average(y[known], weights=weights[known])) if known.any() else None,
+    )

@@ -1,0 +1,60 @@
+"""Calibration slope and intercept of predicted probabilities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize
+
+from hcat_core.metrics.recalibration import sigmoid
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Regression of an outcome on the logit of its predicted probability; all None without both outcomes.
+
+    Attributes:
+        calibration_slope: 1 is ideal; below 1 the probabilities are too extreme, above 1 too moderate.
+        calibration_slope_95: Wald interval of the slope, from the sandwich estimator of variance, which
+            is valid for weighted patients.
+        calibration_intercept: 0 is ideal; fitted with the slope fixed at 1, it is above 0 where too few
+            events were predicted.
+    """
+
+    calibration_slope: float | None = None
+    calibration_slope_95: tuple[float, float] | None = None
+    calibration_intercept: float | None = None
+
+
+def calibration(
+    probability: np.ndarray, label: np.ndarray, weights: np.ndarray | None = None
+) -> Calibration:
+    """Fit the calibration slope and intercept (Cox 1958).
+
+    Args:
+        probability: (N,) predicted.
+        label: (N,) 1, 0 or -1; patients with an unknown outcome (-1) are left out.
+        weights: (N,) of ``survival.known_weights``. Without them, events are over-represented among the
+            known outcomes of a censored cohort.
+    """
+    known = (label >= 0) & np.isfinite(probability)
+    p, y = np.clip(probability[known], 1e-4, 1 - 1e-4), label[known].astype(float)
+    w = np.ones(len(y)) if weights is None else weights[known]
+    if not 0 < y.sum() < len(y):
+        return Calibration()
+    z = np.log(p / (1 - p))
+
+    def loss(line: np.ndarray, slope: bool) -> float:
+        eta = line[0] + (line[1] if slope else 1.0) * z
+        return float(np.average(np.logaddexp(0, eta) - y * eta, weights=w))
+
+    both = minimize(loss, np.array([0.0, 1.0]), args=(True,), method="BFGS").x
+    alone = minimize(loss, np.array([0.0]), args=(False,), method="BFGS").x
+    fitted = sigmoid(both[0] + both[1] * z)
+    design = np.stack([np.ones_like(z), z])
+    bread = np.linalg.pinv((design * w * fitted * (1 - fitted)) @ design.T)
+    meat = (design * (w * (y - fitted)) ** 2) @ design.T
+    half = 1.96 * float(np.sqrt(max((bread @ meat @ bread)[1, 1], 0)))
+    slope = float(both[1])
+    return Calibration(slope, (slope - half, slope + half), float(alone[0]))

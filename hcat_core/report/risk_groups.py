@@ -1,0 +1,80 @@
+"""Test patients in three groups of predicted risk, followed over time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hcat_core.metrics.survival import aalen_johansen, causes, kaplan_meier
+from hcat_core.report.cohort_figures import GROUPS, risk_group_figure
+from hcat_core.report.inputs import ReportInputs
+
+FEWEST_IN_GROUP = 5
+DAYS_PER_YEAR = 365.25
+
+
+@dataclass(frozen=True)
+class RiskGroups:
+    """One task's test patients by predicted risk.
+
+    Attributes:
+        figure: SVG of the share with the event over time.
+        at_risk: name of each group, and how many of its patients are still followed at each of ``years``.
+        years: of the table of patients at risk, as text.
+        competing: the task with the competing event, if any.
+        events: number of patients with the event.
+        competing_events: number with the competing event first.
+        censored: number censored.
+        cuts: the two probabilities that divide the groups.
+    """
+
+    figure: str
+    at_risk: Sequence[tuple[str, Sequence[int]]]
+    years: Sequence[str]
+    competing: str | None
+    events: int
+    competing_events: int
+    censored: int
+    cuts: tuple[float, float]
+
+
+def risk_groups(inputs: ReportInputs, column: int) -> RiskGroups | None:
+    """Divide one task's test patients at the thirds of the predictions for training patients.
+
+    None without event times, or with fewer than ``FEWEST_IN_GROUP`` test patients in a group.
+    """
+    cohort, layout = inputs.cohort, inputs.cohort.layout
+    assert cohort.targets is not None
+    task = layout.tasks[column]
+    competing = None if task.competing is None else layout.task_names.index(task.competing)
+    known, time, cause = causes(cohort.targets[inputs.split.test], column, competing)
+    train = inputs.predicted.probability[inputs.split.train.numpy(), column]
+    if not known.any() or not len(train):
+        return None
+    low, high = np.quantile(train, [1 / 3, 2 / 3])
+    p = inputs.predicted.probability[inputs.split.test.numpy(), column][known.numpy()]
+    group = np.digitize(p, [low, high])
+    if min(np.bincount(group, minlength=3)) < FEWEST_IN_GROUP:
+        return None
+    days = np.linspace(0, min(float(time.max()), 1.5 * task.horizon_days), 200)
+    marks = np.linspace(0, task.horizon_days, 6)
+    curves, at_risk = [], []
+    for number, name in enumerate(GROUPS):
+        t, c = time[group == number], cause[group == number]
+        share = 1 - kaplan_meier(t, c, days) if competing is None else aalen_johansen(t, c, days)
+        curves.append((days, share))
+        at_risk.append((name, [int((t >= mark).sum()) for mark in marks]))
+    return RiskGroups(
+        figure=risk_group_figure(
+            f"task{column}", task.name, task.horizon_days, curves, competing is not None
+        ),
+        at_risk=at_risk,
+        years=[f"{mark / DAYS_PER_YEAR:.1f}" for mark in marks],
+        competing=task.competing,
+        events=int((cause == 1).sum()),
+        competing_events=int((cause == 2).sum()),
+        censored=int((cause == 0).sum()),
+        cuts=(float(low), float(high)),
+    )
