@@ -17,7 +17,7 @@ from hcat_core.cohort import Cohort
 from hcat_core.conversion.annotated import write_h5ad_folder, write_h5mu
 from hcat_core.conversion.content import Content, content_of, outcome_columns
 from hcat_core.conversion.plain import write_csv_folder, write_h5_folder
-from hcat_core.data.patient_ids import IdNormaliser
+from hcat_core.data.columns import column_by_patient, is_empty
 from hcat_core.errors import DataError, UsageError
 from hcat_core.recipe import build
 from hcat_core.recipe.recipe import Recipe, load_recipe
@@ -129,12 +129,10 @@ def _outcomes(recipe: Recipe, catalog: Catalog, cohort: Cohort) -> dict[str, np.
     if recipe.cohort.groups is not None and cohort.groups is not None:
         columns[recipe.cohort.groups] = np.array(cohort.groups, dtype=object)
     if recipe.split.column is not None:
-        said = reader.read_columns([recipe.split.column])
-        ids = IdNormaliser(reader.source).normalize(said.ids)
-        sides = dict(zip(ids, said.columns[recipe.split.column].tolist(), strict=True))
-        values = [sides.get(patient, "") for patient in cohort.patient_ids]
-        text = [v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in values]
-        columns[recipe.split.column] = np.array(text, dtype=object)
+        sides = column_by_patient(reader, recipe.split.column, cohort.patient_ids)
+        columns[recipe.split.column] = np.array(
+            ["" if is_empty(s) else str(s) for s in sides], dtype=object
+        )
     return columns
 
 

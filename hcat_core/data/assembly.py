@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,8 +10,9 @@ import torch
 
 from hcat_core.cohort import Cohort, Layout, Modality, Targets, Task
 from hcat_core.data.aggregation import PatientEmbeddings, PreallocatedCells, aggregate_spatial
+from hcat_core.data.columns import column_by_patient, is_empty
 from hcat_core.data.outcomes import read_targets
-from hcat_core.data.patient_ids import IdNormaliser, refuse_case_twins
+from hcat_core.data.patient_ids import refuse_case_twins
 from hcat_core.data.patient_index import PatientIndex
 from hcat_core.data.schema import TargetsTable
 from hcat_core.errors import DataError
@@ -160,20 +161,12 @@ def _align(ids: tuple[str, ...], targets: Targets, index: Mapping[str, int]) -> 
     return aligned
 
 
-def _read_groups(reader: Reader | None, column: str, index: Mapping[str, int]) -> tuple[str, ...] | None:
+def _read_groups(reader: Reader | None, column: str, index: Iterable[str]) -> tuple[str, ...]:
+    """The group of each patient; one without a group is a group alone."""
     if reader is None:
         raise DataError("cohort.groups names a column of the targets file: give cohort.targets too.")
-    table = reader.read_columns([column])
-    # A patient without a group is a group of its own.
-    groups = [f"patient {row}" for row in range(len(index))]
-    for patient, value in zip(
-        IdNormaliser(reader.source).normalize(table.ids), table.columns[column], strict=True
-    ):
-        text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-        said = value is not None and value == value and text.strip() != ""  # NaN is not itself
-        if patient in index and said:
-            groups[index[patient]] = text
-    return tuple(groups)
+    values = column_by_patient(reader, column, index)
+    return tuple(f"patient {row}" if is_empty(value) else str(value) for row, value in enumerate(values))
 
 
 def _refuse_strangers(cohort: Cohort, reports: Sequence[ModalityReport]) -> None:

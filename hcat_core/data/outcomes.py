@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from hcat_core.cohort import Targets, Task
-from hcat_core.data.patient_ids import IdNormaliser
+from hcat_core.data.columns import read_patient_columns
 from hcat_core.data.schema import TargetsTable, TaskTable
 from hcat_core.errors import DataError
 from hcat_core.reading import ColumnTable, Reader
@@ -49,8 +49,8 @@ def read_targets(reader: Reader, table: TargetsTable) -> tuple[tuple[Task, ...],
         for column in (task.label, task.time, task.event)
         if column is not None
     ]
-    columns = reader.read_columns(list(dict.fromkeys(wanted)))
-    ids = IdNormaliser(reader.source).normalize(columns.ids)
+    columns = read_patient_columns(reader, list(dict.fromkeys(wanted)))
+    ids = columns.ids.tolist()
     if len(set(ids)) != len(ids):
         seen: set[str] = set()
         row = next(r for r, i in enumerate(ids) if i in seen or seen.add(i))  # type: ignore[func-returns-value]

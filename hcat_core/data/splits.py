@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from hcat_core.cohort import Cohort
-from hcat_core.data.patient_ids import IdNormaliser
+from hcat_core.data.columns import column_by_patient, is_empty
 from hcat_core.data.schema import SplitTable
 from hcat_core.errors import DataError
 from hcat_core.reading import Reader
@@ -67,11 +67,9 @@ def split_by_column(cohort: Cohort, reader: Reader, column: str) -> Split:
         DataError: for a value that names no side, a patient without one, a group on two sides, or
             training patients who lack one of a task's outcomes.
     """
-    table = reader.read_columns([column])
-    ids = IdNormaliser(reader.source).normalize(table.ids)
-    given = dict(zip(ids, (_side(value) for value in table.columns[column]), strict=True))
+    values = column_by_patient(reader, column, cohort.patient_ids)
+    sides = np.array([_side(value) for value in values], dtype=object)
     has = cohort.present.any(dim=1)
-    sides = np.array([given.get(patient, "") for patient in cohort.patient_ids], dtype=object)
     where = f"{reader.source}: {column}"
     for row in np.flatnonzero(has.numpy()).tolist():
         if sides[row] not in SPLITS:
@@ -93,8 +91,7 @@ def split_by_column(cohort: Cohort, reader: Reader, column: str) -> Split:
 
 
 def _side(value: object) -> str:
-    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-    text = text.strip().lower()
+    text = "" if is_empty(value) else str(value).strip().lower()
     return {"training": "train", "val": "validation", "valid": "validation"}.get(text, text)
 
 

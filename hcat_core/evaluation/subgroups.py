@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from hcat_core.cohort import Cohort
-from hcat_core.data.patient_ids import IdNormaliser, normalize_pid
+from hcat_core.data.columns import column_by_patient
+from hcat_core.data.patient_ids import normalize_pid
 from hcat_core.errors import DataError, UsageError
 from hcat_core.reading import Reader
 
@@ -74,16 +75,9 @@ def _from_features(cohort: Cohort, name: str) -> np.ndarray | None:
 
 def _from_column(cohort: Cohort, name: str, reader: Reader) -> np.ndarray | None:
     try:
-        table = reader.read_columns([name])
+        return np.array(column_by_patient(reader, name, cohort.patient_ids), dtype=object)
     except DataError:
         return None
-    ids = IdNormaliser(reader.source).normalize(table.ids)
-    by_id = dict(zip(ids, table.columns[name], strict=True))
-    values = np.empty(len(cohort), dtype=object)
-    for row, patient in enumerate(cohort.patient_ids):
-        value = by_id.get(patient)
-        values[row] = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
-    return values
 
 
 def _grouped(values: np.ndarray) -> dict[str, np.ndarray]:

@@ -25,11 +25,11 @@ from hcat_core.registry.catalog import Catalog
 from hcat_core.registry.discovery import provenance
 from hcat_core.storage.atomic_files import PARTIAL
 from hcat_core.storage.checkpoint import write_text
+from hcat_core.storage.folder_lock import HOLDER, LOCK
 from hcat_core.storage.safe_path import safe_path
 
-LOCK = ".lock"
 # What a process leaves that was killed before there was anything to resume.
-NOTHING = (LOCK, f".recipe.toml{PARTIAL}")
+NOTHING = (LOCK, HOLDER, f".recipe.toml{PARTIAL}")
 LIBRARIES = ("torch", "numpy", "h5py", "scikit-learn", "pandas", "pydantic", "safetensors")
 
 

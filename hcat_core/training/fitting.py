@@ -10,7 +10,14 @@ import torch
 
 from hcat_core.cohort import Cohort, concatenate
 from hcat_core.data.folds import at_most, joint_folds
-from hcat_core.interfaces import Estimator, FitContext, Prediction
+from hcat_core.interfaces import (
+    Estimator,
+    FitContext,
+    Prediction,
+    RefittingEstimator,
+    SinglePassEstimator,
+    ThresholdingEstimator,
+)
 from hcat_core.metrics.discrimination import best_threshold
 from hcat_core.metrics.recalibration import Recalibration
 from hcat_core.metrics.survival import all_known_weights
@@ -41,8 +48,12 @@ class Fitted:
 
     def predict_once(self, cohort: Cohort) -> np.ndarray:
         """(N, T) recalibrated probabilities by the quickest way: one pass where there are samples."""
-        once = getattr(self.estimator, "predict_once", self.estimator.predict)
-        return self.recalibration.apply(once(cohort.without_targets())).probability
+        estimator, blind = self.estimator, cohort.without_targets()
+        if isinstance(estimator, SinglePassEstimator):
+            prediction = estimator.predict_once(blind)
+        else:
+            prediction = estimator.predict(blind)
+        return self.recalibration.apply(prediction).probability
 
 
 def fit_estimator(
@@ -59,12 +70,12 @@ def fit_estimator(
         return build_estimator(recipe, catalog, train.layout)
 
     estimator = fresh()
-    if not getattr(estimator, "refits", False):
+    if not (isinstance(estimator, RefittingEstimator) and estimator.refits):
         estimator.fit(train, validation, context)
         return adjusted(estimator, validation)
     both, nobody = concatenate(train, validation), validation[slice(0, 0)]
     estimator.fit(both, nobody, context)
-    if hasattr(estimator, "thresholds"):
+    if isinstance(estimator, ThresholdingEstimator):
         unchanged = Recalibration.none(len(train.layout.tasks))
         return Fitted(estimator, unchanged, list(estimator.thresholds), True)
     probability = out_of_fold(fresh, both, context)

@@ -9,8 +9,17 @@ import torch
 from torch import Tensor, nn
 
 from hcat_core.cohort import CURVE_STEPS, Cohort, Layout, concatenate
-from hcat_core.interfaces import Fused, Fusion, Head, Imputation, Imputer, Outputs, Prediction, TimedHead
-from hcat_core.training.distributed import ALONE, Workers
+from hcat_core.interfaces import (
+    Fused,
+    Fusion,
+    Head,
+    Imputation,
+    Imputer,
+    Outputs,
+    Prediction,
+    StatefulComponent,
+    TimedHead,
+)
 
 
 class HcatModel(nn.Module):
@@ -48,18 +57,16 @@ class HcatModel(nn.Module):
             {name: head for name, head in heads.items() if isinstance(head, nn.Module)}
         )
 
-    def forward(self, batch: Cohort, second: Cohort | None = None, workers: Workers = ALONE) -> Outputs:
-        """Impute and fuse a batch, and with it ``second``, another view of the same patients.
-
-        Of several ``workers``, each imputes and fuses its rows, and has the outputs of all.
-        """
+    def forward(self, batch: Cohort, second: Cohort | None = None) -> Outputs:
+        """Impute and fuse a batch, and with it ``second``, another view of the same patients."""
         n = len(batch)
         both = batch if second is None else concatenate(batch.without_targets(), second.without_targets())
-        own = workers.own(both)
-        imputation = self.impute(own)
-        with workers.own_randomness():
-            fused = self.fusion(own, imputation if self.imputer_gradient else _detached(imputation))
-        fused, imputation = _gathered(_in_float32(fused), imputation, workers, len(both))
+        imputation = self.impute(both)
+        fused = _in_float32(
+            self.fusion(both, imputation if self.imputer_gradient else _detached(imputation))
+        )
+        fused = _in_float32(fused)
+        other = None
         if second is not None:
             fused, other = _rows(fused, slice(0, n)), _rows(fused, slice(n, 2 * n))
             imputation = replace(
@@ -68,8 +75,6 @@ class HcatModel(nn.Module):
                 std=imputation.std[:n],
                 filled=imputation.filled[:n],
             )
-        else:
-            other = None
         return Outputs(
             raw={name: head(fused).float() for name, head in self.heads.items()},
             heads=self.heads,
@@ -133,13 +138,13 @@ class HcatModel(nn.Module):
         for part, component in self.parts().items():
             prefix = f"{part}."
             own = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-            if hasattr(component, "load_state_dict"):
+            if isinstance(component, StatefulComponent):
                 component.load_state_dict(own)
 
 
 def _state_of(component: object) -> Mapping[str, Tensor]:
     """Heads and fusions without state need no ``state_dict``; imputers have one by contract."""
-    return component.state_dict() if hasattr(component, "state_dict") else {}
+    return component.state_dict() if isinstance(component, StatefulComponent) else {}
 
 
 def _detached(imputation: Imputation) -> Imputation:
@@ -149,18 +154,6 @@ def _detached(imputation: Imputation) -> Imputation:
 def _in_float32(fused: Fused) -> Fused:
     """What losses add up; under autocast a fusion may have computed it in less."""
     return replace(fused, **{name: tensor.float() for name, tensor in _vectors(fused).items()})
-
-
-def _gathered(fused: Fused, imputation: Imputation, workers: Workers, n: int) -> tuple[Fused, Imputation]:
-    """The rows of all ``workers``; alone, what was given."""
-    if workers.size == 1:
-        return fused, imputation
-    vectors = _vectors(fused)
-    cells = {name: getattr(imputation, name) for name in ("emb", "std", "filled")}
-    found = iter(workers.gather([*vectors.values(), *cells.values()], n))
-    fused = replace(fused, **{name: next(found) for name in vectors})
-    losses = workers.add(imputation.losses, n)
-    return fused, Imputation(**{name: next(found) for name in cells}, losses=losses)
 
 
 def _vectors(fused: Fused) -> dict[str, Tensor]:

@@ -1,15 +1,17 @@
-"""One process holds a run folder, and the others are told which."""
+"""One process holds a run folder, and the message to any other names that process."""
 
-import fcntl
+import errno
 import os
 import platform
+import subprocess
+import sys
+import threading
 
 import pytest
 
 from hcat_core.errors import StorageError, UsageError
-from hcat_core.runs import lock
-from hcat_core.runs.folder import LOCK
 from hcat_core.runs.lock import create_locked, open_locked
+from hcat_core.storage.folder_lock import HOLDER, LOCK, folder_lock
 
 
 def test_a_held_folder_is_refused_with_the_holders_process_host_and_time(tmp_path):
@@ -22,8 +24,8 @@ def test_a_held_folder_is_refused_with_the_holders_process_host_and_time(tmp_pat
         assert (tmp_path / "run" / "recipe.toml").read_text() == "seed = 1"
 
 
-def test_the_loser_is_told_who_holds_it_now_and_not_who_died_with_it(tmp_path):
-    (tmp_path / LOCK).write_text(
+def test_the_message_names_the_process_that_holds_it_now_and_not_one_that_was_killed(tmp_path):
+    (tmp_path / HOLDER).write_text(
         "process 1 on elsewhere since yesterday, and some more to make it longer " * 3
     )
     with create_locked(tmp_path, "seed = 1"):
@@ -40,20 +42,61 @@ def test_it_is_free_again_and_leaves_no_lock_whatever_ended_it(tmp_path):
     assert [p.name for p in (tmp_path / "run").iterdir()] == ["recipe.toml"]
 
 
-def test_a_lock_that_was_removed_while_it_was_waited_for_is_not_taken(tmp_path, monkeypatch):
-    path, real, calls = tmp_path / LOCK, fcntl.flock, []
+HOLD_UNTIL_KILLED = """
+import sys, time
+from pathlib import Path
+from hcat_core.storage.folder_lock import folder_lock
+with folder_lock(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
 
-    def just_removed(descriptor, flags):
-        calls.append(descriptor)
-        if len(calls) == 1:  # the holder ends between our opening the file and our locking it
-            path.unlink()
-        real(descriptor, flags)
 
-    monkeypatch.setattr(lock.fcntl, "flock", just_removed)
-    with create_locked(tmp_path, "seed = 1"):
-        assert len(calls) == 2
-        with path.open() as file, pytest.raises(BlockingIOError):
-            real(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+def test_a_killed_process_holds_nothing(tmp_path):
+    command = [sys.executable, "-c", HOLD_UNTIL_KILLED, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(UsageError, match=f"in use by process {holder.pid} on"), folder_lock(tmp_path):
+            pass
+        holder.kill()
+    with folder_lock(tmp_path):
+        assert f"process {os.getpid()} " in (tmp_path / HOLDER).read_text()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_of_many_threads_that_want_a_folder_at_once_one_at_a_time_has_it(tmp_path):
+    inside, most, wins = [], [], []
+
+    def work():
+        for _ in range(10):
+            try:
+                with folder_lock(tmp_path):
+                    inside.append(1)
+                    most.append(len(inside))
+                    inside.pop()
+                    wins.append(1)
+            except UsageError:
+                continue
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(most) == {1} and wins
+
+
+def test_a_file_system_without_locks_of_the_kernel_has_a_lock_file_instead(tmp_path, monkeypatch):
+    fcntl = pytest.importorskip("fcntl")
+
+    def unsupported(descriptor, flags):
+        raise OSError(errno.ENOSYS, "not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", unsupported)
+    with pytest.warns(UserWarning, match="flock not supported"), folder_lock(tmp_path):
+        with pytest.raises(UsageError, match=f"in use by process {os.getpid()}"), folder_lock(tmp_path):
+            pass
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_nothing_is_written_through_a_link_laid_in_the_locks_place(tmp_path):

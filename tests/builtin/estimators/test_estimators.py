@@ -18,8 +18,8 @@ from hcat_core.recipe.recipe import load_recipe
 from hcat_core.registry.catalog import load_catalog
 from hcat_core.synth.cohort_view import to_cohort
 from hcat_core.synth.generator import SynthSpec, generate
+from hcat_core.training.context import TrainingContext
 from hcat_core.training.fitting import fit_estimator, neural_parts_of
-from hcat_core.training.neural_parts import TrainingContext
 
 ROOT = Path(__file__).resolve().parents[3]
 CATALOG = load_catalog()
