@@ -130,8 +130,8 @@ def row_of_patient(file: h5py.File, modality: str) -> np.ndarray:
     present = place >= 0
     if not np.array_equal(np.sort(place[present]), np.arange(len(row_names))) or (place < -1).any():
         raise DataError(
-            f"{where}: maps {int(present.sum())} rows of obs to the {len(row_names)} rows of {modality}; it "
-            f"needs each number from 1 to {len(row_names)} once, and 0 for a patient without the modality."
+            f"{where}: maps {int(present.sum())} rows of obs to the {len(row_names)} rows of {modality}; "
+            f"it needs each number from 1 to {len(row_names)} once, and 0 for patients without it."
         )
     different = np.flatnonzero(row_names[place[present]] != obs_names[present])
     if len(different):
