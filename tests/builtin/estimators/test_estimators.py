@@ -234,13 +234,13 @@ def test_thresholds_and_recalibration_come_from_patients_held_out(monkeypatch):
     y = everyone.targets.labels[:, 0]
     seen = found.estimator.predict(everyone.without_targets()).event_probability[:, 0]
     judged = []
-    real = fitting._judged
+    real = fitting._recalibrate
 
     def spy(probability, cohort):
         judged.append(probability)
         return real(probability, cohort)
 
-    monkeypatch.setattr(fitting, "_judged", spy)
+    monkeypatch.setattr(fitting, "_recalibrate", spy)
     again, _, _ = fitted("random_forest")
     assert found.took_validation and again.thresholds == found.thresholds
     # A forest knows those it has learned from; what it was judged by, it had not learned from.
