@@ -35,7 +35,7 @@ from hcat_core.training.checkpoints import Epoch
 from hcat_core.training.context import CheckpointFolder, TrainingContext
 from hcat_core.training.device import choose_device, refuse_precision
 from hcat_core.training.distributed import SINGLE_PROCESS, Processes
-from hcat_core.training.fitting import Fitted, adjusted, fit_estimator, neural_parts_of
+from hcat_core.training.fitting import Fitted, calibrated_on, fit_estimator, neural_parts_of
 from hcat_core.training.neural_estimator import NeuralEstimator
 
 Say = Callable[[str], None]
@@ -277,7 +277,7 @@ def _fit_one_training(run: Run, data: RunData) -> FittedRun | None:
         parameters=sum(p.numel() for p in member.model.parameters()),
     )
     return FittedRun(
-        adjusted(estimator, cohort[split.validation]),
+        calibrated_on(cohort[split.validation], estimator),
         data,
         TrainingContext(recipe.seed, run.device, run.say, parts=context.parts),
         observer.environment,

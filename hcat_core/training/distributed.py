@@ -24,7 +24,7 @@ from torch.distributed.nn.functional import all_gather
 from torch.nn.parallel import DistributedDataParallel
 
 from hcat_core.errors import TrainingError, UsageError
-from hcat_core.interfaces import Average, Fused, Imputation, Outputs
+from hcat_core.interfaces import Average, Imputation, Outputs
 from hcat_core.training import launch
 
 T = TypeVar("T")
@@ -148,26 +148,18 @@ def gather_outputs(outputs: Outputs, processes: Processes, n: int) -> Outputs:
     def gathered(rows: Tensor) -> Tensor:
         return processes.all_gather(rows, n)
 
-    def gathered_fused(fused: Fused) -> Fused:
-        optional = {"projection": fused.projection, "weights": fused.weights}
-        return Fused(
-            gathered(fused.pooled),
-            gathered(fused.tokens),
-            **{name: None if rows is None else gathered(rows) for name, rows in optional.items()},
-        )
-
     imputation = outputs.imputation
     return replace(
         outputs,
         raw={name: gathered(raw) for name, raw in outputs.raw.items()},
-        fused=gathered_fused(outputs.fused),
+        fused=outputs.fused.map(gathered),
         imputation=Imputation(
             gathered(imputation.emb),
             gathered(imputation.std),
             gathered(imputation.filled),
             processes.sum_averages(imputation.losses, n),
         ),
-        second_view=None if outputs.second_view is None else gathered_fused(outputs.second_view),
+        second_view=None if outputs.second_view is None else outputs.second_view.map(gathered),
     )
 
 

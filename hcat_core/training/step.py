@@ -12,7 +12,7 @@ from hcat_core.cohort import Cohort
 from hcat_core.recipe.build import WeightedLoss
 from hcat_core.recipe.schema import TrainingTable
 from hcat_core.training.augmentation import augment
-from hcat_core.training.device import products_in
+from hcat_core.training.device import matmul_precision
 from hcat_core.training.distributed import SINGLE_PROCESS, Processes, gather_outputs
 from hcat_core.training.model import HcatModel
 
@@ -47,7 +47,7 @@ class TotalLoss(nn.Module):
         share = batch if self.processes.size == 1 else batch[self.processes.rows(len(batch))]
         view = augment(share, self.settings)
         second = augment(share, self.settings) if self._needs_second_view() else None
-        with products_in(self.settings.precision, batch.emb.device):
+        with matmul_precision(self.settings.precision, batch.emb.device):
             outputs = self.model(view, second)
         outputs = gather_outputs(outputs, self.processes, len(batch))
         terms = {term.name: term.loss(outputs, batch) for term in self.losses}

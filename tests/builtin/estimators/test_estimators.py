@@ -222,7 +222,9 @@ def test_in_late_fusion_a_modality_that_cannot_teach_has_no_say(model):
 
 
 def test_where_no_modality_can_teach_late_fusion_says_so():
-    with pytest.raises(DataError, match="no modality can teach late_fusion: .* 10 need a known outcome"):
+    with pytest.raises(
+        DataError, match="late_fusion cannot be fitted on any modality: .* 10 need a known outcome"
+    ):
         fitted("late_fusion", TRAIN[slice(0, 9)], TRAIN[slice(0, 0)])
 
 
@@ -234,13 +236,13 @@ def test_thresholds_and_recalibration_come_from_patients_held_out(monkeypatch):
     y = everyone.targets.labels[:, 0]
     seen = found.estimator.predict(everyone.without_targets()).event_probability[:, 0]
     judged = []
-    real = fitting._judged
+    real = fitting._recalibrate
 
     def spy(probability, cohort):
         judged.append(probability)
         return real(probability, cohort)
 
-    monkeypatch.setattr(fitting, "_judged", spy)
+    monkeypatch.setattr(fitting, "_recalibrate", spy)
     again, _, _ = fitted("random_forest")
     assert found.took_validation and again.thresholds == found.thresholds
     # A forest knows those it has learned from; what it was judged by, it had not learned from.
