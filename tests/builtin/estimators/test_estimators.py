@@ -147,7 +147,7 @@ def test_late_fusion_is_no_surer_than_what_a_patient_has_allows():
 
 
 @pytest.mark.parametrize("name", ["coxnet", "logistic", "stack"])
-def test_trap_10_the_mean_risk_is_kaplan_meiers_and_not_the_share_among_known_outcomes(name):
+def test_the_mean_risk_is_kaplan_meiers_and_not_the_share_among_known_outcomes(name):
     """Half of all patients leave before the horizon: those with the event are known, the others are not."""
     widths = {"clinical": 6, "semantic": 6}
     cohort = to_cohort(generate(SynthSpec(patients=1600, widths=widths, seed=7)))

@@ -36,7 +36,7 @@ def unfilled(cohort):
     return Imputation(cohort.emb, torch.zeros_like(cohort.emb), torch.zeros_like(cohort.measured))
 
 
-def test_trap_1_an_imputed_block_moves_the_fused_vector_of_those_who_lack_it():
+def test_an_imputed_block_moves_the_fused_vector_of_those_who_lack_it():
     cohort = random_cohort(40, gaps=0)
     module = fusion(cohort.layout)
     one = module(cohort, imputed(cohort, 1.0)).pooled
@@ -65,7 +65,7 @@ def test_values_in_absent_slots_and_in_padding_change_nothing():
     assert torch.equal(module(cohort, unfilled(cohort)).pooled, module(dirty, unfilled(dirty)).pooled)
 
 
-def test_trap_4_a_missing_modality_weighs_by_how_sure_the_imputation_is():
+def test_a_missing_modality_weighs_by_how_sure_the_imputation_is():
     weigh = UncertaintyWeighting(2)
     present = torch.tensor([[True, False]])
     filled = torch.zeros(1, 2, 6, dtype=torch.bool)
@@ -166,7 +166,7 @@ def test_every_parameter_learns():
     assert module.uncertainty.raw_slope.grad.any()
 
 
-def test_trap_11_none_leaves_gaps_unfilled_and_mean_says_what_it_fills():
+def test_none_leaves_gaps_unfilled_and_mean_says_what_it_fills():
     from hcat_builtin.imputers.mean import MeanImputer
     from hcat_builtin.imputers.none import NoImputer
 

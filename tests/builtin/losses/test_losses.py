@@ -97,7 +97,7 @@ def test_focal_with_gamma_zero_is_bce_and_dwells_on_the_wrong_ones_otherwise():
     assert ratio > 10 * bce_loss(wrong, cohort) / bce_loss(right, cohort)
 
 
-def test_trap_5_contrast_needs_a_second_view_and_rewards_agreement_with_it():
+def test_contrast_needs_a_second_view_and_rewards_agreement_with_it():
     cohort = random_cohort(16)
     loss = InfoNCE(cohort.layout)
     assert loss.needs_second_view
