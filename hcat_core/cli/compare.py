@@ -123,14 +123,14 @@ def _load(
     paths: Sequence[Path], catalog: Catalog, sets: Sequence[str], output: Output
 ) -> dict[str, Recipe]:
     """Recipes by name; a setting of the neural tables passes by recipes that have none."""
-    from hcat_core.recipe.loading import ASSEMBLY, NEURAL, read_recipe_tree, uses_neural
+    from hcat_core.recipe.loading import NEURAL, NEURAL_TABLES, read_recipe_tree, uses_neural
     from hcat_core.recipe.recipe import load_recipe
 
     loaded: dict[str, Recipe] = {}
     given: set[Path] = set()
     for path in paths:
         neural = uses_neural(read_recipe_tree(path).get("estimator", {"use": NEURAL}))
-        own = [text for text in sets if neural or text.split(".")[0].split("=")[0] not in ASSEMBLY]
+        own = [text for text in sets if neural or text.split(".")[0].split("=")[0] not in NEURAL_TABLES]
         name = path.stem if path.stem not in loaded else str(path)
         if path.resolve() in given:
             raise UsageError(f"{path} is given twice.")

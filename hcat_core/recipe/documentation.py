@@ -1,4 +1,4 @@
-"""What a component says of itself: documentation and parameters, from its class."""
+"""Documentation and parameters of a component, read from its class."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from hcat_core.registry.component import Component
 
 
 def documentation(component: Component) -> str:
-    """The class's docstring."""
+    """The docstring of the component's class."""
     return inspect.getdoc(component.load()) or "It has no documentation."
 
 
 def describe_parameters(component: Component) -> list[dict[str, object]]:
-    """Name, type and default of each recipe key, in the order of the constructor.
+    """List name, type and default of each parameter, in the order of the constructor.
 
     Raises:
         UsageError: for a component that cannot be loaded.

@@ -60,7 +60,7 @@ MOVED = {
         "names": "recipe.names",
         "neural": "training.neural_estimator",
         "new_cohort": "runs.new_patients",
-        "options": "recipe.options",
+        "options": "recipe.command_line",
         "outcome_metrics": "metrics.outcome_metrics",
         "overrides": "recipe.command_line",
         "parameters": "recipe.parameters",

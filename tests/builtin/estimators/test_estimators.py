@@ -339,7 +339,7 @@ def test_a_recipe_with_another_estimator_has_no_neural_tables(tmp_path):
     enhanced = ROOT / "recipes" / "enhanced.toml"
     swapped, _ = load_recipe(enhanced, CATALOG, sets=["estimator.use=logistic"])
     assert not swapped.is_neural
-    with pytest.raises(RecipeError, match='fusion .*has no part in the estimator "logistic"'):
+    with pytest.raises(RecipeError, match='fusion .*is not used by the estimator "logistic"'):
         load_recipe(enhanced, CATALOG, sets=["estimator.use=logistic", "fusion.d_model=8"])
 
 
