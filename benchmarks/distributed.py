@@ -22,9 +22,9 @@ import torch
 from hcat_core.recipe.recipe import load_recipe
 from hcat_core.registry.catalog import load_catalog
 from hcat_core.testing.cohorts import random_cohort
-from hcat_core.training.distributed import joined
-from hcat_core.training.loop import build_optimiser, training_step
+from hcat_core.training.distributed import process_group
 from hcat_core.training.neural_parts import NeuralParts
+from hcat_core.training.step import TotalLoss, build_optimiser, training_step
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "enhanced.toml"
 MODALITIES = ("clinical", "semantic", "temporal", "pathological", "spatial")
@@ -42,16 +42,17 @@ def seconds_a_step(batch: int) -> None:
     model, losses = parts.build_model(cohort.layout), parts.build_losses(cohort.layout)
     optimiser = build_optimiser(model, recipe.training)
     model.train()
-    with joined() as workers:
+    with process_group() as processes:
+        total_loss = processes.wrap(TotalLoss(model, losses, recipe.training, processes))
         times = []
         for step in range(WARM_UP + STEPS):
             torch.manual_seed(step)
-            workers.wait()
+            processes.barrier()
             began = time.perf_counter()
-            training_step(model, losses, cohort, recipe.training, optimiser, workers)
-            workers.wait()
+            training_step(total_loss, cohort, optimiser, recipe.training.grad_clip)
+            processes.barrier()
             times.append(time.perf_counter() - began)
-        if workers.first:
+        if processes.is_main:
             print(statistics.median(times[WARM_UP:]))
 
 

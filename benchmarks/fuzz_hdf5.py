@@ -42,7 +42,7 @@ WHOLE_FILE = (
     "neither as a dataset nor as an attribute",
     "in one modality",
     "is a folder",
-    "Say so in the recipe",
+    "Name its reader in the recipe",
     "Read it with use",
     "has no modality",
     "is said to stand for",

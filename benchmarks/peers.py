@@ -102,7 +102,8 @@ def main() -> None:
                 mean, std = run(trial, seed)
                 seconds = time.perf_counter() - began
                 score = score_imputation(trial, mean, std, trial.hidden, None)
-                found[name].append({**score, "seconds": seconds})
+                figures = {key: getattr(score, key) for key in ("r2", "crps", "coverage_90")}
+                found[name].append({**figures, "seconds": seconds})
         for name, scores in found.items():
             values = {
                 key: np.array([s[key] for s in scores]) for key in ("r2", "crps", "coverage_90", "seconds")

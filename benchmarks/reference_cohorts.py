@@ -11,10 +11,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from hcat_core.experiments.compare_imputers.results import ImputerResult
 from hcat_core.experiments.compare_imputers.run import run_job
-from hcat_core.experiments.compare_imputers.settings import imputer_tables, plan
+from hcat_core.experiments.compare_imputers.settings import Design, imputer_tables, plan_jobs
 from hcat_core.experiments.compare_imputers.table import summarise
-from hcat_core.experiments.jobs import Backend, run_jobs
+from hcat_core.experiments.jobs import Backend, Experiment, run_jobs
 from hcat_core.registry.catalog import load_catalog
 
 COHORTS = (("linear", 600), ("clusters", 600), ("clusters", 3000))
@@ -30,25 +31,18 @@ def main() -> None:
     arguments = parser.parse_args()
     tables = imputer_tables(load_catalog(), arguments.imputer)
     for preset, patients in COHORTS:
-        jobs = plan(
-            tables,
-            mechanisms=arguments.mechanism,
-            missing_rates=(0.3,),
-            seeds=arguments.seeds,
-            preset=preset,
-            patients=patients,
-            width=512,
-            recipe=None,
-            data="",
+        jobs = plan_jobs(
+            tables, Design(arguments.mechanism, (0.3,), arguments.seeds, preset, patients, 512)
         )
-        records = run_jobs(jobs, run_job, (), arguments.folder, backend=Backend(), finished=lambda *_: None)
+        experiment = Experiment(run_job, ImputerResult.from_json)
+        results = run_jobs(jobs, experiment, arguments.folder, backend=Backend(), finished=lambda *_: None)
         worst = [
-            pattern["coverage_90"]
-            for record in records
-            if record["name"] in tables and record["error"] is None
-            for pattern in record["by_pattern"].values()
+            pattern.coverage_90
+            for result in results
+            if result.name in tables and result.scores is not None
+            for pattern in result.scores.by_pattern.values()
         ]
-        for row in summarise(records):
+        for row in summarise(results):
             v = {name: e.mean for name, e in row.values.items() if e is not None}
             print(
                 f"{preset} {patients} {row.mechanism}: {row.name:<15} R2 {v['r2']:.4f}  "

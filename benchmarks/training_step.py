@@ -7,7 +7,7 @@ import time
 from measuring import MatrixShapes, Plan, Record, against_floor, fastest, in_fresh_process, product_seconds
 from models import document, hancock
 
-from hcat_core.training.loop import build_optimiser, training_step
+from hcat_core.training.step import TotalLoss, build_optimiser, training_step
 
 TITLE = "Training step, batch of 32"
 AIM = 1.5
@@ -30,10 +30,11 @@ def timed(rounds: int, root: str | None, *sets: str) -> list[tuple[float, float]
     recipe, parts, batch = document(32, *sets) if root is None else hancock(root, 32)
     model, losses = parts.build_model(batch.layout), parts.build_losses(batch.layout)
     optimiser = build_optimiser(model, recipe.training)
+    total_loss = TotalLoss(model, losses, recipe.training)
     model.train()
 
     def step():
-        training_step(model, losses, batch, recipe.training, optimiser)
+        training_step(total_loss, batch, optimiser, recipe.training.grad_clip)
 
     step()
     with MatrixShapes() as shapes:

@@ -19,7 +19,7 @@ PARTS = {
     "training steps": ("hcat_core.training.loop", "training_step"),
     "validation": ("hcat_core.training.loop", "validate"),
     "calibrating the imputer": ("hcat_core.imputation.conformal", "Calibrated.calibrate"),
-    "checkpoints": ("hcat_core.training.loop", "write_checkpoint"),
+    "checkpoints": ("hcat_core.training.checkpoints", "write_checkpoint"),
     "predicting everyone, adjusting": ("hcat_core.training.fitting", "Fitted.predict"),
     "scores": ("hcat_core.runs.run", "score"),
     "patterns, modalities, baselines": ("hcat_core.runs.run", "_analyse"),

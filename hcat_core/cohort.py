@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -93,6 +94,29 @@ class Layout:
         """(M, D) bool, False on padding."""
         return torch.arange(self.widest) < torch.tensor(self.widths).unsqueeze(1)
 
+    def as_json(self) -> dict[str, object]:
+        """Plain values, for a file's header."""
+        return {
+            "modalities": [
+                {"name": m.name, "width": m.width, "features": list(m.features)} for m in self.modalities
+            ],
+            "tasks": [asdict(task) for task in self.tasks],
+            "absent": list(self.absent),
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Layout:
+        """Restore what ``as_json`` gave.
+
+        Raises:
+            KeyError, TypeError: for values that are not a layout's.
+        """
+        return cls(
+            tuple(Modality(m["name"], m["width"], tuple(m["features"])) for m in values["modalities"]),
+            tuple(Task(**task) for task in values["tasks"]),
+            tuple(values["absent"]),
+        )
+
 
 @dataclass(frozen=True)
 class Targets:
@@ -115,18 +139,6 @@ class Targets:
 
 
 @dataclass(frozen=True)
-class Share:
-    """Where a batch's rows lie in a larger one that several processes work on.
-
-    What is drawn at random for a row must not hang on who works on it: draws are made for the whole, whose
-    presence is ``present`` (N', M), and those from row ``start`` on are the batch's own.
-    """
-
-    start: int
-    present: Tensor
-
-
-@dataclass(frozen=True)
 class Cohort:
     """Patients x modalities x cells, with what was measured, and what happened.
 
@@ -141,7 +153,6 @@ class Cohort:
         n_rows: (N, M) int32; file rows aggregated into the embedding.
         targets: what happened, None at inference.
         groups: N names of records that must stay in one fold (a site, a family), or None.
-        share: set on one process's rows of a training batch, None everywhere else.
         spelling: ids that the files spell otherwise, and how: for what people read.
     """
 
@@ -154,7 +165,6 @@ class Cohort:
     n_rows: Tensor
     targets: Targets | None = None
     groups: tuple[str, ...] | None = None
-    share: Share | None = None
     spelling: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -224,15 +234,6 @@ class Cohort:
             quality=self.quality * keep,
             n_rows=self.n_rows * keep,
         )
-
-    @property
-    def whole_present(self) -> Tensor:
-        """(N', M) presence in the batch that this one is a share of: the batch itself, if it is none."""
-        return self.present if self.share is None else self.share.present
-
-    def own(self, drawn: Tensor) -> Tensor:
-        """(N, ...) this batch's rows of what was drawn for all N' of ``whole_present``."""
-        return drawn if self.share is None else drawn[self.share.start : self.share.start + len(self)]
 
     def extremes(self) -> tuple[Tensor, Tensor]:
         """(M, D) each: the lowest and the highest value measured; inf and -inf where none was."""

@@ -138,6 +138,15 @@ class Fused:
     projection: Tensor | None = None
     weights: Tensor | None = None
 
+    def map(self, function: Callable[[Tensor], Tensor]) -> Fused:
+        """The same with ``function`` applied to every tensor that is there."""
+        return Fused(
+            function(self.pooled),
+            function(self.tokens),
+            None if self.projection is None else function(self.projection),
+            None if self.weights is None else function(self.weights),
+        )
+
 
 @runtime_checkable
 class Fusion(Protocol):

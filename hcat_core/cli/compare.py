@@ -1,11 +1,11 @@
-"""``hcat compare``: whole recipes on the same folds, the baselines beside them."""
+"""``hcat compare``: recipes cross-validated on the same folds, simple models beside them."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,7 +18,8 @@ from hcat_core.storage.safe_path import safe_path
 
 if TYPE_CHECKING:
     from hcat_core.cohort import Cohort
-    from hcat_core.experiments.jobs import Record
+    from hcat_core.data.folds import Fold
+    from hcat_core.experiments.compare_recipes.document import FoldPlan
     from hcat_core.recipe.recipe import Recipe
     from hcat_core.registry.catalog import Catalog
 
@@ -27,23 +28,55 @@ BASELINES = ("logistic", "random_forest", "hist_gradient_boosting", "coxnet")
 
 @click.command()
 @click.argument("recipes", nargs=-1, required=True, type=RecipePath())
-@click.option("--folds", type=click.IntRange(2), default=5, show_default=True)
-@click.option("--repeats", type=click.IntRange(1), default=3, show_default=True)
+@click.option(
+    "--folds",
+    type=click.IntRange(2),
+    default=5,
+    show_default=True,
+    help="Number of folds; each patient is in the test fold once per repeat.",
+)
+@click.option(
+    "--repeats",
+    type=click.IntRange(1),
+    default=3,
+    show_default=True,
+    help="How often the patients are divided into folds anew.",
+)
 @click.option(
     "--split",
     type=click.Choice(("joint", "per-task")),
     default="joint",
     show_default=True,
-    help="One set of folds for all tasks, or folds of each task's own labelled patients.",
+    help="joint: the same folds for all tasks; per-task: for each task, folds of the patients whose "
+    "outcome of that task is known.",
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the folds.")
-@click.option("--baselines/--no-baselines", default=True, show_default=True, help="Add simple models.")
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed of the folds."
+)
+@click.option(
+    "--baselines/--no-baselines",
+    default=True,
+    show_default=True,
+    help=f"Compare with simple models too: {', '.join(BASELINES)}.",
+)
 @job_options
-@click.option("--set", "sets", metavar="KEY=VALUE", multiple=True, help="Change a key of every recipe.")
+@click.option(
+    "--set",
+    "sets",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="Change a key of every recipe, such as cohort.root=DIR; repeatable.",
+)
 @click.option(
     "--strict", is_flag=True, help="Stop at findings about data quality, such as duplicated patients."
 )
-@click.option("--outdir", type=click.Path(path_type=Path), default=Path("comparison"), show_default=True)
+@click.option(
+    "--outdir",
+    type=click.Path(path_type=Path),
+    default=Path("comparison"),
+    show_default=True,
+    help="Folder for tables and results of single folds; folds that have a result there are not run again.",
+)
 @common_options
 def compare(
     recipes: tuple[Path, ...],
@@ -61,68 +94,95 @@ def compare(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Cross-validate RECIPES on the cohort of the first one, on the same folds.
+    """Compare RECIPES by cross-validation, all on the same folds of one cohort.
 
-    Differences are those to the first recipe. What is done is kept in --outdir and not run again.
+    The cohort is that of the first recipe, and differences are those to the first recipe. An interrupted
+    comparison goes on when the same command is run again.
     """
     output = Output.make(as_json, quiet)
     where = chosen_backend(jobs, backend, scheduler)
     catalog = open_catalog(output, recipes, sets)
 
-    from hcat_core.data.data_quality import find_quality_issues, refuse_quality_issues
-    from hcat_core.data.folds import joint_folds, per_task_folds
-    from hcat_core.data.leakage import refuse_leaks
     from hcat_core.evaluation.baselines import baseline_recipes
-    from hcat_core.experiments.compare_recipes.jobs import Job, run_job
-    from hcat_core.experiments.jobs import run_jobs
-    from hcat_core.runs.recipe_cohort import read_recipe_cohort
+    from hcat_core.experiments.compare_recipes.document import FoldPlan, comparison_document
+    from hcat_core.experiments.compare_recipes.results import FoldResult
+    from hcat_core.experiments.compare_recipes.run import fold_job, run_job
+    from hcat_core.experiments.compare_recipes.table import as_csv
+    from hcat_core.experiments.jobs import Experiment, run_jobs
+    from hcat_core.storage.checkpoint import write_text
     from hcat_core.storage.folder_lock import folder_lock
 
     loaded = _load(recipes, catalog, sets, output)
     first = next(iter(loaded.values()))
-    cohort, _ = read_recipe_cohort(first, catalog, output.say)
+    cohort = _read_cohort(first, catalog, output, strict)
+    if baselines:
+        present = [recipe.estimator.get("use") for recipe in loaded.values()]
+        for name, recipe in baseline_recipes(BASELINES, present, first, catalog, cohort).items():
+            loaded[f"{name} (baseline)" if name in loaded else name] = recipe
+    plan = FoldPlan(folds, repeats, split, seed)
+    data = cohort.fingerprint()
+    planned = [
+        fold_job(name, recipe, fold, data)
+        for fold in _make_folds(cohort, first, plan)
+        for name, recipe in loaded.items()
+    ]
+    names = list(loaded)
+    with folder_lock(outdir):
+        with ComparisonProgress(output, len(planned), outdir) as progress:
+            results = run_jobs(
+                planned,
+                Experiment(run_job, FoldResult.from_json, (cohort, catalog.allowed)),
+                safe_path(outdir, "folds"),
+                backend=where,
+                finished=progress.finished,
+            )
+        document = comparison_document(results, names, cohort, plan)
+        write_text(outdir / "comparison.json", json.dumps(document, indent=1, allow_nan=False) + "\n")
+        write_text(outdir / "comparison.csv", as_csv(results, names, cohort.layout.task_names))
+    if not quiet:
+        from hcat_core.cli.comparison_tables import print_comparison
+
+        print_comparison(output.words, document)
+        output.say(f"tables and results: {outdir}/")
+    output.document(document)
+    return TrainingError.exit_code if any(result.error for result in results) else 0
+
+
+def _read_cohort(recipe: Recipe, catalog: Catalog, output: Output, strict: bool) -> Cohort:
+    """The recipe's cohort; findings about its quality are warnings, or errors if ``strict``."""
+    from hcat_core.data.data_quality import find_quality_issues, refuse_quality_issues
+    from hcat_core.runs.recipe_cohort import read_recipe_cohort
+
+    cohort, _ = read_recipe_cohort(recipe, catalog, output.say)
     if cohort.targets is None:
-        raise UsageError(f"{first.source}: a comparison needs outcomes: give cohort.targets.")
+        raise UsageError(f"{recipe.source}: a comparison needs outcomes: give cohort.targets.")
     issues = find_quality_issues(cohort)
     if strict:
         refuse_quality_issues(issues)
     for issue in issues:
         output.warn(issue.message)
-    if baselines:
-        present = [recipe.estimator.get("use") for recipe in loaded.values()]
-        for name, recipe in baseline_recipes(BASELINES, present, first, catalog, cohort).items():
-            loaded[f"{name} (baseline)" if name in loaded else name] = recipe
-    make = joint_folds if split == "joint" else per_task_folds
-    made = make(cohort, folds, repeats, seed)
-    for fold in made:
-        refuse_leaks(cohort, fold.rest, first.cohort.targets, first.cohort.allow)
-    data = cohort.fingerprint()
-    planned = [Job(name, recipe, fold, data) for fold in made for name, recipe in loaded.items()]
-    with folder_lock(outdir):
-        with ComparisonProgress(output, len(planned), outdir) as progress:
-            records = run_jobs(
-                planned,
-                run_job,
-                (cohort, catalog.allowed),
-                safe_path(outdir, "folds"),
-                backend=where,
-                finished=progress.finished,
-            )
-        document = _document(records, list(loaded), cohort, folds, split, repeats, seed)
-        _write(outdir, document, records, list(loaded), cohort.layout.task_names)
-    if not quiet:
-        from hcat_core.cli.comparison_tables import print_comparison
+    return cohort
 
-        print_comparison(output.words, document)
-        output.say(f"table and records: {outdir}/")
-    output.document(document)
-    return TrainingError.exit_code if any(record["error"] for record in records) else 0
+
+def _make_folds(cohort: Cohort, recipe: Recipe, plan: FoldPlan) -> list[Fold]:
+    """The folds; a feature that gives an outcome away in any of them is an error."""
+    from hcat_core.data.folds import joint_folds, per_task_folds
+    from hcat_core.data.leakage import refuse_leaks
+
+    make = joint_folds if plan.split == "joint" else per_task_folds
+    folds = make(cohort, plan.folds, plan.repeats, plan.seed)
+    for fold in folds:
+        refuse_leaks(cohort, fold.rest, recipe.cohort.targets, recipe.cohort.allow)
+    return folds
 
 
 def _load(
     paths: Sequence[Path], catalog: Catalog, sets: Sequence[str], output: Output
 ) -> dict[str, Recipe]:
-    """Recipes by name; a setting of the neural tables passes by recipes that have none."""
+    """The recipes by name.
+
+    A setting of the tables of the neural model applies only to recipes that have one.
+    """
     from hcat_core.recipe.loading import NEURAL, NEURAL_TABLES, read_recipe_tree, uses_neural
     from hcat_core.recipe.recipe import load_recipe
 
@@ -130,77 +190,14 @@ def _load(
     given: set[Path] = set()
     for path in paths:
         neural = uses_neural(read_recipe_tree(path).get("estimator", {"use": NEURAL}))
-        own = [text for text in sets if neural or text.split(".")[0].split("=")[0] not in NEURAL_TABLES]
+        applicable = [
+            text for text in sets if neural or text.split(".")[0].split("=")[0] not in NEURAL_TABLES
+        ]
         name = path.stem if path.stem not in loaded else str(path)
         if path.resolve() in given:
             raise UsageError(f"{path} is given twice.")
         given.add(path.resolve())
-        loaded[name], warnings = load_recipe(path, catalog, sets=own)
+        loaded[name], warnings = load_recipe(path, catalog, sets=applicable)
         for warning in warnings:
             output.warn(warning)
     return loaded
-
-
-def _document(
-    records: list[Record],
-    names: list[str],
-    cohort: Cohort,
-    folds: int,
-    split: str,
-    repeats: int,
-    seed: int,
-) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    from hcat_core.experiments.compare_recipes import table
-
-    assert cohort.targets is not None
-    tasks = cohort.layout.task_names
-    results: dict[str, Any] = {}
-    for name in names:
-        own = [r for r in records if r["name"] == name and r["error"] is None]
-        results[name] = {
-            "errors": sorted({r["error"] for r in records if r["name"] == name and r["error"]})
-        }
-        for column, task in enumerate(tasks):
-            scored = [r for r in own if task in r["tasks"]]
-            if not scored:
-                continue
-            labels = cohort.targets.labels[:, column].numpy()
-            spreads = {m: table.spread_of(scored, task, m) for m in table.METRICS}
-            hidden = [v for v in (table.hidden_two(r, task) for r in scored) if v is not None]
-            results[name][task] = {
-                **{m: None if s is None else _plain(asdict(s)) for m, s in spreads.items()},
-                "pooled_calibration": table.pooled_calibration(scored, task, labels),
-                "auc_two_hidden": sum(hidden) / len(hidden) if hidden else None,
-                "auc_fall_without": table.without_each(scored, task, cohort.layout.names),
-            }
-    differences = [
-        {**_plain(asdict(d)), "verdict": d.verdict}
-        for d in table.paired_differences(records, names, tasks, names[0], folds)
-    ]
-    return {
-        "folds": folds,
-        "repeats": repeats,
-        "split": split,
-        "seed": seed,
-        "patients": len(cohort),
-        "data": cohort.fingerprint(),
-        "recipes": results,
-        "differences": differences,
-    }
-
-
-def _write(
-    outdir: Path, document: dict[str, Any], records: list[Record], names: list[str], tasks: Sequence[str]
-) -> None:
-    from hcat_core.experiments.compare_recipes.table import as_csv
-    from hcat_core.storage.checkpoint import write_text
-
-    write_text(outdir / "comparison.json", json.dumps(document, indent=1, allow_nan=False) + "\n")
-    write_text(outdir / "comparison.csv", as_csv(records, names, tasks))
-
-
-def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no NaN."""
-    return {k: None if isinstance(v, float) and v != v else v for k, v in values.items()}

@@ -1,21 +1,25 @@
-"""``hcat compare-imputers``: every imputer on the same hidden blocks."""
+"""``hcat compare-imputers``: imputers compared on the same hidden blocks."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from hcat_core.cli.console import Output, common_options, open_catalog, print_table
 from hcat_core.cli.job_options import chosen_backend, job_options
 from hcat_core.cli.recipe_options import RecipePath
-from hcat_core.errors import UsageError
+from hcat_core.errors import TrainingError, UsageError
 from hcat_core.storage.safe_path import safe_path
 
 if TYPE_CHECKING:
     from hcat_core.experiments.compare_imputers.table import Estimate, Row
+    from hcat_core.registry.catalog import Catalog
+    from hcat_core.synth.missingness import Mechanism
 
 
 @click.command("compare-imputers")
@@ -24,7 +28,9 @@ if TYPE_CHECKING:
     "--imputer",
     "imputers",
     multiple=True,
-    help="One of the catalog, or OUTER(FIRST); repeatable. All of them when not given.",
+    metavar="NAME",
+    help="An imputer of the catalog; NAME(FIRST), such as iterative(vae), starts from another one. "
+    "Repeatable; all imputers when not given.",
 )
 @click.option(
     "--mechanism",
@@ -33,6 +39,8 @@ if TYPE_CHECKING:
     type=click.Choice(("mcar", "mar", "mnar")),
     default=("mcar", "mar", "mnar"),
     show_default=True,
+    help="Why blocks are hidden: mcar: by chance; mar: depending on observed values; mnar: depending on "
+    "the hidden values. Repeatable.",
 )
 @click.option(
     "--missing-rate",
@@ -41,17 +49,36 @@ if TYPE_CHECKING:
     type=click.FloatRange(0.01, 0.9),
     default=(0.3,),
     show_default=True,
+    help="Share of blocks (one modality of one patient) to hide; repeatable.",
 )
-@click.option("--seeds", type=click.IntRange(1), default=3, show_default=True)
+@click.option(
+    "--seeds",
+    type=click.IntRange(1),
+    default=3,
+    show_default=True,
+    help="How often everything is repeated with another random seed.",
+)
 @click.option(
     "--preset",
     type=click.Choice(("demo", "linear", "clusters")),
     default="clusters",
     show_default=True,
-    help="Synthetic cohort, where no RECIPE is given.",
+    help="Synthetic cohort, where no RECIPE is given (see hcat synth --help).",
 )
-@click.option("--patients", type=click.IntRange(50), default=600, show_default=True)
-@click.option("--width", type=click.IntRange(2), default=128, show_default=True)
+@click.option(
+    "--patients",
+    type=click.IntRange(50),
+    default=600,
+    show_default=True,
+    help="Training patients of a synthetic cohort.",
+)
+@click.option(
+    "--width",
+    type=click.IntRange(2),
+    default=128,
+    show_default=True,
+    help="Features of each modality of a synthetic cohort.",
+)
 @job_options
 @click.option(
     "--set", "sets", metavar="KEY=VALUE", multiple=True, help="Change a key of RECIPE; repeatable."
@@ -61,13 +88,14 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     default=Path("imputer-comparison"),
     show_default=True,
-    help="Table, JSON, figures, and one result a job; what is there is not run again.",
+    help="Folder for tables, figures and the result of each job; jobs that have a result there are not run "
+    "again.",
 )
 @common_options
 def compare_imputers(
     recipe: Path | None,
     imputers: tuple[str, ...],
-    mechanisms: tuple[Any, ...],
+    mechanisms: tuple[Mechanism, ...],
     missing_rates: tuple[float, ...],
     seeds: int,
     preset: str,
@@ -81,11 +109,11 @@ def compare_imputers(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Compare imputers on blocks whose truth is known.
+    """Compare imputers on blocks of data that were hidden, so that the true values are known.
 
-    Without RECIPE: synthetic cohorts, where the best possible imputation is known too. With RECIPE: the
-    recipe's own cohort, with observed blocks hidden. Each imputer is fitted on training patients,
-    calibrated on validation patients, and scored on the hidden blocks of others.
+    Without RECIPE: on synthetic cohorts, where the best possible imputation is known too. With RECIPE: on
+    the recipe's cohort. Each imputer is fitted on training patients, calibrated on validation patients,
+    and scored on the hidden blocks of other patients.
     """
     output = Output.make(as_json, quiet)
     where = chosen_backend(jobs, backend, scheduler)
@@ -95,11 +123,12 @@ def compare_imputers(
 
     from hcat_core.cli.comparison_progress import ComparisonProgress
     from hcat_core.experiments.compare_imputers.figures import draw_figures
+    from hcat_core.experiments.compare_imputers.results import ImputerResult
     from hcat_core.experiments.compare_imputers.run import run_job
-    from hcat_core.experiments.compare_imputers.settings import imputer_tables, plan
+    from hcat_core.experiments.compare_imputers.settings import Design, imputer_tables, plan_jobs
     from hcat_core.experiments.compare_imputers.table import as_csv, summarise
     from hcat_core.experiments.compare_imputers.table import as_json as rows_as_json
-    from hcat_core.experiments.jobs import run_jobs
+    from hcat_core.experiments.jobs import Experiment, run_jobs
     from hcat_core.imputation.conformal import ASSUMPTION
     from hcat_core.storage.checkpoint import write_text
     from hcat_core.storage.folder_lock import folder_lock
@@ -107,40 +136,26 @@ def compare_imputers(
     tables = imputer_tables(catalog, imputers)
     if not imputers and "iterative" in tables and "vae" in tables:
         tables |= imputer_tables(catalog, ["iterative(vae)"])
-    loaded, data = None, ""
+    design = Design(mechanisms, missing_rates, seeds, preset, patients, width)
+    text = ""
     if recipe is not None:
-        from hcat_core.recipe.recipe import load_recipe
-        from hcat_core.runs.recipe_cohort import read_recipe_cohort
-
-        loaded, _ = load_recipe(recipe, catalog, sets=sets)
-        cohort, _ = read_recipe_cohort(loaded, catalog, output.say)  # what cannot be read is told at once
-        data = cohort.fingerprint()
+        text, fingerprint = _read(recipe, catalog, sets, output)
+        copy = outdir / "recipe.toml"  # what the jobs read, wherever they run
+        design = replace(design, recipe=str(copy.resolve()), data=fingerprint)
+    planned = plan_jobs(tables, design)
     with folder_lock(outdir):
-        source = None
-        if loaded is not None:
-            write_text(outdir / "recipe.toml", loaded.to_toml())
-            source = str((outdir / "recipe.toml").resolve())
-        todo = plan(
-            tables,
-            mechanisms=mechanisms,
-            missing_rates=missing_rates,
-            seeds=seeds,
-            preset=preset,
-            patients=patients,
-            width=width,
-            recipe=source,
-            data=data,
-        )
-        with ComparisonProgress(output, len(todo), outdir) as progress:
-            records = run_jobs(
-                todo,
-                run_job,
-                (catalog.allowed,),
+        if recipe is not None:
+            write_text(copy, text)
+        with ComparisonProgress(output, len(planned), outdir) as progress:
+            results = run_jobs(
+                planned,
+                Experiment(run_job, ImputerResult.from_json, (catalog.allowed,)),
                 safe_path(outdir, "jobs"),
                 backend=where,
                 finished=progress.finished,
             )
-        rows = summarise(records)
+        rows = summarise(results)
+        records = [result.as_json() for result in results]
         document = {"rows": rows_as_json(rows), "records": records, "assumption": ASSUMPTION}
         write_text(outdir / "comparison.json", json.dumps(document, indent=1, allow_nan=False) + "\n")
         write_text(outdir / "comparison.csv", as_csv(rows))
@@ -148,9 +163,19 @@ def compare_imputers(
     if not quiet and not as_json:
         _print(output, rows)
         output.say(f"90 % and 50 %: {ASSUMPTION}.")
-        output.say(f"table, records and figures: {outdir}/")
+        output.say(f"tables, results and figures: {outdir}/")
     output.document(document)
-    return 4 if all(row.seeds == 0 for row in rows) else 0
+    return TrainingError.exit_code if all(row.seeds == 0 for row in rows) else 0
+
+
+def _read(recipe: Path, catalog: Catalog, sets: Sequence[str], output: Output) -> tuple[str, str]:
+    """The recipe with its settings as TOML, and the fingerprint of its cohort."""
+    from hcat_core.recipe.recipe import load_recipe
+    from hcat_core.runs.recipe_cohort import read_recipe_cohort
+
+    loaded, _ = load_recipe(recipe, catalog, sets=sets)
+    cohort, _ = read_recipe_cohort(loaded, catalog, output.say)
+    return loaded.to_toml(), cohort.fingerprint()
 
 
 def _print(output: Output, rows: list[Row]) -> None:

@@ -1,10 +1,10 @@
-"""Progress of a comparison: a bar with ETA on a terminal, a line a job elsewhere."""
+"""Progress of a comparison: a bar on a terminal, one line per job elsewhere."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.progress import TimeRemainingColumn as Remaining
@@ -12,20 +12,23 @@ from rich.progress import TimeRemainingColumn as Remaining
 from hcat_core.cli.console import Output
 from hcat_core.text.quoting import printable
 
+if TYPE_CHECKING:
+    from hcat_core.experiments.jobs import Result
+
 
 class ComparisonProgress:
-    """Shows each finished job; a context manager, so that the bar goes away whatever happens.
+    """Shows each finished job; a context manager, so that the bar is removed whatever happens.
 
     Args:
-        output: where to.
-        jobs: how many there are, those done before among them.
-        kept: the folder that finished jobs are kept in.
+        output: the console.
+        jobs: how many there are, earlier ones included.
+        folder: where finished jobs are kept.
     """
 
-    def __init__(self, output: Output, jobs: int, kept: Path) -> None:
+    def __init__(self, output: Output, jobs: int, folder: Path) -> None:
         self.output = output
         self.jobs = jobs
-        self.kept = kept
+        self.folder = folder
         self.done = 0
         self.bar: Progress | None = None
         if output.words.is_terminal and not output.quiet:
@@ -56,31 +59,16 @@ class ComparisonProgress:
             self.bar.stop()
         if isinstance(error, KeyboardInterrupt):
             self.output.warn(
-                f"{self.done} of {self.jobs} jobs are done and kept in {self.kept}/: "
-                "the same command goes on."
+                f"{self.done} of {self.jobs} jobs are done and kept in {self.folder}/. "
+                "Run the same command again to go on."
             )
 
-    def finished(self, record: dict[str, Any], done: int, jobs: int) -> None:
-        """A job is done, or was done before."""
+    def finished(self, result: Result, done: int, jobs: int) -> None:
+        """Show a result, new or of an earlier call."""
         self.done = done
-        label = _label(record)
-        if record["error"] is not None:
-            self.output.warn(f"{label}: {record['error']}")
+        if result.error is not None:
+            self.output.warn(f"{result.label}: {result.error}")
         if self.bar is not None:
-            self.bar.update(self.bar.task_ids[0], completed=done, description=printable(label))
+            self.bar.update(self.bar.task_ids[0], completed=done, description=printable(result.label))
             return
-        self.output.say(f"{done:>4}/{jobs}  {label}{_score(record)}")
-
-
-def _label(record: dict[str, Any]) -> str:
-    if "setting" in record:
-        return f"{record['name']}, {record['setting']['mechanism']}, seed {record['setting']['seed']}"
-    return f"{record['name']}, repeat {record['repeat'] + 1}, fold {record['fold'] + 1}"
-
-
-def _score(record: dict[str, Any]) -> str:
-    if "tasks" in record:
-        found = {task: values["auc"] for task, values in record["tasks"].items()}
-        return "".join(f"  {task} AUC {auc:.3f}" for task, auc in found.items() if auc is not None)
-    r2 = record.get("r2")
-    return "" if r2 is None else f"  R2 {r2:.3f}"
+        self.output.say(f"{done:>4}/{jobs}  {result.label}{result.score}")

@@ -115,9 +115,9 @@ def _speaks() -> bool:
     """Of several processes that were started together, one tells what is wrong."""
     if launch.size() == 1:
         return True
-    from hcat_core.training.distributed import speaks_first
+    from hcat_core.training.distributed import reports_error
 
-    return speaks_first()
+    return reports_error()
 
 
 if __name__ == "__main__":

@@ -64,24 +64,24 @@ def run(
 
     from hcat_core.cli.run_progress import RunProgress, print_results
     from hcat_core.runs.run import resume_run, run_recipe
-    from hcat_core.training.distributed import joined
+    from hcat_core.training.distributed import process_group
 
     progress = RunProgress(output)
     catalog.plugins.register(progress)
     folder: Path | None = None
     try:
-        with joined() as workers:
+        with process_group() as processes:
             if resume is not None:
                 folder = resume
-                summary = resume_run(resume, catalog, progress.say, workers)
+                summary = resume_run(resume, catalog, progress.say, processes)
             else:
                 assert recipe is not None
                 loaded = recipe_from_command_line(recipe, catalog, output, arguments)
                 folder = outdir or (Path(loaded.outdir) if loaded.outdir else _default_folder(recipe))
                 summary = run_recipe(
-                    loaded, catalog, outdir=folder, strict=strict, say=progress.say, workers=workers
+                    loaded, catalog, outdir=folder, strict=strict, say=progress.say, processes=processes
                 )
-            if not workers.first:
+            if not processes.is_main:
                 return 0
     except KeyboardInterrupt as stop:
         progress.stop()

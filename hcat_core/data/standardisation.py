@@ -50,6 +50,6 @@ class Standardiser:
         return {"mean": self.mean, "scale": self.scale}
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Tensor]) -> Standardiser:
-        """Restore what ``state_dict`` gave."""
-        return cls(state["mean"], state["scale"])
+    def from_state(cls, state: Mapping[str, Tensor], prefix: str = "") -> Standardiser:
+        """Restore what ``state_dict`` gave, from tensors whose names begin with ``prefix``."""
+        return cls(state[f"{prefix}mean"], state[f"{prefix}scale"])

@@ -20,8 +20,8 @@ class TrainingSummary:
     Attributes:
         epochs: trained.
         stopped_early: the training ended before the recipe's number of epochs was reached.
-        best_epoch: epoch by the name of the weights: those of the last step, their running average.
-        best_validation: the metric that chose the epoch, and its best value by the name of the weights.
+        best_epoch: the epoch of the best validation score, by task and for their average.
+        best_validation: the metric that was scored, and its best value by task and for their average.
         outcome_informed_imputation: the imputer was trained with the prediction's gradient.
         parameters: number of trained and fixed weights.
     """

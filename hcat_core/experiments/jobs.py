@@ -1,39 +1,79 @@
-"""Many independent jobs, one result file each: in processes here or on a cluster, and never one twice."""
+"""Many independent jobs, one result file each: run in processes here or on a cluster, never one twice."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import torch
 from joblib import Parallel, delayed, parallel_config
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from threadpoolctl import threadpool_limits
 
+from hcat_core import __version__
 from hcat_core.errors import TrainingError, UsageError
 from hcat_core.storage.checkpoint import write_text
 
-Record = dict[str, Any]
 PATIENCE = 10  # seconds for a scheduler to answer
-_ONE_AT_A_TIME = threading.Lock()  # torch has one random generator a process
+_ONE_AT_A_TIME = threading.Lock()  # torch has one random generator per process
 
 
-class Job(Protocol):
-    """What is to be done; ``key`` names its result file, ``name`` who it is about."""
+class Result(Protocol):
+    """What a job gives; it also knows how a progress line shows it."""
 
     @property
-    def name(self) -> str:
-        """Shown, and set anew on a result that is read."""
+    def error(self) -> str | None:
+        """Why the job failed; None for one that did not."""
         ...
 
     @property
-    def key(self) -> str:
-        """Whatever changes the result changes it."""
+    def label(self) -> str:
+        """Which job this is, for a progress line."""
         ...
+
+    @property
+    def score(self) -> str:
+        """The figure that a progress line ends with, after two spaces; may be empty."""
+        ...
+
+    def named(self, name: str) -> Self:
+        """The same result under another name."""
+        ...
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for the result file."""
+        ...
+
+
+T = TypeVar("T")
+R = TypeVar("R", bound=Result)
+
+
+@dataclass(frozen=True)
+class Job(Generic[T]):
+    """One task to run. ``name`` is shown; ``key`` names the result file (see ``job_key``)."""
+
+    name: str
+    key: str
+    task: T
+
+
+@dataclass(frozen=True)
+class Experiment(Generic[T, R]):
+    """How jobs of one kind are run, and how their result files are read.
+
+    ``run`` is called with a job and everything in ``shared``, which is sent once to each worker of a
+    cluster. A failure is a result too, one with an ``error``. ``read`` is the inverse of ``as_json``.
+    """
+
+    run: Callable[..., R]
+    read: Callable[[Mapping[str, Any]], R]
+    shared: tuple[object, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -44,90 +84,95 @@ class Backend:
     scheduler: str | None = None
 
 
+def job_key(**facts: object) -> str:
+    """The name of a job's result file; it changes with every fact and with the version of hcat."""
+    text = json.dumps({**facts, "hcat": __version__}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
 def run_jobs(
-    jobs: Sequence[Job],
-    run: Callable[..., Record],
-    shared: tuple[object, ...],
+    jobs: Sequence[Job[T]],
+    experiment: Experiment[T, R],
     folder: Path,
     *,
     backend: Backend,
-    finished: Callable[[Record, int, int], None],
-) -> list[Record]:
-    """Every job's record, in order; those whose file is in ``folder`` are read, not run.
+    finished: Callable[[R, int, int], None],
+) -> list[R]:
+    """Every job's result, in order; a job whose result file is in ``folder`` is read, not run.
 
     Args:
-        jobs: what to run.
-        run: called with a job and ``shared``; a failure is a record with an ``error`` too.
-        shared: what all jobs look at; sent once to each worker of a cluster.
-        folder: of result files, each written whole or not at all.
-        backend: where.
-        finished: called with each record, how many are done, and how many there are.
+        jobs: what to run. Two jobs of one key are one job under two names.
+        experiment: how to run them.
+        folder: of the result files; each appears there complete or not at all.
+        backend: where to run them.
+        finished: called with each result, how many are done, and how many there are.
 
     Raises:
-        UsageError: for a cluster that cannot be had.
+        UsageError: for a cluster that is not available.
         TrainingError: when a process is killed.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    # Two jobs of one key are one job under two names.
-    named: dict[str, list[Job]] = {}
+    by_key: dict[str, list[Job[T]]] = {}
     for job in jobs:
-        named.setdefault(job.key, []).append(job)
-    records: dict[str, Record] = {}
+        by_key.setdefault(job.key, []).append(job)
+    results: dict[str, R] = {}
     waiting = []
     done = 0
 
-    def take(key: str, record: Record) -> None:
+    def take(key: str, result: R) -> None:
         nonlocal done
-        records[key] = record
-        for job in named[key]:
+        results[key] = result
+        for job in by_key[key]:
             done += 1
-            finished({**record, "name": job.name}, done, len(jobs))
+            finished(result.named(job.name), done, len(jobs))
 
-    for key, (job, *_) in named.items():
-        found = _read(folder / f"{key}.json", job)
-        if found is None:
+    for key, (job, *_) in by_key.items():
+        earlier = _read(folder / f"{key}.json", job, experiment)
+        if earlier is None:
             waiting.append(job)
         else:
-            take(key, found)
-    for key, record in _run_all(waiting, run, shared, backend):
-        write_text(folder / f"{key}.json", json.dumps({"job": key, **record}, allow_nan=False) + "\n")
-        take(key, record)
-    return [{**records[job.key], "name": job.name} for job in jobs]
+            take(key, earlier)
+    for key, result in _run_all(waiting, experiment, backend):
+        text = json.dumps({"job": key, **result.as_json()}, allow_nan=False)
+        write_text(folder / f"{key}.json", text + "\n")
+        take(key, result)
+    return [results[job.key].named(job.name) for job in jobs]
 
 
-def _read(path: Path, job: Job) -> Record | None:
-    """A finished job's record; None for a file that is half, of another job, or of one that failed."""
+def _read(path: Path, job: Job[T], experiment: Experiment[T, R]) -> R | None:
+    """A finished job's result; None for a file that is incomplete, of another job, or of a failed one."""
     try:
-        record: Record = json.loads(path.read_text(encoding="utf-8"))
-        whole = record.pop("job") == job.key and record["error"] is None
+        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if document.pop("job") != job.key or document["error"] is not None:
+            return None
+        return experiment.read(document)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    return {**record, "name": job.name} if whole else None
 
 
 def _run_all(
-    jobs: Sequence[Job], run: Callable[..., Record], shared: tuple[object, ...], backend: Backend
-) -> Iterator[tuple[str, Record]]:
-    """Records as they come. One process is this one."""
+    jobs: Sequence[Job[T]], experiment: Experiment[T, R], backend: Backend
+) -> Iterator[tuple[str, R]]:
+    """Keys and results as they come. A single process is this one."""
     if not jobs:
         return
     if backend.scheduler is not None:
-        yield from _run_on_cluster(backend.scheduler, jobs, run, shared)
+        yield from _run_on_cluster(backend.scheduler, jobs, experiment)
     elif backend.processes == 1:
         for job in jobs:
-            yield _run(run, job, *shared)
+            yield _run(experiment.run, job, *experiment.shared)
     else:
         workers = Parallel(n_jobs=backend.processes, return_as="generator_unordered")
         try:
-            yield from workers(delayed(_run)(run, job, *shared) for job in jobs)
+            yield from workers(delayed(_run)(experiment.run, job, *experiment.shared) for job in jobs)
         except TerminatedWorkerError:
             raise TrainingError(
-                "a process was killed, perhaps for want of memory. What is finished is kept: run the same "
-                "command again, with fewer --jobs."
+                "a process was killed, perhaps because memory ran out. Finished jobs are kept: run the "
+                "same command again, with fewer --jobs."
             ) from None
 
 
-def _run(run: Callable[..., Record], job: Job, *shared: object) -> tuple[str, Record]:
+def _run(run: Callable[..., R], job: Job[T], *shared: object) -> tuple[str, R]:
     """One job in one thread, wherever it is: the same numbers everywhere."""
     with _ONE_AT_A_TIME, threadpool_limits(1), parallel_config("sequential"):
         threads = torch.get_num_threads()
@@ -139,9 +184,9 @@ def _run(run: Callable[..., Record], job: Job, *shared: object) -> tuple[str, Re
 
 
 def _run_on_cluster(
-    scheduler: str, jobs: Sequence[Job], run: Callable[..., Record], shared: tuple[object, ...]
-) -> Iterator[tuple[str, Record]]:
-    """Records as Dask's workers make them; each worker is sent ``shared`` once.
+    scheduler: str, jobs: Sequence[Job[T]], experiment: Experiment[T, R]
+) -> Iterator[tuple[str, R]]:
+    """Keys and results as Dask's workers make them; what jobs share is sent once to each worker.
 
     Without joblib, whose Dask backend waits for ever for a job whose worker has died.
 
@@ -161,19 +206,20 @@ def _run_on_cluster(
         threads = client.nthreads().values()
         if not threads or max(threads) > 1:
             raise UsageError(
-                f"--scheduler {scheduler}: it lacks workers of one thread each, which hcat needs. "
+                f"--scheduler {scheduler}: hcat needs workers of one thread each, and there are none. "
                 f"Start some: dask worker {scheduler} --nworkers N --nthreads 1"
             )
+        shared = experiment.shared
         sent = client.scatter(list(shared), broadcast=True, hash=False) if shared else []
-        started = [client.submit(_run, run, job, *sent, pure=False) for job in jobs]
+        started = [client.submit(_run, experiment.run, job, *sent, pure=False) for job in jobs]
         for done in as_completed(started):
             try:
-                answer: tuple[str, Record] = done.result()
+                result: tuple[str, R] = done.result()
             except Exception as error:  # a worker died, lacks memory, hcat or a plugin
-                what = f"{type(error).__name__}: {error}"
+                reason = f"{type(error).__name__}: {error}"
                 raise TrainingError(
-                    f"--scheduler {scheduler}: a job could not be done there: {what} "
-                    "Do its workers have the memory, the same hcat and its plugins? What is finished is "
+                    f"--scheduler {scheduler}: a worker could not finish a job: {reason} "
+                    "Do the workers have enough memory, the same hcat and its plugins? Finished jobs are "
                     "kept: run the same command again."
                 ) from None
-            yield answer
+            yield result

@@ -1,9 +1,9 @@
-"""Hiding blocks whose truth is known: what imputers are trained, chosen, calibrated and scored on."""
+"""Hide measured blocks, to train, choose, calibrate and score imputers on cells whose truth is known."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -13,10 +13,15 @@ from hcat_core.cohort import Cohort
 
 @dataclass(frozen=True)
 class HiddenBlock:
-    """``rows`` of a cohort as if ``column`` (and what else ``pattern`` lacks) were missing.
+    """One modality hidden from n patients who have it.
 
-    ``cohort`` is those patients with the blocks hidden; ``truth`` (n, D) and ``measured`` (n, D) are the
-    hidden block's cells; ``pattern`` (M,) bool is what was left.
+    Attributes:
+        column: of the hidden modality.
+        pattern: (M,) the modalities that are left; empty where only this one was hidden.
+        rows: (n,) row numbers of the patients.
+        cohort: the n patients with the modalities hidden.
+        truth: (n, D) values of the hidden modality.
+        measured: (n, D) bool, which of them were measured.
     """
 
     column: int
@@ -28,7 +33,7 @@ class HiddenBlock:
 
 
 def leave_one_block_out(cohort: Cohort) -> Iterator[HiddenBlock]:
-    """For each modality: the patients who have it and another, with that one hidden."""
+    """Hide each modality in turn, from the patients who have it and at least one other."""
     for column in range(cohort.present.shape[1]):
         several = cohort.present.sum(dim=1) > 1
         rows = (cohort.present[:, column] & several).nonzero().squeeze(1)
@@ -48,12 +53,12 @@ def leave_one_block_out(cohort: Cohort) -> Iterator[HiddenBlock]:
 
 
 def mask_down(cohort: Cohort, patterns: Tensor, *, most: int = 0) -> Iterator[HiddenBlock]:
-    """For each (S, M) pattern and each block it lacks: the patients who have both, masked down to it.
+    """Mask patients down to each of S patterns, for each block that the pattern lacks and they have.
 
     Args:
         cohort: patients with at least one modality.
-        patterns: bool, as real patients have them.
-        most: patients a pattern and block, the first in cohort order; 0 for all.
+        patterns: (S, M) bool, as real patients have them.
+        most: patients per pattern and block, the first in cohort order; 0 for all.
     """
     for pattern in patterns:
         if not pattern.any():
@@ -78,19 +83,15 @@ def mask_down(cohort: Cohort, patterns: Tensor, *, most: int = 0) -> Iterator[Hi
 
 def hide_at_random(batch: Cohort) -> tuple[Cohort, Tensor]:
     """The batch with blocks hidden as ``random_hiding`` draws them, and which (N, M)."""
-    whole = random_hiding(batch.whole_present)
-    hide = batch.own(whole)
-    hidden = batch.hide(hide)
-    if batch.share is not None:
-        hidden = replace(hidden, share=replace(batch.share, present=batch.share.present & ~whole))
-    return hidden, hide
+    hide = random_hiding(batch.present)
+    return batch.hide(hide), hide
 
 
 def random_hiding(present: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """(N, M) bool: present blocks to hide, so that each patient keeps what another patient has.
 
-    Patterns are drawn from the batch itself: what is hidden in training is what is missing in life.
-    A patient always keeps a block, and loses one where there are two and the draw took none.
+    The patterns come from the batch itself: training hides blocks as they are missing in the cohort.
+    A patient always keeps a block; one with two or more always loses at least one.
     """
     n, m = present.shape
     device = present.device

@@ -1,4 +1,4 @@
-"""Scores of an imputation on cells whose truth is known: CRPS, coverage, energy distance."""
+"""Scores of imputations on cells whose truth is known: CRPS, coverage and energy distance."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import math
 import torch
 from torch import Tensor
 
-Z50 = 0.6744897501960817
-Z90 = 1.6448536269514722
+Z50 = 0.6744897501960817  # half width of the central 50 % interval of a standard normal
+Z90 = 1.6448536269514722  # of the 90 % interval
 
 
 def gaussian_crps(truth: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-    """CRPS of a normal forecast, cell by cell (Gneiting and Raftery 2007, eq. 21); smaller is better.
+    """CRPS of a normal forecast for each cell (Gneiting and Raftery 2007, eq. 21); smaller is better.
 
-    A forecast without spread scores its absolute error.
+    For a standard deviation of 0 it is the absolute error.
     """
     spread = std.clamp_min(1e-12)
     z = (truth - mean) / spread
@@ -25,14 +25,15 @@ def gaussian_crps(truth: Tensor, mean: Tensor, std: Tensor) -> Tensor:
 
 
 def covered(truth: Tensor, mean: Tensor, std: Tensor, z: float) -> Tensor:
-    """Bool by cell: is the truth within z standard deviations?"""
+    """For each cell, whether the truth lies within z standard deviations of the mean."""
     return (truth - mean).abs() <= z * std
 
 
 def energy_distance(truth: Tensor, drawn: Tensor) -> float:
-    """Energy distance of two samples of (n, d) rows (Szekely and Rizzo 2013), by sqrt(d); 0 when alike.
+    """Energy distance of two samples of (n, d) rows (Szekely and Rizzo 2013), divided by sqrt(d).
 
-    Unlike errors by cell, it sees whether imputed rows look like rows of the cohort.
+    It is 0 for equal distributions and NaN with fewer than two rows. Unlike the error of each cell, it
+    measures whether imputed rows as a whole resemble rows of the cohort.
     """
     n, m = len(truth), len(drawn)
     if n < 2 or m < 2:

@@ -1,4 +1,4 @@
-"""Make probabilities mean what they say: a slope and an intercept on the logit, from patients held out."""
+"""Recalibrate predicted probabilities with a slope and an intercept fitted on held-out patients."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import torch
 
 from hcat_core.interfaces import Prediction
 
-SPREAD_OF_LOG_SLOPE = 0.5  # a priori: between 0.37 and 2.7 in 95 of 100 models
-SPREAD_OF_INTERCEPT = 1.0
+SPREAD_OF_LOG_SLOPE = 0.5  # prior standard deviation: 95 % of slopes between 0.37 and 2.7
+SPREAD_OF_INTERCEPT = 1.0  # prior standard deviation
 
 
 @dataclass(frozen=True)
 class Recalibration:
     """``logit p' = intercept + slope * logit p`` for each of T tasks (Cox 1958; Platt 1999).
 
-    The slope is above 0, so that no two patients change places.
+    The slope is positive, so that the ranking of patients does not change.
     """
 
     intercept: tuple[float, ...]
@@ -25,71 +25,78 @@ class Recalibration:
 
     @classmethod
     def none(cls, tasks: int) -> Recalibration:
-        """Leaves every probability as it is."""
+        """Make a recalibration that changes no probability."""
         return cls((0.0,) * tasks, (1.0,) * tasks)
 
     @classmethod
     def fit(
         cls, probability: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None
     ) -> Recalibration:
-        """From patients that the model has not learned from.
+        """Fit on patients that the model was not trained on.
 
-        Maximum a posteriori: few patients, or one outcome alone, move little.
+        The estimate is the maximum a posteriori: few patients, or patients with a single outcome, change
+        the probabilities only little.
 
         Args:
             probability: (N, T) predicted.
-            labels: (N, T) 1, 0 or -1; unknown ones are passed over.
-            weights: (N, T) of known outcomes (``survival.known_weights``), to stand for unknown ones too.
+            labels: (N, T) 1, 0 or -1; patients with an unknown outcome (-1) are left out.
+            weights: (N, T) of ``survival.known_weights``, which let known outcomes represent unknown ones.
         """
         weights = np.ones(labels.shape) if weights is None else weights
         columns = zip(probability.T, labels.T, weights.T, strict=True)
-        pairs = [_fit_task(p, y, w) for p, y, w in columns]
-        return cls(tuple(a for a, _ in pairs), tuple(b for _, b in pairs))
+        lines = [_fit_task(p, y, w) for p, y, w in columns]
+        return cls(tuple(a for a, _ in lines), tuple(b for _, b in lines))
 
     def apply(self, prediction: Prediction) -> Prediction:
-        """Probability, interval and curve; the curve's cumulative hazard is scaled to end where it must."""
+        """Recalibrate probability and interval, and scale the curve so that it ends at the probability."""
         if self == Recalibration.none(len(self.slope)):
             return prediction
-        probability = self._moved(prediction.probability)
+        probability = self._recalibrated(prediction.probability)
         interval = None
         if prediction.interval is not None:
-            ends = [self._moved(prediction.low), self._moved(prediction.high)]
+            ends = [self._recalibrated(prediction.low), self._recalibrated(prediction.high)]
             interval = torch.from_numpy(np.stack(ends, axis=-1))
         curve = torch.from_numpy(scaled_curve(prediction.curves, probability))
         return Prediction(torch.from_numpy(probability), curve, interval)
 
-    def _moved(self, probability: np.ndarray) -> np.ndarray:
+    def _recalibrated(self, probability: np.ndarray) -> np.ndarray:
         return sigmoid(np.array(self.intercept) + np.array(self.slope) * logit(probability))
 
 
 def scaled_curve(curve: np.ndarray, probability: np.ndarray) -> np.ndarray:
-    """(N, T, H) event probabilities over time, their cumulative hazard scaled to end at (N, T)."""
+    """(N, T, H) event probabilities over time whose cumulative hazard is scaled to end at ``probability``.
+
+    Args:
+        curve: (N, T, H) event probabilities over time.
+        probability: (N, T) event probabilities at the last time.
+    """
     hazard = -np.log1p(-np.clip(curve, 0, 1 - 1e-9))
-    wanted = -np.log1p(-np.clip(probability, 0, 1 - 1e-9))
-    share = wanted / np.maximum(hazard[..., -1], 1e-9)
-    return np.asarray(1 - np.exp(-hazard * share[..., None]))
+    target = -np.log1p(-np.clip(probability, 0, 1 - 1e-9))
+    factor = target / np.maximum(hazard[..., -1], 1e-9)
+    return np.asarray(1 - np.exp(-hazard * factor[..., None]))
 
 
 def logit(probability: np.ndarray) -> np.ndarray:
-    """Log odds, of probabilities kept 1e-4 away from 0 and 1."""
+    """Log odds of probabilities, which are clipped to 1e-4 from 0 and 1."""
     p = np.clip(probability, 1e-4, 1 - 1e-4)
     return np.asarray(np.log(p / (1 - p)))
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
-    """The logit's inverse."""
+    """The inverse of the logit, 1 / (1 + exp(-x)), without overflow."""
     return np.asarray(0.5 * (1 + np.tanh(0.5 * x)))
 
 
 def _fit_task(probability: np.ndarray, label: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
+    """Intercept and slope of one task; 0 and 1 without known outcomes."""
     from scipy.optimize import minimize
 
     known = (label >= 0) & np.isfinite(probability)
     if not known.any():
         return 0.0, 1.0
     z, y = logit(probability[known]), label[known]
-    share = weight[known] / weight[known].mean()  # as many patients' worth as are known, against the prior
-    # About the mean: a steeper line must not pay for where the middle lies.
+    share = weight[known] / weight[known].mean()  # the weights sum to the number of known patients
+    # Centred: otherwise the prior of the intercept would penalise a steeper slope.
     middle = float(np.average(z, weights=share))
     z = z - middle
 
@@ -102,6 +109,6 @@ def _fit_task(probability: np.ndarray, label: np.ndarray, weight: np.ndarray) ->
         gradient += w / np.array([SPREAD_OF_INTERCEPT, SPREAD_OF_LOG_SLOPE]) ** 2
         return float((share * (np.logaddexp(0, eta) - y * eta)).sum() + prior / 2), gradient
 
-    found = minimize(loss, np.zeros(2), jac=True, method="L-BFGS-B").x
-    slope = float(np.exp(found[1]))
-    return float(found[0]) + middle * (1 - slope), slope
+    optimum = minimize(loss, np.zeros(2), jac=True, method="L-BFGS-B").x
+    slope = float(np.exp(optimum[1]))
+    return float(optimum[0]) + middle * (1 - slope), slope

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -15,14 +15,13 @@ from hcat_core.data.assembly import ReadReport
 from hcat_core.data.data_quality import find_quality_issues, refuse_quality_issues
 from hcat_core.data.leakage import refuse_leaks
 from hcat_core.data.splits import Split, split_by_column, split_cohort
-from hcat_core.data.standardisation import Standardiser
 from hcat_core.errors import UsageError
 from hcat_core.evaluation.analysis import analyse_modalities, imputation_quality, score_patterns
 from hcat_core.evaluation.baselines import score_baselines
 from hcat_core.evaluation.cohort_counts import count_cohort, describe_cohort
 from hcat_core.evaluation.scores import ScoringSettings, score_split
 from hcat_core.evaluation.summary import Analysis, FitSummary, RunSummary, TrainingSummary
-from hcat_core.interfaces import FitContext, ImputingEstimator, Prediction
+from hcat_core.interfaces import ImputingEstimator, Prediction
 from hcat_core.recipe import build
 from hcat_core.recipe.provenance import components_that_store_patients
 from hcat_core.recipe.recipe import Recipe, load_recipe
@@ -30,23 +29,71 @@ from hcat_core.registry.catalog import Catalog
 from hcat_core.runs.folder import RunFolder, environment
 from hcat_core.runs.lock import create_locked, open_locked
 from hcat_core.runs.recipe_cohort import read_recipe_cohort, write_demo_once
-from hcat_core.runs.trained_run import (
-    TrainingStatistics,
-    layout_as_json,
-    load_trained_member,
-    save_estimator,
-    write_trained,
-)
-from hcat_core.storage.atomic_files import make_folder
-from hcat_core.storage.checkpoint import read_checkpoint, write_text
+from hcat_core.runs.trained_run import TrainingStatistics, save_estimator, write_trained
+from hcat_core.storage.checkpoint import write_text
+from hcat_core.training.checkpoints import Epoch
+from hcat_core.training.context import CheckpointFolder, TrainingContext
 from hcat_core.training.device import choose_device, refuse_precision
-from hcat_core.training.distributed import ALONE, Workers
-from hcat_core.training.fitting import Fitted, adjusted, fit_estimator, neural_parts_of
-from hcat_core.training.loop import LAST, Checkpoints, Progress, train
-from hcat_core.training.neural_parts import NeuralParts, TrainingContext, prepare
+from hcat_core.training.distributed import SINGLE_PROCESS, Processes
+from hcat_core.training.fitting import Fitted, calibrated_on, fit_estimator, neural_parts_of
+from hcat_core.training.neural_estimator import NeuralEstimator
 
 Say = Callable[[str], None]
 ONE_TRAINING = {"use": "neural", "seeds": 1}
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run works with, from its first file to its last.
+
+    Attributes:
+        recipe: what to do.
+        catalog: the components it is done with.
+        folder: the run folder, held by the main process.
+        device: where to compute.
+        say: shows one message.
+        processes: this process and those that share the training.
+    """
+
+    recipe: Recipe
+    catalog: Catalog
+    folder: RunFolder
+    device: torch.device
+    say: Say
+    processes: Processes = SINGLE_PROCESS
+
+
+@dataclass(frozen=True)
+class RunData:
+    """The cohort of a run, how it was read and split, and findings about its quality."""
+
+    cohort: Cohort
+    report: ReadReport
+    split: Split
+    quality_issues: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class FittedRun:
+    """What fitting a run leaves for its evaluation.
+
+    Attributes:
+        fitted: the estimator, its recalibration and thresholds.
+        data: the cohort, split as the estimator has used it.
+        context: that it was fitted in, without the folder of its checkpoints.
+        environment: what the numbers depend on beside recipe and data.
+        training: how the training went, of one neural training.
+        history: every epoch of one neural training.
+        checkpoint: the file with the weights of one neural training.
+    """
+
+    fitted: Fitted
+    data: RunData
+    context: TrainingContext
+    environment: dict[str, object]
+    training: TrainingSummary | None = None
+    history: Sequence[Epoch] = ()
+    checkpoint: Path | None = None
 
 
 def run_recipe(
@@ -56,27 +103,29 @@ def run_recipe(
     outdir: Path,
     strict: bool = False,
     say: Say,
-    workers: Workers = ALONE,
+    processes: Processes = SINGLE_PROCESS,
 ) -> dict[str, object]:
     """Train and evaluate what a recipe describes; returns the summary that is also written.
 
     Nothing but the recipe is written before the data has been read and the model built, and an error before
-    that leaves nothing. ``strict`` also stops at findings about data quality. Several ``workers``
-    train together; the first alone writes, evaluates and has a summary.
+    that leaves nothing. ``strict`` also stops at findings about data quality. Several ``processes`` train
+    together; the main one alone writes, evaluates and has a summary.
 
     Raises:
         DataError: for input that cannot be read, or that holds features which know the outcome.
-        UsageError: for a run folder in use, or several workers on what one has to fit.
+        UsageError: for a run folder in use, or several processes for an estimator that one has to fit.
         TrainingError: for a training that cannot go on.
-        StorageError: for a disk that takes no more.
+        StorageError: for a disk that is full or not writable.
     """
-    _refuse_to_share(recipe, workers)
-    with _shared(create_locked(outdir, recipe.to_toml()), outdir, workers) as folder:
-        return _run(recipe, catalog, folder, strict, say, workers)
+    _refuse_to_share(recipe, processes)
+    with _shared(create_locked(outdir, recipe.to_toml()), outdir, processes) as folder:
+        return _run(recipe, catalog, folder, strict, say, processes)
 
 
-def resume_run(run_folder: Path, catalog: Catalog, say: Say, workers: Workers = ALONE) -> dict[str, object]:
-    """Do what an interrupted run has not done yet, to the same files as the unbroken run's.
+def resume_run(
+    run_folder: Path, catalog: Catalog, say: Say, processes: Processes = SINGLE_PROCESS
+) -> dict[str, object]:
+    """Do what an interrupted run has not done yet; its files become those of a run without interruption.
 
     A training goes on from its last complete epoch; other estimators are fitted anew. Nothing is changed
     in a finished run.
@@ -85,17 +134,17 @@ def resume_run(run_folder: Path, catalog: Catalog, say: Say, workers: Workers = 
         DataError: also for data that changed since the run began, and for damaged checkpoints.
         UsageError: for a folder without a run, or one in use.
     """
-    with _shared(open_locked(run_folder), run_folder, workers) as folder:
-        if workers.told(folder.finished):
+    with _shared(open_locked(run_folder), run_folder, processes) as folder:
+        if processes.broadcast(folder.finished):
             say(f"{run_folder} is finished: nothing is left to do")
             return folder.read_summary()
         recipe, _ = load_recipe(folder.recipe, catalog, sets=(), options={}, inputs={}, caller=Path.cwd())
-        _refuse_to_share(recipe, workers)
-        return _run(recipe, catalog, folder, strict=False, say=say, workers=workers)
+        _refuse_to_share(recipe, processes)
+        return _run(recipe, catalog, folder, strict=False, say=say, processes=processes)
 
 
-def _refuse_to_share(recipe: Recipe, workers: Workers) -> None:
-    if workers.size > 1 and recipe.estimator != ONE_TRAINING:
+def _refuse_to_share(recipe: Recipe, processes: Processes) -> None:
+    if processes.size > 1 and recipe.estimator != ONE_TRAINING:
         raise UsageError(
             f"{recipe.source}: one neural training can be shared by several processes, the estimator "
             f"{recipe.estimator['use']} cannot: run this recipe without torchrun."
@@ -103,48 +152,52 @@ def _refuse_to_share(recipe: Recipe, workers: Workers) -> None:
 
 
 @contextmanager
-def _shared(held: AbstractContextManager[RunFolder], path: Path, workers: Workers) -> Iterator[RunFolder]:
-    """The run folder: the first process holds it, the others look at it once it does."""
-    if workers.first:
-        with held as folder:
-            workers.wait()
+def _shared(
+    locked: AbstractContextManager[RunFolder], path: Path, processes: Processes
+) -> Iterator[RunFolder]:
+    """The run folder, locked by the main process; the others use it once it is."""
+    if processes.is_main:
+        with locked as folder:
+            processes.barrier()
             yield folder
     else:
-        workers.wait()
+        processes.barrier()
         yield RunFolder(path)
 
 
 def _run(
-    recipe: Recipe,
-    catalog: Catalog,
-    folder: RunFolder,
-    strict: bool,
-    say: Say,
-    workers: Workers,
+    recipe: Recipe, catalog: Catalog, folder: RunFolder, strict: bool, say: Say, processes: Processes
 ) -> dict[str, object]:
-    """Whatever the folder does not hold yet."""
-    device = workers.device(choose_device(recipe.training.device))
+    """Do whatever the folder does not hold yet."""
+    device = processes.device(choose_device(recipe.training.device))
     refuse_precision(recipe.training.precision, device)
-    if workers.first:
-        write_demo_once(recipe, say)
-    workers.wait()
-    cohort, report = read_recipe_cohort(recipe, catalog, say)
+    run = Run(recipe, catalog, folder, device, say, processes)
+    data = _read(run, strict)
+    fit = _fit_one_training if recipe.estimator == ONE_TRAINING else _fit_estimator
+    fitted = fit(run, data)
+    return {} if fitted is None else _finish(run, fitted)
+
+
+def _read(run: Run, strict: bool) -> RunData:
+    """Read and split the cohort; stop at leaks, and with ``strict`` at findings about data quality."""
+    recipe = run.recipe
+    if run.processes.is_main:
+        write_demo_once(recipe, run.say)
+    run.processes.barrier()
+    cohort, report = read_recipe_cohort(recipe, run.catalog, run.say)
     if cohort.targets is None:
         raise UsageError(f"{recipe.source}: training needs outcomes: give cohort.targets.")
-    split = _split(recipe, catalog, cohort)
+    split = _split(recipe, run.catalog, cohort)
     refuse_leaks(cohort, split.train, recipe.cohort.targets, recipe.cohort.allow)
     quality_issues = find_quality_issues(cohort, split)
     if strict:
         refuse_quality_issues(quality_issues)
-    say(describe_cohort(cohort, report, split))
+    run.say(describe_cohort(cohort, report, split))
     for issue in quality_issues:
-        say(issue.message)
-    for name in components_that_store_patients(recipe, catalog):
-        say(f"{name} keeps training patients in its state: think before you share {folder.path}")
-    data = Data(cohort, report, split, tuple(issue.message for issue in quality_issues))
-    if recipe.estimator == ONE_TRAINING:
-        return _run_training(recipe, catalog, data, folder, device, say, workers)
-    return _run_estimator(recipe, catalog, data, folder, device, say)
+        run.say(issue.message)
+    for name in components_that_store_patients(recipe, run.catalog):
+        run.say(f"{name} keeps training patients in its state: think before you share {run.folder.path}")
+    return RunData(cohort, report, split, tuple(issue.message for issue in quality_issues))
 
 
 def _split(recipe: Recipe, catalog: Catalog, cohort: Cohort) -> Split:
@@ -155,206 +208,163 @@ def _split(recipe: Recipe, catalog: Catalog, cohort: Cohort) -> Split:
     return split_by_column(cohort, reader, recipe.split.column)
 
 
-@dataclass(frozen=True)
-class Data:
-    """What a run is about."""
+class RunObserver:
+    """Writes down what a training does, in the run folder, and passes it on to the plugins' hooks."""
 
-    cohort: Cohort
-    report: ReadReport
-    split: Split
-    quality_issues: tuple[str, ...]
+    def __init__(self, run: Run, environment: dict[str, object]) -> None:
+        self.run = run
+        self.environment = environment
+        self.history: list[Epoch] = []
 
+    def model_built(self) -> None:
+        """Begin the run folder: an error from here on leaves it."""
+        if self.run.processes.is_main:
+            self.environment = self.run.folder.begin(self.environment, self.run.say)
 
-def _run_training(
-    recipe: Recipe,
-    catalog: Catalog,
-    data: Data,
-    folder: RunFolder,
-    device: torch.device,
-    say: Say,
-    workers: Workers,
-) -> dict[str, object]:
-    """One neural training, an epoch at a time, with checkpoints to go on from."""
-    cohort, split = data.cohort, data.split
-    last = folder.checkpoints / LAST
-    # Asked of the first alone: it may write its first checkpoint while another still looks for one.
-    resume, text = workers.told((last.is_file(), folder.recipe_text()) if workers.first else (False, ""))
-    parts = NeuralParts(recipe, catalog)
-    with torch.random.fork_rng(devices=[] if device.type == "cpu" else [device]):
-        torch.manual_seed(recipe.seed)
-        model = parts.build_model(cohort.layout)
-        losses = parts.build_losses(cohort.layout)
-        facts: dict[str, object] = environment(recipe, catalog, device)
-        facts |= {"data": cohort.fingerprint(), "processes": workers.size}
-        if workers.first:
-            facts = folder.begin(facts, say)
-        if resume:
-            tensors, _ = read_checkpoint(last, text)
-            standardiser = Standardiser(tensors["standardiser.mean"], tensors["standardiser.scale"])
-        else:
-            if workers.first:
-                make_folder(folder.checkpoints)
-            standardiser = Standardiser.fit(cohort[split.train])
-        standard = standardiser.apply(cohort)
-        training = standard[split.train]
-        validation = standard[split.validation]
-        if not resume:
-            prepare(model, training, validation, FitContext(recipe.seed, device, say))
-
-        def on_epoch(record: dict[str, object]) -> None:
-            if not workers.first:
-                return
-            history.append(record)
-            folder.write_metrics(history)
-            catalog.plugins.hook.hcat_epoch_finished(record=record)
-
-        history = _history(folder) if resume and workers.first else []
-        steps = -(-len(training) // recipe.training.batch)
-        if workers.first:
-            catalog.plugins.hook.hcat_run_started(
-                run_folder=folder.path, epochs=recipe.training.epochs, steps_per_epoch=steps
-            )
-        checkpoints = Checkpoints(
-            folder.checkpoints,
-            {f"standardiser.{k}": v for k, v in standardiser.state_dict().items()},
-            {"layout": layout_as_json(cohort.layout), "recipe": text},
-            text,
-            writes=workers.first,
+    def training_started(self, steps_per_epoch: int, history: Sequence[Epoch]) -> None:
+        """Write the epochs that the last checkpoint knows; a line written after it is dropped."""
+        self.history = list(history)
+        if history:
+            self._write()
+        self.run.catalog.plugins.hook.hcat_run_started(
+            run_folder=self.run.folder.path,
+            epochs=self.run.recipe.training.epochs,
+            steps_per_epoch=steps_per_epoch,
         )
-        progress = train(
-            model,
-            losses,
-            training,
-            validation,
-            recipe.training,
-            seed=recipe.seed,
-            device=device,
-            checkpoints=checkpoints,
-            resume=resume,
-            on_epoch=on_epoch,
-            say=say,
-            workers=workers,
-        )
-    if not workers.first:
-        return {}
-    context = TrainingContext(recipe.seed, device, say, parts)
-    chosen = checkpoints.chosen(progress)
-    estimator = load_trained_member(chosen, text, cohort.layout, context)
-    fitted = adjusted(estimator, cohort[split.validation])
-    training_summary = TrainingSummary(
+
+    def epoch_finished(self, epoch: Epoch) -> None:
+        """Write its line."""
+        self.history.append(epoch)
+        self._write()
+        self.run.catalog.plugins.hook.hcat_epoch_finished(record=asdict(epoch))
+
+    def _write(self) -> None:
+        self.run.folder.write_metrics([asdict(epoch) for epoch in self.history])
+
+
+def _fit_one_training(run: Run, data: RunData) -> FittedRun | None:
+    """Train the neural parts with a checkpoint after each epoch; None in all but the main process."""
+    recipe, cohort, split = run.recipe, data.cohort, data.split
+    # The main process may write its first checkpoint while another still looks for the text.
+    text = run.processes.broadcast(run.folder.recipe_text() if run.processes.is_main else "")
+    observer = RunObserver(
+        run,
+        environment(recipe, run.catalog, run.device)
+        | {"data": cohort.fingerprint(), "processes": run.processes.size},
+    )
+    context = TrainingContext(
+        recipe.seed,
+        run.device,
+        run.say,
+        parts=neural_parts_of(recipe, run.catalog),
+        folder=CheckpointFolder(run.folder.checkpoints, text),
+        observer=observer,
+        processes=run.processes,
+    )
+    estimator = NeuralEstimator(cohort.layout)
+    estimator.fit(cohort[split.train], cohort[split.validation], context)
+    if not run.processes.is_main:
+        return None
+    (member,) = estimator.members
+    assert member.progress is not None
+    progress = member.progress
+    training = TrainingSummary(
         epochs=progress.epoch,
         stopped_early=progress.finished,
         best_epoch=progress.best_epoch,
         best_validation={"metric": recipe.training.monitor, **progress.best},
         outcome_informed_imputation=recipe.training.imputer_gradient,
-        parameters=sum(p.numel() for p in model.parameters()),
+        parameters=sum(p.numel() for p in member.model.parameters()),
     )
-    return _finish(
-        recipe, catalog, data, folder, fitted, context, facts, training_summary, progress.history, chosen
+    return FittedRun(
+        calibrated_on(cohort[split.validation], estimator),
+        data,
+        TrainingContext(recipe.seed, run.device, run.say, parts=context.parts),
+        observer.environment,
+        training,
+        progress.history,
+        member.checkpoint,
     )
 
 
-def _run_estimator(
-    recipe: Recipe, catalog: Catalog, data: Data, folder: RunFolder, device: torch.device, say: Say
-) -> dict[str, object]:
+def _fit_estimator(run: Run, data: RunData) -> FittedRun:
     """Fit any other estimator, whole, and keep it in ``estimator/``."""
-    cohort, split = data.cohort, data.split
-    facts = folder.begin({**environment(recipe, catalog, device), "data": cohort.fingerprint()}, say)
-    context = TrainingContext(recipe.seed, device, say, neural_parts_of(recipe, catalog))
-    say(f"fitting {recipe.estimator['use']}")
-    fitted = fit_estimator(recipe, catalog, cohort[split.train], cohort[split.validation], context)
+    recipe, cohort, split = run.recipe, data.cohort, data.split
+    facts = environment(recipe, run.catalog, run.device) | {"data": cohort.fingerprint()}
+    facts = run.folder.begin(facts, run.say)
+    parts = neural_parts_of(recipe, run.catalog)
+    context = TrainingContext(recipe.seed, run.device, run.say, parts=parts)
+    run.say(f"fitting {recipe.estimator['use']}")
+    fitted = fit_estimator(recipe, run.catalog, cohort[split.train], cohort[split.validation], context)
     if fitted.took_validation:
         taken = torch.cat([split.train, split.validation]).sort().values
-        split = replace(split, train=taken, validation=split.validation[:0])
-        data = replace(data, split=split)
-    save_estimator(folder, fitted.estimator)
-    return _finish(recipe, catalog, data, folder, fitted, context, facts, None, [])
+        data = replace(data, split=replace(split, train=taken, validation=split.validation[:0]))
+    save_estimator(run.folder, fitted.estimator)
+    return FittedRun(fitted, data, context, facts)
 
 
-def _finish(
-    recipe: Recipe,
-    catalog: Catalog,
-    data: Data,
-    folder: RunFolder,
-    fitted: Fitted,
-    context: FitContext,
-    facts: dict[str, object],
-    training_summary: TrainingSummary | None,
-    history: list[dict[str, object]],
-    checkpoint: Path | None = None,
-) -> dict[str, object]:
+def _finish(run: Run, result: FittedRun) -> dict[str, object]:
     """Predict and score everyone, look closer at test patients, write what a run leaves."""
+    recipe, fitted, data = run.recipe, result.fitted, result.data
     cohort, split = data.cohort, data.split
     predicted = fitted.predict(cohort)
     base_rate = tuple(float(p) for p in predicted.probability[split.train.numpy()].mean(axis=0))
-    training = TrainingStatistics.of(cohort[split.train], base_rate, cohort.fingerprint())
+    statistics = TrainingStatistics.of(cohort[split.train], base_rate, cohort.fingerprint())
     assert cohort.targets is not None
     settings = ScoringSettings(
         fitted.thresholds, cohort.targets[split.train], recipe.evaluation.bootstrap, recipe.seed
     )
     summary = RunSummary(
         run=FitSummary(
-            str(recipe.estimator["use"]), fitted.thresholds, fitted.recalibration, training_summary
+            str(recipe.estimator["use"]), fitted.thresholds, fitted.recalibration, result.training
         ),
         metrics=score_split(cohort, split, predicted, settings),
         data=count_cohort(cohort, data.report, split),
-        environment=facts,
+        environment=result.environment,
         recipe=recipe.as_dict(),
-        history=history,
-        analysis=_analyse(recipe, catalog, data, fitted, training, predicted, settings, context),
+        history=[asdict(epoch) for epoch in result.history],
+        analysis=_analyse(run, result, statistics, predicted, settings),
     )
     document = summary.as_json()
-    folder.write_predictions(cohort, split, predicted)
-    write_text(folder.summary, json.dumps(document, indent=2, allow_nan=False) + "\n")
-    _write_report(recipe, folder, data, predicted, summary)
-    # Last: it says that the run is finished.
-    write_trained(folder, cohort.layout, fitted, training, checkpoint)
-    catalog.plugins.hook.hcat_run_finished(run_folder=folder.path, summary=document)
+    run.folder.write_predictions(cohort, split, predicted)
+    write_text(run.folder.summary, json.dumps(document, indent=2, allow_nan=False) + "\n")
+    _write_report(run, data, predicted, summary)
+    # Last: it marks the run as finished.
+    write_trained(run.folder, cohort.layout, fitted, statistics, result.checkpoint)
+    run.catalog.plugins.hook.hcat_run_finished(run_folder=run.folder.path, summary=document)
     return document
 
 
-def _write_report(
-    recipe: Recipe, folder: RunFolder, data: Data, predicted: Prediction, summary: RunSummary
-) -> None:
+def _write_report(run: Run, data: RunData, predicted: Prediction, summary: RunSummary) -> None:
     from hcat_core.report import ReportInputs, write_report  # imports matplotlib, which nothing else needs
 
-    title = folder.path.resolve().name
-    inputs = ReportInputs(title, recipe.to_toml(), data.cohort, data.split, predicted, summary)
-    write_report(folder.report, inputs)
+    title = run.folder.path.resolve().name
+    inputs = ReportInputs(title, run.recipe.to_toml(), data.cohort, data.split, predicted, summary)
+    write_report(run.folder.report, inputs)
 
 
 def _analyse(
-    recipe: Recipe,
-    catalog: Catalog,
-    data: Data,
-    fitted: Fitted,
-    training: TrainingStatistics,
+    run: Run,
+    result: FittedRun,
+    statistics: TrainingStatistics,
     predicted: Prediction,
     settings: ScoringSettings,
-    context: FitContext,
 ) -> Analysis:
     """Look closer at test patients; a part that cannot be computed is left out."""
+    recipe, fitted, data = run.recipe, result.fitted, result.data
     cohort, split = data.cohort, data.split
     analysis = Analysis(findings=list(data.quality_issues), allowed=list(recipe.cohort.allow))
     if not len(split.test):
         return analysis
     test, imputation = cohort[split.test], None
-    context.progress("looking at patterns and modalities")
+    run.say("looking at patterns and modalities")
     patterns = score_patterns(test, predicted[split.test.numpy()], settings)
     # Shapley values start at the mean prediction of the single-pass predictor that they explain.
     base_rate = fitted.predict_once(cohort[split.train]).mean(axis=0)
     modalities = analyse_modalities(fitted.predict_once, test, base_rate)
     if isinstance(fitted.estimator, ImputingEstimator):
-        imputation = imputation_quality(fitted.estimator.impute, test, training.standardiser)
-    baselines = score_baselines(recipe, catalog, cohort, split, predicted, context)
+        imputation = imputation_quality(fitted.estimator.impute, test, statistics.standardiser)
+    baselines = score_baselines(recipe, run.catalog, cohort, split, predicted, result.context)
     return replace(
         analysis, patterns=patterns, modalities=modalities, imputation=imputation, baselines=baselines
     )
-
-
-def _history(folder: RunFolder) -> list[dict[str, object]]:
-    """The epochs that the last checkpoint knows; a line written after it is dropped."""
-    _, header = read_checkpoint(folder.checkpoints / LAST, folder.recipe_text())
-    progress = Progress(**header["progress"])  # type: ignore[arg-type]
-    folder.write_metrics(progress.history)
-    return list(progress.history)

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hcat_core.cohort import Cohort, Layout, Modality, Task
+from hcat_core.cohort import Cohort, Layout
 from hcat_core.data.standardisation import Standardiser
 from hcat_core.errors import DataError, UsageError
-from hcat_core.interfaces import Estimator, FitContext
+from hcat_core.interfaces import Estimator
 from hcat_core.metrics.recalibration import Recalibration
 from hcat_core.recipe.build import build_estimator
 from hcat_core.recipe.recipe import Recipe, load_recipe
@@ -23,9 +23,10 @@ from hcat_core.runs.folder import RunFolder
 from hcat_core.storage.atomic_files import storage_errors, sync
 from hcat_core.storage.checkpoint import read_checkpoint, write_checkpoint
 from hcat_core.storage.safe_path import safe_path
+from hcat_core.training.context import TrainingContext
 from hcat_core.training.fitting import Fitted, neural_parts_of
 from hcat_core.training.neural_estimator import NeuralEstimator
-from hcat_core.training.neural_parts import TrainingContext, parts_of
+from hcat_core.training.neural_training import load_member
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def write_trained(
     Binds the files of ``estimator/``, or the ``checkpoint`` that predicts.
     """
     header = {
-        "layout": layout_as_json(layout),
+        "layout": layout.as_json(),
         "recalibration": asdict(fitted.recalibration),
         "thresholds": fitted.thresholds,
         "took_validation": fitted.took_validation,
@@ -118,7 +119,7 @@ def load_run(path: Path, catalog: Catalog, device: torch.device | None = None) -
     recipe, _ = load_recipe(folder.recipe, catalog, sets=(), options={}, inputs={}, caller=Path.cwd())
     tensors, header = read_checkpoint(folder.trained, folder.recipe_text())
     try:
-        layout = layout_from_json(header["layout"])  # type: ignore[arg-type]
+        layout = Layout.from_json(header["layout"])  # type: ignore[arg-type]
         training = TrainingStatistics(
             Standardiser.from_state(tensors),
             tensors["low"],
@@ -145,7 +146,9 @@ def load_run(path: Path, catalog: Catalog, device: torch.device | None = None) -
     if checkpoint is not None:
         weights = safe_path(folder.checkpoints, checkpoint[0])
         _refuse_another_file(weights, checkpoint[1])
-        estimator = load_trained_member(weights, folder.recipe_text(), layout, context)
+        estimator = NeuralEstimator.trained(
+            layout, context, load_member(weights, layout, context, folder.recipe_text())
+        )
     else:
         for name in sorted(files.keys() | _files(folder.estimator)):
             _refuse_another_file(folder.estimator / name, files.get(name))
@@ -154,20 +157,6 @@ def load_run(path: Path, catalog: Catalog, device: torch.device | None = None) -
     return TrainedRun(
         folder, recipe, layout, Fitted(estimator, recalibration, thresholds, took_validation), training
     )
-
-
-def load_trained_member(path: Path, recipe: str, layout: Layout, context: FitContext) -> NeuralEstimator:
-    """The neural estimator of a checkpoint, written under ``recipe``, the text of one."""
-    parts = parts_of(context)
-    model = parts.build_model(layout)
-    tensors, _ = read_checkpoint(path, recipe)
-    try:
-        model.load(tensors)
-        standardiser = Standardiser(tensors["standardiser.mean"], tensors["standardiser.scale"])
-    except (KeyError, RuntimeError) as error:
-        raise DataError(f"{path}: does not fit this run's recipe ({error}).") from None
-    model.to(context.device)
-    return NeuralEstimator.trained(layout, context, [(standardiser, model)])
 
 
 def _files(folder: Path) -> list[str]:
@@ -188,23 +177,3 @@ def _refuse_another_file(path: Path, expected: str | None) -> None:
             f"{path}: not the file that this run wrote: missing, damaged, edited or of another run. "
             "Put the one that belongs here back, or run the recipe anew."
         )
-
-
-def layout_as_json(layout: Layout) -> dict[str, object]:
-    """The layout, for a file's header."""
-    return {
-        "modalities": [
-            {"name": m.name, "width": m.width, "features": list(m.features)} for m in layout.modalities
-        ],
-        "tasks": [asdict(task) for task in layout.tasks],
-        "absent": list(layout.absent),
-    }
-
-
-def layout_from_json(kept: dict[str, Any]) -> Layout:
-    """What ``layout_as_json`` gave."""
-    return Layout(
-        tuple(Modality(m["name"], m["width"], tuple(m["features"])) for m in kept["modalities"]),
-        tuple(Task(**task) for task in kept["tasks"]),
-        tuple(kept["absent"]),
-    )

@@ -9,16 +9,24 @@ from typing import Any
 import torch
 
 from hcat_core.errors import RecipeError
-from hcat_core.experiments.compare_imputers.settings import FIRST
 from hcat_core.recipe.component_tables import check_component, default_table
 from hcat_core.recipe.parameters import required_parameters
 from hcat_core.registry.catalog import Catalog
 from hcat_core.registry.component import KINDS, Kind
 from hcat_core.testing.estimator_checks import ESTIMATOR_CHECKS
 from hcat_core.testing.fusion_checks import FUSION_CHECKS
-from hcat_core.testing.harness import FIT_EPOCHS, MODEL, Check, CheckFailed, Subject
+from hcat_core.testing.harness import FIT_EPOCHS, MISSING_FILE, Check, CheckFailed, Subject
 from hcat_core.testing.imputer_checks import IMPUTER_CHECKS
 from hcat_core.testing.other_checks import HEAD_CHECKS, LOSS_CHECKS, READER_CHECKS
+
+NEEDED_COMPONENTS: Mapping[Kind, Mapping[str, Any]] = {
+    "imputer": {"use": "gaussian"},
+    "estimator": {"use": "logistic"},
+}
+NEEDED_VALUES: Mapping[Kind, Mapping[str, Any]] = {
+    "loss": {"head": "survival"},
+    "reader": {"path": MISSING_FILE},
+}
 
 
 @dataclass(frozen=True)
@@ -59,14 +67,10 @@ def subject_of(
         RecipeError: for parameters that it does not have.
         UsageError: for a component that cannot be loaded.
     """
-    spec = required_parameters(catalog.find(kind, name))
-    table = default_table(catalog, kind, name, {"imputer": FIRST, "estimator": MODEL})
-    if "fit_epochs" in spec.names:
-        table["fit_epochs"] = FIT_EPOCHS
-    if kind == "loss" and "head" in spec.names:
-        table["head"] = "survival"
-    if kind == "reader" and "path" in spec.names:
-        table["path"] = "no-such-file.h5"
+    names = required_parameters(catalog.find(kind, name)).names
+    values = {"fit_epochs": FIT_EPOCHS, **NEEDED_VALUES.get(kind, {})}
+    table = default_table(catalog, kind, name, NEEDED_COMPONENTS)
+    table |= {key: value for key, value in values.items() if key in names}
     table |= parameters or {}
     checked = check_component(catalog, kind, table, name)
     if checked.table is None:

@@ -14,7 +14,8 @@ from hcat_core.interfaces import FitContext, Prediction
 from hcat_core.recipe.loading import uses_neural
 from hcat_core.recipe.recipe import load_recipe
 from hcat_core.testing.harness import Check, Subject, require
-from hcat_core.training.neural_parts import NeuralParts, TrainingContext
+from hcat_core.training.context import TrainingContext
+from hcat_core.training.neural_parts import NeuralParts
 
 SMALL_ASSEMBLY = """
 [cohort.modalities.clinical]

@@ -24,7 +24,7 @@ from hcat_core.synth.cohort_view import to_cohort
 from hcat_core.synth.generator import SynthSpec, generate
 
 WIDTHS = {"clinical": 12, "semantic": 20, "temporal": 16, "pathological": 24}
-MODEL = {"use": "logistic"}  # where an estimator is made of others
+MISSING_FILE = "no-such-file.h5"
 FIT_EPOCHS = 60  # of networks
 TRAIN, VALIDATION = slice(0, 320), slice(320, 420)
 TEST = slice(420, 520)

@@ -13,7 +13,7 @@ from hcat_core.cohort import Cohort
 from hcat_core.errors import DataError
 from hcat_core.interfaces import Average, Fused, Head, Imputation, Outputs, Prediction
 from hcat_core.recipe.component_tables import construct
-from hcat_core.testing.harness import Check, Subject, require, through_a_file
+from hcat_core.testing.harness import MISSING_FILE, Check, Subject, require, through_a_file
 
 WIDTH = 16
 
@@ -169,7 +169,7 @@ def reader_names_a_missing_file(subject: Subject) -> None:
         try:
             read()
         except DataError as error:
-            require("no-such-file" in str(error), f"the error does not name the file: {error}")
+            require(MISSING_FILE in str(error), f"the error does not name the file: {error}")
             continue
         require(False, "a missing file is no DataError")
 

@@ -1,4 +1,4 @@
-"""Training-time noise: modality dropout and embedding noise, on a batch of its own."""
+"""Training-time augmentation of a batch: modality dropout and embedding noise."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def dropped_modalities(present: Tensor, rate: float, mode: str) -> Tensor:
     scores = torch.rand((1 if mode == "per_batch" else n, m), device=present.device)
     drop = present & (scores < rate)
     bare = ~(present & ~drop).any(dim=1)
-    # Who would lose everything keeps the modality that came closest to being kept.
+    # A patient who would lose every modality keeps the one that came closest to being kept.
     keeper = scores.expand(n, m).masked_fill(~present, -1.0).argmax(dim=1)
     kept = torch.zeros_like(present).scatter_(1, keeper.unsqueeze(1), True)
     return drop & ~(kept & bare.unsqueeze(1))

@@ -1,8 +1,8 @@
-"""Random numbers that every patient of a batch shares, so that a prediction is a patient's own.
+"""Dropout with the same random numbers for every patient of a batch.
 
-With numbers drawn row by row, what is predicted of a patient would hang on who else is asked about, and the
-order of patients on chance. Common random numbers (Glasserman 2003, section 4) leave each patient's
-distribution as it is.
+With numbers drawn row by row, the prediction for a patient would depend on the other patients in the batch,
+and the ranking of patients on chance. Common random numbers (Glasserman 2003, section 4) leave the
+distribution of each patient's prediction as it is. ``hcat_core.interfaces`` has them for missing values.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ _torch_attention = functional.scaled_dot_product_attention
 
 @contextmanager
 def common_dropout() -> Iterator[None]:
-    """Dropout within drops the same units of every row: one network, drawn at random, for all.
+    """Inside this context dropout drops the same units for every row: one random network for all patients.
 
-    Gal and Ghahramani (2016) sample networks; that each row gets one of its own is for training. Torch's
-    modules look these two functions up each time that they are called; others ask ``dropout_is_common``.
+    Gal and Ghahramani (2016) sample networks; a network of its own for each row is for training. torch's
+    modules look these two functions up at each call; other dropout modules ask ``dropout_is_common``.
     """
-    torchs = functional.dropout, functional.scaled_dot_product_attention
+    torch_functions = functional.dropout, functional.scaled_dot_product_attention
     functional.dropout = _dropout
     functional.scaled_dot_product_attention = _attention  # type: ignore[assignment]
     try:
         yield
     finally:
-        functional.dropout, functional.scaled_dot_product_attention = torchs
+        functional.dropout, functional.scaled_dot_product_attention = torch_functions
 
 
 def dropout_is_common() -> bool:
-    """Is this within ``common_dropout``? A module with a dropout of its own then leaves it to torch's."""
+    """Whether ``common_dropout`` is on; a module with its own dropout then uses torch's instead."""
     return functional.dropout is _dropout
 
 
@@ -55,7 +55,7 @@ def _attention(
     is_causal: bool = False,
     **more: Any,
 ) -> Tensor:
-    """As torch computes it, but for which weights are dropped."""
+    """torch's attention, with the same attention weights dropped for every row."""
     if dropout_p == 0 or is_causal or more:
         return _torch_attention(query, key, value, attn_mask, dropout_p, is_causal, **more)
     scores = query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5

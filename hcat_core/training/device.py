@@ -1,4 +1,4 @@
-"""Where a training computes (``training.device``), and its products' ``training.precision``."""
+"""The device of a training (``training.device``) and the precision of its matrix products."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hcat_core.errors import UsageError
 
 
 def choose_device(name: str) -> torch.device:
-    """``auto`` is a GPU where there is one.
+    """The torch device of that name; ``auto`` is a GPU where there is one.
 
     Raises:
         UsageError: for a device that torch does not know or this machine does not have.
@@ -20,12 +20,12 @@ def choose_device(name: str) -> torch.device:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise UsageError(f"training.device: {name!r} is not to be had here: {reason}") from None
+        raise UsageError(f"training.device: {name!r} is not available here: {reason}") from None
     return device
 
 
 def refuse_precision(precision: str, device: torch.device) -> None:
-    """Raise UsageError for bf16 that the processor would only imitate, slower than float32."""
+    """Raise UsageError for bf16 on a processor that only emulates it, more slowly than float32."""
     if precision == "float32":
         return
     if device.type == "cuda":
@@ -36,6 +36,6 @@ def refuse_precision(precision: str, device: torch.device) -> None:
         raise UsageError(f'training.precision: the {device} here has no bf16. Leave it at "float32".')
 
 
-def products_in(precision: str, device: torch.device) -> torch.autocast:
-    """The context of a forward pass; weights stay float32, and so do the gradients of them."""
+def matmul_precision(precision: str, device: torch.device) -> torch.autocast:
+    """The context of a forward pass; weights and their gradients stay float32."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")

@@ -1,262 +1,239 @@
-"""Several processes of one training: who they are, and what they tell each other (ADR 0016).
+"""Several processes that share one training, started by torchrun (ADR 0023).
 
-torchrun starts them. Each holds the whole model and works on its share of every batch's rows; what the
-losses look at is gathered from all, and gradients are added up.
+Each process holds the whole model and works on its rows of every batch. torch's DistributedDataParallel
+averages the gradients; ``gather_outputs`` gives every process the outputs of the whole batch, so that
+losses across patients (Cox, InfoNCE) are those of one process.
 """
 
 from __future__ import annotations
 
-import math
 import os
 import socket
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from functools import reduce
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch import distributed as dist
 from torch.distributed import TCPStore  # type: ignore[attr-defined]
+from torch.distributed.nn.functional import all_gather
+from torch.nn.parallel import DistributedDataParallel
 
-from hcat_core.cohort import Cohort, Share
 from hcat_core.errors import TrainingError, UsageError
-from hcat_core.interfaces import Average
+from hcat_core.interfaces import Average, Imputation, Outputs
 from hcat_core.training import launch
 
 T = TypeVar("T")
-PATIENCE = timedelta(minutes=10)  # for one another, also while the first writes a checkpoint
-LONGEST = timedelta(days=30)  # for the first, while it evaluates
-LETTER = 1 << 22  # gradients' elements in one message: each costs about a millisecond before it goes
+PEER_TIMEOUT = timedelta(minutes=10)  # also covers the main process writing a checkpoint
+EVALUATION_TIMEOUT = timedelta(days=30)  # for the main process, which evaluates alone
 
 
 @dataclass(frozen=True)
-class Workers:
-    """This process, number ``rank`` of ``size``. One alone has nobody to tell, and does nothing here."""
+class Processes:
+    """This process, number ``rank`` of ``size``; with a size of 1 every method does nothing."""
 
     rank: int = 0
     size: int = 1
 
     @property
-    def first(self) -> bool:
-        """Does this process write, print and decide?"""
+    def is_main(self) -> bool:
+        """Whether this process writes files, prints and evaluates."""
         return self.rank == 0
 
     def device(self, chosen: torch.device) -> torch.device:
-        """This process's own GPU, where the training is on GPUs.
+        """The GPU of this process where the training is on GPUs, else ``chosen``.
 
         Raises:
             UsageError: for one GPU by its number, or fewer GPUs than processes on this machine.
         """
         if self.size == 1 or chosen.type != "cuda":
             return chosen
-        place, here = int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"])
-        if chosen.index is not None and here > 1:
-            raise UsageError(f'training.device: {here} processes cannot share {chosen}: say "cuda".')
-        if here > torch.cuda.device_count():
+        place, processes_here = int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"])
+        if chosen.index is not None and processes_here > 1:
             raise UsageError(
-                f"{socket.gethostname()} has {torch.cuda.device_count()} GPUs for {here} processes: "
-                "start as many as there are GPUs."
+                f'training.device: {processes_here} processes cannot share {chosen}: use "cuda".'
+            )
+        if processes_here > torch.cuda.device_count():
+            raise UsageError(
+                f"{socket.gethostname()} has {torch.cuda.device_count()} GPUs for {processes_here} "
+                "processes: start as many processes as there are GPUs."
             )
         torch.cuda.set_device(place)
         return torch.device("cuda", place)
 
-    def wait(self) -> None:
-        """Until every process is here."""
+    def barrier(self) -> None:
+        """Wait until every process has arrived here."""
         if self.size > 1:
-            with _listening():
+            with _peer_errors():
                 dist.barrier()
 
-    def agree(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Everyone begins with the first's weights, to the bit."""
-        if self.size > 1:
-            with _listening():
-                for parameter in parameters:
-                    dist.broadcast(parameter.detach(), 0)
-
-    def told(self, value: T) -> T:
-        """What the first says, whatever this one would have said: machines may round differently."""
+    def broadcast(self, value: T) -> T:
+        """The main process's value, in every process."""
         if self.size == 1:
             return value
-        said = [value]
-        with _listening():
-            dist.broadcast_object_list(said, 0)
-        return said[0]
+        values = [value]
+        with _peer_errors():
+            dist.broadcast_object_list(values, 0)
+        return values[0]
 
     def rows(self, n: int) -> slice:
-        """Which of n rows are this process's: all of them where there are fewer rows than processes."""
+        """This process's share of n rows; all n rows where there are fewer rows than processes."""
         if n < self.size:
             return slice(0, n)
         return slice(n * self.rank // self.size, n * (self.rank + 1) // self.size)
 
-    def own(self, batch: Cohort) -> Cohort:
-        """This process's rows, for which the same is drawn at random as if they were not alone."""
-        if self.size == 1:
-            return batch
-        rows = self.rows(len(batch))
-        return replace(batch[rows], share=Share(rows.start, batch.present))
+    def all_gather(self, rows: Tensor, n: int) -> Tensor:
+        """(n, ...) the rows of all processes in order, from each process's ``rows(n)``.
 
-    @contextmanager
-    def own_randomness(self) -> Iterator[None]:
-        """Draws within differ from process to process, as rows do; those after are common again."""
-        if self.size == 1:
-            yield
-            return
-        seed = torch.initial_seed()
-        torch.manual_seed(seed + 2 + self.rank)
-        yield
-        torch.manual_seed(seed + 1)
-
-    def gather(self, parts: Sequence[Tensor], n: int) -> list[Tensor]:
-        """(n, ...) of everyone's rows, of each of ``parts``. Gradients go back to the own rows.
-
-        All travel together and are apart for autograd: it skips what lies behind a part that no loss uses.
+        Gradients flow back to the process that computed a row.
         """
         if self.size == 1 or n < self.size:
-            return list(parts)
-        dtype = reduce(torch.promote_types, (part.dtype for part in parts))
-        flat = torch.cat([part.detach().reshape(len(part), -1).to(dtype) for part in parts], dim=1)
-        shares = [replace(self, rank=rank).rows(n) for rank in range(self.size)]
-        most = max(rows.stop - rows.start for rows in shares)
-        found = self._everyones(nn.functional.pad(flat, (0, 0, 0, most - len(flat))))
-        everyones = torch.cat(
-            [part[: rows.stop - rows.start] for part, rows in zip(found, shares, strict=True)]
+            return rows
+        counts = [replace(self, rank=rank).rows(n) for rank in range(self.size)]
+        most = max(share.stop - share.start for share in counts)
+        padded = torch.cat([rows, rows.new_zeros((most - len(rows), *rows.shape[1:]))])
+        with _peer_errors():
+            parts = _gathered(padded.contiguous())
+        return torch.cat(
+            [part[: share.stop - share.start] for part, share in zip(parts, counts, strict=True)]
         )
-        columns = everyones.split([math.prod(part.shape[1:]) for part in parts], dim=1)
-        whole = [
-            column.reshape(n, *part.shape[1:]).to(part.dtype)
-            for column, part in zip(columns, parts, strict=True)
-        ]
-        own = shares[self.rank]
-        return [
-            torch.cat([column[: own.start], self._for_all(part), column[own.stop :]])
-            if part.requires_grad
-            else column
-            for column, part in zip(whole, parts, strict=True)
-        ]
 
-    def add(self, averages: Mapping[str, Average], n: int) -> dict[str, Average]:
-        """Averages over everyone's share of n rows."""
+    @contextmanager
+    def peer_errors(self) -> Iterator[None]:
+        """Turn torch's error for a process that has ended or does not answer into a ``TrainingError``.
+
+        gloo raises plain RuntimeErrors; only those that come from communication are turned.
+        """
+        try:
+            yield
+        except RuntimeError as error:
+            if isinstance(error, dist.DistError) or "gloo" in str(error):
+                raise _peer_error(error) from error
+            raise
+
+    def sum_averages(self, averages: Mapping[str, Average], n: int) -> dict[str, Average]:
+        """Averages over the rows of all processes, from those over each process's share of n rows."""
         if self.size == 1 or n < self.size or not averages:
             return dict(averages)
         totals = torch.stack([average.total for average in averages.values()])
         counts = torch.stack([average.count.to(totals.dtype) for average in averages.values()])
-        total, count = torch.stack(self._everyones(torch.stack([totals, counts]))).sum(dim=0)
+        with _peer_errors():
+            total, count = torch.stack(_gathered(torch.stack([totals, counts]))).sum(dim=0)
         return {name: Average(total[place], count[place]) for place, name in enumerate(averages)}
 
-    def backward(self, total: Tensor, parameters: Iterable[nn.Parameter]) -> None:
-        """Gradients of ``total``, which every process has computed, in every process.
-
-        Behind ``gather`` each holds the whole gradient, before it that of its own rows: divided by ``size``
-        there and multiplied there, both are right once they are added up.
-        """
+    def wrap(self, module: nn.Module) -> nn.Module:
+        """The module with its weights made equal and its gradients averaged over the processes."""
         if self.size == 1:
-            total.backward()
-            return
-        (total / self.size).backward()
-        own = [p for p in parameters if p.requires_grad]
-        used = torch.tensor([p.grad is not None for p in own], dtype=torch.float32, device=total.device)
-        with _listening():
-            dist.all_reduce(used, dist.ReduceOp.MAX)
-            for parameter, anywhere in zip(own, used.tolist(), strict=True):
-                if anywhere and parameter.grad is None:
-                    parameter.grad = torch.zeros_like(parameter)
-            letters = list(_letters([p.grad for p in own if p.grad is not None]))
-            texts = [torch.cat([gradient.flatten() for gradient in letter]) for letter in letters]
-            sent = [dist.all_reduce(text, async_op=True) for text in texts]
-            for letter, text, pending in zip(letters, texts, sent, strict=True):
-                pending.wait()
-                for gradient, summed in zip(letter, text.split([g.numel() for g in letter]), strict=True):
-                    gradient.copy_(summed.view_as(gradient))
-
-    def _everyones(self, own: Tensor) -> list[Tensor]:
-        """The same tensor of every process, by rank; only the own one has a gradient, for all of them."""
-        found = [torch.empty_like(own) for _ in range(self.size)]
-        with _listening():
-            dist.all_gather(found, own.detach().contiguous())
-        if own.requires_grad:
-            found[self.rank] = self._for_all(own)
-        return found
-
-    def _for_all(self, own: Tensor) -> Tensor:
-        """``own``, whose gradient each process has divided by ``size``."""
-        own = own.view_as(own)
-        own.register_hook(lambda gradient: gradient * self.size)
-        return own
+            return module
+        with _peer_errors():
+            return DistributedDataParallel(
+                module,
+                find_unused_parameters=True,  # what no loss of a recipe uses gets no gradient
+                gradient_as_bucket_view=True,
+            )
 
 
-ALONE = Workers()
+SINGLE_PROCESS = Processes()
+
+
+def gather_outputs(outputs: Outputs, processes: Processes, n: int) -> Outputs:
+    """The outputs for all n patients of a batch, from each process's outputs for its rows."""
+    if processes.size == 1 or n < processes.size:
+        return outputs
+
+    def gathered(rows: Tensor) -> Tensor:
+        return processes.all_gather(rows, n)
+
+    imputation = outputs.imputation
+    return replace(
+        outputs,
+        raw={name: gathered(raw) for name, raw in outputs.raw.items()},
+        fused=outputs.fused.map(gathered),
+        imputation=Imputation(
+            gathered(imputation.emb),
+            gathered(imputation.std),
+            gathered(imputation.filled),
+            processes.sum_averages(imputation.losses, n),
+        ),
+        second_view=None if outputs.second_view is None else outputs.second_view.map(gathered),
+    )
+
+
+def _gathered(rows: Tensor) -> list[Tensor]:
+    """Every process's tensor of this shape, in the order of ranks."""
+    if rows.requires_grad:
+        with warnings.catch_warnings():  # its successor is not in every torch that hcat runs with
+            warnings.simplefilter("ignore", FutureWarning)
+            return list(all_gather(rows))
+    parts = [torch.empty_like(rows) for _ in range(dist.get_world_size())]
+    dist.all_gather(parts, rows)
+    return parts
 
 
 @contextmanager
-def joined() -> Iterator[Workers]:
-    """The processes that torchrun started together with this one; alone without torchrun."""
+def process_group() -> Iterator[Processes]:
+    """The processes that torchrun started together with this one; ``SINGLE_PROCESS`` without torchrun."""
     if launch.size() == 1:
-        yield ALONE
+        yield SINGLE_PROCESS
         return
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "cpu:gloo"
-    with _listening():
-        dist.init_process_group(backend, timeout=PATIENCE)
-    workers = Workers(dist.get_rank(), dist.get_world_size())
+    with _peer_errors():
+        dist.init_process_group(backend, timeout=PEER_TIMEOUT)
+    processes = Processes(dist.get_rank(), dist.get_world_size())
     try:
-        yield workers
-        _end_together(workers)
+        yield processes
+        _wait_for_main(processes)
     finally:
         dist.destroy_process_group()
 
 
-def _end_together(workers: Workers) -> None:
-    """Wait for the first process, which evaluates alone: torchrun ends a machine's processes five minutes
-    after another machine's are gone.
+def _wait_for_main(processes: Processes) -> None:
+    """Wait until the main process has evaluated.
+
+    torchrun ends the processes of a machine five minutes after those of another machine are gone.
     """
     try:
-        store, attempt = _torchruns_store()
-        if workers.first:
+        store, attempt = _torchrun_store()
+        if processes.is_main:
             store.set(f"hcat/done/{attempt}", "1")
         else:
-            store.wait([f"hcat/done/{attempt}"], LONGEST)
+            store.wait([f"hcat/done/{attempt}"], EVALUATION_TIMEOUT)
     except (KeyError, RuntimeError):  # no such store: nobody to wait for
         return
 
 
-def _torchruns_store() -> tuple[TCPStore, str]:
-    """What torchrun's processes tell each other through, which outlives each; and which start this is."""
+def _torchrun_store() -> tuple[TCPStore, str]:
+    """torchrun's key-value store, which outlives each process, and the number of this start."""
     host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
     store = TCPStore(host, port, is_master=False, timeout=timedelta(seconds=5))
     return store, os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
 
 
-def speaks_first() -> bool:
-    """Is this the process to tell an error, which others may have met too? The first to ask is."""
+def reports_error() -> bool:
+    """Whether this process prints an error that others may have met too: the first one to ask does."""
     try:
-        store, attempt = _torchruns_store()
+        store, attempt = _torchrun_store()
         return store.add(f"hcat/spoken/{attempt}", 1) == 1
     except (KeyError, RuntimeError):  # no such store: whoever started these processes is gone
         return launch.rank() == 0
 
 
-def _letters(gradients: Sequence[Tensor]) -> Iterator[list[Tensor]]:
-    """In their order, as many to a letter as fill it."""
-    letter: list[Tensor] = []
-    for gradient in gradients:
-        letter.append(gradient)
-        if sum(g.numel() for g in letter) >= LETTER:
-            yield letter
-            letter = []
-    if letter:
-        yield letter
-
-
 @contextmanager
-def _listening() -> Iterator[None]:
-    """A process that does not answer ends the training of all."""
+def _peer_errors() -> Iterator[None]:
+    """Turn any error of a collective call into a ``TrainingError``."""
     try:
         yield
     except RuntimeError as error:
-        reason = str(error).splitlines()[-1]
-        raise TrainingError(
-            f"another process of this training has ended or does not answer ({reason}). "
-            "Begin anew, or go on from the last epoch with hcat run --resume."
-        ) from error
+        raise _peer_error(error) from error
+
+
+def _peer_error(error: RuntimeError) -> TrainingError:
+    reason = str(error).splitlines()[-1]
+    return TrainingError(
+        f"another process of this training has ended or does not answer ({reason}). "
+        "Start it anew, or go on from the last epoch with hcat run --resume."
+    )

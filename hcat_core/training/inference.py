@@ -22,14 +22,14 @@ def predict_cohort(
 ) -> Prediction:
     """Predict every patient of a standardised cohort.
 
-    With samples, each one draws what is missing anew and drops out anew, and the probability is their
-    mean: Rubin's (1987) multiple imputation, so that an interval holds what imputing cannot know. A sample
-    is the same for all patients: nobody's prediction depends on who else is in the cohort.
+    Each sample draws the missing values and the dropout masks anew, and the probability is the mean over
+    samples: Rubin's (1987) multiple imputation, so that the interval holds the uncertainty of imputing. A
+    sample is the same for all patients: no prediction depends on the other patients of the cohort.
 
     Args:
         model: the trained model.
         cohort: N patients.
-        mc_samples: draws and dropout samples a patient (Gal and Ghahramani 2016); 0 for one pass at the
+        mc_samples: samples per patient (Gal and Ghahramani 2016); 0 for one pass at the
             imputation's mean, without dropout. Below 2 there is no interval.
         seed: of draws and dropout masks; torch's global generator is left as it was.
         device: where to compute.

@@ -1,4 +1,4 @@
-"""What torchrun tells each process that it starts; without it there is one, number 0."""
+"""Number and rank of the processes that torchrun started, from its environment variables."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import os
 
 
 def size() -> int:
-    """How many processes were started together."""
+    """Number of processes that share a training."""
     return int(os.environ.get("WORLD_SIZE", "1")) if "RANK" in os.environ else 1
 
 
 def rank() -> int:
-    """Which of them this is."""
+    """Rank of this process among them, from 0."""
     return int(os.environ["RANK"]) if size() > 1 else 0

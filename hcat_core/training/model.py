@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from hcat_core.cohort import CURVE_STEPS, Cohort, Layout, concatenate
-from hcat_core.interfaces import Fused, Fusion, Head, Imputation, Imputer, Outputs, Prediction, TimedHead
-from hcat_core.training.distributed import ALONE, Workers
+from hcat_core.interfaces import (
+    Fusion,
+    Head,
+    Imputation,
+    Imputer,
+    Outputs,
+    Prediction,
+    StatefulComponent,
+    TimedHead,
+)
 
 
 class HcatModel(nn.Module):
-    """Imputer, fusion and heads. Components that are no ``nn.Module`` take part all the same.
+    """Imputer, fusion and heads as one module; a component need not be an ``nn.Module``.
 
     Args:
         layout: axes of every batch.
@@ -22,8 +30,8 @@ class HcatModel(nn.Module):
         fusion: one vector a patient.
         heads: by name; ``tasks`` says which task each predicts.
         tasks: head name -> task name.
-        imputer_gradient: may the prediction's gradient shape the imputations? False keeps them a
-            statement about the missing data; True (the document's way) makes them outcome-informed.
+        imputer_gradient: whether the gradient of the prediction reaches the imputer. Without it imputations
+            are statements about the missing data alone; with it they are informed by the outcome.
     """
 
     def __init__(
@@ -48,28 +56,23 @@ class HcatModel(nn.Module):
             {name: head for name, head in heads.items() if isinstance(head, nn.Module)}
         )
 
-    def forward(self, batch: Cohort, second: Cohort | None = None, workers: Workers = ALONE) -> Outputs:
-        """Impute and fuse a batch, and with it ``second``, another view of the same patients.
-
-        Of several ``workers``, each imputes and fuses its rows, and has the outputs of all.
-        """
+    def forward(self, batch: Cohort, second: Cohort | None = None) -> Outputs:
+        """Impute and fuse a batch, and with it ``second``, another view of the same patients."""
         n = len(batch)
         both = batch if second is None else concatenate(batch.without_targets(), second.without_targets())
-        own = workers.own(both)
-        imputation = self.impute(own)
-        with workers.own_randomness():
-            fused = self.fusion(own, imputation if self.imputer_gradient else _detached(imputation))
-        fused, imputation = _gathered(_in_float32(fused), imputation, workers, len(both))
+        imputation = self.impute(both)
+        fused = self.fusion(both, imputation if self.imputer_gradient else _detached(imputation))
+        fused = fused.map(Tensor.float)  # under autocast a fusion may compute it in less
+        fused = fused.map(Tensor.float)  # under autocast a fusion may compute it in less
+        other = None
         if second is not None:
-            fused, other = _rows(fused, slice(0, n)), _rows(fused, slice(n, 2 * n))
+            fused, other = fused.map(lambda rows: rows[:n]), fused.map(lambda rows: rows[n:])
             imputation = replace(
                 imputation,
                 emb=imputation.emb[:n],
                 std=imputation.std[:n],
                 filled=imputation.filled[:n],
             )
-        else:
-            other = None
         return Outputs(
             raw={name: head(fused).float() for name, head in self.heads.items()},
             heads=self.heads,
@@ -79,17 +82,17 @@ class HcatModel(nn.Module):
         )
 
     def impute(self, batch: Cohort) -> Imputation:
-        """The imputer's answer for a batch whose targets it does not see."""
+        """The imputation of a batch; the imputer does not see targets."""
         return self.imputer(batch.without_targets())
 
     def fuse(self, batch: Cohort, imputation: Imputation) -> Outputs:
-        """Everything behind the imputer, for an imputation made (or drawn) elsewhere."""
+        """Fusion and heads alone, for an imputation that is given."""
         fused = self.fusion(batch, imputation)
         raw = {name: head(fused) for name, head in self.heads.items()}
         return Outputs(raw=raw, heads=self.heads, fused=fused, imputation=imputation)
 
     def imputer_trains(self) -> bool:
-        """Does the imputer learn together with the predictor?"""
+        """Whether the imputer is trained together with the predictor."""
         return isinstance(self.imputer, nn.Module) and any(
             parameter.requires_grad for parameter in self.imputer.parameters()
         )
@@ -97,7 +100,7 @@ class HcatModel(nn.Module):
     def predict(self, outputs: Outputs) -> Prediction:
         """(N, T) event probabilities, and their curves (N, T, 12) from heads that know time.
 
-        Where several heads share a task, the first named speaks.
+        Where several heads share a task, the first one in the recipe predicts it.
         """
         curves: dict[str, Tensor] = {}
         for name, head in self.heads.items():
@@ -116,12 +119,12 @@ class HcatModel(nn.Module):
         return Prediction(curve[:, :, -1], curve)
 
     def parts(self) -> dict[str, object]:
-        """Every component by the name its state goes under in a checkpoint."""
+        """Every component, by the prefix of its tensors' names in a checkpoint."""
         heads = {f"heads.{name}": head for name, head in self.heads.items()}
         return {"imputer": self.imputer, "fusion": self.fusion, **heads}
 
     def state(self) -> dict[str, Tensor]:
-        """All fitted and trained tensors, on the CPU, flat, by ``part.tensor``."""
+        """All fitted and trained tensors by ``part.tensor``, on the CPU."""
         return {
             f"{part}.{name}": tensor.detach().cpu().contiguous()
             for part, component in self.parts().items()
@@ -129,50 +132,18 @@ class HcatModel(nn.Module):
         }
 
     def load(self, state: Mapping[str, Tensor]) -> None:
-        """Restore what ``state`` gave, part by part."""
+        """Restore what ``state`` gave."""
         for part, component in self.parts().items():
             prefix = f"{part}."
-            own = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-            if hasattr(component, "load_state_dict"):
-                component.load_state_dict(own)
+            tensors = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+            if isinstance(component, StatefulComponent):
+                component.load_state_dict(tensors)
 
 
 def _state_of(component: object) -> Mapping[str, Tensor]:
-    """Heads and fusions without state need no ``state_dict``; imputers have one by contract."""
-    return component.state_dict() if hasattr(component, "state_dict") else {}
+    """The tensors of a component; none for a head or fusion without state."""
+    return component.state_dict() if isinstance(component, StatefulComponent) else {}
 
 
 def _detached(imputation: Imputation) -> Imputation:
     return replace(imputation, emb=imputation.emb.detach(), std=imputation.std.detach())
-
-
-def _in_float32(fused: Fused) -> Fused:
-    """What losses add up; under autocast a fusion may have computed it in less."""
-    return replace(fused, **{name: tensor.float() for name, tensor in _vectors(fused).items()})
-
-
-def _gathered(fused: Fused, imputation: Imputation, workers: Workers, n: int) -> tuple[Fused, Imputation]:
-    """The rows of all ``workers``; alone, what was given."""
-    if workers.size == 1:
-        return fused, imputation
-    vectors = _vectors(fused)
-    cells = {name: getattr(imputation, name) for name in ("emb", "std", "filled")}
-    found = iter(workers.gather([*vectors.values(), *cells.values()], n))
-    fused = replace(fused, **{name: next(found) for name in vectors})
-    losses = workers.add(imputation.losses, n)
-    return fused, Imputation(**{name: next(found) for name in cells}, losses=losses)
-
-
-def _vectors(fused: Fused) -> dict[str, Tensor]:
-    """What a fusion gave, by name, without what it has not."""
-    found = {field.name: getattr(fused, field.name) for field in fields(fused)}
-    return {name: tensor for name, tensor in found.items() if tensor is not None}
-
-
-def _rows(fused: Fused, rows: slice) -> Fused:
-    return Fused(
-        pooled=fused.pooled[rows],
-        tokens=fused.tokens[rows],
-        projection=None if fused.projection is None else fused.projection[rows],
-        weights=None if fused.weights is None else fused.weights[rows],
-    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,15 +13,14 @@ from hcat_core.cohort import Cohort, Layout
 from hcat_core.data.standardisation import Standardiser
 from hcat_core.interfaces import FitContext, Imputation, Prediction
 from hcat_core.registry.parameter_types import Count
-from hcat_core.storage.checkpoint import read_checkpoint, write_checkpoint
+from hcat_core.storage.checkpoint import write_checkpoint
+from hcat_core.training.context import TrainingContext, parts_of, training_context
 from hcat_core.training.inference import predict_cohort
-from hcat_core.training.loop import BEST_AVERAGE, Checkpoints, train
-from hcat_core.training.model import HcatModel
-from hcat_core.training.neural_parts import parts_of, prepare
+from hcat_core.training.neural_training import TrainedMember, load_member, train_member
 
 
 class NeuralEstimator:
-    """Standardise, impute, fuse, predict: trained until validation patients say stop.
+    """Standardise, impute, fuse, predict: trained until the score of validation patients stops rising.
 
     Args:
         layout: modalities and tasks.
@@ -35,25 +33,33 @@ class NeuralEstimator:
     def __init__(self, layout: Layout, *, seeds: Count = 1) -> None:
         self.layout = layout
         self.seeds = seeds
-        self.members: list[tuple[Standardiser, HcatModel]] = []
-        self.context = FitContext(0)
+        self.members: list[TrainedMember] = []
+        self.context = TrainingContext(0)
 
     def fit(self, train: Cohort, validation: Cohort, context: FitContext) -> None:
-        """Train each member from its own seed, to its best validation epoch."""
-        self.context = context
+        """Train each member from its own seed, to its best validation epoch.
+
+        A single member is kept in ``context.folder`` where there is one, and resumed from there.
+        """
+        self.context = training_context(context)
+        if self.seeds > 1:
+            self.context = replace(self.context, folder=None)
         self.members = [
-            fit_member(self.layout, train, validation, replace(context, seed=context.seed + 1000 * member))
-            for member in range(self.seeds)
+            train_member(
+                self.layout,
+                train,
+                validation,
+                replace(self.context, seed=self.context.seed + 1000 * number),
+            )
+            for number in range(self.seeds)
         ]
 
     @classmethod
-    def trained(
-        cls, layout: Layout, context: FitContext, members: list[tuple[Standardiser, HcatModel]]
-    ) -> NeuralEstimator:
-        """From what was trained elsewhere."""
-        estimator = cls(layout, seeds=len(members))
+    def trained(cls, layout: Layout, context: TrainingContext, member: TrainedMember) -> NeuralEstimator:
+        """The estimator of one member that was trained elsewhere."""
+        estimator = cls(layout)
         estimator.context = context
-        estimator.members = members
+        estimator.members = [member]
         return estimator
 
     def predict(self, cohort: Cohort) -> Prediction:
@@ -65,101 +71,66 @@ class NeuralEstimator:
         return self._predict(cohort, 0)
 
     def impute(self, cohort: Cohort) -> Imputation:
-        """By the first member's imputer, in the units of the files."""
-        standardiser, model = self.members[0]
-        device = self.context.device
+        """The imputation of the first member's imputer, in the units of the files."""
+        standardiser, model = self.members[0].standardiser, self.members[0].model
         model.eval()
         with torch.inference_mode():
-            return FileUnits.of(model.impute(standardiser.apply(cohort).to(device)), standardiser, cohort)
+            imputation = model.impute(standardiser.apply(cohort).to(self.context.device))
+            return ImputationInFileUnits.of(imputation, standardiser, cohort)
 
     def _predict(self, cohort: Cohort, mc_samples: int) -> Prediction:
         assert self.members, "fit or load comes first"
-        found = [
+        predictions = [
             predict_cohort(
-                model,
-                standardiser.apply(cohort),
+                member.model,
+                member.standardiser.apply(cohort),
                 mc_samples=mc_samples,
                 seed=self.context.seed,
                 device=self.context.device,
             )
-            for standardiser, model in self.members
+            for member in self.members
         ]
-        return averaged(found)
+        return averaged(predictions)
 
     def save(self, folder: Path) -> None:
-        """One checkpoint a member."""
-        for number, (standardiser, model) in enumerate(self.members):
-            statistics = {f"standardiser.{k}": v for k, v in standardiser.state_dict().items()}
+        """Write one checkpoint per member."""
+        for number, member in enumerate(self.members):
+            statistics = {f"standardiser.{k}": v for k, v in member.standardiser.state_dict().items()}
             path = folder / f"member_{number}.safetensors"
-            write_checkpoint(path, {**model.state(), **statistics}, {"member": number})
+            write_checkpoint(path, {**member.model.state(), **statistics}, {"member": number})
         (folder / "members.json").write_text(json.dumps({"seeds": self.seeds}) + "\n", encoding="utf-8")
 
     def load(self, folder: Path, context: FitContext) -> None:
         """Restore every member."""
-        parts = parts_of(context)
-        self.context = context
-        self.members = []
-        for number in range(self.seeds):
-            tensors, _ = read_checkpoint(folder / f"member_{number}.safetensors")
-            model = parts.build_model(self.layout)
-            model.load(tensors)
-            model.to(context.device)
-            standardiser = Standardiser(tensors["standardiser.mean"], tensors["standardiser.scale"])
-            self.members.append((standardiser, model))
+        self.context = training_context(context)
+        self.members = [
+            load_member(folder / f"member_{number}.safetensors", self.layout, self.context)
+            for number in range(self.seeds)
+        ]
 
 
 @dataclass(frozen=True)
-class FileUnits(Imputation):
+class ImputationInFileUnits(Imputation):
     """An imputation of standardised patients, back on the CPU and in the units of their files."""
 
-    inner: Imputation | None = None
+    standardised: Imputation | None = None
     standardiser: Standardiser | None = None
 
     @classmethod
-    def of(cls, inner: Imputation, standardiser: Standardiser, cohort: Cohort) -> FileUnits:
+    def of(
+        cls, standardised: Imputation, standardiser: Standardiser, cohort: Cohort
+    ) -> ImputationInFileUnits:
         """Measured cells are the cohort's own, to the bit."""
-        filled = inner.filled.cpu()
-        emb = torch.where(filled, standardiser.invert(inner.emb.cpu()), cohort.emb)
-        return cls(emb, inner.std.cpu() * standardiser.scale, filled, {}, inner, standardiser)
+        filled = standardised.filled.cpu()
+        emb = torch.where(filled, standardiser.invert(standardised.emb.cpu()), cohort.emb)
+        std = standardised.std.cpu() * standardiser.scale
+        return cls(emb, std, filled, {}, standardised, standardiser)
 
     def draw(self, n: int, generator: torch.Generator) -> torch.Tensor:
         """(n, N, M, D) as the imputer draws them."""
-        assert self.inner is not None and self.standardiser is not None
-        drawn = self.standardiser.invert(self.inner.draw(n, generator).cpu())
+        assert self.standardised is not None and self.standardiser is not None
+        drawn = self.standardiser.invert(self.standardised.draw(n, generator).cpu())
         return torch.where(self.filled, drawn, self.emb)
-
-
-def fit_member(
-    layout: Layout, training: Cohort, validation: Cohort, context: FitContext
-) -> tuple[Standardiser, HcatModel]:
-    """One training from ``context.seed``, back to its best validation epoch where there is one."""
-    parts = parts_of(context)
-    standardiser = Standardiser.fit(training)
-    devices = [] if context.device.type == "cpu" else [context.device]
-    with torch.random.fork_rng(devices=devices), tempfile.TemporaryDirectory() as folder:
-        torch.manual_seed(context.seed)
-        model = parts.build_model(layout)
-        losses = parts.build_losses(layout)
-        standard = standardiser.apply(training)
-        stop = standardiser.apply(validation)
-        prepare(model, standard, stop, context)
-        checkpoints = Checkpoints(Path(folder), {}, {})
-        progress = train(
-            model,
-            losses,
-            standard,
-            stop,
-            parts.training,
-            seed=context.seed,
-            device=context.device,
-            checkpoints=checkpoints,
-            resume=False,
-            on_epoch=lambda record: None,
-            say=context.progress,
-        )
-        if BEST_AVERAGE in progress.best:
-            model.load(read_checkpoint(checkpoints.best(BEST_AVERAGE))[0])
-    return standardiser, model
 
 
 def averaged(predictions: list[Prediction]) -> Prediction:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hcat_core.cohort import Cohort, Layout
-from hcat_core.errors import UsageError
+from hcat_core.cohort import Layout
 from hcat_core.imputation.conformal import Calibrated
-from hcat_core.interfaces import FitContext
 from hcat_core.recipe import build
 from hcat_core.recipe.build import WeightedLoss
 from hcat_core.recipe.recipe import Recipe
@@ -48,32 +46,3 @@ class NeuralParts:
     def build_losses(self, layout: Layout) -> list[WeightedLoss]:
         """The terms of the total."""
         return build.build_losses(self.recipe, self.catalog, layout)
-
-
-@dataclass(frozen=True)
-class TrainingContext(FitContext):
-    """A ``FitContext`` that also carries a recipe's neural parts, for the estimators that train them.
-
-    ``parts`` is None where the recipe has none.
-    """
-
-    parts: NeuralParts | None = None
-
-
-def parts_of(context: FitContext) -> NeuralParts:
-    """The neural parts that a context carries.
-
-    Raises:
-        UsageError: for a context without them.
-    """
-    parts = context.parts if isinstance(context, TrainingContext) else None
-    if parts is None:
-        raise UsageError("the estimator neural needs the recipe's imputer, fusion, heads and losses")
-    return parts
-
-
-def prepare(model: HcatModel, training: Cohort, validation: Cohort, context: FitContext) -> None:
-    """Everything that is fitted before the first step; the imputer never sees a target."""
-    model.imputer.fit(training.without_targets(), validation.without_targets(), context)
-    for head in model.heads.values():
-        head.prepare(training)

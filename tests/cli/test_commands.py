@@ -91,8 +91,8 @@ def test_inspect_prints_who_has_what(hcat, cohort_folder):
     assert code == 0
     for part in ("120 patients", "patterns of missingness", "event-free", "cells not"):
         assert part in out
-    assert "clinical: one row a patient: patient_id and embedding (" in out
-    assert "spatial: several rows a patient, " in out
+    assert "clinical: one row per patient: patient_id and embedding (" in out
+    assert "spatial: several rows per patient, " in out
 
 
 def test_no_table_is_cut_off_where_the_output_is_narrow():

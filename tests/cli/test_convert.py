@@ -24,7 +24,7 @@ def fingerprint(hcat, recipe, *arguments):
     [
         ("all.h5mu", (), "all.toml", "MuData, modality spatial: mod/spatial/X ("),
         ("out", ("--to=h5ad",), "out/recipe.toml", "AnnData: X ("),
-        ("out", (), "out/recipe.toml", "one row a patient: patient_id and embedding ("),
+        ("out", (), "out/recipe.toml", "one row per patient: patient_id and embedding ("),
         ("out", ("--to=csv",), "out/recipe.toml", "CSV: ids in patient_id"),
     ],
 )

@@ -30,7 +30,7 @@ SHORT = ["--folds=3", "--repeats=1", "--no-baselines", "--jobs=1"]
 
 
 def canary(row):
-    """An id. Some begin as a formula does, some differ only in their ending, which a warning names by row."""
+    """An id. Some begin like a formula, some differ only in their ending, which a warning names by row."""
     return f"{'=+-@'[row // 2 % 4]}canary{row // 2}_{row % 2}"
 
 

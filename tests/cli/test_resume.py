@@ -11,7 +11,7 @@ from hcat_core.runs import recipe_cohort
 from hcat_core.runs import run as running
 from hcat_core.runs.folder import RunFolder
 from hcat_core.storage.checkpoint import read_checkpoint, write_checkpoint
-from hcat_core.training import loop
+from hcat_core.training import checkpoints
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 QUICK = (
@@ -83,8 +83,8 @@ def stop(monkeypatch):
     [
         (recipe_cohort, "assemble_cohort", 1),
         (running, "prepare", 1),
-        (loop, "write_checkpoint", 1),
-        (loop, "write_checkpoint", 3),
+        (checkpoints, "write_checkpoint", 1),
+        (checkpoints, "write_checkpoint", 3),
         (RunFolder, "write_metrics", 1),
         (running, "load_trained_member", 1),
         (RunFolder, "write_predictions", 1),
@@ -274,7 +274,7 @@ def test_a_full_disk_is_one_line_that_names_the_file_and_how_to_go_on(begin, hca
         monkeypatch.setattr(Path, "write_bytes", refuse)
         write_checkpoint(path, tensors, header, recipe)
 
-    monkeypatch.setattr(loop, "write_checkpoint", full)
+    monkeypatch.setattr(checkpoints, "write_checkpoint", full)
     assert begin(*NEURAL, outdir="run") == 4
     assert capsys.readouterr().err == (
         "hcat: run/checkpoints/last.safetensors cannot be written: No space left on device. "

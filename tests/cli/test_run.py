@@ -208,7 +208,7 @@ def test_a_modality_not_named_is_absent(hcat, cohort_folder, tmp_path):
 
 
 def test_three_mistakes_are_told_at_once(small_run, tmp_path):
-    code, _, err = small_run("--set=imputer.use=meen", "--set=loop.epocs=1", "--dropout=2")
+    code, _, err = small_run("--set=imputer.use=meen", "--set=training.epocs=1", "--dropout=2")
     assert code == 2
     assert "3 problems" in err
     assert not (tmp_path / "run").exists()

@@ -43,7 +43,7 @@ def heard():
 
 @pytest.fixture
 def signalled(monkeypatch):
-    """A real signal to this process at the n-th step of loop."""
+    """A real signal to this process at the n-th step of the training."""
 
     def at(number, step):
         real, calls = loop.training_step, []

@@ -6,13 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 
-from hcat_core.cli.main import main
 from hcat_core.storage.checkpoint import read_checkpoint
-from hcat_core.training import distributed, loop
+from hcat_core.training import distributed
+from hcat_core.training.checkpoints import LAST
+from hcat_core.training.distributed import Processes
 
-# Every loss and head, and an imputer that masks and draws. Dropout alone may differ between processes.
+# Every loss and head, and an imputer that hides blocks and draws (see without_randomness.py).
 RECIPE = """
 extends = "{enhanced}"
 [cohort]
@@ -59,6 +59,7 @@ use = "kl"
 use = "imputation"
 [training]
 epochs = 3
+emb_noise = 0.0
 [evaluation]
 mc_samples = 0
 bootstrap = 0
@@ -74,11 +75,14 @@ def recipe(cohort_folder, tmp_path_factory):
     return path
 
 
-def start_two(folder, *arguments):
-    """Two processes of one thread each, as a user starts them."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+DRIVER = str(Path(__file__).with_name("without_randomness.py"))
+TWO = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+
+
+def start(folder, *command):
+    """Processes of one thread each, as a user starts them."""
     return subprocess.Popen(
-        [*command, "-m", "hcat_core", *(str(a) for a in arguments)],
+        [sys.executable, *(str(argument) for argument in command)],
         cwd=folder,
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
@@ -87,8 +91,14 @@ def start_two(folder, *arguments):
     )
 
 
-def weights(run):
-    tensors, header = read_checkpoint(run / "checkpoints" / loop.LAST)
+def run(folder, *command):
+    process = start(folder, *command)
+    out, err = process.communicate(timeout=180)
+    return process.returncode, out, err
+
+
+def weights(run_folder):
+    tensors, header = read_checkpoint(run_folder / "checkpoints" / LAST)
     return {k: t for k, t in tensors.items() if not k.startswith("optimiser.")}, header["progress"]["epoch"]
 
 
@@ -99,42 +109,34 @@ def largest_difference(one, two):
 
 @pytest.fixture(scope="module")
 def unbroken(recipe, tmp_path_factory):
-    run = tmp_path_factory.mktemp("unbroken") / "run"
-    assert main(["run", str(recipe), f"--outdir={run}", "-q"]) == 0
-    return weights(run)[0]
+    folder = tmp_path_factory.mktemp("unbroken")
+    assert run(folder, DRIVER, "run", recipe, "--outdir=run", "-q")[0] == 0
+    return weights(folder / "run")[0]
 
 
-def test_two_processes_go_on_with_one_processs_run_to_its_weights(
-    hcat, recipe, unbroken, tmp_path, monkeypatch
-):
-    step, calls = loop.training_step, []
-
-    def interrupted(*arguments):
-        calls.append(1)
-        if len(calls) == 5:  # four steps an epoch: in the second
-            raise KeyboardInterrupt
-        return step(*arguments)
-
-    monkeypatch.setattr(loop, "training_step", interrupted)
-    assert hcat("run", recipe, "--outdir=run")[0] == 130
+def test_two_processes_resume_the_run_of_one_and_reach_its_weights(recipe, unbroken, tmp_path):
+    interrupted = run(
+        tmp_path, DRIVER, 5, "run", recipe, "--outdir=run"
+    )  # four steps an epoch: in the second
+    assert interrupted[0] == 130
     begun, epoch = weights(tmp_path / "run")
     assert epoch == 1
 
-    out, err = (two := start_two(tmp_path, "run", "--resume", "run")).communicate(timeout=120)
-    assert two.returncode == 0, err
-    found, epoch = weights(tmp_path / "run")
+    code, out, err = run(tmp_path, *TWO, DRIVER, "run", "--resume", "run")
+    assert code == 0, err
+    resumed, epoch = weights(tmp_path / "run")
     assert epoch == 3
-    assert largest_difference(found, unbroken) < 1e-5
-    assert largest_difference(found, begun) > 1e-4  # two epochs move them further than that
-    # One of them writes and speaks.
+    assert largest_difference(resumed, unbroken) < 1e-5
+    assert largest_difference(resumed, begun) > 1e-4  # two epochs move them further than that
+    # One process writes and prints.
     assert out.count("epoch   2/3") == out.count("report.html") == 1
     assert len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) == 3
 
 
-def test_when_one_process_is_killed_the_other_ends_and_one_process_alone_goes_on_to_the_same_weights(
-    hcat, recipe, unbroken, tmp_path
+def test_when_one_process_is_killed_the_other_ends_and_one_process_resumes_to_the_same_weights(
+    recipe, unbroken, tmp_path
 ):
-    two = start_two(tmp_path, "run", recipe, "--outdir=run", "--set=training.epochs=3")
+    two = start(tmp_path, *TWO, DRIVER, "run", recipe, "--outdir=run", "--set=training.epochs=3")
     for line in two.stdout:
         if "epoch   1/3" in line:
             break
@@ -144,10 +146,21 @@ def test_when_one_process_is_killed_the_other_ends_and_one_process_alone_goes_on
     assert two.returncode != 0
     assert "internal error" not in err
 
-    assert hcat("run", "--resume", "run")[0] == 0
-    found, epoch = weights(tmp_path / "run")
+    assert run(tmp_path, DRIVER, "run", "--resume", "run")[0] == 0
+    resumed, epoch = weights(tmp_path / "run")
     assert epoch == 3
-    assert largest_difference(found, unbroken) < 1e-5
+    assert largest_difference(resumed, unbroken) < 1e-5
+
+
+def test_each_process_draws_its_own_random_numbers(recipe, tmp_path):
+    """With all that is random on, two processes train to their end, and not to one process's weights."""
+    command = ["-m", "hcat_core", "run", recipe, "--set=training.epochs=1", "--set=training.emb_noise=0.1"]
+    for code, _, err in (
+        run(tmp_path, *command, "--outdir=one"),
+        run(tmp_path, *TWO, *command, "--outdir=two"),
+    ):
+        assert code == 0, err
+    assert largest_difference(weights(tmp_path / "one")[0], weights(tmp_path / "two")[0]) > 1e-5
 
 
 @pytest.mark.parametrize(
@@ -158,9 +171,8 @@ def test_when_one_process_is_killed_the_other_ends_and_one_process_alone_goes_on
     ],
 )
 def test_a_mistake_is_told_once(recipe, tmp_path, option, said):
-    two = start_two(tmp_path, "run", recipe, option)
-    out, err = two.communicate(timeout=120)
-    assert two.returncode != 0
+    code, out, err = run(tmp_path, *TWO, "-m", "hcat_core", "run", recipe, option)
+    assert code != 0
     assert (out + err).count(said) == 1
     assert "exitcode  : 2" in err
 
@@ -175,29 +187,8 @@ def test_a_mistake_is_told_once(recipe, tmp_path, option, said):
 def test_what_is_not_one_neural_training_is_not_started_twice(hcat, recipe, monkeypatch, arguments, said):
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("RANK", "0")
-    monkeypatch.setattr(distributed, "joined", lambda: contextlib.nullcontext(distributed.Workers(0, 2)))
+    monkeypatch.setattr(distributed, "process_group", lambda: contextlib.nullcontext(Processes(0, 2)))
     command, *options = arguments
     code, out, err = hcat(command, recipe, *options)
     assert code == 2
     assert said in err
-
-
-def test_workers_share_rows_without_a_gap_and_a_few_rows_are_everyones():
-    for size in (1, 2, 3, 7):
-        for n in (7, 32, 64):
-            shares = [distributed.Workers(rank, size).rows(n) for rank in range(size)]
-            assert torch.cat([torch.arange(n)[share] for share in shares]).tolist() == list(range(n))
-        assert [distributed.Workers(rank, 8).rows(5) for rank in range(8)] == 8 * [slice(0, 5)]
-
-
-def test_nothing_is_computed_behind_what_no_loss_uses(monkeypatch):
-    monkeypatch.setattr(
-        distributed.dist, "all_gather", lambda found, own: [part.copy_(own) for part in found]
-    )
-    reached = []
-    used, unused = (torch.randn(3, 2, requires_grad=True) for _ in range(2))
-    unused.register_hook(reached.append)
-    predicted, _imputed = distributed.Workers(0, 2).gather([used * 1, unused * 1], 6)
-    predicted.sum().backward()
-    assert not reached
-    assert used.grad.tolist() == [[2.0, 2.0]] * 3  # halved in each of two processes' totals

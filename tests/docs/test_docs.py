@@ -247,3 +247,13 @@ def test_the_components_of_the_page_on_architecture_keep_their_contracts(compone
     results = run_checks(components_of_the_page, kind, f"page/{kind}")
     assert results
     assert [f"{r.check}: {r.message}" for r in results if not r.good] == []
+
+
+def test_every_page_is_listed():
+    """Each page below ``docs`` is reached from the index, each decision from the list of decisions."""
+    index = ROOT / "docs/README.md"
+    listed = {
+        (index.parent / link).resolve() for link, _ in LINK.findall(index.read_text(encoding="utf-8"))
+    }
+    pages = {p for p in ROOT.joinpath("docs").rglob("*.md") if p.parent.name != "adr" and p != index}
+    assert pages - listed == set()

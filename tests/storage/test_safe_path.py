@@ -11,7 +11,7 @@ from hcat_core.recipe.names import check_name, check_names
 from hcat_core.runs.folder import RunFolder
 from hcat_core.storage.checkpoint import write_checkpoint, write_text
 from hcat_core.storage.safe_path import safe_path
-from hcat_core.training.loop import Checkpoints
+from hcat_core.training.checkpoints import Checkpoints
 
 LEAVING = ["..", ".", "", "../x", "/etc/x", "a/b", "a\\b", "a\0b"]
 

@@ -1,4 +1,5 @@
 import json
+from dataclasses import asdict
 
 import pytest
 import torch
@@ -14,8 +15,10 @@ from hcat_core.recipe.schema import TrainingTable
 from hcat_core.storage.checkpoint import read_checkpoint
 from hcat_core.testing.cohorts import random_cohort
 from hcat_core.training import loop
-from hcat_core.training.loop import Checkpoints, train
+from hcat_core.training.checkpoints import LAST, Checkpoints
+from hcat_core.training.loop import NoObserver, RunContext, train
 from hcat_core.training.model import HcatModel
+from hcat_core.training.step import TotalLoss, build_optimiser, training_step
 
 COHORT = random_cohort(72)
 TRAINING, VALIDATION = COHORT[slice(0, 48)], COHORT[slice(48, 72)]
@@ -27,6 +30,11 @@ def new_model():
     fusion = EnhancedHCAT(layout, d_model=16, n_heads=2, n_global_layers=1)
     heads = {task: BinaryHead(layout, task, 16) for task in layout.task_names}
     return HcatModel(layout, NoImputer(layout), fusion, heads, {t: t for t in layout.task_names})
+
+
+class Listener(NoObserver):
+    def __init__(self, on_epoch):
+        self.epoch_finished = on_epoch
 
 
 def run(folder, *, epochs=4, resume=False, on_epoch=lambda record: None, losses=None, **settings):
@@ -44,12 +52,7 @@ def run(folder, *, epochs=4, resume=False, on_epoch=lambda record: None, losses=
         TRAINING,
         VALIDATION,
         TrainingTable(epochs=epochs, **settings),
-        seed=3,
-        device=torch.device("cpu"),
-        checkpoints=Checkpoints(folder, {}, {}),
-        resume=resume,
-        on_epoch=on_epoch,
-        say=lambda message: None,
+        RunContext(3, torch.device("cpu"), Checkpoints(folder, {}, {}), resume, Listener(on_epoch)),
     )
     return model, progress
 
@@ -67,7 +70,7 @@ def test_the_same_seed_gives_identical_weights(tmp_path):
 def test_the_weights_move_and_the_loss_falls(tmp_path):
     model, progress = run(tmp_path / "a", epochs=12)
     assert not same(model.state(), new_model().state())
-    assert progress.history[-1]["train_loss"] < progress.history[0]["train_loss"]
+    assert progress.history[-1].train_loss < progress.history[0].train_loss
 
 
 class Stop(Exception):
@@ -78,16 +81,16 @@ class Stop(Exception):
 def test_a_resumed_run_ends_with_the_unbroken_runs_weights_optimiser_and_history(tmp_path, at):
     whole, unbroken = run(tmp_path / "whole", epochs=5)
 
-    def stop(record):
-        if record["epoch"] == at:
+    def stop(epoch):
+        if epoch.epoch == at:
             raise Stop
 
     with pytest.raises(Stop):
         run(tmp_path / "broken", epochs=5, on_epoch=stop)
     model, progress = run(tmp_path / "broken", epochs=5, resume=True)
     assert same(model.state(), whole.state())
-    last, _ = read_checkpoint(tmp_path / "broken" / loop.LAST)
-    expected, _ = read_checkpoint(tmp_path / "whole" / loop.LAST)
+    last, _ = read_checkpoint(tmp_path / "broken" / LAST)
+    expected, _ = read_checkpoint(tmp_path / "whole" / LAST)
     assert same(last, expected)
     assert progress.history == unbroken.history
 
@@ -110,9 +113,7 @@ def test_a_run_stopped_inside_an_epoch_resumes_from_its_start(tmp_path, monkeypa
     assert same(model.state(), whole.state())
 
 
-def test_trap_6_early_stopping_waits_while_epochs_get_better_and_stops_when_they_do_not(
-    tmp_path, monkeypatch
-):
+def test_early_stopping_waits_while_epochs_get_better_and_stops_when_they_do_not(tmp_path, monkeypatch):
     scores = iter([0.6, 0.7, 0.65, 0.8, 0.7, 0.7, 0.7, 0.9])
 
     def scripted(*arguments, **keywords):
@@ -130,9 +131,9 @@ def test_trap_6_early_stopping_waits_while_epochs_get_better_and_stops_when_they
 def test_a_best_checkpoint_holds_the_weights_of_its_epoch(tmp_path):
     states = {}
 
-    def remember(record):
-        tensors, _ = read_checkpoint(tmp_path / "a" / loop.LAST)
-        states[record["epoch"]] = tensors
+    def remember(epoch):
+        tensors, _ = read_checkpoint(tmp_path / "a" / LAST)
+        states[epoch.epoch] = tensors
 
     _, progress = run(tmp_path / "a", epochs=5, on_epoch=remember)
     for name, epoch in progress.best_epoch.items():
@@ -145,27 +146,27 @@ def test_a_training_killed_between_the_best_and_the_last_checkpoint_of_an_epoch_
     tmp_path, monkeypatch
 ):
     scores = {1: 0.6, 2: 0.7, 3: 0.65}
-    write = Checkpoints.write
+    write = Checkpoints._write
 
     def scripted(*arguments, **keywords):
         auc = scores[len(begun) + 1]
         return {task: {"auc": auc, "f1": auc} for task in COHORT.layout.task_names}
 
     def killed(self, path, model, extra, **header):
-        if path.name == loop.LAST and header["progress"]["epoch"] == 2:
+        if path.name == LAST and header["progress"]["epoch"] == 2:
             raise Stop
         write(self, path, model, extra, **header)
 
     monkeypatch.setattr(loop, "validate", scripted)
     begun = []
     run(tmp_path / "whole", epochs=3, on_epoch=begun.append)
-    monkeypatch.setattr(Checkpoints, "write", killed)
+    monkeypatch.setattr(Checkpoints, "_write", killed)
     begun = []
     with pytest.raises(Stop):
         run(tmp_path / "broken", epochs=3, on_epoch=begun.append)
     _, header = read_checkpoint(tmp_path / "broken" / "best_average.safetensors")
     assert header["epoch"] == 2  # of which last knows nothing
-    monkeypatch.setattr(Checkpoints, "write", write)
+    monkeypatch.setattr(Checkpoints, "_write", write)
     run(tmp_path / "broken", epochs=3, resume=True, on_epoch=begun.append)
     for path in (tmp_path / "whole").iterdir():
         assert (tmp_path / "broken" / path.name).read_bytes() == path.read_bytes()
@@ -190,7 +191,7 @@ def test_a_loss_that_is_not_finite_stops_with_epoch_and_batch_and_leaves_the_las
     message = f"epoch {epoch}, batch {batch} of 3: the loss boom is {value}. The last good .* a smaller"
     with pytest.raises(TrainingError, match=message):
         run(tmp_path / "a", losses=[WeightedLoss("boom", 1.0, Exploding(call, value))])
-    tensors, header = read_checkpoint(tmp_path / "a" / loop.LAST)
+    tensors, header = read_checkpoint(tmp_path / "a" / LAST)
     assert header["progress"]["epoch"] == epoch - 1
     new_model().load(tensors)
     assert all(t.isfinite().all() for t in tensors.values() if t.is_floating_point())
@@ -203,20 +204,20 @@ class Steep:
         return (outputs.fused.pooled.square().sum() * 0).sqrt()  # 0, with a slope of 0 * inf
 
 
-def test_a_gradient_that_is_not_finite_is_told_apart_from_the_losses(tmp_path):
+def test_a_gradient_that_is_not_finite_is_named_apart_from_the_losses(tmp_path):
     with pytest.raises(TrainingError, match="epoch 1, batch 1 of 3: the gradient is not finite"):
         run(tmp_path / "a", losses=[WeightedLoss("steep", 1.0, Steep())])
 
 
-def test_trap_5_a_contrastive_loss_without_two_different_views_is_refused(tmp_path):
+def test_a_contrastive_loss_without_two_different_views_is_refused(tmp_path):
     with pytest.raises(TrainingError, match="moddrop"):
         run(tmp_path / "a", moddrop=0.0, emb_noise=0.0)
 
 
-def test_a_record_is_plain_json(tmp_path):
+def test_an_epoch_is_plain_json(tmp_path):
     records = []
     run(tmp_path / "a", epochs=1, on_epoch=records.append)
-    record = json.loads(json.dumps(records[0], allow_nan=False))
+    record = json.loads(json.dumps(asdict(records[0]), allow_nan=False))
     assert record["epoch"] == 1
     assert set(record["val"]) == set(COHORT.layout.task_names)
     assert {"auc", "f1"} <= set(record["val"]["survival"])
@@ -231,9 +232,9 @@ def one_step(precision):
             module.dropout = 0.0
     losses = [WeightedLoss("bce", 1.0, BinaryCrossEntropy(COHORT.layout, head="survival"))]
     settings = TrainingTable(batch=48, precision=precision)
-    optimiser = loop.build_optimiser(model, settings)
+    optimiser = build_optimiser(model, settings)
     torch.manual_seed(0)
-    total, _ = loop.training_step(model, losses, TRAINING, settings, optimiser)
+    total, _ = training_step(TotalLoss(model, losses, settings), TRAINING, optimiser, settings.grad_clip)
     gradients = torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
     return model, optimiser, total, gradients
 

@@ -1,1 +1,1 @@
-"""The comparison of imputers: hidden blocks, one protocol, on synthetic cohorts and on a user's own."""
+"""Imputers compared on hidden blocks of synthetic cohorts or of a user's own."""

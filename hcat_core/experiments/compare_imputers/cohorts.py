@@ -1,4 +1,4 @@
-"""The cohorts of a comparison: who is fitted on, who is scored, and the truth of what is hidden."""
+"""The cohorts of a comparison: training, validation and scored patients, and the truth of hidden cells."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from hcat_core.synth.cohort_view import to_cohort
 from hcat_core.synth.generator import SyntheticCohort, generate, preset_spec
 from hcat_core.synth.missingness import draw_missingness
 
-FRESH = 500  # synthetic patients that are scored
+FRESH = 500  # synthetic patients to score
 VALIDATION = 150
-SHARES = (0.6, 0.15)  # of a user's cohort: fitted on, and chosen and calibrated by; the rest is scored
+SHARES = (0.6, 0.15)  # of a user's cohort: training and validation patients; the others are scored
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One setting's cohort, standardised on ``train``; blocks that were hidden are absent from it.
+    """One setting's cohort, standardised on ``train``; hidden blocks are absent from it.
 
-    ``truth`` and ``hidden`` (N, M, D) are of the ``test`` patients: the standardised cells that nobody
-    was shown, and which they are. ``binary`` (M, D): features that take two values.
+    ``truth`` and ``hidden`` (N, M, D) are those of the ``test`` patients: complete standardised cells, and
+    which of them were hidden. ``binary`` (M, D): features that take two values.
     """
 
     train: Cohort
@@ -40,10 +40,10 @@ class Trial:
 
 
 def make_trial(setting: Setting, read: Callable[[str], Cohort]) -> Trial:
-    """Draw, or read and hide, the cohort of a setting; ``read`` gives a recipe's cohort."""
+    """Make the cohort of a setting: draw it, or hide blocks of the one that ``read`` gives for a recipe."""
     if setting.recipe is None:
         return _synthetic(setting)
-    return _own(setting, read(setting.recipe))
+    return _from_recipe(setting, read(setting.recipe))
 
 
 def _synthetic(setting: Setting) -> Trial:
@@ -65,9 +65,9 @@ def _synthetic(setting: Setting) -> Trial:
     return replace(_trial(cohort, complete, hidden, sides), synthetic=synthetic)
 
 
-def _own(setting: Setting, cohort: Cohort) -> Trial:
+def _from_recipe(setting: Setting, cohort: Cohort) -> Trial:
     cohort = cohort[cohort.present.any(dim=1)]
-    standard = Standardiser.fit(cohort).apply(cohort)  # for the scores of the mechanism alone
+    standard = Standardiser.fit(cohort).apply(cohort)  # only to draw what is hidden
     drawn = draw_missingness(
         standard.emb.numpy(),
         np.array(cohort.layout.widths),
@@ -78,10 +78,9 @@ def _own(setting: Setting, cohort: Cohort) -> Trial:
         rng=np.random.default_rng([setting.seed, 1]),
         gap_rng=np.random.default_rng([setting.seed, 2]),
     )
-    keep = torch.from_numpy(drawn.present)
-    hide = cohort.present & ~keep
-    last = ~(cohort.present & ~hide).any(dim=1)
-    hide[last] = False
+    hide = cohort.present & ~torch.from_numpy(drawn.present)
+    nothing_left = ~(cohort.present & ~hide).any(dim=1)
+    hide[nothing_left] = False
     order = torch.randperm(len(cohort), generator=torch.Generator().manual_seed(setting.seed))
     first = round(SHARES[0] * len(cohort))
     second = first + round(SHARES[1] * len(cohort))
@@ -96,13 +95,12 @@ def _trial(cohort: Cohort, complete: Tensor, hidden: Tensor, sides: tuple[Tensor
     truth = (complete[sides[2]] - standardiser.mean) / standardiser.scale
     train = cohort[sides[0]]
     low, high = train.extremes()
-    two = train.two_valued() & (high > low)
     return Trial(
         train=standard[sides[0]],
         validation=standard[sides[1]],
         test=standard[sides[2]],
         truth=truth,
         hidden=hidden[sides[2]],
-        binary=two,
+        binary=train.two_valued() & (high > low),
         standardiser=standardiser,
     )

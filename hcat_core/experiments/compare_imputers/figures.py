@@ -1,4 +1,4 @@
-"""The comparison in two pictures: R2 with its limits, and coverage."""
+"""Figures of the comparison: R2 with its limits, and coverage of the intervals."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def _coverage(rows: Sequence[Row], path: Path) -> Path:
         axis.set_yticks(range(len(shown)), [r.name for r in reversed(shown)])
         axis.set_xlim(0, 1)
         axis.set_title(title, fontsize=10)
-        axis.set_xlabel("share of hidden cells inside")
+        axis.set_xlabel("share of hidden cells within the interval")
     handles, labels = axes[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="lower center", ncols=2, fontsize=8, frameon=False)
     figure.tight_layout(rect=(0, 0.06, 1, 1))

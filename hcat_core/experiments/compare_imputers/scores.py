@@ -1,9 +1,9 @@
-"""How good an imputation is, on hidden cells alone, and what it does for a prediction behind it."""
+"""How good an imputation is: on hidden cells alone, and for a prediction made from it."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from hcat_core.cohort import Cohort
 from hcat_core.experiments.compare_imputers.cohorts import Trial
+from hcat_core.experiments.compare_imputers.results import BlockScores, ImputationScores, PatternScores
 from hcat_core.imputation.scores import Z50, Z90, covered, energy_distance, gaussian_crps
 from hcat_core.interfaces import Imputation
 
@@ -24,99 +25,138 @@ COMPONENTS = 16  # of each modality, for the linear probe
 ENERGY_ROWS = 200
 
 
+@dataclass(frozen=True)
+class _Cells:
+    """Every cell's score (N, M, D), and which cells count."""
+
+    hidden: Tensor
+    continuous: Tensor
+    error: Tensor
+    baseline: Tensor
+    crps: Tensor
+    inside90: Tensor
+
+    def block(self, where: Tensor | tuple[slice] | tuple[slice, int]) -> BlockScores:
+        """The scores of the cells at ``where``, an index of patients or of a modality."""
+        return BlockScores(
+            r2=_r2(self.error[where], self.baseline[where], self.hidden[where]),
+            crps=_mean(self.crps[where], self.hidden[where]),
+            coverage_90=_mean(self.inside90[where], self.continuous[where]),
+        )
+
+
 def score_imputation(
     trial: Trial, emb: Tensor, std: Tensor, filled: Tensor, draws: Tensor | None
-) -> dict[str, Any]:
+) -> ImputationScores:
     """R2 against the training mean, CRPS, coverage and energy distance of the hidden cells.
 
-    Cells are pooled; coverage is of continuous cells, binary ones have a Brier score on their own scale.
-    A hidden block that was left unfilled counts as the training mean at std 1: that is what it is worth.
+    Cells are pooled. Coverage is that of continuous cells; binary ones have a Brier score on their own
+    scale. A hidden block that was left unfilled counts as the training mean with a standard deviation of 1.
+
+    Args:
+        trial: with the truth.
+        emb: (N, M, D) imputed values of the test patients.
+        std: (N, M, D) their standard deviations.
+        filled: (N, M, D) which cells were imputed.
+        draws: (N, M, D) one draw, for the energy distance; None for none.
     """
     mean = torch.where(filled, emb, 0.0)
     spread = torch.where(filled, std, 1.0)
-    hidden = trial.hidden
-    error = (trial.truth - mean).square()
-    baseline = trial.truth.square()  # standardised: the training mean is 0
-    crps = gaussian_crps(trial.truth, mean, spread)
-    continuous = hidden & ~trial.binary
-    inside90 = covered(trial.truth, mean, spread, Z90)
-    inside50 = covered(trial.truth, mean, spread, Z50)
-    names = trial.test.layout.names
-    result: dict[str, Any] = {
-        "r2": _r2(error, baseline, hidden),
-        "crps": _mean(crps, hidden),
-        "coverage_90": _mean(inside90.float(), continuous),
-        "coverage_50": _mean(inside50.float(), continuous),
-        "width_90": _mean(2 * Z90 * spread, continuous),
-        "hidden_cells": int(hidden.sum()),
-    }
-    result["by_modality"] = {
-        name: {
-            "r2": _r2(error[:, column], baseline[:, column], hidden[:, column]),
-            "crps": _mean(crps[:, column], hidden[:, column]),
-            "coverage_90": _mean(inside90[:, column].float(), continuous[:, column]),
-        }
-        for column, name in enumerate(names)
-        if hidden[:, column].any()
-    }
-    if (hidden & trial.binary).any():
-        scale, shift = trial.standardiser.scale, trial.standardiser.mean
-        probability = (mean * scale + shift).clamp(0, 1)
-        outcome = trial.truth * scale + shift
-        result["brier_binary"] = _mean((probability - outcome).square(), hidden & trial.binary)
-    result["by_pattern"] = {}
+    hidden, names = trial.hidden, trial.test.layout.names
+    cells = _Cells(
+        hidden=hidden,
+        continuous=hidden & ~trial.binary,
+        error=(trial.truth - mean).square(),
+        baseline=trial.truth.square(),  # standardised: the training mean is 0
+        crps=gaussian_crps(trial.truth, mean, spread),
+        inside90=covered(trial.truth, mean, spread, Z90).float(),
+    )
+    everywhere = cells.block((slice(None),))
+    return ImputationScores(
+        r2=everywhere.r2,
+        crps=everywhere.crps,
+        coverage_90=everywhere.coverage_90,
+        coverage_50=_mean(covered(trial.truth, mean, spread, Z50).float(), cells.continuous),
+        width_90=_mean(2 * Z90 * spread, cells.continuous),
+        hidden_cells=int(hidden.sum()),
+        by_modality={
+            name: cells.block((slice(None), column))
+            for column, name in enumerate(names)
+            if hidden[:, column].any()
+        },
+        brier_binary=_brier_binary(trial, mean),
+        by_pattern=_by_pattern(trial, cells),
+        energy_distance=None if draws is None else _energy(trial, draws),
+    )
+
+
+def _brier_binary(trial: Trial, mean: Tensor) -> float | None:
+    scale, shift = trial.standardiser.scale, trial.standardiser.mean
+    probability = (mean * scale + shift).clamp(0, 1)
+    outcome = trial.truth * scale + shift
+    return _mean((probability - outcome).square(), trial.hidden & trial.binary)
+
+
+def _by_pattern(trial: Trial, cells: _Cells) -> dict[str, PatternScores]:
+    """By pattern of measured modalities, where ``LEAST_PATIENTS`` share it."""
+    result = {}
     for pattern in torch.unique(trial.test.present, dim=0):
         rows = (trial.test.present == pattern).all(dim=1)
-        if rows.sum() < LEAST_PATIENTS or not hidden[rows].any():
+        if rows.sum() < LEAST_PATIENTS or not cells.hidden[rows].any():
             continue
-        label = "+".join(n for n, has in zip(names, pattern.tolist(), strict=True) if has)
-        result["by_pattern"][label] = {
-            "patients": int(rows.sum()),
-            "r2": _r2(error[rows], baseline[rows], hidden[rows]),
-            "crps": _mean(crps[rows], hidden[rows]),
-            "coverage_90": _mean(inside90[rows].float(), continuous[rows]),
-        }
-    result["energy_distance"] = None if draws is None else _energy(trial, draws)
+        named = zip(trial.test.layout.names, pattern.tolist(), strict=True)
+        label = "+".join(name for name, measured in named if measured)
+        block = cells.block(rows)
+        result[label] = PatternScores(int(rows.sum()), block.r2, block.crps, block.coverage_90)
     return result
 
 
 def probe_auc(trial: Trial, train: Imputation, test: Imputation) -> dict[str, float]:
     """Test AUC by task of a linear probe on imputed cells, with an indicator for each missing block.
 
-    Without any imputation the indicator is all there is for a missing block: a learned constant, which
-    is the mask-token arm. Sixteen principal components a modality, fitted on training patients;
-    ridge-penalised logistic regression.
+    Without any imputation the indicator is all that the probe has of a missing block, as a learned mask
+    token is for a network. The features are sixteen principal components of each modality, fitted on
+    training patients; the probe is a ridge-penalised logistic regression.
     """
-    targets = (trial.train.targets, trial.test.targets)
-    if targets[0] is None or targets[1] is None:
+    train_targets, test_targets = trial.train.targets, trial.test.targets
+    if train_targets is None or test_targets is None:
         return {}
-    fitted, asked = _features(trial.train, train), _features(trial.test, test)
-    columns_fit, columns_ask = [], []
-    for column, width in enumerate(trial.train.layout.widths):
-        kept = min(COMPONENTS, width, len(trial.train))
-        pca = PCA(kept, svd_solver="full").fit(fitted[:, column, :width])
-        columns_fit.append(pca.transform(fitted[:, column, :width]))
-        columns_ask.append(pca.transform(asked[:, column, :width]))
-    x = np.concatenate([*columns_fit, ~trial.train.present.numpy()], axis=1)
-    new = np.concatenate([*columns_ask, ~trial.test.present.numpy()], axis=1)
+    x_train, x_test = _probe_features(trial, train, test)
     result = {}
     for task, name in enumerate(trial.train.layout.task_names):
-        y, known_fit = _known(targets[0].labels[:, task])
-        truth, known_ask = _known(targets[1].labels[:, task])
-        if len(set(y)) < 2 or len(set(truth)) < 2:
+        y_train, train_mask = _known(train_targets.labels[:, task])
+        y_test, test_mask = _known(test_targets.labels[:, task])
+        if len(set(y_train)) < 2 or len(set(y_test)) < 2:
             continue
         probe = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=1000))
-        probe.fit(x[known_fit], y)
-        result[name] = float(roc_auc_score(truth, probe.decision_function(new[known_ask])))
+        probe.fit(x_train[train_mask], y_train)
+        result[name] = float(roc_auc_score(y_test, probe.decision_function(x_test[test_mask])))
     return result
 
 
-def _features(cohort: Cohort, imputation: Imputation) -> np.ndarray:
+def _probe_features(trial: Trial, train: Imputation, test: Imputation) -> tuple[np.ndarray, np.ndarray]:
+    """Principal components and indicators of missing blocks, of train and of test patients."""
+    train_cells, test_cells = _filled_cells(trial.train, train), _filled_cells(trial.test, test)
+    train_columns, test_columns = [], []
+    for column, width in enumerate(trial.train.layout.widths):
+        count = min(COMPONENTS, width, len(trial.train))
+        pca = PCA(count, svd_solver="full").fit(train_cells[:, column, :width])
+        train_columns.append(pca.transform(train_cells[:, column, :width]))
+        test_columns.append(pca.transform(test_cells[:, column, :width]))
+    return (
+        np.concatenate([*train_columns, ~trial.train.present.numpy()], axis=1),
+        np.concatenate([*test_columns, ~trial.test.present.numpy()], axis=1),
+    )
+
+
+def _filled_cells(cohort: Cohort, imputation: Imputation) -> np.ndarray:
+    """(N, M, D) measured and imputed values, 0 elsewhere."""
     known = cohort.measured | imputation.filled
     return np.asarray(torch.where(known, imputation.emb, 0.0).double().numpy())
 
 
 def _known(labels: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """The known labels, and where they are."""
     known = (labels >= 0).numpy()
     return labels.numpy()[known], known
 
@@ -132,7 +172,7 @@ def _mean(values: Tensor, where: Tensor) -> float | None:
 
 def _energy(trial: Trial, draws: Tensor) -> float | None:
     """Mean over modalities of the distance between true and drawn rows of hidden blocks."""
-    found = []
+    distances = []
     for column in range(draws.shape[1]):
         rows = trial.hidden[:, column].any(dim=1).nonzero().squeeze(1)[:ENERGY_ROWS]
         if len(rows) < LEAST_PATIENTS:
@@ -143,5 +183,5 @@ def _energy(trial: Trial, draws: Tensor) -> float | None:
             torch.where(where, draws[rows, column], 0.0),
         )
         if math.isfinite(distance):
-            found.append(distance)
-    return sum(found) / len(found) if found else None
+            distances.append(distance)
+    return sum(distances) / len(distances) if distances else None

@@ -1,23 +1,21 @@
-"""What is compared: a ``Job`` is one imputer in one setting, and one result file."""
+"""What is compared: one job is one imputer in one setting."""
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from hcat_core import __version__
+from hcat_core.experiments.jobs import Job, job_key
 from hcat_core.recipe.component_tables import default_table
 from hcat_core.recipe.parameters import required_parameters
 from hcat_core.registry.catalog import Catalog
 from hcat_core.synth.missingness import Mechanism
 
 ORACLE, LIMIT = "oracle", "finite-N limit"
-FIT_EPOCHS = 120  # of networks, which otherwise learn beside a predictor
-FIRST = {"use": "gaussian"}  # where an imputer refines another
+FIRST = {"use": "gaussian"}  # what a refining imputer starts from
+FIT_EPOCHS = 120  # of networks, which in a run learn beside a predictor
 
 
 @dataclass(frozen=True)
@@ -40,55 +38,62 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Job:
-    """One imputer in one setting. ``table`` is its recipe table; None for the two limits."""
+class Design:
+    """The settings of a comparison: every mechanism at every missing rate, with seeds 0 to ``seeds`` - 1.
 
-    name: str
-    table: dict[str, Any] | None
+    The other fields are those of each ``Setting``.
+    """
+
+    mechanisms: Sequence[Mechanism]
+    missing_rates: Sequence[float]
+    seeds: int
+    preset: str = "clusters"
+    patients: int = 600
+    width: int = 128
+    recipe: str | None = None
+    data: str = ""
+
+    def settings(self) -> list[Setting]:
+        """Every combination."""
+        combinations = itertools.product(self.mechanisms, self.missing_rates, range(self.seeds))
+        cohort = (self.preset, self.patients, self.width, self.recipe, self.data)
+        return [Setting(mechanism, rate, seed, *cohort) for mechanism, rate, seed in combinations]
+
+
+@dataclass(frozen=True)
+class ImputerInSetting:
+    """What one job fits and scores. ``table`` is the imputer's recipe table; None for the two limits."""
+
+    table: Mapping[str, Any] | None
     setting: Setting
 
-    @property
-    def key(self) -> str:
-        """Names the result file: the same job of the same hcat, the same name; any change, another."""
-        text = json.dumps({**asdict(self), "hcat": __version__}, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+def imputer_job(name: str, table: Mapping[str, Any] | None, setting: Setting) -> Job[ImputerInSetting]:
+    """The job of one imputer, or of the limit of that name, in one setting."""
+    key = job_key(name=name, table=table, setting=asdict(setting))
+    return Job(name, key, ImputerInSetting(table, setting))
 
 
 def imputer_tables(catalog: Catalog, names: Sequence[str]) -> dict[str, dict[str, Any]]:
     """A recipe table for each named imputer, or for every one in the catalog.
 
-    Networks are fitted on their own; refiners start from ``gaussian``. ``iterative(vae)`` is
-    ``iterative`` from ``vae``.
+    Networks are fitted on their own. An imputer that refines another starts from ``gaussian``, or from
+    the one in brackets: ``iterative(vae)`` is ``iterative`` started from ``vae``.
 
     Raises:
         UsageError: for a name that is not in the catalog, or an imputer that cannot be loaded.
     """
-    registry = catalog.registries["imputer"]
-    wanted = list(names) or [entry.component.name for entry in registry]
+    wanted = list(names) or [entry.component.name for entry in catalog.registries["imputer"]]
     return {name: _table(catalog, name) for name in dict.fromkeys(wanted)}
 
 
-def plan(
-    tables: dict[str, dict[str, Any]],
-    *,
-    mechanisms: Sequence[Mechanism],
-    missing_rates: Sequence[float],
-    seeds: int,
-    preset: str,
-    patients: int,
-    width: int,
-    recipe: str | None,
-    data: str,
-) -> list[Job]:
+def plan_jobs(tables: Mapping[str, Mapping[str, Any]], design: Design) -> list[Job[ImputerInSetting]]:
     """Every imputer in every setting, and the two limits where the truth is known."""
-    settings = [
-        Setting(mechanism, rate, seed, preset, patients, width, recipe, data)
-        for mechanism, rate, seed in itertools.product(mechanisms, missing_rates, range(seeds))
+    limits = (ORACLE, LIMIT) if design.recipe is None else ()
+    named: dict[str, Mapping[str, Any] | None] = {**dict.fromkeys(limits), **tables}
+    return [
+        imputer_job(name, table, setting) for setting in design.settings() for name, table in named.items()
     ]
-    limits: list[tuple[str, dict[str, Any] | None]] = (
-        [(ORACLE, None), (LIMIT, None)] if recipe is None else []
-    )
-    return [Job(name, table, setting) for setting in settings for name, table in [*limits, *tables.items()]]
 
 
 def _table(catalog: Catalog, name: str) -> dict[str, Any]:

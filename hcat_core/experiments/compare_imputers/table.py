@@ -1,21 +1,21 @@
-"""Records -> one row an imputer and mechanism: means over seeds, their intervals, shares of the limits."""
+"""One row for each imputer and mechanism: means over seeds, intervals, shares of the limits."""
 
 from __future__ import annotations
 
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy import stats
 
+from hcat_core.experiments.compare_imputers.results import ImputerResult
 from hcat_core.experiments.compare_imputers.settings import LIMIT, ORACLE
 
-Record = dict[str, Any]
-BASELINE = "none"  # the mask-token arm
+BASELINE = "none"  # fills nothing: what is imputation worth to a prediction?
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Estimate:
 
     @classmethod
     def of(cls, values: Sequence[float | None]) -> Estimate | None:
-        """None where no seed has a value."""
+        """The estimate over the seeds that have a value; None where no seed has one."""
         known = np.array([v for v in values if v is not None and math.isfinite(v)])
         if not len(known):
             return None
@@ -74,52 +74,24 @@ COLUMNS = (
 )
 
 
-def summarise(records: Sequence[Record]) -> list[Row]:
-    """Rows in the order of mechanism, then of R2, the best first."""
-    groups: dict[tuple[str, float, str], list[Record]] = {}
-    for record in records:
-        setting = record["setting"]
-        key = (setting["mechanism"], setting["missing_rate"], record["name"])
-        groups.setdefault(key, []).append(record)
+def summarise(results: Sequence[ImputerResult]) -> list[Row]:
+    """Rows in the order of mechanism and missing rate, then of R2, the best first."""
+    groups: dict[tuple[str, float], dict[str, list[ImputerResult]]] = {}
+    for result in results:
+        setting = result.setting
+        names = groups.setdefault((setting.mechanism, setting.missing_rate), {})
+        names.setdefault(result.name, []).append(result)
     rows = []
-    for (mechanism, rate, name), found in groups.items():
-        good = [r for r in found if r["error"] is None]
-        by_seed = {r["setting"]["seed"]: r for r in good}
-
-        def other(which: str, m: str = mechanism, p: float = rate) -> dict[int, Record]:
-            return {r["setting"]["seed"]: r for r in groups.get((m, p, which), []) if r["error"] is None}
-
-        oracle, limit, baseline = other(ORACLE), other(LIMIT), other(BASELINE)
-        values: dict[str, list[float | None]] = {column: [] for column in COLUMNS}
-        for seed, record in by_seed.items():
-            for column in COLUMNS:
-                values[column].append(_value(column, record, seed, oracle, limit, baseline))
-        rows.append(
-            Row(
-                name,
-                mechanism,
-                rate,
-                len(good),
-                {column: Estimate.of(v) for column, v in values.items()},
-                tuple(sorted({r["error"] for r in found if r["error"] is not None})),
-            )
-        )
+    for (mechanism, rate), by_name in groups.items():
+        references = {name: _by_seed(by_name.get(name, [])) for name in (ORACLE, LIMIT, BASELINE)}
+        for name, group in by_name.items():
+            good = _by_seed(group)
+            figures = [_figures(result, seed, references) for seed, result in good.items()]
+            values = {column: Estimate.of([one[column] for one in figures]) for column in COLUMNS}
+            errors = tuple(sorted({r.error for r in group if r.error is not None}))
+            rows.append(Row(name, mechanism, rate, len(good), values, errors))
     order = {"mcar": 0, "mar": 1, "mnar": 2}
     return sorted(rows, key=lambda r: (order[r.mechanism], r.missing_rate, -_mean(r.values["r2"], -9.0)))
-
-
-def paired(records: Sequence[Record], metric: str, name: str, other: str) -> Estimate | None:
-    """``name`` minus ``other`` on the same settings, with the interval over settings."""
-    by_setting: dict[str, dict[str, Record]] = {}
-    for record in records:
-        if record["error"] is None:
-            by_setting.setdefault(str(record["setting"]), {})[record["name"]] = record
-    differences: list[float | None] = [
-        found[name][metric] - found[other][metric]
-        for found in by_setting.values()
-        if name in found and other in found and found[name].get(metric) is not None
-    ]
-    return Estimate.of(differences)
 
 
 def as_json(rows: Sequence[Row]) -> list[dict[str, Any]]:
@@ -138,7 +110,7 @@ def as_json(rows: Sequence[Row]) -> list[dict[str, Any]]:
 
 
 def as_csv(rows: Sequence[Row]) -> str:
-    """A column for each mean, and two for its interval."""
+    """One line for each row; a column for each mean, and two for its interval."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     names = [f"{column}{end}" for column in COLUMNS for end in ("", "_low", "_high")]
@@ -154,31 +126,38 @@ def as_csv(rows: Sequence[Row]) -> str:
     return buffer.getvalue()
 
 
-def _value(
-    column: str,
-    record: Record,
-    seed: int,
-    oracle: dict[int, Record],
-    limit: dict[int, Record],
-    baseline: dict[int, Record],
-) -> float | None:
-    if column in ("share_of_oracle", "share_of_limit"):
-        reference = (oracle if column == "share_of_oracle" else limit).get(seed)
-        if reference is None or record["r2"] is None or not reference["r2"]:
-            return None
-        return float(record["r2"] / reference["r2"])
-    if column == "auc":
-        return _mean_auc(record)
-    if column == "auc_over_none":
-        own, none = _mean_auc(record), _mean_auc(baseline.get(seed))
-        return None if own is None or none is None else own - none
-    value = record.get(column)
-    return None if value is None else float(value)
+def _by_seed(results: Sequence[ImputerResult]) -> dict[int, ImputerResult]:
+    """The results that did not fail."""
+    return {r.setting.seed: r for r in results if r.error is None}
 
 
-def _mean_auc(record: Record | None) -> float | None:
-    found = list((record or {}).get("auc", {}).values())
-    return sum(found) / len(found) if found else None
+def _figures(
+    result: ImputerResult, seed: int, references: Mapping[str, Mapping[int, ImputerResult]]
+) -> dict[str, float | None]:
+    """A value for each of ``COLUMNS``; shares and differences are those to the same seed's references."""
+    scores = result.scores
+    assert scores is not None
+    auc, baseline = result.mean_auc, references[BASELINE].get(seed)
+    auc_of_none = None if baseline is None else baseline.mean_auc
+    return {
+        "r2": scores.r2,
+        "share_of_oracle": _share(scores.r2, references[ORACLE].get(seed)),
+        "share_of_limit": _share(scores.r2, references[LIMIT].get(seed)),
+        "crps": scores.crps,
+        "coverage_50": scores.coverage_50,
+        "coverage_90": scores.coverage_90,
+        "energy_distance": scores.energy_distance,
+        "fit_seconds": result.fit_seconds,
+        "transform_seconds": result.transform_seconds,
+        "auc": auc,
+        "auc_over_none": None if auc is None or auc_of_none is None else auc - auc_of_none,
+    }
+
+
+def _share(r2: float | None, reference: ImputerResult | None) -> float | None:
+    if r2 is None or reference is None or reference.scores is None or not reference.scores.r2:
+        return None
+    return r2 / reference.scores.r2
 
 
 def _mean(estimate: Estimate | None, otherwise: float) -> float:

@@ -1,1 +1,1 @@
-"""Whole recipes compared on the same folds: ``hcat compare``."""
+"""Recipes compared on the same folds."""

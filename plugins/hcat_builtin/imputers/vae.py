@@ -155,8 +155,8 @@ class MultiModalVAE(nn.Module):
     def _losses(self, batch: Cohort) -> dict[str, Average]:
         masked, hide = hide_at_random(batch)
         mean, std = self.posterior(masked)
-        white = torch.randn((len(batch.whole_present), self.latent_dim), device=std.device)
-        cells = self.decode(mean + std * batch.own(white))
+        white = torch.randn((len(batch), self.latent_dim), device=std.device)
+        cells = self.decode(mean + std * white)
         log_noise = bounded(self.log_noise)
         hidden = batch.measured & hide.unsqueeze(-1)
         seen = batch.measured & ~hide.unsqueeze(-1)

@@ -18,8 +18,8 @@ from hcat_core.recipe.recipe import load_recipe
 from hcat_core.registry.catalog import load_catalog
 from hcat_core.synth.cohort_view import to_cohort
 from hcat_core.synth.generator import SynthSpec, generate
+from hcat_core.training.context import TrainingContext
 from hcat_core.training.fitting import fit_estimator, neural_parts_of
-from hcat_core.training.neural_parts import TrainingContext
 
 ROOT = Path(__file__).resolve().parents[3]
 CATALOG = load_catalog()
@@ -234,13 +234,13 @@ def test_thresholds_and_recalibration_come_from_patients_held_out(monkeypatch):
     y = everyone.targets.labels[:, 0]
     seen = found.estimator.predict(everyone.without_targets()).event_probability[:, 0]
     judged = []
-    real = fitting._judged
+    real = fitting._recalibrate
 
     def spy(probability, cohort):
         judged.append(probability)
         return real(probability, cohort)
 
-    monkeypatch.setattr(fitting, "_judged", spy)
+    monkeypatch.setattr(fitting, "_recalibrate", spy)
     again, _, _ = fitted("random_forest")
     assert found.took_validation and again.thresholds == found.thresholds
     # A forest knows those it has learned from; what it was judged by, it had not learned from.

@@ -26,8 +26,8 @@ from hcat_core.text.quoting import one_line
 
 
 @dataclass(frozen=True)
-class Choice:
-    """What is read of an AnnData: X, a layer or an obsm; which columns of obs weigh and score its rows."""
+class Selection:
+    """What is read of an AnnData: X, a layer or an obsm, and columns with weights and quality."""
 
     layer: str | None
     obsm: str | None
@@ -47,10 +47,10 @@ class Choice:
 
 
 class H5adReader(IsolatedReader):
-    """Reads a modality from an AnnData file (``.h5ad``), dense or sparse, a row a patient or several.
+    """Reads a modality from an AnnData file (``.h5ad``), dense or sparse, one or more rows per patient.
 
-    A NaN in the matrix was not measured; what a sparse matrix does not store is 0 and was. Names of
-    features are those of ``var``. Columns of ``obs`` can be outcomes: numbers, text, categories.
+    A NaN in the matrix was not measured; a cell that a sparse matrix does not store is a measured 0. Names
+    of features are those of ``var``. Columns of ``obs`` can be outcomes: numbers, text, categories.
 
     Args:
         path: the file.
@@ -58,7 +58,7 @@ class H5adReader(IsolatedReader):
         layer: the layer to read instead of ``X``.
         obsm: the entry of ``obsm`` to read instead of ``X``.
         weight: column of ``obs`` with row weights.
-        quality: column of ``obs`` with quality scores in [0, 1]; when not given ``hcat_quality``, if there.
+        quality: column of ``obs`` with quality scores in [0, 1]; ``hcat_quality`` by default, if it exists.
     """
 
     def __init__(
@@ -78,13 +78,13 @@ class H5adReader(IsolatedReader):
         self.obsm = obsm
         self.weight = weight
         self.quality = quality
-        self.choice = Choice(layer, obsm, weight, quality)
+        self.selection = Selection(layer, obsm, weight, quality)
 
     def read_here(self) -> Iterator[ModalityTable]:
         """``read`` in this process: what the worker runs."""
         with open_h5(self.path) as file:
             refuse_other_than(file, "anndata")
-            yield from annotated_rows(file, "", self._ids(file), self.choice)
+            yield from annotated_rows(file, "", self._ids(file), self.selection)
 
     def read_columns_here(self, names: list[str]) -> ColumnTable:
         """``read_columns`` in this process."""
@@ -97,7 +97,7 @@ class H5adReader(IsolatedReader):
         with open_h5(self.path) as file:
             refuse_other_than(file, "anndata")
             ids = self._ids(file)
-            matrix = annotated_matrix(file, "", len(ids), self.choice)
+            matrix = annotated_matrix(file, "", len(ids), self.selection)
             origin = "obs_names" if self.patient_id is None else f"obs column {self.patient_id}"
             return f"AnnData: {matrix}, {len(set(ids.tolist()))} patients in {origin}"
 
@@ -106,14 +106,14 @@ class H5adReader(IsolatedReader):
 
 
 def refuse_other_than(file: h5py.File, wanted: str) -> None:
-    """Stop at a file that says it is another kind than ``anndata`` or ``MuData``, or says nothing.
+    """Refuse a file whose encoding is not ``wanted`` (``anndata`` or ``MuData``).
 
     Raises:
-        DataError: with what the file says, and the reader for it.
+        DataError: with the file's encoding, and the reader for it.
     """
     kind = text_attribute(file, "encoding-type")
     if kind == wanted or (kind is None and wanted == "anndata"):
-        return  # anndata 0.7 did not say what a file is
+        return  # anndata 0.7 wrote no encoding
     use = {"anndata": "h5ad", "MuData": "h5mu"}.get(kind or "", "h5")
     raise DataError(
         f"{file.filename}: is {kind or 'an HDF5 file that names no encoding'}, not {wanted}. Read it with "
@@ -121,32 +121,32 @@ def refuse_other_than(file: h5py.File, wanted: str) -> None:
     )
 
 
-def annotated_matrix(file: h5py.File, prefix: str, rows: int, choice: Choice) -> Matrix:
+def annotated_matrix(file: h5py.File, prefix: str, rows: int, selection: Selection) -> Matrix:
     """The chosen matrix of the AnnData at ``prefix`` ("" or "mod/NAME/")."""
-    return matrix_of(file, prefix + choice.matrix, rows)
+    return matrix_of(file, prefix + selection.matrix, rows)
 
 
 def annotated_rows(
-    file: h5py.File, prefix: str, ids: np.ndarray, choice: Choice
+    file: h5py.File, prefix: str, ids: np.ndarray, selection: Selection
 ) -> Iterator[ModalityTable]:
     """The rows of the AnnData at ``prefix``, whose patients are ``ids``.
 
     Raises:
-        DataError: for parts of other sizes than the matrix.
+        DataError: for parts whose sizes do not fit the matrix.
     """
-    matrix = annotated_matrix(file, prefix, len(ids), choice)
+    matrix = annotated_matrix(file, prefix, len(ids), selection)
     obs = f"{prefix}obs"
-    has = columns_of(file, obs)
-    quality_name = choice.quality or (QUALITY_COLUMN if QUALITY_COLUMN in has else None)
-    weights = None if choice.weight is None else numbers_of(file, obs, choice.weight)
+    columns = columns_of(file, obs)
+    quality_name = selection.quality or (QUALITY_COLUMN if QUALITY_COLUMN in columns else None)
+    weights = None if selection.weight is None else numbers_of(file, obs, selection.weight)
     quality = None if quality_name is None else numbers_of(file, obs, quality_name)
-    counts = numbers_of(file, obs, COUNT_COLUMN) if COUNT_COLUMN in has else None
+    counts = numbers_of(file, obs, COUNT_COLUMN) if COUNT_COLUMN in columns else None
     features: tuple[str, ...] = ()
-    if choice.obsm is None:
+    if selection.obsm is None:
         features = tuple(one_line(str(name)) for name in index_of(file, f"{prefix}var").tolist())
         if len(features) != matrix.width:
             raise DataError(
-                f"{file.filename}: {matrix} has other columns than {prefix}var, {len(features)}."
+                f"{file.filename}: {matrix} does not have the {len(features)} columns of {prefix}var."
             )
     for part, values in matrix_rows(file, matrix):
         yield ModalityTable(

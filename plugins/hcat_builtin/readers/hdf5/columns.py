@@ -1,4 +1,4 @@
-"""Outcomes and groups in an HDF5 file: columns beside the ids, or values in each patient's group."""
+"""Outcome and group columns of an HDF5 file, beside the ids or in each patient's group."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def flat_columns(
     ids_name: str,
     names: list[str],
 ) -> ColumnTable:
-    """Columns beside the ids of a file with a row a patient.
+    """Columns beside the ids of a file with one row per patient.
 
     Raises:
-        DataError: naming the column that the file lacks, and those it has.
+        DataError: naming the column that the file lacks and those it has.
     """
     ids_node = find_object(file, ids_name)
     rows = datasets[ids_name].shape[0] if isinstance(ids_node, h5py.Dataset) else 0
@@ -33,29 +33,29 @@ def flat_columns(
     for name in names:
         node = find_object(file, name)
         if not isinstance(node, h5py.Dataset):
-            known = [n for n, info in datasets.items() if info.shape[:1] == (len(ids),)]
+            columns_there = [n for n, info in datasets.items() if info.shape[:1] == (len(ids),)]
             raise DataError(
-                f'{file.filename}: has no column "{name}".{did_you_mean(name, known)} '
-                f"Its columns: {', '.join(known)}."
+                f'{file.filename}: has no column "{name}".{did_you_mean(name, columns_there)} '
+                f"Its columns: {', '.join(columns_there)}."
             )
         values = read_small(node)
         if values.size != len(ids):
             raise DataError(
                 f"{file.filename}: {name} holds {values.size} values for {len(ids)} ids; "
-                "one each is needed."
+                "one per id is needed."
             )
         columns[name] = values.reshape(-1)
     return ColumnTable(ids, columns)
 
 
 def group_columns(file: h5py.File, groups: Mapping[str, str], names: list[str]) -> ColumnTable:
-    """Columns of one value a patient's group: a dataset in it, or an attribute of it; NaN for neither.
+    """Columns of one value per patient's group: a dataset or an attribute of the group; NaN for neither.
 
     Raises:
         DataError: naming the column that no group has.
     """
     columns: dict[str, list[object]] = {name: [] for name in names}
-    held = [False] * len(names)
+    exists = [False] * len(names)
     for embedding in groups.values():
         prefix = embedding.rpartition("/")[0]
         group = find_object(file, prefix)
@@ -64,13 +64,13 @@ def group_columns(file: h5py.File, groups: Mapping[str, str], names: list[str]) 
             value: object = np.nan
             if isinstance(node, h5py.Dataset) and node.size == 1:
                 value = read_small(node).reshape(-1)[0]
-                held[place] = True
-            elif group is not None and (held_by_group := read_attribute(group, name)) is not None:
-                value = held_by_group
-                held[place] = True
+                exists[place] = True
+            elif group is not None and (attribute := read_attribute(group, name)) is not None:
+                value = attribute
+                exists[place] = True
             columns[name].append(value)
     for place, name in enumerate(names):
-        if not held[place]:
+        if not exists[place]:
             raise DataError(
                 f'{file.filename}: no patient\'s group has a value "{name}", '
                 "neither as a dataset nor as an attribute."

@@ -1,4 +1,4 @@
-"""What is where in an HDF5 file: ids and embedding, by the names the field uses."""
+"""The layout of an HDF5 file: where ids and embedding are, by the names that this field uses."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MAX_DEPTH = 16
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """What a file says about one dataset, without reading it."""
+    """Name, shape and type of one dataset, known without reading its data."""
 
     name: str
     shape: tuple[int, ...]
@@ -37,29 +37,29 @@ class DatasetInfo:
 
 
 @dataclass(frozen=True)
-class Found:
-    """Names of the id and the embedding dataset of a flat file; an id of None: there is none."""
+class FlatLayout:
+    """Names of the datasets of ids and of the embedding in a flat file; ``patient_id`` None: no ids."""
 
     patient_id: str | None
     embedding: str
 
 
 def read_all_datasets_from_h5(path: Path) -> dict[str, DatasetInfo]:
-    """Every dataset of a file by its full name, in file order; reads no data.
+    """Every dataset of a file by its full name, in file order; no data is read.
 
     Raises:
-        DataError: for a file that cannot be opened, or that links outside itself anywhere.
+        DataError: for a file that cannot be opened, or that has a link to another file.
     """
     with open_h5(path) as file:
         return describe_datasets(file)
 
 
 def describe_datasets(file: h5py.File) -> dict[str, DatasetInfo]:
-    """``read_all_datasets_from_h5`` of a file that is open.
+    """``read_all_datasets_from_h5`` of an open file.
 
-    Groups are looked into where they lie, not through soft links, ``MAX_DEPTH`` levels deep.
+    Groups are listed ``MAX_DEPTH`` levels deep, and not through soft links.
     """
-    found: dict[str, DatasetInfo] = {}
+    datasets: dict[str, DatasetInfo] = {}
     pending: list[tuple[str, h5py.Group, tuple[object, ...]]] = [("", file, (_identity(file),))]
     seen = 0
     while pending:
@@ -76,23 +76,25 @@ def describe_datasets(file: h5py.File) -> dict[str, DatasetInfo]:
             if not hard:
                 child = find_object(file, name)
             if isinstance(child, h5py.Dataset):
-                found[name] = DatasetInfo(name, (0,) if child.shape is None else child.shape, _dtype(child))
+                datasets[name] = DatasetInfo(
+                    name, (0,) if child.shape is None else child.shape, _dtype(child)
+                )
             elif isinstance(child, h5py.Group) and hard and len(above) < MAX_DEPTH:
                 identity = _identity(child)
                 if identity in above:
-                    raise DataError(f"{file.filename}: {name}: is a group inside itself: damaged.")
+                    raise DataError(f"{file.filename}: {name}: is a group that contains itself: damaged.")
                 inner.append((name, child, (*above, identity)))
         pending += reversed(inner)
-    return found
+    return datasets
 
 
 def _identity(group: h5py.Group) -> object:
-    """The same for two names of one group."""
+    """A value that is equal for two names of one group."""
     return h5py.h5o.get_info(group.id).addr
 
 
 def _dtype(dataset: h5py.Dataset) -> np.dtype:
-    """A dataset's type; ``object`` for one that numpy has no word for."""
+    """A dataset's type; ``object`` for one that numpy does not have."""
     try:
         dtype: np.dtype = dataset.dtype
     except (TypeError, ValueError):
@@ -106,17 +108,17 @@ def find_patientid_and_embedding(
     source: str,
     patient_id: str | None = None,
     embedding: str | None = None,
-) -> Found | None:
-    """Choose the id and the embedding dataset by name; None when the names tell nothing.
+) -> FlatLayout | None:
+    """Choose the datasets of ids and of the embedding by name; None when no name fits an embedding.
 
     Args:
         datasets: names, as in ``read_all_datasets_from_h5``.
         source: the file, for messages.
-        patient_id: taken as it is, when given.
-        embedding: taken as it is, when given.
+        patient_id: the name of the ids, where the user gave one.
+        embedding: the name of the embedding, where the user gave one.
 
     Raises:
-        DataError: when a name that was given is not in the file, or several embeddings fit.
+        DataError: for a given name that is not in the file, or several possible embeddings.
     """
     names = list(datasets)
     top = [name for name in names if "/" not in name]
@@ -131,27 +133,27 @@ def find_patientid_and_embedding(
         if len(fits) > 1:
             raise DataError(
                 f"{source}: {', '.join(fits)} may each be the embedding. "
-                f'Say which in the recipe: embedding = "{fits[0]}".'
+                f'Name one in the recipe: embedding = "{fits[0]}".'
             )
         embedding = fits[0] if fits else None
-    return None if embedding is None else Found(ids, embedding)
+    return None if embedding is None else FlatLayout(ids, embedding)
 
 
 def nothing_usable(source: str, datasets: Mapping[str, DatasetInfo]) -> DataError:
-    """The error of a file that says nothing usable: what it holds, and what was looked for."""
-    held = [str(info) for info in list(datasets.values())[:20]]
+    """The error for a file without an embedding: what it holds, and what was looked for."""
+    contents = [str(info) for info in list(datasets.values())[:20]]
     more = f", and {len(datasets) - 20} more" if len(datasets) > 20 else ""
     return DataError(
-        f"{source}: no embedding found. It holds {', '.join(held) or 'no datasets'}{more}. Looked for "
+        f"{source}: no embedding found. It holds {', '.join(contents) or 'no datasets'}{more}. Looked for "
         f"ids under {', '.join(ID_NAMES[:3])} and an embedding under {', '.join(EMBEDDING_NAMES)}, or "
         "one group per patient. Name yours in the recipe: patient_id = ..., embedding = ..."
     )
 
 
 def group_per_patient(file: h5py.File, datasets: Mapping[str, DatasetInfo]) -> dict[str, str] | None:
-    """Patient id -> embedding dataset, where each patient is a group (or a dataset); None otherwise.
+    """Patient id -> embedding dataset, in a file with one group per patient; None for other files.
 
-    The groups may lie at the top, or in one group of any name.
+    The groups lie at the top, or in one group of any name.
     """
     by_parent: dict[str, dict[str, str]] = {}
     for name in datasets:
@@ -167,9 +169,9 @@ def group_per_patient(file: h5py.File, datasets: Mapping[str, DatasetInfo]) -> d
 
 
 def dataset_per_patient(file: h5py.File, datasets: Mapping[str, DatasetInfo]) -> dict[str, str] | None:
-    """Slide or patient -> its dataset, in a file of embeddings as STAMP 2.0 wrote them; None otherwise.
+    """Slide or patient -> its dataset, in a file as STAMP 2.0 wrote it; None for other files.
 
-    STAMP names its encoder in the file's attributes, and holds nothing but one array a slide or patient.
+    STAMP names its encoder in the file's attributes; the file has one array per slide or patient.
     """
     if text_attribute(file, "encoder") is None or text_attribute(file, "version") is None:
         return None
@@ -179,11 +181,13 @@ def dataset_per_patient(file: h5py.File, datasets: Mapping[str, DatasetInfo]) ->
 
 
 def refuse_annotated(file: h5py.File) -> None:
-    """Stop at an AnnData or MuData file: it has a reader of its own.
+    """Refuse an AnnData or MuData file, which has a reader of its own.
 
     Raises:
         DataError: naming that reader.
     """
     kind = text_attribute(file, "encoding-type")
     if kind in ANNOTATED:
-        raise DataError(f'{file.filename}: is {kind}. Say so in the recipe: use = "{ANNOTATED[kind]}".')
+        raise DataError(
+            f'{file.filename}: is {kind}. Name its reader in the recipe: use = "{ANNOTATED[kind]}".'
+        )

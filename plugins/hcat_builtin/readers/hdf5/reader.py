@@ -1,4 +1,4 @@
-"""``h5``: embeddings from one HDF5 file, or from a folder with one file a slide."""
+"""``h5``: embeddings from one HDF5 file, or from a folder with one file per slide."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hcat_builtin.readers.chunks import join_small_tables
 from hcat_builtin.readers.dataset_names import COUNT_NAMES, ID_NAMES, QUALITY_NAMES, WEIGHT_NAMES
 from hcat_builtin.readers.hdf5.columns import flat_columns, group_columns
 from hcat_builtin.readers.hdf5.layouts import (
-    Found,
+    FlatLayout,
     dataset_per_patient,
     describe_datasets,
     find_patientid_and_embedding,
@@ -36,20 +36,20 @@ from hcat_core.text.spelling import did_you_mean
 
 
 class H5Reader(IsolatedReader):
-    """Reads a modality from HDF5, in whichever of the field's layouts it finds.
+    """Reads a modality from HDF5, recognising the layouts that are common in this field.
 
-    One file: ids and an embedding of as many rows (several rows a patient are aggregated, weighted by
-    ``n_patches`` where the file has it); a ``patient_index_map``; one group per patient; or STAMP's one
-    dataset per slide or patient. A folder: one file a slide, as CLAM, TRIDENT and STAMP write them, or one
-    a patient (STAMP's ``feat_type = patient``), each (N, D), (1, N, D), (D,) or empty.
+    One file has ids and an embedding of as many rows (several rows of a patient are aggregated, weighted by
+    ``n_patches`` where the file has it), a ``patient_index_map``, one group per patient, or, as written by
+    STAMP, one dataset per slide or patient. A folder has one file per slide, as from CLAM, TRIDENT and
+    STAMP, or one per patient (STAMP's ``feat_type = patient``), each (N, D), (1, N, D), (D,) or empty.
 
     Args:
         path: the file or folder.
-        embedding: name of the embedding dataset, where it is not one of the usual.
-        patient_id: name of the dataset of ids, where it is not one of the usual.
-        weight: name of the row weights; ``n_patches`` when not given.
-        quality: name of the quality scores in [0, 1]; ``quality`` when not given.
-        slide_map: CSV with a slide and a patient column; without it a slide's file name is the patient.
+        embedding: name of the embedding dataset, where it is not one of the usual names.
+        patient_id: name of the dataset of ids, where it is not one of the usual names.
+        weight: name of the row weights; ``n_patches`` by default.
+        quality: name of the quality scores in [0, 1]; ``quality`` by default.
+        slide_map: CSV with a slide and a patient column; without it the patient is the slide's file name.
     """
 
     def __init__(
@@ -76,26 +76,26 @@ class H5Reader(IsolatedReader):
             yield from join_small_tables(self._read_slides(), self.source)
             return
         with open_h5(self.path) as file:
-            found = self._find(file)
-            if isinstance(found, Found):
-                yield from self._read_flat(file, found)
+            layout = self._layout(file)
+            if isinstance(layout, FlatLayout):
+                yield from self._read_flat(file, layout)
             else:
-                yield from join_small_tables(self._read_bags(file, found), self.source)
+                yield from join_small_tables(self._read_members(file, layout), self.source)
 
     def read_columns_here(self, names: list[str]) -> ColumnTable:
         """``read_columns`` in this process."""
         with open_h5(self.path) as file:
             refuse_annotated(file)
             datasets = describe_datasets(file)
-            found = find_patientid_and_embedding(
+            layout = find_patientid_and_embedding(
                 datasets,
                 source=self.source,
                 patient_id=self.patient_id,
                 embedding=self.embedding,
             )
-            # A file of outcomes may have ids and no embedding.
+            # A file of outcomes can have ids and no embedding.
             only_ids = self.patient_id or next((name for name in ID_NAMES if name in datasets), None)
-            ids_name = found.patient_id if found else only_ids
+            ids_name = layout.patient_id if layout else only_ids
             if ids_name is not None:
                 return flat_columns(file, datasets, ids_name, names)
             groups = group_per_patient(file, datasets)
@@ -108,50 +108,52 @@ class H5Reader(IsolatedReader):
         if self.path.is_dir():
             return self._describe_slides()
         with open_h5(self.path) as file:
-            found = self._find(file)
-            if not isinstance(found, Found):
-                leaves = " or ".join(sorted({n.rpartition("/")[2] for n in found.values() if "/" in n}))
+            layout = self._layout(file)
+            if not isinstance(layout, FlatLayout):
+                leaves = " or ".join(sorted({n.rpartition("/")[2] for n in layout.values() if "/" in n}))
                 if leaves:
-                    return f"one group a patient: no ids at the top, {len(found)} groups with {leaves}"
-                return f"STAMP: an encoder's name and {len(found)} datasets, one a slide or patient"
-            assert found.patient_id is not None
-            embedding = checked_embedding(file, found.embedding)
-            rows, _ = flat_size(embedding, found.embedding)
-            patients = len(set(row_ids(file, found.patient_id, rows).tolist()))
-            per = "one row a patient"
+                    return f"one group per patient: no ids at the top, {len(layout)} groups with {leaves}"
+                return f"STAMP: an encoder's name and {len(layout)} datasets, one per slide or patient"
+            assert layout.patient_id is not None
+            embedding = checked_embedding(file, layout.embedding)
+            rows, _ = flat_size(embedding, layout.embedding)
+            patients = len(set(row_ids(file, layout.patient_id, rows).tolist()))
+            per = "one row per patient"
             if patients < rows:
-                per = f"several rows a patient, {patients} patients"
-            return f"{per}: {found.patient_id} and {found.embedding} ({_shape(embedding)}) at the top"
+                per = f"several rows per patient, {patients} patients"
+            return f"{per}: {layout.patient_id} and {layout.embedding} ({_shape(embedding)}) at the top"
 
-    def _find(self, file: h5py.File) -> Found | dict[str, str]:
+    def _layout(self, file: h5py.File) -> FlatLayout | dict[str, str]:
         """The ids and embedding at the top, or the embedding of each patient or slide by name."""
         refuse_annotated(file)
         datasets = describe_datasets(file)
-        # The members of a map in a group are not datasets to choose from; the group is.
+        # Of a map stored as a group, the group is a name to choose from and its members are not.
         names = [*datasets, *{n.split("/")[0] for n in datasets if n.startswith("patient_index_map/")}]
-        found = find_patientid_and_embedding(
+        layout = find_patientid_and_embedding(
             names, source=self.source, patient_id=self.patient_id, embedding=self.embedding
         )
-        if found is not None and found.patient_id is not None:
-            return found
-        bags = None
+        if layout is not None and layout.patient_id is not None:
+            return layout
+        members = None
         if not self.embedding and not self.patient_id:
-            bags = group_per_patient(file, datasets) or dataset_per_patient(file, datasets)
-        if bags is None:
+            members = group_per_patient(file, datasets) or dataset_per_patient(file, datasets)
+        if members is None:
             raise nothing_usable(self.source, datasets)
-        return bags
+        return members
 
-    def _read_flat(self, file: h5py.File, found: Found) -> Iterator[ModalityTable]:
-        assert found.patient_id is not None
-        embedding = checked_embedding(file, found.embedding)
-        rows, width = flat_size(embedding, found.embedding)
-        ids = row_ids(file, found.patient_id, rows)
+    def _read_flat(self, file: h5py.File, layout: FlatLayout) -> Iterator[ModalityTable]:
+        assert layout.patient_id is not None
+        embedding = checked_embedding(file, layout.embedding)
+        rows, width = flat_size(embedding, layout.embedding)
+        ids = row_ids(file, layout.patient_id, rows)
         weights = per_row(file, self._names(self.weight, WEIGHT_NAMES, file), rows)
         quality = per_row(file, self._names(self.quality, QUALITY_NAMES, file), rows)
         counts = per_row(file, COUNT_NAMES, rows)
         features = feature_names(file, embedding, width)
-        patients = int(np.count_nonzero(ids[1:] != ids[:-1])) + 1  # of rows together, one
-        progress.start_dataset(found.embedding)
+        patients = (
+            int(np.count_nonzero(ids[1:] != ids[:-1])) + 1
+        )  # neighbouring rows of one patient count once
+        progress.start_dataset(layout.embedding)
         for part, values in row_chunks(embedding, rows, width):
             yield ModalityTable(
                 ids=ids[part],
@@ -163,21 +165,21 @@ class H5Reader(IsolatedReader):
                 patients=patients,
             )
 
-    def _read_bags(self, file: h5py.File, bags: Mapping[str, str]) -> Iterator[ModalityTable]:
+    def _read_members(self, file: h5py.File, members: Mapping[str, str]) -> Iterator[ModalityTable]:
         patients = None if self.slide_map is None else read_slide_map(self.slide_map)
-        for key, name in bags.items():
-            # A group is a patient's; a dataset of its own may be a slide's.
+        for key, name in members.items():
+            # A group belongs to a patient; a dataset at the top can belong to a slide.
             patient = key if "/" in name else patient_of(key, patients, self.slide_map)
-            yield from self._bag(file, patient, name, name.rpartition("/")[0], len(bags))
+            yield from self._member(file, patient, name, name.rpartition("/")[0], len(members))
 
     def _read_slides(self) -> Iterator[ModalityTable]:
         patients = None if self.slide_map is None else read_slide_map(self.slide_map)
         slides = self._slides()
         for slide in slides:
             with open_h5(slide) as file:
-                whole = text_attribute(file, "feat_type") == "patient"
-                patient = slide.stem if whole else patient_of(slide.name, patients, self.slide_map)
-                yield from self._bag(file, patient, self._embedding_of(file), "", len(slides))
+                per_patient = text_attribute(file, "feat_type") == "patient"
+                patient = slide.stem if per_patient else patient_of(slide.name, patients, self.slide_map)
+                yield from self._member(file, patient, self._embedding_of(file), "", len(slides))
 
     def _describe_slides(self) -> str:
         slides = self._slides()
@@ -187,7 +189,7 @@ class H5Reader(IsolatedReader):
             kind = text_attribute(file, "feat_type")
         what = "slide" if kind is None else f"STAMP {kind}"
         mapped = self.slide_map is not None and kind != "patient"
-        owner = "slide_map says whose" if mapped else "a file's name is its patient"
+        owner = "slide_map names the patients" if mapped else "a file's name is its patient"
         return f"folder of {len(slides)} {what} files with {name} ({shape} in the first): {owner}"
 
     def _slides(self) -> list[Path]:
@@ -199,15 +201,15 @@ class H5Reader(IsolatedReader):
     def _embedding_of(self, file: h5py.File) -> str:
         """The embedding's name in a file of one slide or patient."""
         datasets = describe_datasets(file)
-        found = find_patientid_and_embedding(datasets, source=file.filename, embedding=self.embedding)
-        if found is None:
+        layout = find_patientid_and_embedding(datasets, source=file.filename, embedding=self.embedding)
+        if layout is None:
             raise nothing_usable(file.filename, datasets)
-        return found.embedding
+        return layout.embedding
 
-    def _bag(
+    def _member(
         self, file: h5py.File, patient: str, name: str, prefix: str, patients: int
     ) -> Iterator[ModalityTable]:
-        """The rows of one patient or slide; nothing for an empty one."""
+        """The rows of one patient or slide; no table for an empty one."""
         embedding = checked_embedding(file, name)
         if embedding.shape is None or 0 in embedding.shape:
             return
@@ -238,12 +240,12 @@ class H5Reader(IsolatedReader):
     def _quality_names(self) -> tuple[str, ...]:
         return QUALITY_NAMES if self.quality is None else (self.quality,)
 
-    def _names(self, asked: str | None, usual: tuple[str, ...], file: h5py.File) -> tuple[str, ...]:
-        if asked is None:
+    def _names(self, given: str | None, usual: tuple[str, ...], file: h5py.File) -> tuple[str, ...]:
+        if given is None:
             return usual
-        if find_object(file, asked) is None:
-            raise DataError(f'{self.source}: has no dataset "{asked}".{did_you_mean(asked, file)}')
-        return (asked,)
+        if find_object(file, given) is None:
+            raise DataError(f'{self.source}: has no dataset "{given}".{did_you_mean(given, file)}')
+        return (given,)
 
 
 def _shape(embedding: h5py.Dataset) -> str:

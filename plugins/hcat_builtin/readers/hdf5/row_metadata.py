@@ -1,4 +1,4 @@
-"""What lies beside an embedding in an HDF5 file: its rows' ids, weights and quality, its columns' names."""
+"""Ids, weights, quality and feature names that an HDF5 file holds beside its embedding."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from hcat_core.text.quoting import one_line
 
 
 def row_ids(file: h5py.File, name: str, rows: int) -> np.ndarray:
-    """(R,) raw ids of the rows: a dataset of ids, or a ``patient_index_map`` of any of its kinds.
+    """(R,) raw ids of the rows, from a dataset of ids or from a ``patient_index_map``.
 
-    A map is a dataset of ids in row order, a JSON text, or a group: id -> row, or id -> rows.
+    A map is a dataset of ids in row order, a JSON text, or a group; the last two give id -> row or rows.
 
     Raises:
-        DataError: for ids that are not one a row.
+        DataError: unless there is one id per row.
     """
     node = find_object(file, name)
     source = file.filename
@@ -45,13 +45,15 @@ def row_ids(file: h5py.File, name: str, rows: int) -> np.ndarray:
     if raw.ndim != 1 or len(raw) != rows:
         raise DataError(
             f"{source}: {name} holds {raw.shape[0]} ids and the embedding {rows} rows; "
-            "one id a row is needed."
+            "one id per row is needed."
         )
     return raw
 
 
 def per_row(file: h5py.File, names: tuple[str, ...], rows: int) -> np.ndarray | None:
-    """(R,) numbers of the first of ``names`` that is there: a scalar for all, one a row, or (R, k).
+    """(R,) numbers of the first dataset of ``names`` that exists: one for all rows, one per row, or (R, k).
+
+    Of (R, k) the mean over k is taken.
 
     Raises:
         DataError: for another number of rows.
@@ -71,7 +73,7 @@ def per_row(file: h5py.File, names: tuple[str, ...], rows: int) -> np.ndarray | 
 
 
 def feature_names(file: h5py.File, embedding: h5py.Dataset, width: int) -> tuple[str, ...]:
-    """Names of the columns, where the file has as many as columns; () otherwise."""
+    """Names of the embedding's columns; () unless the file has one name per column."""
     node = find_object(file, "feature_names")
     raw: object = None
     if isinstance(node, h5py.Dataset):
@@ -98,7 +100,7 @@ def _ids_from_map(mapping: Mapping[str, object], rows: int, source: str, name: s
         for place in places if isinstance(places, list) else [places]:
             if isinstance(place, bool) or not isinstance(place, int) or not 0 <= place < rows:
                 raise DataError(
-                    f"{source}: {name} sends a patient to row {place!r}; there are rows 0 to {rows - 1}."
+                    f"{source}: {name} maps a patient to row {place!r}; there are rows 0 to {rows - 1}."
                 )
             if ids[place] is not None:
                 raise DataError(f"{source}: {name} gives row {place} to two patients.")

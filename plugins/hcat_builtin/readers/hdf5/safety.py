@@ -1,6 +1,6 @@
-"""HDF5 files are untrusted: nothing outside the file is followed, nothing huge is unpacked.
+"""Checks of untrusted HDF5 files: no link to another file is followed, nothing huge is unpacked.
 
-Every refusal names the file and the dataset, and happens before the dataset is read.
+A refused file is named with the dataset, before the dataset is read.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from hcat_builtin.readers.plain_file import require_plain_file
 from hcat_core.errors import DataError
 
 MAX_ATTRIBUTE = 64 << 20
-MAX_LINKS = 64  # soft links followed for one name
-TEXT_BLOCK = 1024  # text datasets of any length are read so many values at a time
+MAX_LINKS = 64  # soft links that are followed for one name
+TEXT_BLOCK = 1024  # values of a text dataset that are read at a time
 KINDS = {
     h5t.COMPOUND: "compound records",
     h5t.REFERENCE: "references",
@@ -34,7 +34,7 @@ KINDS = {
     h5t.TIME: "times of an old kind",
 }
 DAMAGE = (OSError, RuntimeError, LookupError, ValueError, TypeError, ArithmeticError, SystemError)
-"""What h5py raises when the bytes inside are not what their headers say."""
+"""What h5py raises for a file whose bytes contradict their headers."""
 
 
 @contextmanager
@@ -42,7 +42,7 @@ def open_h5(path: Path) -> Iterator[h5py.File]:
     """Open an HDF5 file for reading.
 
     Raises:
-        DataError: for a file that is missing, unreadable, truncated, no HDF5, or hides something in front.
+        DataError: for a file that is missing, unreadable, truncated, not HDF5, or with other data in front.
     """
     require_plain_file(path, "an HDF5 file")
     progress.start_file(str(path))
@@ -63,18 +63,18 @@ def open_h5(path: Path) -> Iterator[h5py.File]:
         except DAMAGE as error:
             dataset = progress.read()[2]
             where = f"{path}: {dataset}" if dataset else str(path)
-            told = str(error.args[0]) if error.args else ""
-            first = told.splitlines()[0] if told else type(error).__name__
-            raise DataError(f"{where}: damaged: {first}. Copy or write it again.") from error
+            message = str(error.args[0]) if error.args else ""
+            reason = message.splitlines()[0] if message else type(error).__name__
+            raise DataError(f"{where}: damaged: {reason}. Copy or write it again.") from error
 
 
 def find_object(file: h5py.File, name: str) -> h5py.Dataset | h5py.Group | None:
     """The dataset or group called ``name``; None when there is none.
 
-    Walks one path component at a time, through soft links too, so that no external link is followed.
+    The path is walked one component at a time, also through soft links, so that no external link is used.
 
     Raises:
-        DataError: for an external link at any component, or soft links that go in a circle.
+        DataError: for an external link at any component, a link upwards, or soft links in a circle.
     """
     progress.start_dataset(name)
     pending = [part for part in PurePosixPath(name).parts if part != "/"]
@@ -102,9 +102,9 @@ def find_object(file: h5py.File, name: str) -> h5py.Dataset | h5py.Group | None:
 
 
 def follow(group: h5py.Group, part: str, name: str) -> h5py.Dataset | h5py.Group | PurePosixPath | None:
-    """What one name in a group leads to: an object, the path of a soft link, or None for nothing.
+    """Where one name in a group leads: to an object, to the path of a soft link, or nowhere (None).
 
-    ``name`` is the whole name, for messages.
+    ``name`` is the full name, for messages.
 
     Raises:
         DataError: for an external link or a named type.
@@ -115,11 +115,11 @@ def follow(group: h5py.Group, part: str, name: str) -> h5py.Dataset | h5py.Group
         return None
     kind = links.get_info(key).type
     if kind == h5l.TYPE_HARD:
-        found = h5o.open(group.id, key)
-        if isinstance(found, h5d.DatasetID):
-            return h5py.Dataset(found)
-        if isinstance(found, h5g.GroupID):
-            return h5py.Group(found)
+        target = h5o.open(group.id, key)
+        if isinstance(target, h5d.DatasetID):
+            return h5py.Dataset(target)
+        if isinstance(target, h5g.GroupID):
+            return h5py.Group(target)
     elif kind == h5l.TYPE_SOFT:
         return PurePosixPath(links.get_val(key).decode("utf-8", "surrogateescape"))
     where = f"{group.file.filename}: {name}"
@@ -135,9 +135,9 @@ def follow(group: h5py.Group, part: str, name: str) -> h5py.Dataset | h5py.Group
 
 
 def refuse_unsafe(dataset: h5py.Dataset) -> None:
-    """Stop at a dataset whose bytes are elsewhere, or whose size is not backed by what is stored.
+    """Refuse a dataset whose bytes lie outside the file, or that claims far more than the file stores.
 
-    Call it once before each reading: it counts what has been unpacked of the file.
+    Call it once before each read: it counts the bytes that have been unpacked of the file.
 
     Raises:
         DataError: for external storage, virtual datasets, types other than numbers and text, filters that
@@ -147,7 +147,7 @@ def refuse_unsafe(dataset: h5py.Dataset) -> None:
     progress.start_dataset(_name(dataset))
     where = f"{dataset.file.filename}: {_name(dataset)}"
     if dataset.is_virtual:
-        raise DataError(f"{where}: is a virtual dataset, its data lies elsewhere. Copy the data in.")
+        raise DataError(f"{where}: is a virtual dataset, its data is in another place. Copy the data in.")
     if dataset.external:
         raise DataError(
             f"{where}: keeps its data in another file ({dataset.external[0][0]}). Copy the data in."
@@ -159,10 +159,10 @@ def refuse_unsafe(dataset: h5py.Dataset) -> None:
 
 
 def refuse_not_numeric(dataset: h5py.Dataset) -> None:
-    """Stop at a dataset, to be read as numbers, that holds anything else.
+    """Refuse a dataset that holds anything but numbers.
 
     Raises:
-        DataError: naming what was found.
+        DataError: naming what it holds.
     """
     where = f"{dataset.file.filename}: {_name(dataset)}"
     _refuse_type(dataset.id.get_type(), where)
@@ -171,7 +171,7 @@ def refuse_not_numeric(dataset: h5py.Dataset) -> None:
 
 
 def read_small(dataset: h5py.Dataset) -> np.ndarray:
-    """A whole dataset that passes ``refuse_unsafe``: ids, labels, weights.
+    """All values of a dataset of ids, labels or weights, after ``refuse_unsafe``.
 
     Raises:
         DataError: as ``refuse_unsafe``; for a dataset without a shape; for text that unpacks to too much.
@@ -182,7 +182,7 @@ def read_small(dataset: h5py.Dataset) -> np.ndarray:
     text = h5py.check_string_dtype(dataset.dtype)
     if dataset.ndim == 0 or text is None or text.length is not None:
         return np.asarray(dataset[()])
-    # Any number of values may point at one long text: its bytes count as often as they are read.
+    # Many values can point at one long text: its bytes count each time that they are read.
     where = f"{dataset.file.filename}: {_name(dataset)}"
     values = np.empty(dataset.shape, dtype=object)
     for first in range(0, len(values), TEXT_BLOCK):
@@ -194,7 +194,7 @@ def read_small(dataset: h5py.Dataset) -> np.ndarray:
 
 
 def read_attribute(node: h5py.Dataset | h5py.Group, name: str) -> Any:
-    """An attribute that is a number, a text or an array of them; None when there is none.
+    """An attribute that is a number, a text or an array of these; None when there is none.
 
     Raises:
         DataError: for any other type, or more than ``MAX_ATTRIBUTE`` bytes.
@@ -214,7 +214,7 @@ def read_attribute(node: h5py.Dataset | h5py.Group, name: str) -> Any:
 
 
 def text_attribute(node: h5py.Dataset | h5py.Group, name: str) -> str | None:
-    """An attribute that is one text; None where there is none, or numbers.
+    """An attribute that is one text; None for numbers, or when there is none.
 
     Raises:
         DataError: as ``read_attribute``.
@@ -226,7 +226,7 @@ def text_attribute(node: h5py.Dataset | h5py.Group, name: str) -> str | None:
 
 
 def _refuse_type(kind: Any, where: str) -> None:
-    """Numbers and text, and the enumeration that h5py writes for booleans."""
+    """Refuse all types but numbers, text, and the enumeration that h5py writes for booleans."""
     code = kind.get_class()
     if code in (h5t.INTEGER, h5t.FLOAT, h5t.STRING):
         return

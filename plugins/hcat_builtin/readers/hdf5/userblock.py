@@ -1,4 +1,4 @@
-"""What lies in front of an HDF5 file's data, and whether another file hides there."""
+"""The user block in front of an HDF5 file's data, and a second file that could be hidden there."""
 
 from __future__ import annotations
 
@@ -14,26 +14,30 @@ MATLAB = b"MATLAB 7.3 MAT-file"
 
 
 def refuse_second_file(path: Path, file: h5py.File) -> None:
-    """Stop at a user block that is no line of text, such as AnnData and MATLAB write, and at a second file.
+    """Refuse a user block that is not a line of text (as MuData and MATLAB write), and a second HDF5 file.
+
+    Two programs could each read another half of such a file.
 
     Raises:
-        DataError: naming the file; two programs might each read another half of it.
+        DataError: naming the file.
     """
     size = file.userblock_size
     with path.open("rb", buffering=0) as raw:
         block = raw.read(min(size, MAX_USER_BLOCK))
-        begins = 0
+        signatures = 0
         place = 0
-        while place < file.id.get_filesize():  # where HDF5 looks for the beginning of a file
+        while place < file.id.get_filesize():  # where HDF5 looks for the start of a file
             raw.seek(place)
-            begins += raw.read(len(SIGNATURE)) == SIGNATURE
+            signatures += raw.read(len(SIGNATURE)) == SIGNATURE
             place = max(512, 2 * place)
     text = block.rstrip(b"\0")
     plain = all(byte in b"\t\r\n" or 32 <= byte < 127 for byte in text)
     if size > MAX_USER_BLOCK or SIGNATURE in block or not (plain or block.startswith(MATLAB)):
         raise DataError(
-            f"{path}: has {size:,} bytes in front of its data that are no line of text: a second file. "
-            "Write it again without a user block."
+            f"{path}: has {size:,} bytes in front of its data that are not a line of text: perhaps a "
+            "second file. Write it again without a user block."
         )
-    if begins > 1:
-        raise DataError(f"{path}: is {begins} HDF5 files one behind the other. Which one is meant?")
+    if signatures > 1:
+        raise DataError(
+            f"{path}: is {signatures} HDF5 files one behind the other. Write the right one alone."
+        )

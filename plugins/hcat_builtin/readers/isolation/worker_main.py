@@ -69,11 +69,11 @@ class _Worker:
 
     def _answer(self, request: bytes) -> dict[str, object]:
         """Parse, and send each chunk as it is read; returns the last message."""
-        progress.start_file("")
         try:
-            reader, columns, describe = self._reader(request)
+            reader, columns, describe = self._reader(request)  # imports modules, which may take its time
         except Exception as error:
             return {"failed": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
+        progress.start_file("")
         try:
             _limit("RLIMIT_AS", self._memory + reader.extra_memory())
             if columns is not None:

@@ -189,10 +189,10 @@ MAPS = {
     "a row before the first": (put("obsmap/rna", np.array([1, 2, 3, -3])), "each number from 1 to 3 once"),
     "2^63": (put("obsmap/rna", np.array([1, 2, 3, 2**63], "u8")), "each number from 1 to 3 once"),
     "2^64 - 1": (put("obsmap/rna", np.array([1, 2, 3, 2**64 - 1], "u8")), "each number from 1 to 3 once"),
-    "another patient's row": (put("obsmap/rna", np.array([2, 1, 3, 0])), "have other names"),
+    "another patient's row": (put("obsmap/rna", np.array([2, 1, 3, 0])), "have different names"),
     "fractions": (put("obsmap/rna", np.array([1.0, 2.0, 3.0, 0.0])), "whole numbers are needed"),
     "too few": (put("obsmap/rna", np.array([1, 2])), "4 whole numbers are needed"),
-    "a group": (put("obsmap/rna", h5py.SoftLink("/mod/rna")), "is not there"),
+    "a group": (put("obsmap/rna", h5py.SoftLink("/mod/rna")), "does not exist"),
 }  # fmt: skip
 
 

@@ -290,10 +290,10 @@ def test_obsmap_decides_whose_row_it_is(two_modalities):
 @pytest.mark.parametrize(
     ("numbers", "says"),
     [
-        ([0, 1, 2, 3], "sends 3 of obs to the 2 rows"),
-        ([0, 0, 0, 1], "sends 1 of obs to the 2 rows"),
-        ([0, 0, 2, 2], "sends 2 of obs to the 2 rows"),
-        ([0, 0, 2, 1], "row 2 of obs and the row of image it is sent to have other names"),
+        ([0, 1, 2, 3], "maps 3 rows of obs to the 2 rows"),
+        ([0, 0, 0, 1], "maps 1 rows of obs to the 2 rows"),
+        ([0, 0, 2, 2], "maps 2 rows of obs to the 2 rows"),
+        ([0, 0, 2, 1], "row 2 of obs and its row of image have different names"),
     ],
 )
 def test_an_obsmap_that_contradicts_itself_is_refused(two_modalities, numbers, says):
@@ -313,7 +313,7 @@ def test_outcomes_are_columns_of_everybody_or_of_one_modality(two_modalities):
 
 
 def test_a_modality_must_be_named_where_there_are_several(two_modalities):
-    with pytest.raises(DataError, match="holds image, rna. Say which"):
+    with pytest.raises(DataError, match="holds image, rna. Name one"):
         read(H5muReader(path=two_modalities))
     with pytest.raises(DataError, match='no modality "rnaa". Did you mean "rna"'):
         read(H5muReader(path=two_modalities, modality="rnaa"))

@@ -27,17 +27,17 @@ def read(path, **arguments):
 
 def test_rows_with_ids(tmp_path):
     path = write(tmp_path / "a.h5", {"pid": [b"x", b"y", b"z"], "embedding_512": VALUES})
-    assert H5Reader(path=path).describe() == "one row a patient: pid and embedding_512 (3 x 2) at the top"
+    assert H5Reader(path=path).describe() == "one row per patient: pid and embedding_512 (3 x 2) at the top"
     path = write(tmp_path / "b.h5", {"patient_id": [b"x", b"x", b"z"], "feats": VALUES[None]})
     assert H5Reader(path=path).describe() == (
-        "several rows a patient, 2 patients: patient_id and feats (1 x 3 x 2) at the top"
+        "several rows per patient, 2 patients: patient_id and feats (1 x 3 x 2) at the top"
     )
 
 
 def test_a_group_a_patient(tmp_path):
     path = write(tmp_path / "a.h5", {"secret-1/embedding": VALUES, "secret-2/feats": VALUES})
     said = H5Reader(path=path).describe()
-    assert said == "one group a patient: no ids at the top, 2 groups with embedding or feats"
+    assert said == "one group per patient: no ids at the top, 2 groups with embedding or feats"
 
 
 def test_a_table(tmp_path):
@@ -64,7 +64,7 @@ def test_stamp_tiles_are_slides_of_patients(tiles, tmp_path):
     assert found.mean.tolist() == [[5, 6]]
     assert found.n_rows.tolist() == [4]
     assert H5Reader(path=tiles, slide_map=slide_map).describe() == (
-        "folder of 2 STAMP tile files with feats (3 x 2 in the first): slide_map says whose"
+        "folder of 2 STAMP tile files with feats (3 x 2 in the first): slide_map names the patients"
     )
 
 
@@ -93,7 +93,8 @@ def test_stamp_2_0_kept_all_slides_in_one_file(tmp_path):
     assert found.ids == ("p", "q")
     assert found.mean.tolist() == [[3, 4], [3, 4]]
     assert (
-        H5Reader(path=path).describe() == "STAMP: an encoder's name and 3 datasets, one a slide or patient"
+        H5Reader(path=path).describe()
+        == "STAMP: an encoder's name and 3 datasets, one per slide or patient"
     )
 
 

@@ -1,0 +1,31 @@
+"""Differences between recipes, and when one is claimed."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from hcat_core.experiments.compare_recipes.results import FoldResult, TaskScores
+from hcat_core.experiments.compare_recipes.table import nadeau_bengio, paired_differences
+
+
+def test_the_interval_is_that_of_nadeau_and_bengio():
+    differences = np.array([0.02, 0.01, 0.03, -0.01, 0.02] * 3)
+    low, high = nadeau_bengio(differences, 5)
+    error = differences.std(ddof=1) * np.sqrt(1 / 15 + 1 / 4)
+    assert high - low == pytest.approx(2 * stats.t.ppf(0.975, 14) * error)
+    assert (low + high) / 2 == pytest.approx(differences.mean())
+
+
+@pytest.mark.parametrize(
+    ("shift", "verdict"), [(0.0, "no detectable difference"), (0.2, "better"), (-0.2, "worse")]
+)
+def test_a_difference_is_claimed_only_when_the_interval_leaves_out_zero(shift, verdict):
+    rng = np.random.default_rng(0)
+    results = []
+    for fold in range(15):
+        noise = rng.normal(0, 0.02)
+        for name, extra in (("a", 0.0), ("b", shift)):
+            auc = 0.7 + noise + extra + rng.normal(0, 0.01)
+            results.append(FoldResult(name, fold // 5, fold % 5, {"survival": TaskScores({"auc": auc})}))
+    (one, mean) = paired_differences(results, ["a", "b"], ["survival"], "a", 5)
+    assert one.verdict == verdict and mean.mean == one.mean
