@@ -15,7 +15,7 @@ from typing import Any
 
 ENTRY_POINT_GROUP = "hcat"
 BUILTIN = "builtin"
-OWN_DISTRIBUTIONS = ("", "hcat-core", "hcat")  # hcat-core was named hcat before it was published
+OWN_DISTRIBUTION = "hcat-core"
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Provider:
     @property
     def is_builtin(self) -> bool:
         """Whether it is hcat's own entry point; another package may also name one ``builtin``."""
-        return self.name == BUILTIN and self.distribution in OWN_DISTRIBUTIONS
+        return self.name == BUILTIN and self.distribution in ("", OWN_DISTRIBUTION)
 
     def __str__(self) -> str:
         origin = f"{self.distribution} {self.version}".strip()

@@ -121,6 +121,7 @@ RENAMED = {
     "hcat_core.evaluation:predict_cohort": "hcat_core.training.inference:predict_cohort",
     "hcat_core.fitting:assembly_of": "hcat_core.training.fitting:neural_parts_of",
     "hcat_core.inside:inside": "hcat_core.storage.safe_path:safe_path",
+    "hcat_core.inspection:found_layouts": "hcat_core.evaluation.cohort_counts:describe_readers",
     "hcat_core.new_cohort:Files": "hcat_core.runs.new_patients:PatientFiles",
     "hcat_core.new_cohort:outside_training": "hcat_core.runs.new_patients:warn_outside_training",
     "hcat_core.new_cohort:read_new_cohort": "hcat_core.runs.new_patients:read_new_patients",

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hcat_builtin.estimators.saved_models import save_models
+from hcat_builtin.estimators.serialisation import save_models
 from hcat_core.errors import UsageError
 from hcat_core.recipe.names import check_name, check_names
 from hcat_core.runs.folder import RunFolder

@@ -7,7 +7,7 @@ import torch
 from hcat_builtin.fusions.enhanced_hcat import EnhancedHCAT
 from hcat_builtin.heads.binary import BinaryHead
 from hcat_builtin.imputers.none import NoImputer
-from hcat_builtin.losses.bce import BinaryCrossEntropy
+from hcat_builtin.losses.binary import BinaryCrossEntropy
 from hcat_builtin.losses.infonce import InfoNCE
 from hcat_core.errors import TrainingError, UsageError
 from hcat_core.recipe.build import WeightedLoss

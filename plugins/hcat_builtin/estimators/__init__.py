@@ -1,1 +1,1 @@
-"""Estimators that predict without the neural assembly: the baselines it has to beat."""
+"""Estimators that do not use the neural model: the baselines that it is compared with."""

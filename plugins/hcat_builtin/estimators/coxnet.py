@@ -1,4 +1,4 @@
-"""``coxnet``: elastic-net Cox regression, so that censored patients teach too."""
+"""``coxnet``: elastic-net Cox regression, which uses censored patients too."""
 
 from __future__ import annotations
 
@@ -8,33 +8,34 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hcat_builtin.estimators.features import PatientFeatures
-from hcat_builtin.estimators.saved_models import load_models, save_models
+from hcat_builtin.estimators.patient_features import FeatureChoice, PatientFeatures
+from hcat_builtin.estimators.serialisation import load_models, save_models
 from hcat_core.cohort import Cohort, Layout
 from hcat_core.errors import DataError
 from hcat_core.interfaces import FitContext, Prediction
 from hcat_core.metrics.survival import breslow, timed
 from hcat_core.registry.parameter_types import Count, FoldCount, Share, TailShare
 
-STEPS = 300  # of proximal gradient, at most
+MOST_STEPS = 300  # of proximal gradient
 TOLERANCE = 1e-5
+PENALTIES = 8  # on the path from the largest
 
 
 class CoxnetEstimator:
-    """Penalised partial likelihood (Simon et al. 2011) by accelerated proximal gradient.
+    """Maximises the penalised partial likelihood (Simon et al. 2011) by accelerated proximal gradient.
 
-    The penalty is that of the best partial likelihood over inner folds, on a path of eight (van
-    Houwelingen 2006: the likelihood of all minus that of those fitted on). Probabilities follow from
-    Breslow's baseline. Each task is its own cause: other events censor it.
+    The penalty, one of eight, is that of the best cross-validated partial likelihood (van Houwelingen 2006:
+    the likelihood of all patients minus that of the patients fitted on). Probabilities follow from
+    Breslow's baseline. Each task is a cause of its own: other events censor it.
 
     Args:
         layout: modalities and tasks.
         l1_ratio: 0 is ridge, 1 is lasso.
-        folds: inner folds that choose the penalty.
-        modalities: names of those to use; all when left out.
-        components: principal components of a modality wider than ``widest``.
-        widest: number of cells up to which a modality is taken as it is.
-        tails: share of patients at either end of a feature whose values are drawn in to the quantile there.
+        folds: number of inner folds that choose the penalty.
+        modalities: names of the modalities to use; all where None.
+        components: number of principal components that replace a modality wider than ``widest``.
+        widest: number of cells up to which a modality is used as it is.
+        tails: share of patients at either end of each feature whose values are winsorised.
     """
 
     refits = True
@@ -53,13 +54,12 @@ class CoxnetEstimator:
         self.layout = layout
         self.l1_ratio = l1_ratio
         self.folds = folds
-        self.features = PatientFeatures(
-            layout, modalities=modalities, components=components, widest=widest, absence=True, tails=tails
-        )
+        choice = FeatureChoice(modalities, components, widest)
+        self.features = PatientFeatures(layout, choice, absence=True, tails=tails)
         self.state: dict[str, Tensor] = {}
 
     def fit(self, train: Cohort, validation: Cohort, context: FitContext) -> None:
-        """Fit every task on the patients whose time is known.
+        """Fit each task on the patients whose time is known.
 
         Raises:
             ValueError: without targets.
@@ -98,12 +98,12 @@ class CoxnetEstimator:
         return Prediction(curve[:, :, -1], curve)
 
     def save(self, folder: Path) -> None:
-        """Coefficients, baselines and statistics."""
+        """Write coefficients, baselines and the statistics of the features."""
         features = {f"features.{name}": tensor for name, tensor in self.features.state.items()}
         save_models(folder, {}, {**features, **self.state})
 
     def load(self, folder: Path, context: FitContext) -> None:
-        """What ``save`` wrote."""
+        """Restore what ``save`` wrote."""
         _, state = load_models(folder)
         self.features.state = {
             k.removeprefix("features."): t for k, t in state.items() if k.startswith("features.")
@@ -111,33 +111,33 @@ class CoxnetEstimator:
         self.state = {k: t for k, t in state.items() if not k.startswith("features.")}
 
     def _choose(self, x: Tensor, time: Tensor, event: Tensor, group: np.ndarray, seed: int) -> Tensor:
-        """Weights at the penalty of the best likelihood in folds of whole groups."""
+        """Weights at the penalty of the best cross-validated likelihood; groups stay in one fold."""
         everyone = CoxLikelihood(x.numpy(), time.numpy(), event.numpy())
-        nothing = np.zeros(x.shape[1])
-        largest = float(np.abs(everyone(nothing)[1]).max())
-        path = largest / max(self.l1_ratio, 0.05) * np.logspace(0, -2.5, 8)
+        zero = np.zeros(x.shape[1])
+        largest = float(np.abs(everyone(zero)[1]).max())
+        path = largest / max(self.l1_ratio, 0.05) * np.logspace(0, -2.5, PENALTIES)
         _, first, group = np.unique(group, return_index=True, return_inverse=True)
-        number = first.argsort().argsort()[group]  # of each patient's group, in the order of the first
+        number = first.argsort().argsort()[group]  # groups are numbered by their first patient
         folds = max(2, min(self.folds, len(first)))
         fold = np.random.default_rng(seed).permutation(len(first))[number] % folds
         scores = np.zeros(len(path))
-        for held in range(folds):
-            inside = fold != held
-            fitted = CoxLikelihood(x[inside].numpy(), time[inside].numpy(), event[inside].numpy())
-            weights = nothing
+        for held_out in range(folds):
+            rest = fold != held_out
+            fitted = CoxLikelihood(x[rest].numpy(), time[rest].numpy(), event[rest].numpy())
+            weights = zero
             for place, penalty in enumerate(path):
                 weights = self._solve(fitted, penalty, weights)
                 scores[place] += everyone(weights)[0] * everyone.events - fitted(weights)[0] * fitted.events
-        weights = nothing
+        weights = zero
         for penalty in path[: int(scores.argmin()) + 1]:
             weights = self._solve(everyone, penalty, weights)
         return torch.from_numpy(weights)
 
     def _solve(self, likelihood: CoxLikelihood, penalty: float, start: np.ndarray) -> np.ndarray:
-        """FISTA (Beck and Teboulle 2009) with step halving, from the last penalty's solution."""
+        """Minimise by FISTA (Beck and Teboulle 2009) with step halving, from a start."""
         ridge, lasso = penalty * (1 - self.l1_ratio), penalty * self.l1_ratio
         w, point, momentum, step = start, start, 1.0, 1.0
-        for _ in range(STEPS):
+        for _ in range(MOST_STEPS):
             value, slope = likelihood(point)
             value, slope = value + ridge / 2 * float(point @ point), slope + ridge * point
             while True:
@@ -157,9 +157,9 @@ class CoxnetEstimator:
 
 
 class CoxLikelihood:
-    """Mean negative log partial likelihood over events, Breslow's ties, and its slope in the weights.
+    """Mean negative log partial likelihood over events, with Breslow's ties, and its gradient.
 
-    Patients are sorted once, so that a value costs one matrix product and two cumulative sums.
+    Patients are sorted once, so that each evaluation takes one matrix product and two cumulative sums.
 
     Args:
         x: (N, F) features.
@@ -170,26 +170,25 @@ class CoxLikelihood:
     def __init__(self, x: np.ndarray, time: np.ndarray, event: np.ndarray) -> None:
         order = np.argsort(-time, kind="stable")
         self.x, self.event = x[order], event[order]
-        # For each patient, the last of those at risk at their time: everyone tied with them is.
+        # For each patient, the last patient at risk at the same time, and the first; ties are at risk.
         self.last = np.searchsorted(-time[order], -time[order], side="right") - 1
         self.first = np.searchsorted(-time[order], -time[order], side="left")
         self.events = max(1, int(event.sum()))
 
     def value(self, weights: np.ndarray) -> float:
-        """The value alone."""
-        eta = self.x @ weights
-        return self._terms(eta)[0]
+        """The likelihood without its gradient."""
+        return self._terms(self.x @ weights)[0]
 
     def __call__(self, weights: np.ndarray) -> tuple[float, np.ndarray]:
-        """Value and slope (F,)."""
-        eta = self.x @ weights
-        value, risk, at_risk = self._terms(eta)
-        # Patient j is in the risk set of every event at their time or before it.
+        """The likelihood and its gradient (F,)."""
+        value, risk, at_risk = self._terms(self.x @ weights)
+        # A patient is in the risk set of every event at the patient's time or before it.
         inverse = np.where(self.event, 1 / at_risk, 0)
         share = risk * inverse[::-1].cumsum()[::-1][self.first]
         return value, self.x.T @ (share - self.event) / self.events
 
     def _terms(self, eta: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+        """The likelihood, each patient's relative risk, and the sum of risks in each patient's risk set."""
         top = eta.max(initial=0.0)
         risk = np.exp(eta - top)
         at_risk = np.maximum(risk.cumsum()[self.last], 1e-300)

@@ -1,27 +1,27 @@
-"""``hist_gradient_boosting``: boosted trees that take missing values as they are (scikit-learn)."""
+"""``hist_gradient_boosting``: boosted trees that use missing values as they are (scikit-learn)."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from hcat_builtin.estimators.features import PatientFeatures
-from hcat_builtin.estimators.per_task import TaskClassifiers
+from hcat_builtin.estimators.patient_features import FeatureChoice, PatientFeatures
+from hcat_builtin.estimators.task_classifiers import TaskClassifiers
 from hcat_core.cohort import Layout
 from hcat_core.registry.parameter_types import Count, Positive
 
 
 class GradientBoostingEstimator(TaskClassifiers):
-    """Each split learns which side a missing value belongs to.
+    """Boosted trees per task; each split learns to which side missing values go.
 
     Args:
         layout: modalities and tasks.
-        rounds: trees.
-        learning_rate: of each tree.
-        leaf: fewest patients in a leaf.
-        depth: of each tree.
-        modalities: names of those to use; all when left out.
-        components: principal components of a modality wider than ``widest``.
-        widest: number of cells up to which a modality is taken as it is.
+        rounds: number of trees.
+        learning_rate: weight of each tree.
+        leaf: smallest number of patients in a leaf.
+        depth: greatest depth of a tree.
+        modalities: names of the modalities to use; all where None.
+        components: number of principal components that replace a modality wider than ``widest``.
+        widest: number of cells up to which a modality is used as it is.
     """
 
     def __init__(
@@ -36,20 +36,22 @@ class GradientBoostingEstimator(TaskClassifiers):
         components: Count = 16,
         widest: Count = 64,
     ) -> None:
-        features = PatientFeatures(
-            layout, modalities=modalities, components=components, widest=widest, fill="nan"
+        choice = FeatureChoice(modalities, components, widest)
+        super().__init__(layout, PatientFeatures(layout, choice, fill="nan"))
+        self.rounds = rounds
+        self.learning_rate = learning_rate
+        self.leaf = leaf
+        self.depth = depth
+
+    def make_classifier(self, seed: int) -> Any:
+        """scikit-learn's gradient boosting on binned features."""
+        from sklearn.ensemble import HistGradientBoostingClassifier  # a recipe is checked without it
+
+        return HistGradientBoostingClassifier(
+            max_iter=self.rounds,
+            learning_rate=self.learning_rate,
+            min_samples_leaf=self.leaf,
+            max_depth=self.depth,
+            random_state=seed,
+            early_stopping=False,
         )
-
-        def make(seed: int) -> Any:
-            from sklearn.ensemble import HistGradientBoostingClassifier  # a recipe is checked without it
-
-            return HistGradientBoostingClassifier(
-                max_iter=rounds,
-                learning_rate=learning_rate,
-                min_samples_leaf=leaf,
-                max_depth=depth,
-                random_state=seed,
-                early_stopping=False,
-            )
-
-        super().__init__(layout, features, make)

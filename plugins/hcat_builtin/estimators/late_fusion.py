@@ -1,4 +1,4 @@
-"""``late_fusion``: one model a modality, their probabilities averaged; a missing one says what is usual."""
+"""``late_fusion``: one model per modality, whose probabilities are averaged."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from hcat_builtin.estimators.inner import fit_copy
-from hcat_builtin.estimators.saved_models import load_models, save_models
+from hcat_builtin.estimators.nested_fit import fit_copy
+from hcat_builtin.estimators.serialisation import load_models, save_models
 from hcat_core.cohort import CURVE_STEPS, Cohort, Layout
 from hcat_core.errors import DataError
 from hcat_core.interfaces import Estimator, FitContext, Prediction
 
-FEWEST = 10  # training patients of a known outcome, for a modality to have a say
+FEWEST = 10  # training patients of known outcome with which a modality is used
 
 
 class LateFusionEstimator:
-    """Copies of ``model``, each fitted on the patients who have its modality and shown nothing else.
+    """Averages copies of ``model``, each of which is fitted on one modality and the patients who have it.
 
-    A patient is predicted the mean over all of them. For a modality that is missing, its model's mean
-    prediction of training patients stands in: the less is known, the nearer the answer is to the base rate,
-    and one recalibration suits every pattern. A mean over what is there would go as far from the base rate
-    for one modality as for five.
+    For a patient without a modality, the mean prediction of its model over training patients is used. So
+    the prediction of a patient of whom little is measured is near the base rate, and one recalibration
+    suits every missingness pattern. The mean over the modalities that a patient has would be as far from
+    the base rate with one modality as with five.
 
-    A modality has a say where its training patients can teach: in each task at least ten of them have a
-    known outcome, and both outcomes occur. Any other is left out: the model of a handful of patients would
-    be as loud as the rest.
+    A modality is used where in each task at least ten of its training patients have a known outcome, and
+    both outcomes occur. Others are left out, because a model of a few patients would count as much as the
+    other models.
 
     Args:
         layout: modalities and tasks.
-        model: any estimator.
+        model: any estimator, whose copies are fitted.
     """
 
     refits = True
@@ -40,37 +40,39 @@ class LateFusionEstimator:
         self.layout = layout
         self.model = model
         self.fitted: dict[str, Estimator] = {}
-        self.usual: dict[str, Tensor] = {}
+        self.mean_risk: dict[str, Tensor] = {}
 
     def fit(self, train: Cohort, validation: Cohort, context: FitContext) -> None:
-        """Fit a copy for each modality that can teach.
+        """Fit a copy for each modality that has enough patients of known outcome.
 
         Raises:
             ValueError: without targets.
-            DataError: where none can.
+            DataError: where no modality has.
         """
         if train.targets is None:
             raise ValueError("fitting needs patients with targets")
-        self.fitted, self.usual = {}, {}
+        self.fitted, self.mean_risk = {}, {}
         for name in self.layout.names:
-            own = self._alone(train, name)
-            if _teaches(own):
-                model = self.fitted[name] = fit_copy(self.model, own, context)
-                self.usual[name] = _risk(model.predict(own.without_targets())).mean(dim=0)
+            column = self.layout.names.index(name)
+            patients = _only(train[train.present[:, column]], column)
+            if _enough_outcomes(patients):
+                model = self.fitted[name] = fit_copy(self.model, patients, context)
+                self.mean_risk[name] = _risk(model.predict(patients.without_targets())).mean(dim=0)
         if not self.fitted:
             raise DataError(
-                f"no modality can teach late_fusion: of the training patients who have it, {FEWEST} need a "
-                "known outcome in each task, and both outcomes must occur. Leave out a task of few "
-                "outcomes, or use an estimator of all modalities at once, such as logistic"
+                "late_fusion cannot be fitted on any modality: of the training patients who have it, at "
+                f"least {FEWEST} need a known outcome in each task, and both outcomes must occur. Leave "
+                "out a task with few known outcomes, or use an estimator of all modalities at once, such "
+                "as logistic"
             )
 
     def predict(self, cohort: Cohort) -> Prediction:
-        """Mean probability, and mean curve where every model has one."""
+        """(N, T) mean probabilities, and (N, T, 12) mean curves where every model has curves."""
         total: Tensor | None = None
         for name, model in self.fitted.items():
             column = self.layout.names.index(name)
             has = cohort.present[:, column]
-            risk = self.usual[name].expand(len(cohort), -1, -1).clone()
+            risk = self.mean_risk[name].expand(len(cohort), -1, -1).clone()
             if has.any():
                 risk[has] = _risk(model.predict(_only(cohort[has], column)))
             total = risk if total is None else total + risk
@@ -80,35 +82,32 @@ class LateFusionEstimator:
         return Prediction(risk[..., -1], curve)
 
     def save(self, folder: Path) -> None:
-        """A folder a modality, and the usual predictions."""
+        """Write one folder per modality, and the mean predictions of training patients."""
         for name, model in self.fitted.items():
             (folder / str(self.layout.names.index(name))).mkdir()
             model.save(folder / str(self.layout.names.index(name)))
-        save_models(folder, {}, {"usual": torch.stack(list(self.usual.values()))})
+        save_models(folder, {}, {"usual": torch.stack(list(self.mean_risk.values()))})
 
     def load(self, folder: Path, context: FitContext) -> None:
-        """What ``save`` wrote."""
+        """Restore what ``save`` wrote."""
         self.fitted = {}
         for place, name in enumerate(self.layout.names):
             if (folder / str(place)).is_dir():
                 self.fitted[name] = copy.deepcopy(self.model)
                 self.fitted[name].load(folder / str(place), context)
         _, state = load_models(folder)
-        self.usual = dict(zip(self.fitted, state["usual"], strict=True))
-
-    def _alone(self, cohort: Cohort, name: str) -> Cohort:
-        column = self.layout.names.index(name)
-        return _only(cohort[cohort.present[:, column]], column)
+        self.mean_risk = dict(zip(self.fitted, state["usual"], strict=True))
 
 
-def _teaches(own: Cohort) -> bool:
-    assert own.targets is not None
-    events, free = ((own.targets.labels == outcome).sum(dim=0) for outcome in (1, 0))
+def _enough_outcomes(patients: Cohort) -> bool:
+    """Are enough outcomes known in every task, and both of them?"""
+    assert patients.targets is not None
+    events, free = ((patients.targets.labels == outcome).sum(dim=0) for outcome in (1, 0))
     return bool(((events > 0) & (free > 0) & (events + free >= FEWEST)).all())
 
 
 def _risk(prediction: Prediction) -> Tensor:
-    """(N, T, H + 1) the curve, NaN where there is none, and the probability behind it."""
+    """(N, T, 13) the curve, NaN where there is none, followed by the probability."""
     probability = prediction.event_probability.double().unsqueeze(-1)
     curve = prediction.curve
     if curve is None:
@@ -117,6 +116,7 @@ def _risk(prediction: Prediction) -> Tensor:
 
 
 def _only(cohort: Cohort, column: int) -> Cohort:
+    """The patients with every other modality hidden."""
     others = torch.ones_like(cohort.present)
     others[:, column] = False
     return cohort.hide(others)

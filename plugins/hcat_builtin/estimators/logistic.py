@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from hcat_builtin.estimators.features import PatientFeatures
-from hcat_builtin.estimators.per_task import TaskClassifiers
+from hcat_builtin.estimators.patient_features import FeatureChoice, PatientFeatures
+from hcat_builtin.estimators.task_classifiers import TaskClassifiers
 from hcat_core.cohort import Layout
 from hcat_core.registry.parameter_types import Count, Positive, TailShare
 
 
 class LogisticEstimator(TaskClassifiers):
-    """Penalised maximum likelihood on standardised features, the mean where a cell is missing.
+    """Penalised maximum likelihood on standardised features; a missing cell has the training mean.
 
     Args:
         layout: modalities and tasks.
         inverse_penalty: scikit-learn's C.
-        modalities: names of those to use; all when left out.
-        components: principal components of a modality wider than ``widest``.
-        widest: number of cells up to which a modality is taken as it is.
-        tails: share of patients at either end of a feature whose values are drawn in to the quantile there.
+        modalities: names of the modalities to use; all where None.
+        components: number of principal components that replace a modality wider than ``widest``.
+        widest: number of cells up to which a modality is used as it is.
+        tails: share of patients at either end of each feature whose values are winsorised.
     """
 
     def __init__(
@@ -32,13 +32,12 @@ class LogisticEstimator(TaskClassifiers):
         widest: Count = 64,
         tails: TailShare = 0.0,
     ) -> None:
-        features = PatientFeatures(
-            layout, modalities=modalities, components=components, widest=widest, absence=True, tails=tails
-        )
+        choice = FeatureChoice(modalities, components, widest)
+        super().__init__(layout, PatientFeatures(layout, choice, absence=True, tails=tails))
+        self.inverse_penalty = inverse_penalty
 
-        def make(seed: int) -> Any:
-            from sklearn.linear_model import LogisticRegression  # a recipe is checked without it
+    def make_classifier(self, seed: int) -> Any:
+        """scikit-learn's logistic regression."""
+        from sklearn.linear_model import LogisticRegression  # a recipe is checked without it
 
-            return LogisticRegression(C=inverse_penalty, max_iter=2000)
-
-        super().__init__(layout, features, make)
+        return LogisticRegression(C=self.inverse_penalty, max_iter=2000)

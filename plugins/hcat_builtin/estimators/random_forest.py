@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from hcat_builtin.estimators.features import PatientFeatures
-from hcat_builtin.estimators.per_task import TaskClassifiers
+from hcat_builtin.estimators.patient_features import FeatureChoice, PatientFeatures
+from hcat_builtin.estimators.task_classifiers import TaskClassifiers
 from hcat_core.cohort import Layout
 from hcat_core.registry.parameter_types import Count
 
 
 class RandomForestEstimator(TaskClassifiers):
-    """The median where a cell is missing.
+    """A random forest per task; a missing cell has the median of the training patients.
 
     Args:
         layout: modalities and tasks.
-        trees: number of them.
-        leaf: fewest patients in a leaf.
-        modalities: names of those to use; all when left out.
-        components: principal components of a modality wider than ``widest``.
-        widest: number of cells up to which a modality is taken as it is.
+        trees: number of trees.
+        leaf: smallest number of patients in a leaf.
+        modalities: names of the modalities to use; all where None.
+        components: number of principal components that replace a modality wider than ``widest``.
+        widest: number of cells up to which a modality is used as it is.
     """
 
     def __init__(
@@ -32,15 +32,15 @@ class RandomForestEstimator(TaskClassifiers):
         components: Count = 16,
         widest: Count = 64,
     ) -> None:
-        features = PatientFeatures(
-            layout, modalities=modalities, components=components, widest=widest, fill="median"
+        choice = FeatureChoice(modalities, components, widest)
+        super().__init__(layout, PatientFeatures(layout, choice, fill="median"))
+        self.trees = trees
+        self.leaf = leaf
+
+    def make_classifier(self, seed: int) -> Any:
+        """scikit-learn's random forest."""
+        from sklearn.ensemble import RandomForestClassifier  # a recipe is checked without it
+
+        return RandomForestClassifier(
+            n_estimators=self.trees, min_samples_leaf=self.leaf, random_state=seed, n_jobs=1
         )
-
-        def make(seed: int) -> Any:
-            from sklearn.ensemble import RandomForestClassifier  # a recipe is checked without it
-
-            return RandomForestClassifier(
-                n_estimators=trees, min_samples_leaf=leaf, random_state=seed, n_jobs=1
-            )
-
-        super().__init__(layout, features, make)

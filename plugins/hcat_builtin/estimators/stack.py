@@ -1,4 +1,4 @@
-"""``stack``: any estimators, combined by what each predicted for patients it had not seen."""
+"""``stack``: any estimators, combined by their predictions for patients left out of their fit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from scipy.optimize import minimize
 from torch import Tensor
 
-from hcat_builtin.estimators.inner import fit_copy
+from hcat_builtin.estimators.nested_fit import fit_copy
 from hcat_core.cohort import Cohort, Layout
 from hcat_core.data.folds import at_most, joint_folds
 from hcat_core.interfaces import Estimator, FitContext, Prediction
@@ -22,22 +22,22 @@ from hcat_core.registry.parameter_types import FoldCount, Positive
 
 
 class StackEstimator:
-    """Stacked generalisation (Wolpert 1992), told what each patient lacks.
+    """Stacked generalisation (Wolpert 1992) that takes into account which modalities a patient lacks.
 
     Each member is fitted in ``folds`` inner folds, and predicts the patients left out. A penalised
     logistic regression combines their logits,
 
         logit p = a + sum_k w_k z_k + sum_m missing_m (b_m + c_m z_mean),
 
-    shrunk to their plain average: w_k to 1 / K, the rest to 0. Known outcomes are weighed, to stand
-    for those censored before the horizon too. It also recalibrates: a sum of weights below 1 draws
-    overconfident members back. Members are then fitted again on everyone.
+    shrunk towards their plain average: w_k to 1 / K, the rest to 0. Known outcomes are weighted to
+    represent patients censored before the horizon too. The combination also recalibrates: a sum of weights
+    below 1 corrects overconfident members. Members are then fitted again on all patients.
 
     Args:
         layout: modalities and tasks.
-        members: estimators.
-        folds: inner folds.
-        penalty: of the combination, as patients' worth of belief in the plain average.
+        members: estimators to combine.
+        folds: number of inner folds.
+        penalty: strength of the shrinkage, as the number of patients that it counts for.
     """
 
     refits = True
@@ -61,14 +61,14 @@ class StackEstimator:
         self.thresholds = [0.5] * len(layout.tasks)
 
     def fit(self, train: Cohort, validation: Cohort, context: FitContext) -> None:
-        """Fit members inside and outside, and their combination.
+        """Fit the combination on out-of-fold predictions, then the members on all patients.
 
         Raises:
             ValueError: without targets.
         """
         if train.targets is None:
             raise ValueError("fitting needs patients with targets")
-        logits = self._held_out(train, context)
+        logits = self._out_of_fold_logits(train, context)
         labels = train.targets.labels.numpy()
         known_weights = all_known_weights(self.layout, train.targets, train.targets)
         missing = ~train.present.numpy()
@@ -76,31 +76,32 @@ class StackEstimator:
         self.thresholds = []
         for column in range(len(self.layout.tasks)):
             known = (labels[:, column] >= 0) & np.isfinite(logits[:, :, column]).all(axis=1)
-            z, y, gone = logits[known, :, column], labels[known, column], missing[known]
-            weights = _combine(_design(z, gone), y, known_weights[known, column], z.shape[1], self.penalty)
+            z, y = logits[known, :, column], labels[known, column]
+            design = _design(z, missing[known])
+            weights = _combine(design, y, known_weights[known, column], z.shape[1], self.penalty)
             rows.append(weights)
-            self.thresholds.append(best_threshold(sigmoid(_design(z, gone) @ weights), y))
+            self.thresholds.append(best_threshold(sigmoid(design @ weights), y))
         self.weights = torch.from_numpy(np.stack(rows))
         self.fitted = [fit_copy(member, train, context) for member in self.members]
 
     def predict(self, cohort: Cohort) -> Prediction:
         """(N, T) combined probabilities.
 
-        The curve is the mean of the members' that have one, its cumulative hazard scaled so that it
+        The curve is the mean over members that have curves, with its cumulative hazard scaled so that it
         ends at the combined probability.
         """
-        found = [member.predict(cohort) for member in self.fitted]
-        logits = np.stack([logit(p.event_probability.double().numpy()) for p in found], axis=1)
+        predictions = [member.predict(cohort) for member in self.fitted]
+        logits = np.stack([logit(p.event_probability.double().numpy()) for p in predictions], axis=1)
         missing = ~cohort.present.numpy()
         columns = [
             sigmoid(_design(logits[:, :, task], missing) @ self.weights[task].numpy())
             for task in range(len(self.layout.tasks))
         ]
         probability = torch.from_numpy(np.stack(columns, axis=1))
-        return Prediction(probability, _scaled_curve(found, probability))
+        return Prediction(probability, _scaled_curve(predictions, probability))
 
     def save(self, folder: Path) -> None:
-        """A folder a member, and the weights."""
+        """Write one folder per member, and the weights of the combination."""
         for place, member in enumerate(self.fitted):
             (folder / str(place)).mkdir()
             member.save(folder / str(place))
@@ -108,16 +109,16 @@ class StackEstimator:
         (folder / "stack.json").write_text(text + "\n", encoding="utf-8")
 
     def load(self, folder: Path, context: FitContext) -> None:
-        """What ``save`` wrote."""
-        kept = json.loads((folder / "stack.json").read_text(encoding="utf-8"))
-        self.weights = torch.tensor(kept["weights"], dtype=torch.float64)
-        self.thresholds = [float(value) for value in kept["thresholds"]]
+        """Restore what ``save`` wrote."""
+        saved = json.loads((folder / "stack.json").read_text(encoding="utf-8"))
+        self.weights = torch.tensor(saved["weights"], dtype=torch.float64)
+        self.thresholds = [float(value) for value in saved["thresholds"]]
         self.fitted = [copy.deepcopy(member) for member in self.members]
         for place, member in enumerate(self.fitted):
             member.load(folder / str(place), context)
 
-    def _held_out(self, train: Cohort, context: FitContext) -> np.ndarray:
-        """(N, K, T) logits of members that had not seen the patient."""
+    def _out_of_fold_logits(self, train: Cohort, context: FitContext) -> np.ndarray:
+        """(N, K, T) logits of members that were fitted without the patient."""
         logits = np.full((len(train), len(self.members), len(self.layout.tasks)), np.nan)
         for fold in joint_folds(train, at_most(self.folds, train), 1, context.seed):
             for place, member in enumerate(self.members):
@@ -128,7 +129,7 @@ class StackEstimator:
 
 
 def _design(logits: np.ndarray, missing: np.ndarray) -> np.ndarray:
-    """(N, K) logits and (N, M) gaps -> columns: members, one, gaps, gaps times the mean logit."""
+    """Columns of the regression: logits (N, K), 1, ``missing`` (N, M), ``missing`` times the mean logit."""
     mean = logits.mean(axis=1, keepdims=True)
     return np.concatenate([logits, np.ones_like(mean), missing, missing * mean], axis=1)
 
@@ -136,7 +137,7 @@ def _design(logits: np.ndarray, missing: np.ndarray) -> np.ndarray:
 def _combine(
     design: np.ndarray, labels: np.ndarray, known_weights: np.ndarray, members: int, penalty: float
 ) -> np.ndarray:
-    """Penalised maximum likelihood around the plain average; the intercept is free."""
+    """Weights of maximum likelihood, penalised towards the plain average; the intercept is free."""
     share = known_weights / known_weights.mean() if len(known_weights) else known_weights
     prior = np.zeros(design.shape[1])
     prior[:members] = 1 / members
@@ -147,14 +148,16 @@ def _combine(
         eta = design @ w
         value = (share * (np.logaddexp(0, eta) - labels * eta)).sum()
         slope = design.T @ (share * (sigmoid(eta) - labels))
-        away = w - prior
-        return value + 0.5 * float(strength @ away**2), slope + strength * away
+        deviation = w - prior
+        return value + 0.5 * float(strength @ deviation**2), slope + strength * deviation
 
     return np.asarray(minimize(loss, prior, jac=True, method="L-BFGS-B").x)
 
 
-def _scaled_curve(found: list[Prediction], probability: Tensor) -> Tensor | None:
-    curves = [p.curve.double() for p in found if p.curve is not None and bool(p.curve.isfinite().all())]
+def _scaled_curve(predictions: list[Prediction], probability: Tensor) -> Tensor | None:
+    curves = [
+        p.curve.double() for p in predictions if p.curve is not None and bool(p.curve.isfinite().all())
+    ]
     if not curves:
         return None
     return torch.from_numpy(scaled_curve(torch.stack(curves).mean(dim=0).numpy(), probability.numpy()))

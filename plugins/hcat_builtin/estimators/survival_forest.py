@@ -1,4 +1,4 @@
-"""``survival_forest``: regression trees on pseudo-observations, so that censored patients teach too."""
+"""``survival_forest``: regression trees on pseudo-observations, which use censored patients too."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from hcat_builtin.estimators.features import PatientFeatures
-from hcat_builtin.estimators.saved_models import load_models, save_models
+from hcat_builtin.estimators.patient_features import FeatureChoice, PatientFeatures
+from hcat_builtin.estimators.serialisation import load_models, save_models
 from hcat_core.cohort import Cohort, Layout, Targets
 from hcat_core.errors import DataError
 from hcat_core.interfaces import FitContext, Prediction
@@ -18,20 +18,20 @@ from hcat_core.registry.parameter_types import Count, PositiveShare
 
 
 class SurvivalForestEstimator:
-    """One forest a task, of the event probability by all twelve of its ``curve_days`` at once.
+    """One forest per task, which predicts the event probability by all twelve ``curve_days`` at once.
 
-    Each patient's outcome by a day is replaced by the jackknife pseudo-observation of it (Andersen, Klein
-    and Rosthoj 2003), which is known for censored patients as well, and whose regression is unbiased where
-    censoring does not depend on the features. A task without times is learned from its labels.
+    Each patient's outcome by a day is replaced by its jackknife pseudo-observation (Andersen, Klein and
+    Rosthoj 2003), which is known for censored patients too. Regression on it is unbiased where censoring
+    does not depend on the features. A task without times is learned from its labels.
 
     Args:
         layout: modalities and tasks.
-        trees: number of them.
-        leaf: fewest patients in a leaf.
-        share: of the features that a split looks at.
-        modalities: names of those to use; all when left out.
-        components: principal components of a modality wider than ``widest``.
-        widest: number of cells up to which a modality is taken as it is.
+        trees: number of trees.
+        leaf: smallest number of patients in a leaf.
+        share: share of the features that each split may use.
+        modalities: names of the modalities to use; all where None.
+        components: number of principal components that replace a modality wider than ``widest``.
+        widest: number of cells up to which a modality is used as it is.
     """
 
     refits = True
@@ -51,17 +51,16 @@ class SurvivalForestEstimator:
         self.trees = trees
         self.leaf = leaf
         self.share = share
-        self.features = PatientFeatures(
-            layout, modalities=modalities, components=components, widest=widest, fill="median"
-        )
+        choice = FeatureChoice(modalities, components, widest)
+        self.features = PatientFeatures(layout, choice, fill="median")
         self.models: dict[str, Any] = {}
 
     def fit(self, train: Cohort, validation: Cohort, context: FitContext) -> None:
-        """Fit every task on the patients whose time, or else whose label, is known.
+        """Fit each task on the patients whose time is known, or whose label, in a task without times.
 
         Raises:
             ValueError: without targets.
-            DataError: for a task that nothing is known of.
+            DataError: for a task of which no outcome is known.
         """
         if train.targets is None:
             raise ValueError("fitting needs patients with targets")
@@ -86,29 +85,29 @@ class SurvivalForestEstimator:
             self.models[task.name] = forest.fit(x[known], y)
 
     def predict(self, cohort: Cohort) -> Prediction:
-        """(N, T) probabilities and (N, T, 12) curves that never fall."""
+        """(N, T) probabilities, and (N, T, 12) curves that never decrease."""
         x = self.features.transform(cohort)
         curves = []
         for task in self.layout.tasks:
             if len(x):
-                found = self.models[task.name].predict(x).reshape(len(x), -1)
+                risk = self.models[task.name].predict(x).reshape(len(x), -1)
             else:
-                found = np.zeros((0, len(task.curve_days)))
-            curves.append(np.maximum.accumulate(np.clip(found, 0, 1), axis=1))
+                risk = np.zeros((0, len(task.curve_days)))
+            curves.append(np.maximum.accumulate(np.clip(risk, 0, 1), axis=1))
         curve = torch.from_numpy(np.stack(curves, axis=1))
         return Prediction(curve[:, :, -1], curve)
 
     def save(self, folder: Path) -> None:
-        """A skops file a task, and the features' statistics."""
+        """Write one skops file per task, and the statistics of the features."""
         save_models(folder, self.models, self.features.state)
 
     def load(self, folder: Path, context: FitContext) -> None:
-        """What ``save`` wrote."""
+        """Restore what ``save`` wrote."""
         self.models, self.features.state = load_models(folder)
 
 
 def outcomes(targets: Targets, column: int, days: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """(N,) bool of patients to learn from, and their (n, 12) outcome by each day."""
+    """The patients to fit on, (N,) bool, and their outcomes by each day, (n, 12)."""
     known = timed(targets, column).numpy()
     if known.any():
         time = targets.time[known, column].double().numpy()

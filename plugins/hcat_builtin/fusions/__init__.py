@@ -1,1 +1,1 @@
-"""Fusion encoders, one a file."""
+"""Fusions, which combine the modalities of a patient into one vector."""

@@ -1,1 +1,1 @@
-"""Prediction heads, one a file."""
+"""Heads, which predict one task from the fused vector; one per file."""

@@ -1,4 +1,4 @@
-"""``binary``: has the event happened within the task's horizon?"""
+"""``binary``: the probability of the event within the task's horizon."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hcat_builtin.heads.mlp import mlp
 from hcat_core.cohort import Cohort, Layout, Targets
 from hcat_core.errors import DataError
 from hcat_core.interfaces import Fused, Prediction
 from hcat_core.metrics.survival import censoring_survival, timed
 from hcat_core.registry.parameter_types import Count, Fraction
 
-STEPS = 365  # at which the distribution of censoring is kept: five days of five years
+STEPS = 365  # of the stored distribution of censoring: with a horizon of five years, one every five days
 
 
 class BinaryHead(nn.Module):
-    """One logit a patient for one task (the document's ``head_surv`` and ``head_rec``).
+    """One logit per patient for one task: ``head_surv`` and ``head_rec`` of Enhanced-HCAT.
 
     Args:
         layout: where the task is looked up.
@@ -24,12 +25,12 @@ class BinaryHead(nn.Module):
         width: H of the fused vector.
         hidden: width of the hidden layer.
         dropout: before the last layer.
-        balance: weigh the rarer outcome up in the loss, by the ratio of the training counts. The
+        balance: weight events in the loss by the ratio of event-free patients to events in training. The
             probability is corrected for it: odds learned under weight w are w times the odds
             (King and Zeng 2001), so ``predict`` subtracts log w from the logit.
-        ipcw: weigh each known outcome by the inverse probability of not having been censored before it was
-            known (Robins and Rotnitzky 1992), so that those who left early are stood for by those like them
-            who stayed. Needs times.
+        ipcw: weight each known outcome by the inverse probability of not having been censored before it was
+            known (Robins and Rotnitzky 1992), so that patients with a known outcome also represent those
+            censored earlier. Needs times.
     """
 
     pos_weight: Tensor
@@ -51,15 +52,13 @@ class BinaryHead(nn.Module):
         self.horizon = layout.tasks[self.column].horizon_days
         self.balance = balance
         self.ipcw = ipcw
-        self.mlp = nn.Sequential(
-            nn.Linear(width, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, 1)
-        )
+        self.mlp = mlp(width, hidden, 1, dropout)
         self.register_buffer("pos_weight", torch.ones(()))
         # P(not censored before) at equal steps from 0 to the horizon.
         self.register_buffer("uncensored", torch.ones(STEPS + 1))
 
     def prepare(self, train: Cohort) -> None:
-        """Take the class weight from training labels, 1 when a class is missing, and censoring.
+        """Compute class weight and distribution of censoring; the weight is 1 where one class is missing.
 
         Raises:
             DataError: for ``ipcw`` without times.
@@ -76,12 +75,12 @@ class BinaryHead(nn.Module):
             self.pos_weight.copy_(free / events)
 
     def forward(self, fused: Fused) -> Tensor:
-        """Logits (N,), under the class weight."""
+        """Logits (N,), as learned under the class weight."""
         logits: Tensor = self.mlp(fused.pooled).squeeze(-1)
         return logits
 
     def weights(self, targets: Targets) -> Tensor:
-        """(N,) of patients with a known outcome: 1, or under ``ipcw`` the inverse of P(it is known)."""
+        """(N,) weights of patients with a known outcome: 1, or with ``ipcw`` 1 / P(outcome is known)."""
         if not self.ipcw:
             return torch.ones(len(targets.labels), device=targets.labels.device)
         event = targets.labels[:, self.column] == 1
@@ -96,14 +95,13 @@ class BinaryHead(nn.Module):
         time = targets.time[known, self.column].double().numpy()
         event = (targets.event[known, self.column] == 1).numpy()
         days = np.linspace(0, self.horizon, STEPS + 1)
-        found = censoring_survival(time, event, days)
-        self.uncensored.copy_(torch.from_numpy(found))
+        self.uncensored.copy_(torch.from_numpy(censoring_survival(time, event, days)))
 
     def predict(self, raw: Tensor, horizons: tuple[float, ...]) -> Prediction:
-        """Probability (N, 1) at the task's own horizon.
+        """Probability (N, 1) at the task's horizon.
 
         Raises:
-            ValueError: for any other horizon; a binary head knows one.
+            ValueError: for any other horizon.
         """
         if horizons != (self.horizon,):
             raise ValueError(f"a binary head predicts at {self.horizon:g} days only, asked for {horizons}")

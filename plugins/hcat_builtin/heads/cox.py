@@ -1,12 +1,13 @@
-"""``cox``: one log hazard ratio a patient, and Breslow's baseline."""
+"""``cox``: one log hazard ratio per patient, and Breslow's baseline."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
+from hcat_builtin.heads.event_times import patients_with_times
+from hcat_builtin.heads.mlp import mlp
 from hcat_core.cohort import CURVE_STEPS, Cohort, Layout
-from hcat_core.errors import DataError
 from hcat_core.interfaces import Fused, Prediction
 from hcat_core.metrics.survival import breslow, timed
 from hcat_core.registry.parameter_types import CountOrZero, Fraction
@@ -38,30 +39,24 @@ class CoxHead(nn.Module):
     ) -> None:
         super().__init__()
         self.column = layout.task_names.index(task)
-        first: list[nn.Module] = [nn.Linear(width, hidden), nn.GELU()] if hidden else []
-        self.mlp = nn.Sequential(*first, nn.Dropout(dropout), nn.Linear(hidden or width, 1, bias=False))
+        self.mlp = mlp(width, hidden, 1, dropout, bias=False)
         days = torch.tensor(layout.tasks[self.column].curve_days)
         self.register_buffer("days", days)
         self.register_buffer("baseline", torch.zeros(CURVE_STEPS, dtype=torch.float64))
 
     def prepare(self, train: Cohort) -> None:
-        """Take the baseline of patients who all have the same risk.
+        """Compute the baseline under equal risks, which is used until ``fit_baseline`` is called.
 
         Raises:
             DataError: for a task without times.
         """
         if train.targets is None:
             return
-        if not timed(train.targets, self.column).any():
-            name = train.layout.task_names[self.column]
-            raise DataError(
-                f"a cox head needs times, and the task {name} has none: give its time and event in "
-                "cohort.targets, or use a binary head"
-            )
+        patients_with_times(train.targets, train.layout, self.column, "cox")
         self.fit_baseline(torch.zeros(len(train)), train)
 
     def fit_baseline(self, raw: Tensor, train: Cohort) -> None:
-        """Breslow's cumulative baseline hazard under (N,) log hazard ratios."""
+        """Compute Breslow's cumulative baseline hazard from (N,) log hazard ratios."""
         assert train.targets is not None
         known = timed(train.targets, self.column)
         self.baseline.copy_(
@@ -79,7 +74,7 @@ class CoxHead(nn.Module):
         return ratio
 
     def predict(self, raw: Tensor, horizons: tuple[float, ...]) -> Prediction:
-        """Event probability (N, H) by each of ``horizons``; linear between the curve's days."""
+        """Event probability (N, H) by each horizon; the baseline is linear between the curve's days."""
         days = torch.tensor(horizons, dtype=torch.float64, device=raw.device)
         ends = torch.cat([self.days.new_zeros(1), self.days]).double()
         values = torch.cat([self.baseline.new_zeros(1), self.baseline])

@@ -1,4 +1,4 @@
-"""``discrete_hazard``: the chance of the event in each interval of time, given that it has not come yet."""
+"""``discrete_hazard``: the probability of the event in each time interval, given survival until then."""
 
 from __future__ import annotations
 
@@ -6,25 +6,26 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hcat_builtin.heads.event_times import patients_with_times
+from hcat_builtin.heads.mlp import mlp
 from hcat_core.cohort import Cohort, Layout
-from hcat_core.errors import DataError
 from hcat_core.interfaces import Fused, Prediction
-from hcat_core.metrics.survival import kaplan_meier, timed
+from hcat_core.metrics.survival import kaplan_meier
 from hcat_core.registry.parameter_types import Count, CountOrZero, Fraction
 
 
 class DiscreteHazardHead(nn.Module):
-    """Logistic hazards (Gensheimer and Narasimhan 2019), one a bin.
+    """Logistic hazards (Gensheimer and Narasimhan 2019), one per time bin.
 
-    The bins' edges are quantiles of the training patients' event times up to the horizon, so that every
-    bin has about the same number of events, and one bin after it. Output biases start at the
-    Kaplan-Meier hazards. Within a bin the hazard is constant.
+    The edges of the bins are quantiles of the training patients' event times up to the horizon, so that
+    every bin has about the same number of events; one more bin follows the horizon. Output biases start at
+    the Kaplan-Meier hazards. Within a bin the hazard is constant.
 
     Args:
         layout: where the task is looked up.
         task: the task's name.
         width: H of the fused vector.
-        bins: up to the horizon.
+        bins: number of bins up to the horizon.
         hidden: width of the hidden layer; 0 for none.
         dropout: before the last layer.
     """
@@ -45,34 +46,26 @@ class DiscreteHazardHead(nn.Module):
         super().__init__()
         self.column = layout.task_names.index(task)
         self.horizon = layout.tasks[self.column].horizon_days
-        inner = hidden or width
-        first: list[nn.Module] = [nn.Linear(width, hidden), nn.GELU()] if hidden else []
-        self.mlp = nn.Sequential(*first, nn.Dropout(dropout), nn.Linear(inner, bins + 1))
+        self.mlp = mlp(width, hidden, bins + 1, dropout)
         # Right ends of the bins; the last bin, after the horizon, has none.
         self.register_buffer("edges", torch.linspace(0, self.horizon, bins + 1)[1:])
 
     def prepare(self, train: Cohort) -> None:
-        """Take edges and hazards from training patients whose time is known.
+        """Compute the bins' edges and first hazards from training patients whose time is known.
 
         Raises:
             DataError: for a task without times.
         """
         if train.targets is None:
             return
-        known = timed(train.targets, self.column)
-        if not known.any():
-            name = train.layout.task_names[self.column]
-            raise DataError(
-                f"a discrete_hazard head needs times, and the task {name} has none: give its time and "
-                "event in cohort.targets, or use a binary head"
-            )
+        known = patients_with_times(train.targets, train.layout, self.column, "discrete_hazard")
         time = train.targets.time[known, self.column].double().numpy()
         event = (train.targets.event[known, self.column] == 1).numpy()
         times = time[event & (time <= self.horizon)]
         if len(times) > len(self.edges):
             inner = np.quantile(times, np.linspace(0, 1, len(self.edges) + 1)[1:-1])
             edges = np.unique(np.r_[inner, self.horizon])
-            # Ties may leave fewer edges: the rest of the bins lie beyond every time and stay empty.
+            # Ties may leave fewer edges; the remaining bins lie after every time and stay empty.
             padding = self.horizon + 1e6 * np.arange(1, len(self.edges) - len(edges) + 1)
             self.edges.copy_(torch.from_numpy(np.r_[edges, padding]))
         ends = np.r_[self.edges.double().numpy(), np.inf]
@@ -84,7 +77,7 @@ class DiscreteHazardHead(nn.Module):
             last.bias.copy_(torch.from_numpy(np.log(hazard / (1 - hazard))))
 
     def fit_baseline(self, raw: Tensor, train: Cohort) -> None:
-        """Nothing: the hazards are absolute."""
+        """Do nothing: hazards are absolute."""
 
     def forward(self, fused: Fused) -> Tensor:
         """Hazard logits (N, bins + 1)."""
@@ -92,12 +85,16 @@ class DiscreteHazardHead(nn.Module):
         return logits
 
     def predict(self, raw: Tensor, horizons: tuple[float, ...]) -> Prediction:
-        """Event probability (N, H) by each of ``horizons``; after the last edge the last hazard goes on
-        for as long as the last bin is wide."""
+        """Event probability (N, H) by each horizon.
+
+        After the last edge, the last hazard applies to an interval as wide as the last bin.
+        """
         log_survival = nn.functional.logsigmoid(-raw).double()
         ends = torch.cat([torch.zeros_like(self.edges[:1]), self.edges]).double()
         widths = ends.diff()
         widths = torch.cat([widths, widths[-1:]])
         days = torch.tensor(horizons, dtype=torch.float64, device=raw.device)
-        share = ((days.unsqueeze(1) - ends) / widths).clamp(0, 1)  # (H, bins + 1) of each bin gone by
+        share = ((days.unsqueeze(1) - ends) / widths).clamp(
+            0, 1
+        )  # (H, bins + 1): elapsed share of each bin
         return Prediction(1 - (log_survival @ share.T).exp())

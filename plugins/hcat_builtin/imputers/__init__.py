@@ -1,1 +1,1 @@
-"""Imputers, one a file."""
+"""Imputers, which fill missing modalities and gaps; one per file."""

@@ -1,38 +1,34 @@
-"""``attention``: each modality asks the present ones what its cells would have been."""
+"""``attention``: each modality's cells are predicted by attention over the present modalities."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from hcat_builtin.imputers.neural_blocks import (
-    MultiScaleEncoder,
-    PerModality,
-    bounded,
-    negative_log_likelihood,
-)
-from hcat_builtin.imputers.pretraining import pretrain
 from hcat_core.cohort import Cohort, Layout
+from hcat_core.imputation.gaussian_likelihood import bounded_log_std, negative_log_likelihood
 from hcat_core.imputation.hidden_blocks import hide_at_random
+from hcat_core.imputation.networks import ModalityDecoder, MultiScaleEncoder
+from hcat_core.imputation.pretraining import Pretraining, pretrain
 from hcat_core.interfaces import Average, FitContext, Imputation
 from hcat_core.registry.parameter_types import Count, CountOrZero, Fraction, Positive
 
 
 class AttentionImputer(nn.Module):
-    """A learned query for each modality attends over the tokens of those that are present.
+    """Imputes each modality by a learned query that attends over the tokens of the present modalities.
 
-    It answers with mean and log-variance of each cell, trained by likelihood on blocks that are hidden
-    as they are missing in the cohort.
+    The result is decoded to mean and log standard deviation of each cell. Both are trained by likelihood
+    on hidden blocks, which are hidden in the patterns in which the cohort's blocks are missing.
 
     Args:
         layout: modalities and widths.
         hidden: width of the network; a multiple of 4 and of ``n_heads``.
         n_heads: attention heads.
-        n_layers: of attention.
+        n_layers: attention layers.
         dropout: in the attention layers, while training.
-        fit_epochs: of fitting alone, before the predictor; 0 leaves it all to the joint training.
-        frozen: keep what was fitted when the predictor trains.
-        lr: of fitting alone.
+        fit_epochs: epochs of pre-training; 0 leaves all training to the joint one with the predictor.
+        frozen: keep the pre-trained weights as they are while the predictor trains.
+        lr: highest learning rate of pre-training.
     """
 
     def __init__(
@@ -51,12 +47,10 @@ class AttentionImputer(nn.Module):
         if hidden % 4 or hidden % n_heads:
             raise ValueError(f"hidden = {hidden} must be a multiple of 4 and of n_heads = {n_heads}")
         self.cells = layout.cells
-        self.fit_epochs = fit_epochs
-        self.frozen = frozen
-        self.lr = lr
+        self.pretraining = Pretraining(epochs=fit_epochs, lr=lr, frozen=frozen)
         self.encoder = MultiScaleEncoder(layout, hidden)
         self.query = nn.Parameter(torch.randn(len(layout.widths), hidden) * 0.02)
-        # Someone to attend to, also for who has a single modality and asks from within it.
+        # A token that is always there, so that attention has something to attend to for every patient.
         self.nothing = nn.Parameter(torch.zeros(1, 1, hidden))
         self.layers = nn.ModuleList(
             nn.TransformerDecoderLayer(
@@ -71,23 +65,23 @@ class AttentionImputer(nn.Module):
             for _ in range(n_layers)
         )
         self.norm = nn.LayerNorm(hidden)
-        self.mean = PerModality(layout, hidden)
-        self.log_std = PerModality(layout, hidden, zero=True)
+        self.mean = ModalityDecoder(layout, hidden)
+        self.log_std = ModalityDecoder(layout, hidden, zero=True)
         self.requires_grad_(not frozen)
 
     def fit(self, train: Cohort, validation: Cohort, context: FitContext) -> None:
-        """Fit alone for ``fit_epochs``, and freeze where the recipe says so."""
-        pretrain(self, train, validation, context, epochs=self.fit_epochs, lr=self.lr)
+        """Pre-train for ``fit_epochs``; freeze the weights where ``frozen`` is set."""
+        pretrain(self, train, validation, context, self.pretraining)
 
     def forward(self, batch: Cohort) -> Imputation:
-        """Fill every gap; in training also the loss ``hidden``."""
+        """Fill every gap; in training mode also compute the loss ``hidden``."""
         losses: dict[str, Average] = {}
         if self.training and self.query.requires_grad:
             masked, hide = hide_at_random(batch)
-            mean, log_std = self._answer(masked)
+            mean, log_std = self._predict(masked)
             where = batch.measured & hide.unsqueeze(-1)
             losses["hidden"] = negative_log_likelihood(batch.emb, mean, log_std, where)
-        mean, log_std = self._answer(batch)
+        mean, log_std = self._predict(batch)
         filled = ~batch.measured & self.cells.to(batch.emb.device)
         return Imputation(
             emb=torch.where(filled, mean, batch.emb),
@@ -96,7 +90,8 @@ class AttentionImputer(nn.Module):
             losses=losses,
         )
 
-    def _answer(self, batch: Cohort) -> tuple[Tensor, Tensor]:
+    def _predict(self, batch: Cohort) -> tuple[Tensor, Tensor]:
+        """(N, M, D) mean and log standard deviation of every cell."""
         n = len(batch.present)
         memory = torch.cat([self.encoder(batch), self.nothing.expand(n, -1, -1)], dim=1)
         absent = nn.functional.pad(~batch.present, (0, 1), value=False)
@@ -104,4 +99,4 @@ class AttentionImputer(nn.Module):
         for layer in self.layers:
             tokens = layer(tokens, memory, memory_key_padding_mask=absent)
         tokens = self.norm(tokens)
-        return self.mean(tokens), bounded(self.log_std(tokens))
+        return self.mean(tokens), bounded_log_std(self.log_std(tokens))

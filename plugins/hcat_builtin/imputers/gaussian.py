@@ -1,4 +1,4 @@
-"""``gaussian``: a mixture of low-rank factor analysers, in closed form for every pattern."""
+"""``gaussian``: a mixture of low-rank factor analysers, in closed form for every missingness pattern."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch import Generator, Tensor
 from hcat_builtin.imputers.factor_mixture import (
     FactorMixture,
     Posterior,
+    Rows,
     draw,
     make_rows,
     moments,
@@ -19,19 +20,19 @@ from hcat_builtin.imputers.factor_mixture import (
 from hcat_builtin.imputers.factor_mixture_fit import fit_factor_mixture
 from hcat_core.cohort import Cohort, Layout
 from hcat_core.imputation.hidden_blocks import leave_one_block_out
-from hcat_core.imputation.scores import gaussian_crps
+from hcat_core.imputation.pretraining import hidden_block_crps
 from hcat_core.interfaces import FitContext, Imputation
 from hcat_core.registry.parameter_types import Count
 
-RANKS = (4, 8, 24, 32)  # tried around the first one, 16
 FIRST_RANK = 16
+OTHER_RANKS = (4, 8, 24, 32)  # tried after the first
 MOST_COMPONENTS = 8
-ENOUGH = 30  # validation patients; with fewer, a fifth of the training patients choose
+FEWEST_TO_CHOOSE_BY = 30  # validation patients; with fewer, a fifth of the training patients are used
 
 
 @dataclass(frozen=True)
 class GaussianImputation(Imputation):
-    """Draws that vary together: a cluster and its factors for each patient, then the noise."""
+    """An imputation whose draws vary together: each draws a component and its factors, then the noise."""
 
     model: FactorMixture | None = None
     posterior: Posterior | None = None
@@ -40,30 +41,30 @@ class GaussianImputation(Imputation):
     widening: Tensor | None = None
 
     def draw(self, n: int, generator: Generator) -> Tensor:
-        """(n, N, M, D); measured cells as they are."""
+        """Draw (n, N, M, D) imputations; measured cells keep their values."""
         assert self.model is not None and self.posterior is not None and self.index is not None
         assert self.plain_mean is not None and self.widening is not None
-        flat = draw(self.model, self.posterior, n, generator)
-        whole = self.emb.new_zeros((n, len(self.emb), self.emb[0].numel()))
-        whole[:, :, self.index] = flat.to(whole.dtype)
-        around = (whole.reshape(n, *self.emb.shape) - self.plain_mean) * self.widening
-        return torch.where(self.filled, self.emb + around, self.emb)
+        drawn = draw(self.model, self.posterior, n, generator)
+        cells = self.emb.new_zeros((n, len(self.emb), self.emb[0].numel()))
+        cells[:, :, self.index] = drawn.to(cells.dtype)
+        deviation = (cells.reshape(n, *self.emb.shape) - self.plain_mean) * self.widening
+        return torch.where(self.filled, self.emb + deviation, self.emb)
 
 
 class GaussianImputer:
-    """Conditional mean, variance and draws of a Gaussian mixture with low-rank covariances.
+    """Imputes by the conditional mean and variance of a Gaussian mixture with low-rank covariances.
 
-    Fitted by EM on incomplete data, with a posterior over loadings, so that the variance contains what
-    a small cohort cannot know. The number of components and the rank are those that best predict
-    hidden blocks of validation patients (CRPS); the prior on loadings shrinks factors away that a
-    modality does not need. Where the other modalities say less of a modality than the model believes,
-    as those blocks show, its imputations are drawn back to the training mean, and widened: to the point
-    of being the mean.
+    The mixture is fitted by EM on incomplete data, with a posterior over loadings, so that the variance
+    includes how uncertain the fit to a small cohort is. The number of components and the rank are those
+    with the lowest CRPS on hidden blocks of validation patients; the prior on loadings shrinks factors that
+    a modality does not need to zero. Where those blocks show that the other modalities predict a modality
+    worse than the model expects, its imputations are shrunk towards the training mean and widened, at most
+    until they are mean and standard deviation of the training patients.
 
     Args:
         layout: modalities and widths.
-        rank: factors of each component; None: chosen.
-        components: of the mixture; None: chosen, at most eight.
+        rank: factors of each component; chosen where None.
+        components: number of mixture components; chosen where None, at most eight.
         iterations: of EM, at most.
     """
 
@@ -96,37 +97,36 @@ class GaussianImputer:
         self.trust = torch.ones_like(self.trust)
         if self.rank is not None and self.components is not None:
             self.model = self._fit(train, self.rank, self.components, context.seed)
-            if len(validation) >= ENOUGH:
-                self.trust = self._trust(validation)
+            if len(validation) >= FEWEST_TO_CHOOSE_BY:
+                self.trust = self._measure_trust(validation)
             return
-        if len(validation) >= ENOUGH:
-            fitted_on, judged_on = train, validation
+        if len(validation) >= FEWEST_TO_CHOOSE_BY:
+            fitted_on, chosen_on = train, validation
         else:
             order = torch.randperm(len(train), generator=torch.Generator().manual_seed(context.seed))
             fifth = max(1, len(train) // 5)
-            fitted_on, judged_on = train[order[fifth:]], train[order[:fifth]]
-        rank, components, model = self._choose(fitted_on, judged_on, context)
-        context.progress(f"gaussian: {components} components of rank {rank}")
-        self.model = model
-        self.trust = self._trust(judged_on)
+            fitted_on, chosen_on = train[order[fifth:]], train[order[:fifth]]
+        best = self._choose(fitted_on, chosen_on, context)
+        context.progress(f"gaussian: {best.components} components of rank {best.rank}")
+        self.model = best.model
+        self.trust = self._measure_trust(chosen_on)
         if fitted_on is not train:
-            self.model = self._fit(train, rank, components, context.seed)
+            self.model = self._fit(train, best.rank, best.components, context.seed)
 
     def __call__(self, batch: Cohort) -> Imputation:
         """Fill every gap of the batch."""
         device = batch.emb.device
         index = self.index.to(device)
-        model = _to(self.model, device)
-        rows = make_rows(batch.emb.flatten(1)[:, index], batch.measured.flatten(1)[:, index])
-        found = posterior(model, rows)
-        mean, variance = moments(model, found)
+        model = self.model.to(device)
+        factors = posterior(model, self._rows(batch))
+        mean, variance = moments(model, factors)
         emb = torch.zeros_like(batch.emb).flatten(1)
         std = torch.zeros_like(emb)
         emb[:, index] = mean.to(emb.dtype)
         std[:, index] = variance.sqrt().to(emb.dtype)
         emb, std = emb.reshape(batch.emb.shape), std.reshape(batch.emb.shape)
-        # Standardised cells: the training mean is 0 and its variance 1. A gap within a block that is
-        # there has that block to go by, which the trust in a modality says nothing of.
+        # Cells are standardised: the training mean is 0 and its variance 1. Gaps within a present block are
+        # predicted from that block too, so the trust, measured on whole hidden blocks, does not apply.
         trust = torch.where(batch.present, 1.0, self.trust.to(device)).unsqueeze(-1)
         widened = (trust * std.square() + (1 - trust)).sqrt()
         filled = ~batch.measured & self.cells.to(device)
@@ -135,7 +135,7 @@ class GaussianImputer:
             std=torch.where(filled, widened, 0.0),
             filled=filled,
             model=model,
-            posterior=found,
+            posterior=factors,
             index=index,
             plain_mean=emb,
             widening=widened / std.clamp_min(1e-6),
@@ -143,35 +143,32 @@ class GaussianImputer:
 
     def state_dict(self) -> dict[str, Tensor]:
         """Weights, loadings, noise, the loadings' spread, and the trust in each modality."""
-        m = self.model
+        model = self.model
         return {
-            "weight": m.weight,
-            "loading": m.loading,
-            "noise": m.noise,
-            "spread": m.spread,
+            "weight": model.weight,
+            "loading": model.loading,
+            "noise": model.noise,
+            "spread": model.spread,
             "trust": self.trust,
         }
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Restore what ``state_dict`` gave."""
-        self.model = FactorMixture(
-            state["weight"].cpu(),
-            state["loading"].cpu(),
-            state["noise"].cpu(),
-            state["spread"].cpu(),
-            self.block,
+        weight, loading, noise, spread = (
+            state[name].cpu() for name in ("weight", "loading", "noise", "spread")
         )
+        self.model = FactorMixture(weight, loading, noise, spread, self.block)
         self.trust = state["trust"].cpu()
 
+    def _rows(self, cohort: Cohort) -> Rows:
+        """The patients' cells without padding, by missingness pattern."""
+        index = self.index.to(cohort.emb.device)
+        return make_rows(cohort.emb.flatten(1)[:, index], cohort.measured.flatten(1)[:, index])
+
     def _fit(
-        self,
-        train: Cohort,
-        rank: int,
-        components: int,
-        seed: int,
-        start: FactorMixture | None = None,
+        self, train: Cohort, rank: int, components: int, seed: int, start: FactorMixture | None = None
     ) -> FactorMixture:
-        rows = make_rows(train.emb.flatten(1)[:, self.index], train.measured.flatten(1)[:, self.index])
+        rows = self._rows(train)
         if components > 1 and start is None:
             start = fit_factor_mixture(
                 rows, self.block, rank=max(rank, FIRST_RANK), clusters=1, iterations=15, seed=seed
@@ -186,49 +183,55 @@ class GaussianImputer:
             start=start,
         ).model
 
-    def _choose(self, train: Cohort, judge: Cohort, context: FitContext) -> tuple[int, int, FactorMixture]:
-        """More components while they help (two disappointments end it), then the rank."""
-        limit = max(1, len(train) // 4)
-        first = self.rank or min(FIRST_RANK, limit)
-        counts = [self.components] if self.components else range(1, MOST_COMPONENTS + 1)
-        best: tuple[float, int, int, FactorMixture] | None = None
+    def _choose(self, train: Cohort, judge: Cohort, context: FitContext) -> _Candidate:
+        """The best number of components at the first rank, then the best rank at that number."""
+        largest_rank = max(1, len(train) // 4)
+        best = self._choose_components(
+            train, judge, context, rank=self.rank or min(FIRST_RANK, largest_rank)
+        )
+        if self.rank is None:
+            for rank in OTHER_RANKS:
+                if rank <= largest_rank:
+                    model = self._fit(train, rank, best.components, context.seed)
+                    score = self._score(model, judge)
+                    if score < best.score:
+                        best = _Candidate(score, rank, best.components, model)
+        return best
+
+    def _choose_components(
+        self, train: Cohort, judge: Cohort, context: FitContext, *, rank: int
+    ) -> _Candidate:
+        """Try one component more at a time, until two in a row bring no improvement."""
+        best: _Candidate | None = None
         start: FactorMixture | None = None
-        worse = 0
-        for components in counts:
-            if components is None or len(train) < 10 * components and components > 1:
+        without_improvement = 0
+        for components in [self.components] if self.components else range(1, MOST_COMPONENTS + 1):
+            if self.components is None and 1 < components and len(train) < 10 * components:
                 break
-            model = self._fit(train, first, components, context.seed, start)
+            model = self._fit(train, rank, components, context.seed, start)
             if components == 1:
                 start = model
             score = self._score(model, judge)
             context.progress(
-                f"gaussian: {components} components, rank {first}: CRPS {score:.4f} on hidden blocks"
+                f"gaussian: {components} components, rank {rank}: CRPS {score:.4f} on hidden blocks"
             )
-            if best is None or score < best[0]:
-                best, worse = (score, first, components, model), 0
+            if best is None or score < best.score:
+                best, without_improvement = _Candidate(score, rank, components, model), 0
             else:
-                worse += 1
-            if worse == 2:
+                without_improvement += 1
+            if without_improvement == 2:
                 break
         assert best is not None
-        if self.rank is None:
-            components = best[2]
-            for rank in RANKS:
-                if rank <= limit:
-                    model = self._fit(train, rank, components, context.seed)
-                    score = self._score(model, judge)
-                    if score < best[0]:
-                        best = (score, rank, components, model)
-        return best[1], best[2], best[3]
+        return best
 
-    def _trust(self, judge: Cohort) -> Tensor:
+    def _measure_trust(self, judge: Cohort) -> Tensor:
         """(M,) slope of the truth on the imputation of hidden blocks, between 0 and 1.
 
-        Patients are the unit of its standard error; a slope that 1 is within reach of is 1.
+        Its standard error is computed over patients; a slope within one standard error of 1 counts as 1.
         """
         trust = torch.ones_like(self.trust)
         for hidden in leave_one_block_out(judge):
-            if len(hidden.rows) < ENOUGH:
+            if len(hidden.rows) < FEWEST_TO_CHOOSE_BY:
                 continue
             imputed = self(hidden.cohort).emb[:, hidden.column] * hidden.measured
             product = (imputed * hidden.truth).sum(dim=1).double()
@@ -239,27 +242,18 @@ class GaussianImputer:
         return trust
 
     def _score(self, model: FactorMixture, judge: Cohort) -> float:
-        """Mean CRPS of hidden blocks, each block and each patient counting the same."""
-        kept, self.model = self.model, model
-        scores = []
-        for hidden in leave_one_block_out(judge):
-            imputation = self(hidden.cohort)
-            cells = gaussian_crps(
-                hidden.truth, imputation.emb[:, hidden.column], imputation.std[:, hidden.column]
-            )
-            count = hidden.measured.sum(dim=1).clamp_min(1)
-            scores.append(float(((cells * hidden.measured).sum(dim=1) / count).mean()))
-        self.model = kept
-        return sum(scores) / max(1, len(scores))
+        """CRPS of a model on hidden blocks; NaN where no patient has two modalities."""
+        current, self.model = self.model, model
+        score = hidden_block_crps(self, judge)
+        self.model = current
+        return score
 
 
-def _to(model: FactorMixture, device: torch.device) -> FactorMixture:
-    if model.loading.device == device:
-        return model
-    return FactorMixture(
-        model.weight.to(device),
-        model.loading.to(device),
-        model.noise.to(device),
-        model.spread.to(device),
-        model.block.to(device),
-    )
+@dataclass(frozen=True)
+class _Candidate:
+    """A fitted model and its CRPS on hidden blocks."""
+
+    score: float
+    rank: int
+    components: int
+    model: FactorMixture

@@ -1,4 +1,4 @@
-"""``mean``: each missing cell is its training mean, as sure as the training spread allows."""
+"""``mean``: fills each missing cell with its training mean."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from hcat_core.interfaces import FitContext, Imputation
 class MeanImputer:
     """Fills a missing cell with the mean of that feature over the training patients who have it.
 
-    ``std`` is the feature's standard deviation over those patients: knowing nothing else, that is the
-    predictive spread. A feature that no training patient has is filled with 0 at std 1, the mean and
-    spread of standardised data.
+    ``std`` is the feature's standard deviation over those patients, the spread of a forecast that uses
+    nothing else. A feature that no training patient has is filled with 0 at std 1, mean and standard
+    deviation of standardised data.
     """
 
     def __init__(self, layout: Layout) -> None:
@@ -25,13 +25,13 @@ class MeanImputer:
         self.spread = torch.ones(self.cells.shape)
 
     def fit(self, train: Cohort, validation: Cohort, context: FitContext) -> None:
-        """Take mean and standard deviation per feature from ``train`` alone."""
+        """Compute mean and standard deviation per feature from ``train`` alone."""
         count = train.measured.sum(dim=0)
-        known = count > 0
+        seen = count > 0
         mean = train.emb.double().sum(dim=0) / count.clamp(min=1)
         squares = ((train.emb.double() - mean).square() * train.measured).sum(dim=0)
-        self.mean = torch.where(known, mean, 0.0).float()
-        self.spread = torch.where(known, (squares / count.clamp(min=1)).sqrt(), 1.0).float()
+        self.mean = torch.where(seen, mean, 0.0).float()
+        self.spread = torch.where(seen, (squares / count.clamp(min=1)).sqrt(), 1.0).float()
 
     def __call__(self, batch: Cohort) -> Imputation:
         """Fill every gap of the batch."""
@@ -44,7 +44,7 @@ class MeanImputer:
         )
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Mean and spread, (M, D) each."""
+        """Mean and standard deviation, (M, D) each."""
         return {"mean": self.mean, "spread": self.spread}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:

@@ -1,4 +1,4 @@
-"""``none``: fill nothing. The arm that every imputer has to beat."""
+"""``none``: fills nothing. Every imputer is compared with it."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from hcat_core.interfaces import FitContext, Imputation
 
 
 class NoImputer:
-    """Leaves every gap unfilled: the fusion then uses a learned token for each missing modality.
+    """Leaves every gap unfilled; the fusion then uses a learned token for each missing modality.
 
-    Gaps inside a present modality are not filled either, nor quietly set to the mean; the fusion
-    sees which cells they are.
+    Gaps within a present modality are left unfilled too. They are not set to the mean, and the fusion
+    receives which cells they are.
     """
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
 
     def fit(self, train: Cohort, validation: Cohort, context: FitContext) -> None:
-        """Nothing to learn."""
+        """Do nothing; there is nothing to learn."""
 
     def __call__(self, batch: Cohort) -> Imputation:
-        """The batch as it is."""
+        """The batch unchanged, with no cell filled."""
         return Imputation(
             emb=batch.emb,
             std=torch.zeros_like(batch.emb),
@@ -37,4 +37,4 @@ class NoImputer:
         return {}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Nothing to restore."""
+        """Do nothing; there is nothing to restore."""

@@ -1,1 +1,1 @@
-"""Training losses, one a file."""
+"""Terms of the training loss."""

@@ -1,4 +1,4 @@
-"""``infonce``: two views of a patient agree, views of two patients do not."""
+"""``infonce``: contrastive loss, which makes two views of a patient more similar than other patients."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from hcat_core.registry.parameter_types import Positive
 
 
 class InfoNCE:
-    """Symmetric InfoNCE over a batch (van den Oord et al. 2018, eq. 4; both directions averaged).
+    """Symmetric InfoNCE over a batch (van den Oord et al. 2018, eq. 4; mean of both directions).
 
-    The positive is the same patient under another modality mask and other noise, never the same
-    vector (SCIENCE trap 5): the training loop makes the second view.
+    The positive of a patient is the same patient under another modality mask and other noise, never the
+    same vector (``docs/explanation/failure-modes.md``); the training loop makes this second view.
 
     Args:
-        layout: not used; every loss is given it.
+        layout: not used; every loss receives it.
         temperature: divides the cosine similarities.
     """
 
@@ -27,10 +27,10 @@ class InfoNCE:
         self.temperature = temperature
 
     def __call__(self, outputs: Outputs, batch: Cohort) -> Tensor:
-        """A scalar; 0 for a batch of one, which has no other patient.
+        """A scalar; 0 for a batch of one patient.
 
         Raises:
-            ValueError: when there is no second view or the fusion has no projection.
+            ValueError: without a second view, or where the fusion gives no projection.
         """
         second = outputs.second_view
         if second is None or second.projection is None or outputs.fused.projection is None:
@@ -39,7 +39,7 @@ class InfoNCE:
         if len(first) < 2:
             return first.sum() * 0
         similarity = first @ second.projection.T / self.temperature
-        own = torch.arange(len(first), device=first.device)
-        forward = nn.functional.cross_entropy(similarity, own)
-        backward = nn.functional.cross_entropy(similarity.T, own)
+        positive = torch.arange(len(first), device=first.device)
+        forward = nn.functional.cross_entropy(similarity, positive)
+        backward = nn.functional.cross_entropy(similarity.T, positive)
         return (forward + backward) / 2

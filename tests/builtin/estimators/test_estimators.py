@@ -222,7 +222,9 @@ def test_in_late_fusion_a_modality_that_cannot_teach_has_no_say(model):
 
 
 def test_where_no_modality_can_teach_late_fusion_says_so():
-    with pytest.raises(DataError, match="no modality can teach late_fusion: .* 10 need a known outcome"):
+    with pytest.raises(
+        DataError, match="late_fusion cannot be fitted on any modality: .* 10 need a known outcome"
+    ):
         fitted("late_fusion", TRAIN[slice(0, 9)], TRAIN[slice(0, 0)])
 
 

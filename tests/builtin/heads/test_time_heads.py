@@ -4,8 +4,7 @@ import torch
 from hcat_builtin.heads.binary import BinaryHead
 from hcat_builtin.heads.cox import CoxHead
 from hcat_builtin.heads.discrete_hazard import DiscreteHazardHead
-from hcat_builtin.losses.cox import CoxLoss
-from hcat_builtin.losses.hazard import HazardLoss
+from hcat_builtin.losses.survival import CoxLoss, HazardLoss
 from hcat_core.errors import DataError
 from hcat_core.interfaces import Fused, Imputation, Outputs, TimedHead
 from hcat_core.metrics.survival import kaplan_meier

@@ -8,9 +8,8 @@ import pytest
 import torch
 
 from hcat_builtin.heads.binary import BinaryHead
-from hcat_builtin.losses.bce import BinaryCrossEntropy
-from hcat_builtin.losses.focal import FocalLoss
-from hcat_builtin.losses.imputer_terms import ImputationLoss, KLDivergence
+from hcat_builtin.losses.binary import BinaryCrossEntropy, FocalLoss
+from hcat_builtin.losses.imputer_losses import ImputationLoss, KLDivergence
 from hcat_builtin.losses.infonce import InfoNCE
 from hcat_core.errors import DataError
 from hcat_core.interfaces import Average, Fused, Imputation, Outputs

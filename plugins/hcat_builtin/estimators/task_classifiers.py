@@ -1,42 +1,44 @@
-"""One scikit-learn classifier a task, on the patients whose outcome is known."""
+"""Base of the estimators that fit one scikit-learn classifier per task, on patients of known outcome."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from hcat_builtin.estimators.features import PatientFeatures
-from hcat_builtin.estimators.saved_models import load_models, save_models
+from hcat_builtin.estimators.patient_features import PatientFeatures
+from hcat_builtin.estimators.serialisation import load_models, save_models
 from hcat_core.cohort import Cohort, Layout
 from hcat_core.interfaces import FitContext, Prediction
 
 
-class TaskClassifiers:
-    """Features and a classifier a task; a task with one outcome only is predicted at its rate.
+class TaskClassifiers(ABC):
+    """Patient features and one classifier per task.
 
-    An estimator but for its recipe keys, which its subclasses name.
+    A task of which only one outcome is known is predicted at the rate of that outcome.
 
     Args:
-        layout: tasks.
+        layout: modalities and tasks.
         features: of patients.
-        make: a fresh classifier with ``fit`` and ``predict_proba``, from a seed.
     """
 
     refits = True
 
-    def __init__(self, layout: Layout, features: PatientFeatures, make: Callable[[int], Any]) -> None:
+    def __init__(self, layout: Layout, features: PatientFeatures) -> None:
         self.layout = layout
         self.features = features
-        self.make = make
         self.models: dict[str, Any] = {}
         self.rates = torch.full((len(layout.tasks),), float("nan"), dtype=torch.float64)
 
+    @abstractmethod
+    def make_classifier(self, seed: int) -> Any:
+        """A fresh scikit-learn classifier with ``fit`` and ``predict_proba``."""
+
     def fit(self, train: Cohort, validation: Cohort, context: FitContext) -> None:
-        """Fit the features on all patients, each classifier on those with a known outcome.
+        """Fit the features on all patients, and each classifier on those with a known outcome.
 
         Raises:
             ValueError: without targets.
@@ -50,7 +52,7 @@ class TaskClassifiers:
             known = labels >= 0
             self.rates[column] = float(labels[known].mean()) if known.any() else 0.5
             if 0 < (labels == 1).sum() < known.sum():
-                self.models[task] = self.make(context.seed).fit(x[known], labels[known])
+                self.models[task] = self.make_classifier(context.seed).fit(x[known], labels[known])
 
     def predict(self, cohort: Cohort) -> Prediction:
         """(N, T) probabilities."""
@@ -64,11 +66,11 @@ class TaskClassifiers:
         return Prediction(torch.from_numpy(np.stack(columns, axis=1)))
 
     def save(self, folder: Path) -> None:
-        """A skops file a task, and the features' statistics."""
+        """Write one skops file per task, and the statistics of the features."""
         save_models(folder, self.models, {**self.features.state, "rates": self.rates})
 
     def load(self, folder: Path, context: FitContext) -> None:
-        """What ``save`` wrote."""
+        """Restore what ``save`` wrote."""
         self.models, state = load_models(folder)
         self.rates = state.pop("rates")
         self.features.state = state

@@ -1,4 +1,4 @@
-"""``kl`` and ``imputation``: what a jointly trained imputer is trained on."""
+"""``kl`` and ``imputation``: losses that the imputer computes while it trains with the predictor."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ from hcat_core.interfaces import Outputs
 
 
 class KLDivergence:
-    """The imputer's ``kl`` term; 0 for an imputer that has none."""
+    """The imputer's loss ``kl``; 0 for an imputer without it.
+
+    Args:
+        layout: not used; every loss receives it.
+    """
 
     needs_second_view = False
 
@@ -18,12 +22,16 @@ class KLDivergence:
 
     def __call__(self, outputs: Outputs, batch: Cohort) -> Tensor:
         """A scalar."""
-        found = outputs.imputation.losses
-        return found["kl"].value if "kl" in found else outputs.fused.pooled.new_zeros(())
+        losses = outputs.imputation.losses
+        return losses["kl"].value if "kl" in losses else outputs.fused.pooled.new_zeros(())
 
 
 class ImputationLoss:
-    """The sum of the imputer's other terms: reconstruction, hidden blocks, refinement steps."""
+    """The sum of the imputer's other losses: reconstruction, hidden blocks, refinement steps.
+
+    Args:
+        layout: not used; every loss receives it.
+    """
 
     needs_second_view = False
 

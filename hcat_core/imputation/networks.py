@@ -1,22 +1,21 @@
-"""What the neural imputers share: encoders at several scales, decoders, the Gaussian likelihood."""
+"""Networks that neural imputers are made of: one token per modality, from cells and back to cells."""
 
 from __future__ import annotations
-
-import math
 
 import torch
 from torch import Tensor, nn
 
 from hcat_core.cohort import Cohort, Layout
-from hcat_core.interfaces import Average
-
-LOG_STD_RANGE = (-4.0, 1.5)  # of standardised cells: never certain, never wilder than any prior
 
 
 class MultiScaleEncoder(nn.Module):
-    """One token a modality, from its cells at widths h, h/2 and h/4: (N, M, D) -> (N, M, h).
+    """Encodes each modality as one token, from its cells at widths h, h/2 and h/4: (N, M, D) -> (N, M, h).
 
-    A cell that was not measured is a learned value, and what lies in its slot is never looked at.
+    A cell that was not measured enters as a learned value; what its slot in ``emb`` holds is never used.
+
+    Args:
+        layout: modalities and widths.
+        hidden: h, a multiple of 4.
     """
 
     def __init__(self, layout: Layout, hidden: int) -> None:
@@ -35,7 +34,7 @@ class MultiScaleEncoder(nn.Module):
         self.join = nn.ModuleList(nn.Linear(sum(scales), hidden) for _ in layout.widths)
 
     def forward(self, batch: Cohort) -> Tensor:
-        """Tokens of every modality; those of absent ones are to be masked by the caller."""
+        """Tokens (N, M, h) of all modalities; the caller masks those of absent ones."""
         cells = torch.where(batch.measured, batch.emb, self.gap)
         tokens = []
         for column, width in enumerate(self.widths):
@@ -48,8 +47,17 @@ class MultiScaleEncoder(nn.Module):
         return torch.stack(tokens, dim=1) + self.position
 
 
-class PerModality(nn.Module):
-    """A linear map of its own for each modality: (N, M, h) -> (N, M, D), 0 on padding."""
+class ModalityDecoder(nn.Module):
+    """Maps each modality's token to its cells, by a linear map per modality: (N, M, h) -> (N, M, D).
+
+    Padding is 0.
+
+    Args:
+        layout: modalities and widths.
+        hidden: h, the width of tokens.
+        zero: start with every output 0. A correction decoded like this changes nothing until it is
+            trained, so that a network starts as what it corrects.
+    """
 
     def __init__(self, layout: Layout, hidden: int, *, zero: bool = False) -> None:
         super().__init__()
@@ -61,7 +69,7 @@ class PerModality(nn.Module):
                 nn.init.zeros_(linear.bias)  # type: ignore[arg-type]
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Apply each modality's map to its token."""
+        """Decode tokens (N, M, h) to cells (N, M, D)."""
         parts = []
         for column, linear in enumerate(self.maps):
             cells = linear(tokens[:, column])
@@ -70,8 +78,11 @@ class PerModality(nn.Module):
         return torch.stack(parts, dim=1)
 
 
-def attend_over_present(hidden: int, n_heads: int) -> nn.TransformerEncoderLayer:
-    """Self-attention over modality tokens; the caller masks the absent ones."""
+def modality_attention(hidden: int, n_heads: int) -> nn.TransformerEncoderLayer:
+    """A layer of self-attention over modality tokens (N, M, h), without dropout.
+
+    Pass ``src_key_padding_mask=~batch.present`` for tokens that absent modalities must not influence.
+    """
     return nn.TransformerEncoderLayer(
         hidden,
         n_heads,
@@ -81,16 +92,3 @@ def attend_over_present(hidden: int, n_heads: int) -> nn.TransformerEncoderLayer
         batch_first=True,
         norm_first=True,
     )
-
-
-def negative_log_likelihood(truth: Tensor, mean: Tensor, log_std: Tensor, where: Tensor) -> Average:
-    """Mean over the cells ``where`` of -log N(truth; mean, std), in nats a cell."""
-    z = (truth - mean) * torch.exp(-log_std)
-    cells = 0.5 * z.square() + log_std + 0.5 * math.log(2 * math.pi)
-    return Average((cells * where).sum(), where.sum())
-
-
-def bounded(log_std: Tensor) -> Tensor:
-    """Keep a log standard deviation within ``LOG_STD_RANGE``, with a gradient everywhere inside."""
-    low, high = LOG_STD_RANGE
-    return low + (high - low) * torch.sigmoid((log_std - (low + high) / 2) * 4 / (high - low))

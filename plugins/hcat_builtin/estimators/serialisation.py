@@ -1,4 +1,4 @@
-"""scikit-learn models and tensors on disk: skops with a fixed list of trusted types, no pickle."""
+"""Saving scikit-learn models and tensors: skops with a fixed list of trusted types, never pickle."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ TRUSTED = [
 
 
 def save_models(folder: Path, models: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> None:
-    """``NAME.skops`` for each model, ``state.safetensors`` for the rest."""
+    """Write ``NAME.skops`` for each model and ``state.safetensors`` for the tensors."""
     if models:
-        import skops.io  # takes a second and a half, and most models need none of it
+        import skops.io  # takes 1.5 seconds, and most estimators do not need it
 
     for name, model in models.items():
         skops.io.dump(model, safe_path(folder, f"{name}.skops"))
@@ -36,10 +36,10 @@ def save_models(folder: Path, models: Mapping[str, Any], tensors: Mapping[str, t
 
 
 def load_models(folder: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    """What ``save_models`` wrote.
+    """Read the models and tensors that ``save_models`` wrote.
 
     Raises:
-        DataError: for a file that is damaged, or holds a type that is not on the list.
+        DataError: for a file that is damaged, or contains a type that is not in ``TRUSTED``.
     """
     models = {}
     paths = sorted(folder.glob("*.skops"))
@@ -48,9 +48,9 @@ def load_models(folder: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
 
     for path in paths:
         try:
-            strange = [t for t in skops.io.get_untrusted_types(file=path) if t not in TRUSTED]
-            if strange:
-                raise DataError(f"{path}: holds {strange[0]}, which hcat does not load.")
+            untrusted = [t for t in skops.io.get_untrusted_types(file=path) if t not in TRUSTED]
+            if untrusted:
+                raise DataError(f"{path}: contains the type {untrusted[0]}, which hcat does not load.")
             models[path.stem] = skops.io.load(path, trusted=TRUSTED)
         except DataError:
             raise

@@ -1,0 +1,36 @@
+"""The Gaussian likelihood that neural imputers are trained with."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from hcat_core.interfaces import Average
+
+LOG_STD_RANGE = (-4.0, 1.5)
+"""Limits of a predicted log standard deviation, in units of standardised cells.
+
+The lower one forbids certainty; the upper one is wider than any spread of standardised cells.
+"""
+
+
+def negative_log_likelihood(truth: Tensor, mean: Tensor, log_std: Tensor, where: Tensor) -> Average:
+    """Mean of -log N(truth; mean, std) over the cells that ``where`` marks, in nats per cell.
+
+    Args:
+        truth: (N, M, D) measured cells.
+        mean: (N, M, D) predicted means.
+        log_std: (N, M, D), or (M, D) for all patients: predicted log standard deviations.
+        where: (N, M, D) bool.
+    """
+    z = (truth - mean) * torch.exp(-log_std)
+    cells = 0.5 * z.square() + log_std + 0.5 * math.log(2 * math.pi)
+    return Average((cells * where).sum(), where.sum())
+
+
+def bounded_log_std(raw: Tensor) -> Tensor:
+    """Map a network's raw output smoothly into ``LOG_STD_RANGE``, with a gradient everywhere."""
+    low, high = LOG_STD_RANGE
+    return low + (high - low) * torch.sigmoid((raw - (low + high) / 2) * 4 / (high - low))

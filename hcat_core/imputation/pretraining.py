@@ -1,0 +1,160 @@
+"""Pre-training of a neural imputer on hidden blocks, before the predictor is trained or without one."""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import nn
+
+from hcat_core.cohort import Cohort
+from hcat_core.imputation.hidden_blocks import leave_one_block_out
+from hcat_core.imputation.scores import gaussian_crps
+from hcat_core.interfaces import FitContext, Imputer
+
+BATCH = 64
+WEIGHT_DECAY = 1e-3
+WARM_UP = 0.1  # share of all steps in which the learning rate rises
+EVALUATIONS = 40  # on validation patients, at most
+PATIENCE = 5  # evaluations without improvement after which training stops
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """How a neural imputer is fitted before the predictor.
+
+    Attributes:
+        epochs: passes over the training patients; 0 leaves all training to the joint one.
+        lr: highest learning rate.
+        frozen: keep the fitted weights as they are while the predictor trains.
+    """
+
+    epochs: int
+    lr: float
+    frozen: bool
+
+
+@runtime_checkable
+class PretrainedImputer(Protocol):
+    """A neural imputer that keeps the settings of its pre-training."""
+
+    pretraining: Pretraining
+
+
+def pretrain(
+    imputer: nn.Module, train: Cohort, validation: Cohort, context: FitContext, settings: Pretraining
+) -> None:
+    """Minimise the sum of the imputer's own losses, and restore the state that imputes hidden blocks best.
+
+    States are compared by CRPS on blocks hidden from validation patients; without such patients the last
+    state stays. The state before the first step takes part, so that training that does not help is undone.
+
+    Args:
+        imputer: in training mode, ``Imputation.losses`` holds the terms to minimise.
+        train: patients to learn from.
+        validation: patients to choose by; may be empty.
+        context: seed, device and progress.
+        settings: number of epochs, learning rate, whether to freeze the imputer afterwards.
+    """
+    if not settings.epochs:
+        return
+    parameters = trainable_parameters(imputer)
+    for parameter in parameters:
+        parameter.requires_grad_(True)
+    devices = [] if context.device.type == "cpu" else [context.device]
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(context.seed)
+        imputer.to(context.device)
+        best = _train(imputer, train, validation.to(context.device), context.device, settings)
+    imputer.eval()
+    for parameter in parameters:
+        parameter.requires_grad_(not settings.frozen)
+    context.progress(f"{type(imputer).__name__}: CRPS {best:.4f} on hidden blocks")
+
+
+def trainable_parameters(imputer: nn.Module) -> list[nn.Parameter]:
+    """Parameters of a neural imputer, without those of a frozen imputer nested in it."""
+    frozen = {
+        id(parameter)
+        for module in imputer.modules()
+        if module is not imputer and isinstance(module, PretrainedImputer) and module.pretraining.frozen
+        for parameter in module.parameters()
+    }
+    return [parameter for parameter in imputer.parameters() if id(parameter) not in frozen]
+
+
+@torch.no_grad()
+def hidden_block_crps(imputer: Imputer | nn.Module, cohort: Cohort) -> float:
+    """Mean CRPS on blocks hidden one at a time, blocks and patients weighted equally.
+
+    NaN where no patient has two modalities.
+    """
+    if isinstance(imputer, nn.Module):
+        imputer.eval()
+    scores = []
+    for hidden in leave_one_block_out(cohort):
+        imputation = imputer(hidden.cohort)
+        cells = gaussian_crps(
+            hidden.truth, imputation.emb[:, hidden.column], imputation.std[:, hidden.column]
+        )
+        count = hidden.measured.sum(dim=1).clamp_min(1)
+        scores.append(float(((cells * hidden.measured).sum(dim=1) / count).mean()))
+    return sum(scores) / len(scores) if scores else math.nan
+
+
+def _train(
+    imputer: nn.Module, train: Cohort, validation: Cohort, device: torch.device, settings: Pretraining
+) -> float:
+    """Train until no evaluation improves any more; the CRPS of the state that is restored."""
+    optimiser = torch.optim.AdamW(trainable_parameters(imputer), lr=settings.lr, weight_decay=WEIGHT_DECAY)
+    steps = settings.epochs * math.ceil(len(train) / BATCH)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step / steps))
+    best = hidden_block_crps(imputer, validation)
+    state = copy.deepcopy(imputer.state_dict())
+    interval = max(1, settings.epochs // EVALUATIONS)
+    without_improvement = 0
+    for epoch in range(1, settings.epochs + 1):
+        _train_epoch(imputer, train, device, optimiser, schedule)
+        if epoch % interval:
+            continue
+        score = hidden_block_crps(imputer, validation)
+        if score < best or math.isnan(best):  # NaN where there is nothing to compare by
+            best, state, without_improvement = score, copy.deepcopy(imputer.state_dict()), 0
+        else:
+            without_improvement += 1
+        if without_improvement == PATIENCE:
+            break
+    imputer.load_state_dict(state)
+    return best
+
+
+def _train_epoch(
+    imputer: nn.Module,
+    train: Cohort,
+    device: torch.device,
+    optimiser: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LambdaLR,
+) -> None:
+    imputer.train()
+    for rows in torch.randperm(len(train)).split(BATCH):
+        losses = imputer(train[rows].to(device)).losses
+        total = torch.stack([term.value for term in losses.values()]).sum()
+        optimiser.zero_grad()
+        total.backward()
+        nn.utils.clip_grad_norm_(optimiser.param_groups[0]["params"], 1.0)
+        optimiser.step()
+        schedule.step()
+
+
+def _rate(done: float) -> float:
+    """The learning rate as a share of its highest: a linear warm-up, then a cosine down to 0.
+
+    Args:
+        done: share of all steps.
+    """
+    if done < WARM_UP:
+        return 0.05 + 0.95 * done / WARM_UP
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, (done - WARM_UP) / (1 - WARM_UP))))

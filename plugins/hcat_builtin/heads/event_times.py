@@ -1,0 +1,30 @@
+"""The event times that a head needs from training patients."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from hcat_core.cohort import Layout, Targets
+from hcat_core.errors import DataError
+from hcat_core.metrics.survival import timed
+
+
+def patients_with_times(targets: Targets, layout: Layout, column: int, head: str) -> Tensor:
+    """(N,) bool: the patients whose time is known.
+
+    Args:
+        targets: of the training patients.
+        layout: names the task.
+        column: of the task.
+        head: name of the component, for the message.
+
+    Raises:
+        DataError: for a task without times.
+    """
+    known = timed(targets, column)
+    if not known.any():
+        raise DataError(
+            f"a {head} head needs times, and the task {layout.task_names[column]} has none: give its time "
+            "and event in cohort.targets, or use a binary head"
+        )
+    return known

@@ -1,0 +1,110 @@
+"""``cox`` and ``hazard``: likelihoods of event times, to which censored patients contribute."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from hcat_builtin.heads.cox import CoxHead
+from hcat_builtin.heads.discrete_hazard import DiscreteHazardHead
+from hcat_core.cohort import Cohort, Layout
+from hcat_core.interfaces import Outputs
+from hcat_core.metrics.survival import partial_likelihood, timed
+
+
+@dataclass(frozen=True)
+class KnownTimes:
+    """The K patients of a batch whose time is known: raw outputs, times (K,), and events (K,) bool."""
+
+    raw: Tensor
+    time: Tensor
+    event: Tensor
+
+
+class CoxLoss:
+    """Mean negative log partial likelihood (Cox 1972; Efron's ties) among the patients of a batch.
+
+    Args:
+        layout: not used; every loss receives it.
+        head: name of the ``cox`` head that is trained.
+    """
+
+    needs_second_view = False
+    made_for = "cox"
+
+    def __init__(self, layout: Layout, *, head: str) -> None:
+        self.head = head
+
+    def __call__(self, outputs: Outputs, batch: Cohort) -> Tensor:
+        """A scalar; 0 without an event in the batch.
+
+        Raises:
+            ValueError: for another kind of head, or a batch without targets.
+        """
+        head = outputs.heads[self.head]
+        if not isinstance(head, CoxHead):
+            raise ValueError(f'head "{self.head}" has no log hazard ratio: use a cox head')
+        known = known_times(outputs.raw[self.head], batch, head.column)
+        return partial_likelihood(known.raw, known.time, known.event)
+
+
+class HazardLoss:
+    """Mean negative log likelihood of a ``discrete_hazard`` head over patients whose time is known.
+
+    A bin counts for a patient who was at risk at its start and survived it, or whose event is in it. A
+    patient who was censored within a bin counts as having survived it if censored in its second half.
+
+    Args:
+        layout: not used; every loss receives it.
+        head: name of the ``discrete_hazard`` head that is trained.
+    """
+
+    needs_second_view = False
+    made_for = "discrete_hazard"
+
+    def __init__(self, layout: Layout, *, head: str) -> None:
+        self.head = head
+
+    def __call__(self, outputs: Outputs, batch: Cohort) -> Tensor:
+        """A scalar; 0 where no time of the batch is known.
+
+        Raises:
+            ValueError: for another kind of head, or a batch without targets.
+        """
+        head = outputs.heads[self.head]
+        if not isinstance(head, DiscreteHazardHead):
+            raise ValueError(f'head "{self.head}" has no hazards of intervals: use a discrete_hazard head')
+        known = known_times(outputs.raw[self.head], batch, head.column)
+        if not len(known.raw):
+            return outputs.raw[self.head].sum() * 0
+        time, event = known.time.unsqueeze(1), known.event.unsqueeze(1)
+        edges, endless = head.edges, torch.full_like(head.edges[:1], torch.inf)
+        starts = torch.cat([torch.zeros_like(edges[:1]), edges])
+        ends = torch.cat([edges, endless])
+        middle = torch.cat([(starts[:-1] + edges) / 2, endless])
+        within = (time > starts) & (time <= ends)
+        counts = (time > ends) | (within & event) | (within & (time > middle))
+        terms = nn.functional.binary_cross_entropy_with_logits(
+            known.raw, (within & event).to(known.raw.dtype), reduction="none"
+        )
+        return (terms * counts).sum() / len(known.raw)
+
+
+def known_times(raw: Tensor, batch: Cohort, column: int) -> KnownTimes:
+    """The patients that a survival loss can use.
+
+    Args:
+        raw: (N, ...) raw outputs of the head.
+        batch: N patients.
+        column: of the task in the targets.
+
+    Raises:
+        ValueError: for a batch without targets.
+    """
+    if batch.targets is None:
+        raise ValueError("a supervised loss needs a batch with targets")
+    known = timed(batch.targets, column)
+    time, event = batch.targets.time[known, column], batch.targets.event[known, column] == 1
+    return KnownTimes(raw[known], time, event)

@@ -1,0 +1,18 @@
+from hcat_builtin.imputers.vae import MultiModalVAE
+from hcat_core.interfaces import FitContext
+
+
+def test_the_latent_posterior_does_not_collapse_to_the_prior(patients):
+    imputer = MultiModalVAE(patients.layout, hidden=64, latent_dim=16, kl_warmup=20)
+    history = patients.losses(imputer, 200)
+    cells = float(patients.train.measured.sum() / len(patients.train))
+    nats_per_patient = sum(h["kl"] for h in history[-20:]) / 20 * cells
+    assert nats_per_patient > 2.0
+
+
+def test_a_pretrained_imputer_goes_on_learning_with_the_predictor(patients):
+    imputer = MultiModalVAE(patients.layout, hidden=64, latent_dim=16, kl_warmup=20, fit_epochs=1)
+    imputer.fit(patients.train, patients.validation, FitContext(0))
+    assert all(p.requires_grad for p in imputer.parameters())
+    imputer.train()
+    assert set(imputer(patients.train[slice(0, 16)]).losses) == {"kl", "reconstruction", "hidden"}
