@@ -38,7 +38,7 @@ def test_it_ranks_patients_it_was_not_fitted_on(trained, estimators):
     p = found.estimator.predict(estimators.test.without_targets()).event_probability
     assert p.shape == (140, 2) and ((p >= 0) & (p <= 1)).all()
     y = estimators.test.targets.labels[:, 0]
-    floor = 0.5 if name == "neural" else 0.65  # three epochs teach little
+    floor = 0.5 if name == "neural" else 0.65  # three epochs are few
     assert roc_auc_score(y[y >= 0], p[y >= 0, 0]) > floor
 
 
