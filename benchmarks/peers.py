@@ -2,9 +2,9 @@
 
     pip install -e ".[peers]" && python benchmarks/peers.py
 
-``mofapy2`` (MOFA+, Argelaguet et al. 2020) imputes only rows that it is fitted on, so here both are fitted on
-the scored patients too, without the hidden blocks. Libraries that cannot be imported are reported and left
-out; ``multivae`` needs torchvision, for which no CPU build may exist, and has no adapter here.
+``mofapy2`` (MOFA+, Argelaguet et al. 2020) imputes only rows that it is fitted on, so here both are fitted
+on the scored patients too, without the hidden blocks. Libraries that cannot be imported are reported and
+left out; ``multivae`` needs torchvision, for which no CPU build may exist, and has no adapter here.
 """
 
 from __future__ import annotations
