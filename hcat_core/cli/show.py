@@ -19,9 +19,11 @@ def show(kind: Kind, name: str, as_json: bool, quiet: bool) -> None:
     component = catalog.find(kind, name)
     provider = catalog.registries[kind].entries[name].provider
 
-    from hcat_core.recipe.documentation import describe_parameters, documentation
+    from dataclasses import asdict
 
-    parameters = describe_parameters(component)
+    from hcat_core.recipe.documentation import document_component
+
+    documentation = document_component(component)
     if as_json:
         output.document(
             {
@@ -31,8 +33,8 @@ def show(kind: Kind, name: str, as_json: bool, quiet: bool) -> None:
                 "tags": list(component.tags),
                 "target": component.target,
                 "provider": str(provider),
-                "documentation": documentation(component),
-                "parameters": parameters,
+                "documentation": documentation.text,
+                "parameters": [asdict(row) for row in documentation.parameters],
             }
         )
         return
@@ -42,11 +44,11 @@ def show(kind: Kind, name: str, as_json: bool, quiet: bool) -> None:
     output.say(f"from {provider}, {component.target}")
     if component.tags:
         output.say(f"tags: {', '.join(component.tags)}")
-    output.say(f"\n{documentation(component)}\n")
-    if not parameters:
+    output.say(f"\n{documentation.text}\n")
+    if not documentation.parameters:
         output.say("It has no parameters.")
         return
     table = Table("parameter", "type", "default", box=None, pad_edge=False)
-    for row in parameters:
-        table.add_row(str(row["name"]), str(row["type"]), str(row["default"]))
+    for row in documentation.parameters:
+        table.add_row(row.name, row.type, str(row.default))
     print_table(output.words, table)

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, create_model
 
-from hcat_core import interfaces
 from hcat_core.errors import Problem, UsageError
 from hcat_core.registry.component import Component, Kind
 
-PROTOCOLS: dict[object, Kind] = {
-    interfaces.Reader: "reader",
-    interfaces.Imputer: "imputer",
-    interfaces.Fusion: "fusion",
-    interfaces.Head: "head",
-    interfaces.Loss: "loss",
-    interfaces.Estimator: "estimator",
+PROTOCOLS: Mapping[tuple[str, str], Kind] = {
+    ("hcat_core.reading", "Reader"): "reader",
+    ("hcat_core.interfaces", "Imputer"): "imputer",
+    ("hcat_core.interfaces", "Fusion"): "fusion",
+    ("hcat_core.interfaces", "Head"): "head",
+    ("hcat_core.interfaces", "Loss"): "loss",
+    ("hcat_core.interfaces", "Estimator"): "estimator",
 }
+"""Kinds by module and name of their Protocols: importing those would import torch."""
 Shape = Literal["one", "list", "dict"]
 
 
@@ -54,6 +54,14 @@ class Parameters:
         return tuple(n for n, f in self.model.model_fields.items() if _is_path(f.annotation))
 
 
+class Keyword(NamedTuple):
+    """One keyword-only argument of a constructor; ``default`` is ``...`` where it has none."""
+
+    name: str
+    hint: object
+    default: object
+
+
 def parameters(cls: type) -> Parameters:
     """Read a constructor's signature.
 
@@ -62,8 +70,7 @@ def parameters(cls: type) -> Parameters:
     """
     constructor: Any = cls.__init__  # type: ignore[misc]
     hints = typing.get_type_hints(constructor, include_extras=True)
-    fields: dict[str, Any] = {}
-    nested: dict[str, Nested] = {}
+    keywords = []
     for name, parameter in inspect.signature(constructor).parameters.items():
         if parameter.kind is inspect.Parameter.VAR_KEYWORD and constructor is not object.__init__:
             raise TypeError(f"{cls.__name__} takes **{name}: name every parameter")
@@ -72,13 +79,22 @@ def parameters(cls: type) -> Parameters:
         if name not in hints:
             raise TypeError(f"{cls.__name__}: annotate the parameter {name}")
         default = ... if parameter.default is inspect.Parameter.empty else parameter.default
-        component = _component_kind(hints[name])
+        keywords.append(Keyword(name, hints[name], default))
+    return parameters_from(cls.__name__, keywords)
+
+
+def parameters_from(class_name: str, keywords: Iterable[Keyword]) -> Parameters:
+    """The parameters that a constructor's keyword-only arguments make."""
+    fields: dict[str, Any] = {}
+    nested: dict[str, Nested] = {}
+    for name, hint, default in keywords:
+        component = _component_kind(hint)
         if component is None:
-            fields[name] = (hints[name], default)
+            fields[name] = (hint, default)
         else:
             nested[name] = Nested(*component, default)
     config = ConfigDict(extra="forbid", allow_inf_nan=False, protected_namespaces=())
-    return Parameters(create_model(cls.__name__, __config__=config, **fields), nested)
+    return Parameters(create_model(class_name, __config__=config, **fields), nested)
 
 
 def load_parameters(component: Component, key: str) -> Parameters | Problem:
@@ -102,17 +118,23 @@ def required_parameters(component: Component) -> Parameters:
 
 
 def _component_kind(hint: object) -> tuple[Kind, Shape] | None:
-    if hint in PROTOCOLS:
-        return PROTOCOLS[hint], "one"
+    kind = _protocol_kind(hint)
+    if kind is not None:
+        return kind, "one"
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (UnionType, typing.Union):
         inner = [a for a in arguments if a is not NoneType]
         return _component_kind(inner[0]) if len(inner) == 1 else None
-    if origin is list and arguments[0] in PROTOCOLS:
-        return PROTOCOLS[arguments[0]], "list"
-    if origin is dict and arguments[1] in PROTOCOLS:
-        return PROTOCOLS[arguments[1]], "dict"
-    return None
+    if origin not in (list, dict):
+        return None
+    kind = _protocol_kind(arguments[-1])
+    if kind is None:
+        return None
+    return kind, "list" if origin is list else "dict"
+
+
+def _protocol_kind(hint: object) -> Kind | None:
+    return PROTOCOLS.get((hint.__module__, hint.__qualname__)) if isinstance(hint, type) else None
 
 
 def _is_path(annotation: object) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 ENTRY_POINT_GROUP = "hcat"
 BUILTIN = "builtin"
-OWN_DISTRIBUTIONS = ("", "hcat-core", "hcat")  # hcat-core was named hcat before it was published
+OWN_DISTRIBUTION = "hcat-core"
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Provider:
     @property
     def is_builtin(self) -> bool:
         """hcat's own: a stranger may call an entry point ``builtin``, too."""
-        return self.name == BUILTIN and self.distribution in OWN_DISTRIBUTIONS
+        return self.name == BUILTIN and self.distribution in ("", OWN_DISTRIBUTION)
 
     def __str__(self) -> str:
         origin = f"{self.distribution} {self.version}".strip()

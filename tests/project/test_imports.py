@@ -45,6 +45,13 @@ def modules_after(*arguments: str) -> set[str]:
     return set(done.stderr.split())
 
 
+def test_show_imports_neither_torch_nor_a_component():
+    for arguments in (["show", "imputer", "gaussian"], ["show", "estimator", "stack", "--json"]):
+        loaded = modules_after(*arguments)
+        assert not loaded & {"torch", "numpy", "pandas", "sklearn", "h5py", "scipy"}, arguments
+        assert "hcat_builtin.imputers.gaussian" not in loaded
+
+
 def test_help_and_the_list_import_neither_torch_nor_a_component():
     for arguments in (["--help"], ["run", "--help"], ["list-components", "--json"]):
         loaded = modules_after(*arguments)
