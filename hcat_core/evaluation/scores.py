@@ -11,7 +11,7 @@ from hcat_core.cohort import Cohort, Targets, Task
 from hcat_core.data.splits import SPLITS, Split
 from hcat_core.interfaces import Prediction
 from hcat_core.metrics.calibration import Calibration, calibration
-from hcat_core.metrics.discrimination import auc_interval, binary_metrics
+from hcat_core.metrics.discrimination import BinaryScores, auc_interval, binary_metrics
 from hcat_core.metrics.survival import known_weights
 from hcat_core.metrics.time_to_event import c_index_interval, time_metrics
 
@@ -36,7 +36,7 @@ class ScoringSettings:
 
 
 @dataclass(frozen=True)
-class TaskScores:
+class TaskScores(BinaryScores):
     """All scores of one task for one group of patients; None where a score is not defined.
 
     The fields are those of ``BinaryScores``, ``Calibration`` and ``TimeScores``, and:
@@ -48,16 +48,6 @@ class TaskScores:
         observed: their share of events, weighted likewise.
     """
 
-    patients: int
-    events: int
-    auc: float | None
-    average_precision: float | None
-    brier: float | None
-    f1: float | None
-    accuracy: float | None
-    sensitivity: float | None
-    specificity: float | None
-    threshold: float
     auc_95: tuple[float, float] | None
     calibration_slope: float | None
     calibration_slope_95: tuple[float, float] | None

@@ -1,4 +1,4 @@
-"""Groups of patients to score apart: a column of the outcomes file, or a feature, cut into a few groups."""
+"""Divide patients into a few groups by a feature or a column of the outcomes file."""
 
 from __future__ import annotations
 
@@ -10,45 +10,51 @@ from hcat_core.data.patient_ids import normalize_pid
 from hcat_core.errors import DataError, UsageError
 from hcat_core.reading import Reader
 
-MOST_GROUPS = 8  # distinct numbers beyond which a column is cut at its thirds
-MOST_TEXTS = 50  # distinct texts beyond which a column holds no groups, but perhaps names
+MOST_GROUPS = 8  # distinct numbers; with more, a column is divided at its thirds
+MOST_TEXTS = 50  # distinct texts; with more, a column is likely to hold names and not groups
 UNKNOWN = "unknown"
 
 
 def subgroups(cohort: Cohort, name: str, targets: Reader | None) -> dict[str, np.ndarray]:
-    """Row numbers of each group of patients by ``name``: sex, age, site, or whatever the files hold.
+    """Row numbers of the patients in each group: by sex, age, site or any other column or feature.
 
-    Numbers with more than eight values are cut into thirds. Numbers go upwards, texts come behind them, and
-    patients of whom it is not known last.
+    A number with more than eight distinct values is divided into thirds. Groups are in the order of
+    numbers, then texts, then patients with an unknown value.
+
+    Args:
+        cohort: N patients.
+        name: of a feature, or of a column of the outcomes file.
+        targets: the reader of the outcomes file, if any.
 
     Raises:
-        UsageError: for a name that is neither a column of the outcomes file nor a feature, or that of a
-            column which tells single patients apart.
+        UsageError: for a name that is neither a feature nor a column of the outcomes file, or a column
+            that identifies single patients.
     """
-    found = _from_features(cohort, name)
-    if found is None and targets is not None:
-        found = _from_column(cohort, name, targets)
-    if found is None:
-        known = [feature for m in cohort.layout.modalities for feature in m.features][:12]
+    values = _from_features(cohort, name)
+    if values is None and targets is not None:
+        values = _from_column(cohort, name, targets)
+    if values is None:
+        features = [feature for m in cohort.layout.modalities for feature in m.features][:12]
         raise UsageError(
             f"--by {name}: no feature and no column of the outcomes file has this name"
-            + (f"; there are {', '.join(known)} ..." if known else ".")
+            + (f"; features are {', '.join(features)} ..." if features else ".")
         )
-    _refuse_identifiers(cohort, name, found)
-    return _grouped(found)
+    _refuse_identifiers(cohort, name, values)
+    return _grouped(values)
 
 
 def _refuse_identifiers(cohort: Cohort, name: str, values: np.ndarray) -> None:
-    """Names of groups are printed and written down; ids of patients, or a text a patient, must not be."""
+    """Refuse patient ids, and texts that may be names: the names of groups are printed and written."""
     texts = [str(value).strip() for value in values if value is not None]
-    own = sum(_as_id(v) == patient for v, patient in zip(values, cohort.patient_ids, strict=True))
-    if own > len(texts) / 2:
-        raise UsageError(f"--by {name}: these are the patients' ids, not groups of patients.")
+    ids = sum(_as_id(v) == patient for v, patient in zip(values, cohort.patient_ids, strict=True))
+    if ids > len(texts) / 2:
+        raise UsageError(f"--by {name}: the values are patient ids, not groups of patients.")
     if len({text for text in texts if not _is_number(text)}) > MOST_TEXTS:
-        raise UsageError(f"--by {name}: more than {MOST_TEXTS} different texts: groups are few.")
+        raise UsageError(f"--by {name}: more than {MOST_TEXTS} different texts are too many groups.")
 
 
 def _as_id(value: object) -> str:
+    """The value as a normalised patient id; an empty string if it cannot be one."""
     try:
         return normalize_pid(value)
     except ValueError:
@@ -64,6 +70,7 @@ def _is_number(text: str) -> bool:
 
 
 def _from_features(cohort: Cohort, name: str) -> np.ndarray | None:
+    """(N,) values of a feature, None where not measured; None if no modality has the feature."""
     for column, modality in enumerate(cohort.layout.modalities):
         if name in modality.features:
             place = modality.features.index(name)
@@ -81,6 +88,7 @@ def _from_column(cohort: Cohort, name: str, reader: Reader) -> np.ndarray | None
 
 
 def _grouped(values: np.ndarray) -> dict[str, np.ndarray]:
+    """Row numbers by group of (N,) values."""
     numbers = np.full(len(values), np.nan)
     for row, value in enumerate(values):
         try:
@@ -88,7 +96,7 @@ def _grouped(values: np.ndarray) -> dict[str, np.ndarray]:
         except (TypeError, ValueError):
             continue
     missing = np.array([v is None or v == "" or v != v for v in values], dtype=bool)
-    distinct = np.unique(numbers[~missing])  # NaN of a text
+    distinct = np.unique(numbers[~missing])  # NaN for a text
     groups: dict[str, np.ndarray] = {}
     if np.isfinite(distinct).all() and len(distinct) > MOST_GROUPS:
         low, high = np.quantile(numbers[~missing], [1 / 3, 2 / 3])

@@ -49,8 +49,8 @@ def _discrimination(task: str, output: str, scores: TaskScores) -> str:
     if scores.auc is None:
         return f"{task}: all test patients have the same known outcome; discrimination cannot be measured."
     text = (
-        f"{task} ({output}): of a test patient with the event and one without, the model gave the first "
-        f"the higher probability in {scores.auc:.0%} of pairs (AUC {scores.auc:.3f}"
+        f"{task} ({output}): in {scores.auc:.0%} of all pairs of a test patient with the event and one "
+        f"without, the model gave the one with the event the higher probability (AUC {scores.auc:.3f}"
     )
     if scores.auc_95:
         low, high = scores.auc_95

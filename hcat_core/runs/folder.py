@@ -1,4 +1,4 @@
-"""The run folder: what a run writes, where, and who may write it."""
+"""The run folder: the files that a run writes."""
 
 from __future__ import annotations
 
@@ -28,27 +28,27 @@ from hcat_core.storage.checkpoint import write_text
 from hcat_core.storage.folder_lock import HOLDER, LOCK
 from hcat_core.storage.safe_path import safe_path
 
-# What a process leaves that was killed before there was anything to resume.
+# Files that a process leaves when it is killed before there is anything to resume.
 NOTHING = (LOCK, HOLDER, f".recipe.toml{PARTIAL}")
 LIBRARIES = ("torch", "numpy", "h5py", "scikit-learn", "pandas", "pydantic", "safetensors")
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Paths of one run. Patient ids appear in ``predictions`` alone."""
+    """The paths of one run. Patient ids appear in ``predictions`` only."""
 
     path: Path
 
     @classmethod
     def create(cls, path: Path) -> RunFolder:
-        """A new, empty run folder.
+        """Create an empty run folder.
 
         Raises:
-            UsageError: when there is something at ``path`` already.
+            UsageError: if ``path`` exists and is not an empty folder.
         """
         if path.exists() and (not path.is_dir() or any(p.name not in NOTHING for p in path.iterdir())):
             raise UsageError(
-                f"{path} is not empty. Name another --outdir, or go on with that run: "
+                f"{path} is not empty. Name another --outdir, or continue that run: "
                 f"hcat run --resume {path}"
             )
         folder = cls(path)
@@ -57,10 +57,10 @@ class RunFolder:
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:
-        """The folder of an earlier run.
+        """Open the folder of an earlier run.
 
         Raises:
-            UsageError: when ``path`` holds no run.
+            UsageError: if ``path`` is not a run folder.
         """
         folder = cls(path)
         if not folder.recipe.is_file():
@@ -71,12 +71,12 @@ class RunFolder:
 
     @property
     def finished(self) -> bool:
-        """Is everything there? ``trained`` is written last."""
+        """Whether the run has finished: ``trained`` is written last."""
         return self.trained.is_file()
 
     @property
     def recipe(self) -> Path:
-        """The resolved recipe, every default filled in."""
+        """The resolved recipe, with every default."""
         return self.path / "recipe.toml"
 
     @property
@@ -91,45 +91,46 @@ class RunFolder:
 
     @property
     def estimator(self) -> Path:
-        """The folder of a fitted estimator that is not one neural training."""
+        """The folder of a fitted estimator, unless it is a single neural network."""
         return self.path / "estimator"
 
     @property
     def trained(self) -> Path:
-        """What predicting needs beside the weights; there once the run has finished."""
+        """The file that predicting needs beside the weights; it exists once the run has finished."""
         return self.path / "trained.safetensors"
 
     @property
     def report(self) -> Path:
-        """The report, one page without outside parts."""
+        """The HTML report."""
         return self.path / "report.html"
 
     @property
     def metrics(self) -> Path:
-        """One JSON line an epoch."""
+        """One JSON line per epoch."""
         return self.path / "metrics.jsonl"
 
     @property
     def predictions(self) -> Path:
-        """One row a patient; the only file with patient ids."""
+        """One row per patient; the only file with patient ids."""
         return self.path / "predictions.csv"
 
     @property
     def summary(self) -> Path:
-        """The document's training summary."""
+        """The summary of the run, as JSON."""
         return self.path / "enhanced_hcat_training_summary.json"
 
     def recipe_text(self) -> str:
-        """The recipe as it is in the folder; what checkpoints are bound to."""
+        """The text of the recipe in the folder; checkpoints are valid only for this text."""
         return self.recipe.read_text(encoding="utf-8")
 
     def begin(self, facts: dict[str, object], say: Callable[[str], None]) -> dict[str, object]:
-        """What the numbers depend on, written once: from then on a run has begun, and an error leaves it.
+        """Write the facts that results depend on, or compare them with those of the interrupted run.
 
-        Returns what the run was begun with; a resumed one goes on with the same cohort.
+        From then on the run has begun, and is kept when an error occurs. Returns the facts that the run was
+        begun with.
 
         Raises:
-            DataError: where that was another one.
+            DataError: if the cohort differs from the one that the run was begun with.
         """
         if not self.environment.is_file():
             write_text(self.environment, json.dumps(facts, indent=2) + "\n")
@@ -141,35 +142,38 @@ class RunFolder:
             raise DataError(f"{self.environment}: unreadable ({error}); start a new run.") from None
         if data != facts["data"]:
             raise DataError(
-                f"{self.path}: the cohort is not the one this run was begun with (its fingerprint "
-                "differs). Put the files back, or start a new run."
+                f"{self.path}: the cohort is not the one that this run was begun with (its fingerprint "
+                "differs). Restore the files, or start a new run."
             )
-        other = [name for name, value in facts.items() if before.get(name) != value]
-        if other:
-            say(f"begun with another {', '.join(other)}: the figures may not be those of an unbroken run")
+        changed = [name for name, value in facts.items() if before.get(name) != value]
+        if changed:
+            say(
+                f"the run was begun with another {', '.join(changed)}: the results may differ from "
+                "those of an uninterrupted run"
+            )
         return before
 
     def read_summary(self) -> dict[str, object]:
-        """The summary of a finished run.
+        """Read the summary of a finished run.
 
         Raises:
-            DataError: when it is missing or damaged, with the way to have it made again.
+            DataError: if it is missing or damaged; the message explains how to write it again.
         """
         try:
-            found: dict[str, object] = json.loads(self.summary.read_text(encoding="utf-8"))
+            summary: dict[str, object] = json.loads(self.summary.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise DataError(
-                f"{self.summary}: unreadable ({error}). Remove {self.trained.name} there, and --resume "
-                "makes both again."
+                f"{self.summary}: unreadable ({error}). Remove {self.trained.name} in the same folder; "
+                "--resume then writes both again."
             ) from None
-        return found
+        return summary
 
     def write_metrics(self, history: Iterable[Mapping[str, object]]) -> None:
-        """All epochs so far, whole or not at all."""
+        """Write the records of all epochs so far, atomically."""
         write_text(self.metrics, "".join(json.dumps(record) + "\n" for record in history))
 
     def write_predictions(self, cohort: Cohort, split: Split, predicted: Prediction) -> None:
-        """Probability, interval where there is one, label and split of every patient with a modality."""
+        """Write label, side of the split, probability and interval of every patient with a modality."""
         buffer = io.StringIO()
         writer = csv.writer(buffer, lineterminator="\n")
         names = [task.output_name for task in cohort.layout.tasks]
@@ -198,7 +202,7 @@ class RunFolder:
 
 
 def environment(recipe: Recipe, catalog: Catalog, device: torch.device) -> dict[str, object]:
-    """What else, beside recipe and data, the numbers depend on."""
+    """What results depend on beside recipe and data: versions, device, threads and components."""
     return {
         "hcat": __version__,
         "python": platform.python_version(),

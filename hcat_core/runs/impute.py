@@ -1,4 +1,4 @@
-"""Completed files: what was measured as it came, what was missing as it was imputed, and which is which."""
+"""Write completed files: measured values unchanged, missing ones imputed, and a mask of which is which."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 from hcat_core.cohort import Cohort
 from hcat_core.errors import DataError, UsageError
-from hcat_core.interfaces import ImputingEstimator
+from hcat_core.interfaces import Imputation, ImputingEstimator
 from hcat_core.runs.trained_run import TrainedRun
 from hcat_core.storage.h5_file import write_h5
 from hcat_core.storage.safe_path import safe_path
@@ -20,7 +20,7 @@ ROWS = 2048  # patients imputed at once
 
 @dataclass(frozen=True)
 class CompletedModality:
-    """One written file: how many blocks and cells were imputed, and what stayed unknown."""
+    """One written file, with the numbers of imputed blocks and cells, and of cells still missing."""
 
     name: str
     path: Path
@@ -31,20 +31,20 @@ class CompletedModality:
 
 
 def write_completed(run: TrainedRun, cohort: Cohort, folder: Path) -> list[CompletedModality]:
-    """``NAME.h5`` for each modality, one row a patient, in the units of the files.
+    """Write ``NAME.h5`` for each modality, with one row per patient, in the units of the input files.
 
     Datasets: ``patient_id`` (N), ``embedding`` (N, d) with NaN where nothing could be imputed,
     ``imputed`` (N, d) bool, ``std`` (N, d) predictive standard deviation, 0 where measured, ``quality``
-    (N,) as read, or where a block was imputed the share of its variance that is known.
+    (N,) as read, or, for an imputed block, the explained share of its variance.
 
     Args:
-        run: whose imputer fills.
-        cohort: N patients on the model's axes; those without any modality are left out.
+        run: its imputer is used.
+        cohort: N patients in the run's layout; those without any modality are left out.
         folder: new or empty.
 
     Raises:
-        UsageError: for a run that imputes nothing, or a folder in use.
-        DataError: when no patient has a modality.
+        UsageError: for a run that imputes nothing, or a folder that is not empty.
+        DataError: if no patient has a modality.
     """
     estimator = run.fitted.estimator
     if not isinstance(estimator, ImputingEstimator):
@@ -57,44 +57,49 @@ def write_completed(run: TrainedRun, cohort: Cohort, folder: Path) -> list[Compl
     cohort = cohort[cohort.present.any(dim=1)].without_targets()
     if not len(cohort):
         raise DataError("no patient has a measured value in any modality: there is nothing to impute from.")
+    completed = _impute(estimator, cohort)
+    unmeasured = ~cohort.measured[:, cohort.layout.cells].all()
+    if not bool(completed.filled.any()) and bool(unmeasured):
+        raise UsageError(
+            f"{run.folder.path}: the imputer {run.recipe.imputer['use']!r} leaves gaps as they are."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    scale = run.training.standardiser.scale
+    return [
+        _write_modality(cohort, completed, scale, column, folder)
+        for column in range(len(cohort.layout.modalities))
+    ]
+
+
+def _impute(estimator: ImputingEstimator, cohort: Cohort) -> Imputation:
+    """Impute a cohort in batches of ``ROWS`` patients."""
     emb, std, filled = [], [], []
     for start in range(0, len(cohort), ROWS):
         part = estimator.impute(cohort[slice(start, start + ROWS)])
         emb.append(part.emb)
         std.append(part.std)
         filled.append(part.filled)
-    if not bool(torch.cat(filled).any()) and not bool(cohort.measured[:, cohort.layout.cells].all()):
-        raise UsageError(
-            f"{run.folder.path}: the imputer {run.recipe.imputer['use']!r} leaves gaps as they are."
-        )
-    whole, spread, imputed = torch.cat(emb), torch.cat(std), torch.cat(filled)
-    folder.mkdir(parents=True, exist_ok=True)
-    return [_write(run, cohort, column, whole, spread, imputed, folder) for column in range(whole.shape[1])]
+    return Imputation(torch.cat(emb), torch.cat(std), torch.cat(filled))
 
 
-def _write(
-    run: TrainedRun,
-    cohort: Cohort,
-    column: int,
-    whole: torch.Tensor,
-    spread: torch.Tensor,
-    imputed: torch.Tensor,
-    folder: Path,
+def _write_modality(
+    cohort: Cohort, completed: Imputation, scale: torch.Tensor, column: int, folder: Path
 ) -> CompletedModality:
+    """Write one modality's file; ``scale`` (M, D) are the training patients' standard deviations."""
     modality = cohort.layout.modalities[column]
     cells = slice(0, modality.width)
-    filled, measured = imputed[:, column, cells], cohort.measured[:, column, cells]
+    filled, measured = completed.filled[:, column, cells], cohort.measured[:, column, cells]
+    std = completed.std[:, column, cells]
     unknown = ~(filled | measured)
     block = filled.any(dim=1) & ~cohort.present[:, column]
-    relative = (spread[:, column, cells] / run.training.standardiser.scale[column, cells]).square()
-    known = (1 - (relative * filled).sum(dim=1) / filled.sum(dim=1).clamp(min=1)).clamp(0, 1)
-    values = whole[:, column, cells].masked_fill(unknown, torch.nan)
+    relative = (std / scale[column, cells]).square()
+    explained = (1 - (relative * filled).sum(dim=1) / filled.sum(dim=1).clamp(min=1)).clamp(0, 1)
     data: dict[str, np.ndarray] = {
         "patient_id": np.array(cohort.ids_as_written(), dtype=object),
-        "embedding": values.numpy(),
+        "embedding": completed.emb[:, column, cells].masked_fill(unknown, torch.nan).numpy(),
         "imputed": filled.numpy(),
-        "std": spread[:, column, cells].masked_fill(unknown, torch.nan).numpy(),
-        "quality": torch.where(block, known, cohort.quality[:, column]).numpy(),
+        "std": std.masked_fill(unknown, torch.nan).numpy(),
+        "quality": torch.where(block, explained, cohort.quality[:, column]).numpy(),
     }
     if modality.features:
         data["feature_names"] = np.array(modality.features, dtype=object)

@@ -1,4 +1,4 @@
-"""The best AUC that anyone can reach on a synthetic cohort, from the measured cells or from the truth."""
+"""The best possible AUC on a synthetic cohort, from the measured cells and from the true risks."""
 
 from __future__ import annotations
 
@@ -15,8 +15,13 @@ DRAWS = 256
 
 @dataclass(frozen=True)
 class BestAuc:
-    """Of a task, were nobody lost to follow-up: ``measured`` ranks patients by P(event | what their files
-    hold), ``truth`` by their true probability."""
+    """The best possible AUC of a task, without loss to follow-up.
+
+    Attributes:
+        task: its name.
+        measured: patients ranked by P(event | their measured cells).
+        truth: patients ranked by their true event probability.
+    """
 
     task: str
     measured: float
@@ -24,7 +29,7 @@ class BestAuc:
 
 
 def best_auc(cohort: SyntheticCohort, *, seed: int = 0) -> list[BestAuc]:
-    """The best possible AUC of every task; under MNAR the pattern counts as measured."""
+    """Compute the best possible AUC of every task; under MNAR, the pattern counts as measured."""
     missing = cohort.missingness
     measured = missing.present[:, :, None] & ~missing.gaps & cohort.cells
     posterior = factor_posterior(cohort.parameters, cohort.complete, measured)
@@ -33,24 +38,24 @@ def best_auc(cohort: SyntheticCohort, *, seed: int = 0) -> list[BestAuc]:
         posterior = condition_on_pattern(
             cohort.parameters, posterior, cohort.complete, measured, missing, DRAWS, rng
         )
-    seen = expected_event_probability(cohort.risk_model, posterior, draws=DRAWS, seed=seed)
+    expected = expected_event_probability(cohort.risk_model, posterior, draws=DRAWS, seed=seed)
     true = cohort.outcomes.probability
     return [
-        BestAuc(task.name, expected_auc(seen[:, t], true[:, t]), expected_auc(true[:, t], true[:, t]))
+        BestAuc(task.name, expected_auc(expected[:, t], true[:, t]), expected_auc(true[:, t], true[:, t]))
         for t, task in enumerate(TASKS)
     ]
 
 
 def expected_auc(score: np.ndarray, probability: np.ndarray) -> float:
-    """AUC of (N,) scores, averaged over the events that (N,) probabilities would draw.
+    """AUC of (N,) scores, averaged over events drawn with (N,) probabilities.
 
-    Sum over pairs i, j of p_i (1 - p_j) [score_i > score_j], over the sum of all p_i (1 - p_j), i != j;
-    ties count half. The ratio of expectations, which is the expected AUC up to O(1 / N).
+    The sum over pairs i != j of p_i (1 - p_j) [score_i > score_j], by the sum of p_i (1 - p_j); ties count
+    half. This ratio of expectations is the expected AUC up to O(1 / N).
     """
     values, group = np.unique(score, return_inverse=True)
     events = np.bincount(group, probability, len(values))
     free = np.bincount(group, 1 - probability, len(values))
     below = np.cumsum(free) - free
-    itself = np.bincount(group, probability * (1 - probability), len(values))
-    won = (events * (below + free / 2)).sum() - itself.sum() / 2
-    return float(won / (probability.sum() * (1 - probability).sum() - itself.sum()))
+    with_itself = np.bincount(group, probability * (1 - probability), len(values))
+    right_order = (events * (below + free / 2)).sum() - with_itself.sum() / 2
+    return float(right_order / (probability.sum() * (1 - probability).sum() - with_itself.sum()))

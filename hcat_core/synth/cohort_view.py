@@ -1,4 +1,4 @@
-"""A synthetic cohort as a ``Cohort``, without the files."""
+"""Make a ``Cohort`` of a synthetic cohort directly, without writing files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hcat_core.synth.outcomes import TASKS
 
 
 def to_cohort(synthetic: SyntheticCohort) -> Cohort:
-    """What reading the files would give, up to float32 rounding; quality is 1 wherever present."""
+    """The cohort that reading the files would give, up to float32 rounding, with a quality of 1."""
     missing = synthetic.missingness
     measured = missing.present[:, :, None] & ~missing.gaps & synthetic.cells
     present = torch.from_numpy(missing.present.copy())

@@ -1,4 +1,4 @@
-"""The demo cohort: what a recipe reads when there is no data yet."""
+"""The demo cohort, which a recipe may ask for where there is no data yet."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from hcat_core.storage.atomic_files import storage_errors
 from hcat_core.synth.generator import generate, preset_spec
 from hcat_core.synth.write import write_files
 
-SEED = 0  # not the recipe's: another seed trains another model on the same demo
+SEED = 0  # fixed: another seed in the recipe trains another model on the same demo cohort
 
 
 def write_demo(root: Path, table: DemoTable, say: Callable[[str], None]) -> None:
-    """Write the synthetic demo cohort to ``root``, and say so; ``root`` is there whole or not at all."""
+    """Write the synthetic demo cohort to ``root`` atomically, and report it."""
     spec = preset_spec("demo", patients=table.patients, width=table.width, seed=SEED)
     with storage_errors(root):
         root.parent.mkdir(parents=True, exist_ok=True)

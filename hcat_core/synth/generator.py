@@ -1,11 +1,11 @@
-"""The generator: a mixture of low-rank factor analysers over modalities, with outcomes and gaps.
+"""Draw synthetic cohorts: a mixture of low-rank factor analysers over modalities, outcomes and gaps.
 
 Patient i belongs to cluster c with probability ``weights[c]``, has factors ``z ~ N(0, I_R)``, and
 
     x[m, d] = means[c, m, d] + loadings[c, m, d] . z + noise[m, d] * e,      e ~ N(0, 1).
 
-The first ``shared`` factors act on every modality, so that a missing modality can be told from the
-others as far as they go; the rest belong to one modality each, and nobody can.
+The first ``shared`` factors act on every modality, so that a missing modality can be partly predicted from
+the others. Each of the remaining factors acts on one modality alone and cannot be predicted.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ MODALITIES = ("clinical", "semantic", "temporal", "pathological", "spatial")
 
 @dataclass(frozen=True)
 class SynthSpec:
-    """What to draw. A cell's variance within a cluster is that of shared factors, private ones and noise.
+    """Parameters of a synthetic cohort.
+
+    A cell's variance within a cluster is the sum of those of shared factors, private factors and noise.
 
     Attributes:
         widths: modality -> number of cells.
@@ -32,12 +34,13 @@ class SynthSpec:
         separation: standard deviation of cluster means around 0.
         shared: number of factors that act on every modality.
         private: number of factors of each modality alone.
-        visible: chance that a modality sees a shared factor well; the others it hardly sees.
-        shared_variance: of a cell that sees every shared factor; loadings are N(0, variance / factors).
-        private_variance: of the private factors, likewise.
-        noise_variance: of the rest.
+        visible: probability that a modality depends strongly on a shared factor; otherwise weakly.
+        shared_variance: from shared factors, in a cell that depends strongly on all; loadings are
+            N(0, variance / factors).
+        private_variance: from private factors, likewise.
+        noise_variance: from noise.
         mechanism: why modalities are missing.
-        missing_rate: share of missing blocks among all but the first modality, which all have.
+        missing_rate: share of missing blocks, not counting the first modality, which is never missing.
         gap_rate: share of cells not measured within a present block.
         missing_strength: log odds ratio of being missing per standard deviation (MAR, MNAR).
     """
@@ -61,10 +64,13 @@ class SynthSpec:
 
 @dataclass(frozen=True)
 class MixtureParameters:
-    """K clusters, M modalities, D widest, R factors: what the oracle knows.
+    """Parameters of the mixture: K clusters, M modalities, D cells of the widest one, R factors.
 
-    ``weights`` (K,), ``means`` (K, M, D), ``loadings`` (K, M, D, R), ``noise`` (M, D) standard
-    deviations; padding cells have loadings 0 and noise 1.
+    Attributes:
+        weights: (K,) cluster probabilities.
+        means: (K, M, D).
+        loadings: (K, M, D, R); 0 in padding cells.
+        noise: (M, D) standard deviations; 1 in padding cells.
     """
 
     weights: np.ndarray
@@ -75,10 +81,18 @@ class MixtureParameters:
 
 @dataclass(frozen=True)
 class SyntheticCohort:
-    """A drawn cohort and its truth.
+    """A synthetic cohort of N patients, and its truth.
 
-    ``complete`` (N, M, D) float32 has every cell, also those nobody measured; ``cluster`` (N,),
-    ``factors`` (N, R).
+    Attributes:
+        spec: that it was drawn from.
+        parameters: of the mixture.
+        risk_model: of the outcomes.
+        ids: of the patients.
+        cluster: (N,) cluster of each patient.
+        factors: (N, R) factors of each patient.
+        complete: (N, M, D) float32, every cell, also those that are missing.
+        missingness: which blocks and cells are missing.
+        outcomes: times, events and labels.
     """
 
     spec: SynthSpec
@@ -93,7 +107,7 @@ class SyntheticCohort:
 
     @property
     def cells(self) -> np.ndarray:
-        """(M, D) bool, False on padding."""
+        """(M, D) bool, False in padding cells."""
         widths = np.array(list(self.spec.widths.values()))
         return np.arange(widths.max()) < widths[:, None]
 
@@ -107,14 +121,15 @@ def preset_spec(
     missing_rate: float = 0.3,
     seed: int = 0,
 ) -> SynthSpec:
-    """A ready spec.
+    """The parameters of a named preset.
 
-    ``demo`` has three clusters, factors that some modalities hardly see, and gaps. ``linear`` and
-    ``clusters`` are the reference cohorts of the imputer comparison: 16 factors that every modality
-    sees, loadings N(0, 1/16), unit noise; one cluster, or four whose means have standard deviation 0.7.
+    ``demo`` has three clusters, factors on which some modalities depend only weakly, and gaps. ``linear``
+    and ``clusters`` are the reference cohorts of the imputer comparison: 16 factors that act on every
+    modality, loadings N(0, 1/16) and unit noise; one cluster, or four whose means have standard
+    deviation 0.7.
 
     Raises:
-        ValueError: for another name.
+        ValueError: for an unknown preset.
     """
     reference: dict[str, Any] = {
         "shared": 16,
@@ -142,7 +157,10 @@ def preset_spec(
 
 
 def generate(spec: SynthSpec) -> SyntheticCohort:
-    """Draw a cohort. Each part has a random stream of its own: another mechanism, the same patients."""
+    """Draw a cohort.
+
+    Each part has its own random stream: another mechanism of missingness leaves the patients as they are.
+    """
     streams = [np.random.default_rng(s) for s in np.random.SeedSequence(spec.seed).spawn(6)]
     for_parameters, for_patients, for_noise, for_missing, for_gaps, for_outcomes = streams
     parameters = draw_parameters(spec, for_parameters)
@@ -184,18 +202,18 @@ def generate(spec: SynthSpec) -> SyntheticCohort:
 
 
 def draw_parameters(spec: SynthSpec, rng: np.random.Generator) -> MixtureParameters:
-    """Draw means, loadings and noise of a spec."""
+    """Draw weights, means, loadings and noise."""
     k, m, d = spec.clusters, len(spec.widths), max(spec.widths.values())
     r = spec.shared + m * spec.private
     loadings = np.zeros((k, m, d, r))
-    # A modality sees some shared factors well and others hardly: more modalities tell more.
+    # A modality depends strongly on some shared factors and weakly on others: more modalities inform more.
     visible = np.where(rng.random((m, spec.shared)) < spec.visible, 1.0, 0.15)
     shared = rng.standard_normal((k, m, d, spec.shared)) * visible[:, None, :]
     loadings[..., : spec.shared] = shared * np.sqrt(spec.shared_variance / spec.shared)
     for column in range(m if spec.private else 0):
-        own = slice(spec.shared + column * spec.private, spec.shared + (column + 1) * spec.private)
+        columns = slice(spec.shared + column * spec.private, spec.shared + (column + 1) * spec.private)
         private = rng.standard_normal((k, d, spec.private))
-        loadings[:, column, :, own] = private * np.sqrt(spec.private_variance / spec.private)
+        loadings[:, column, :, columns] = private * np.sqrt(spec.private_variance / spec.private)
     means = rng.standard_normal((k, m, d)) * spec.separation
     noise = np.full((m, d), np.sqrt(spec.noise_variance))
     padding = np.arange(d) >= np.array(list(spec.widths.values()))[:, None]

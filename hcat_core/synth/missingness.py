@@ -1,4 +1,4 @@
-"""Who lacks what, and why: missing completely at random, at random, or not at random (Rubin 1976).
+"""Draw missing blocks and gaps: completely at random, at random, or not at random (Rubin 1976).
 
 The first modality is never missing. For patient i and any other modality m,
 
@@ -17,21 +17,23 @@ from typing import Literal
 
 import numpy as np
 
+from hcat_core.metrics.recalibration import sigmoid
+
 Mechanism = Literal["mcar", "mar", "mnar"]
 
 
 @dataclass(frozen=True)
 class Missingness:
-    """What was drawn, and what the oracle needs to condition on it.
+    """Missing blocks and gaps, with the parameters that the oracle conditions on.
 
     Attributes:
         present: (N, M) bool.
-        gaps: (N, M, D) bool, cells not measured within present blocks.
+        gaps: (N, M, D) bool, cells that are not measured within present blocks.
         intercept: (M,) ``a_m``; unused for MCAR.
         strength: log odds ratio per standard deviation of the score; 0 for MCAR.
         direction: (M, D): a score is ``direction[m] . x + offset[m]``.
         offset: (M,).
-        mechanism: which formula.
+        mechanism: one of the three formulas.
     """
 
     present: np.ndarray
@@ -43,7 +45,7 @@ class Missingness:
     mechanism: Mechanism
 
     def missing_probability(self, scores: np.ndarray) -> np.ndarray:
-        """P(missing) of blocks with these (..., M) scores of the mechanism."""
+        """(..., M) P(missing) of blocks with these (..., M) scores."""
         return sigmoid(self.intercept + self.strength * scores)
 
 
@@ -58,15 +60,26 @@ def draw_missingness(
     rng: np.random.Generator,
     gap_rng: np.random.Generator,
 ) -> Missingness:
-    """Draw present blocks and gaps for (N, M, D) complete cells."""
+    """Draw which blocks are present, and gaps within them.
+
+    Args:
+        complete: (N, M, D) cells.
+        widths: (M,) number of cells of each modality.
+        mechanism: why blocks are missing.
+        rate: expected share of missing blocks, not counting the first modality.
+        gap_rate: share of cells not measured within a present block.
+        strength: log odds ratio of being missing per standard deviation of the score.
+        rng: for scores and blocks.
+        gap_rng: for gaps.
+    """
     n, m, d = complete.shape
     cells = np.arange(d) < widths[:, None]
     gaps = (gap_rng.random((n, m, d)) < gap_rate) & cells
-    gaps[:, :, 0] = False  # a block keeps a measured cell: it is missing or it is not
+    gaps[:, :, 0] = False  # a present block has at least one measured cell
     direction = rng.standard_normal((m, d)) * cells
-    # MAR must hang on nothing that is not seen: the first modality's score leaves its gaps out.
-    seen = np.where(gaps, 0, complete) if mechanism == "mar" else complete
-    raw = np.einsum("nmd,md->nm", seen, direction, dtype=np.float64)
+    # MAR may depend on measured cells only: the score of the first modality leaves out its gaps.
+    scored = np.where(gaps, 0, complete) if mechanism == "mar" else complete
+    raw = np.einsum("nmd,md->nm", scored, direction, dtype=np.float64)
     spread = np.maximum(raw.std(axis=0), 1e-12)
     direction /= spread[:, None]
     offset = -raw.mean(axis=0) / spread
@@ -91,13 +104,8 @@ def draw_missingness(
     )
 
 
-def sigmoid(x: np.ndarray) -> np.ndarray:
-    """1 / (1 + exp(-x)), without overflow."""
-    return 0.5 * (1 + np.tanh(0.5 * x))
-
-
 def _intercept(slopes: np.ndarray, rate: float) -> float:
-    """The a with mean sigmoid(a + slopes) = rate, by bisection."""
+    """Find the a with mean sigmoid(a + slopes) = rate, by bisection."""
     low, high = -50.0, 50.0
     for _ in range(100):
         middle = (low + high) / 2

@@ -1,13 +1,13 @@
-"""The best possible imputation of a synthetic cohort, in closed form: E[x | what was measured].
+"""The best possible imputation of a synthetic cohort, in closed form: E[x | measured cells].
 
 Given a cluster, factors and cells are jointly Gaussian; with W the loadings of measured cells and P
-their noise variances (Woodbury: nothing of size D x D is ever made),
+their noise variances (by Woodbury's identity, without matrices of size D x D),
 
     precision  A = I + W' P^-1 W            factors | x  ~  N(A^-1 W' P^-1 (x - mean), A^-1)
     log p(x)     = -1/2 (log|P| + log|A| + (x - mean)' P^-1 (x - mean) - b' A^-1 b) + constant
 
-and the clusters' answers are mixed by their posterior. Under MNAR the pattern itself is evidence: see
-``condition_on_pattern``.
+and the results of the clusters are mixed by their posterior. Under MNAR the missingness pattern is
+evidence, too: see ``condition_on_pattern``.
 """
 
 from __future__ import annotations
@@ -25,10 +25,16 @@ BATCH = 512  # patients at once
 
 @dataclass(frozen=True)
 class ScoreNoise:
-    """What a pattern says of the noise in open cells, through the score e[m] that they add up to (MNAR).
+    """The noise in unmeasured cells, given the missingness pattern (MNAR).
 
-    ``slope`` (N, M, D) is d E[noise] / d e; given the pattern e has ``mean`` and ``variance`` (N, K, M),
-    without it mean 0 and variance ``prior``; ``cross`` (N, K, M, R) is its covariance with the factors.
+    The pattern depends on the noise through e[m], the noise of a block's score.
+
+    Attributes:
+        slope: (N, M, D) derivative of E[noise of a cell] with respect to e.
+        mean: (N, K, M) of e given the pattern; without it, the mean is 0.
+        variance: (N, K, M) of e given the pattern.
+        prior: (N, K, M) variance of e without it.
+        cross: (N, K, M, R) covariance of e with the factors, given the pattern.
     """
 
     slope: np.ndarray
@@ -40,8 +46,14 @@ class ScoreNoise:
 
 @dataclass(frozen=True)
 class FactorPosterior:
-    """Of N patients under K clusters: ``responsibility`` (N, K), factor ``mean`` (N, K, R) and
-    ``covariance`` (N, K, R, R); ``noise`` where a pattern speaks of the noise too."""
+    """Posterior of clusters and factors for N patients.
+
+    Attributes:
+        responsibility: (N, K) probability of each cluster.
+        mean: (N, K, R) of the factors, given the cluster.
+        covariance: (N, K, R, R) of the factors, given the cluster.
+        noise: of unmeasured cells, where the missingness pattern is evidence about it.
+    """
 
     responsibility: np.ndarray
     mean: np.ndarray
@@ -51,7 +63,7 @@ class FactorPosterior:
 
 @dataclass(frozen=True)
 class OracleImputation:
-    """(N, M, D) each: conditional ``mean`` and ``variance`` of every cell, noise included."""
+    """Conditional ``mean`` and ``variance`` of every cell, noise included; (N, M, D) each."""
 
     mean: np.ndarray
     variance: np.ndarray
@@ -60,7 +72,7 @@ class OracleImputation:
 def factor_posterior(
     parameters: MixtureParameters, cells: np.ndarray, measured: np.ndarray
 ) -> FactorPosterior:
-    """Condition the mixture on (N, M, D) ``cells`` where ``measured``."""
+    """Condition the mixture on the (N, M, D) ``cells`` that are ``measured``."""
     k, m, d, r = parameters.loadings.shape
     n = len(cells)
     x = np.where(measured, cells, 0).reshape(n, m * d).astype(np.float64)
@@ -97,11 +109,11 @@ def oracle_imputation(
 
     Args:
         parameters: of the generator.
-        cells: (N, M, D); values where not ``measured`` are not looked at.
+        cells: (N, M, D); values that are not ``measured`` are ignored.
         measured: (N, M, D) bool.
-        missingness: under MNAR, condition on the pattern too; None: on the values alone.
-        draws: importance samples a patient and cluster, under MNAR.
-        seed: of those.
+        missingness: under MNAR, condition on the pattern, too; None: on the values alone.
+        draws: importance samples per patient and cluster, under MNAR.
+        seed: of these draws.
     """
     means, variances = [], []
     rng = np.random.default_rng(seed)
@@ -127,13 +139,13 @@ def condition_on_pattern(
     draws: int,
     rng: np.random.Generator,
 ) -> FactorPosterior:
-    """What the fact of being missing adds (MNAR): factors reweighted by P(pattern | x).
+    """Condition the posterior on the missingness pattern, too (MNAR), by importance sampling.
 
-    Factors, and the noise that open cells add to each block's score, are drawn from the posterior given
-    the values; each draw weighs the product of its missing blocks' P(missing) and its present blocks'
-    P(present) (importance sampling). Moments of the weighted draws replace those of the posterior, as
-    differences to the unweighted ones, so that the sampling error of what the pattern does not change
-    cancels.
+    Factors, and the noise that unmeasured cells add to each block's score, are drawn from the posterior
+    given the values. The weight of a draw is P(pattern | draw): the product of P(missing) of the missing
+    blocks and P(present) of the present ones. The differences between weighted and unweighted moments of
+    the draws are added to the posterior's moments, so that sampling error cancels where the pattern is no
+    evidence.
     """
     n, k, r = posterior.mean.shape
     m, d = parameters.noise.shape
@@ -141,7 +153,7 @@ def condition_on_pattern(
     direction = missingness.direction
     known = np.where(measured, cells, 0).astype(np.float64)
     measured_score = np.einsum("nmd,md->nm", known, direction)
-    open_direction = np.where(measured, 0, direction)  # (N, M, D): what of the score is still open
+    open_direction = np.where(measured, 0, direction)  # (N, M, D): the score's unmeasured part
     noise_sd = np.sqrt(np.einsum("nmd,md->nm", open_direction**2, parameters.noise**2))
     responsibility = np.empty((n, k))
     mean = np.empty_like(posterior.mean)
@@ -191,16 +203,16 @@ def condition_on_pattern(
 def finite_sample_limit(
     cohort: SyntheticCohort, train: np.ndarray, measured: np.ndarray
 ) -> MixtureParameters:
-    """Loadings as well as N patients allow: each cell regressed on the training patients' true factors.
+    """Estimate the parameters as well as the training patients allow: with their true factors known.
 
-    Nobody who has to guess the factors as well can do better on average. Cells regress within the true
-    clusters, on an intercept and the factors, over training patients who have the cell; the ridge is
-    that of the generator's own prior on loadings.
+    An imputer, which must estimate the factors as well, cannot do better on average. Each cell is
+    regressed on an intercept and the factors, within the true clusters, over training patients who have
+    the cell; the ridge penalty is that of the generator's prior on loadings.
 
     Args:
         cohort: with its truth.
         train: row numbers of the training patients.
-        measured: (N, M, D) what those patients have.
+        measured: (N, M, D) bool, of all patients.
     """
     true = cohort.parameters
     k, m, d, r = true.loadings.shape
@@ -232,7 +244,7 @@ def finite_sample_limit(
 def expected_event_probability(
     model: RiskModel, posterior: FactorPosterior, *, draws: int = 128, seed: int = 0
 ) -> np.ndarray:
-    """(N, T) E[P(event by the horizon) | measured cells]: nothing ranks better from the same cells."""
+    """(N, T) E[P(event by the horizon) | measured cells], the best ranking from these cells."""
     rng = np.random.default_rng(seed)
     n, k, r = posterior.mean.shape
     total = 0.0
@@ -246,6 +258,7 @@ def expected_event_probability(
 
 
 def _cells_of(parameters: MixtureParameters, posterior: FactorPosterior) -> tuple[np.ndarray, np.ndarray]:
+    """(N, M, D) mean and variance of every cell under a posterior of clusters and factors."""
     k, m, d, r = parameters.loadings.shape
     n = len(posterior.mean)
     mean = np.zeros((n, m * d))

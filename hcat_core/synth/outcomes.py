@@ -1,4 +1,4 @@
-"""Outcomes with times from a known risk: Weibull proportional hazards, competing death, censoring.
+"""Draw outcomes with times from a known risk: Weibull proportional hazards, death, censoring.
 
     risk_t = cluster effect + coefficients_t . shared factors + interaction of the first two
     P(T <= h) = 1 - exp(-(h / scale_t) ** shape * exp(risk_t))
@@ -16,13 +16,19 @@ from hcat_core.cohort import Task
 
 TASKS = (Task("survival", 1826.0, "death"), Task("recurrence", 730.0, "recurrence"))
 SHAPE = 1.2
-SCALE = np.array([4200.0, 2300.0])  # days at risk 0: about two fifths events among the known
-FOLLOW_UP = (180.0, 3650.0)  # days, uniform: about two fifths unknown at five years
+SCALE = np.array([4200.0, 2300.0])  # days, at risk 0: about two fifths of known outcomes are events
+FOLLOW_UP = (180.0, 3650.0)  # days, uniform: about two fifths of outcomes are unknown at five years
 
 
 @dataclass(frozen=True)
 class RiskModel:
-    """(T, S) ``coefficients`` of S shared factors, (T, K) ``cluster``, (T,) ``interaction``."""
+    """Log hazard ratios of T tasks.
+
+    Attributes:
+        coefficients: (T, S) of S shared factors.
+        cluster: (T, K) effects of K clusters.
+        interaction: (T,) coefficient of the product of the first two shared factors.
+    """
 
     coefficients: np.ndarray
     cluster: np.ndarray
@@ -30,7 +36,7 @@ class RiskModel:
 
     @classmethod
     def draw(cls, shared: int, clusters: int, rng: np.random.Generator) -> RiskModel:
-        """Two related risks, each of standard deviation about 1.2 from the factors."""
+        """Draw two correlated risks; the factors give each a standard deviation of about 1.2."""
         common = rng.standard_normal(shared)
         coefficients = common + 0.7 * rng.standard_normal((len(TASKS), shared))
         coefficients *= 1.2 / np.sqrt((coefficients**2).sum(axis=1, keepdims=True))
@@ -48,7 +54,15 @@ class RiskModel:
 
 @dataclass(frozen=True)
 class SyntheticOutcomes:
-    """(N, T) each: true ``risk`` and event ``probability`` at the horizon, and what was seen of it."""
+    """Outcomes of N patients in T tasks, (N, T) each.
+
+    Attributes:
+        risk: true log hazard ratio.
+        probability: true probability of the event by the horizon.
+        time: observed, in whole days.
+        event: 1 where the event was observed, 0 where the patient was censored.
+        labels: 1 event by the horizon, 0 event-free, -1 unknown.
+    """
 
     risk: np.ndarray
     probability: np.ndarray
@@ -58,7 +72,7 @@ class SyntheticOutcomes:
 
 
 def event_probability(risk: np.ndarray) -> np.ndarray:
-    """(N, T) probability of the event within each task's horizon, were nobody lost."""
+    """(N, T) probability of the event within each task's horizon, without censoring."""
     horizons = np.array([task.horizon_days for task in TASKS])
     return np.asarray(1 - np.exp(-((horizons / SCALE) ** SHAPE) * np.exp(risk)))
 
@@ -66,7 +80,7 @@ def event_probability(risk: np.ndarray) -> np.ndarray:
 def draw_outcomes(
     model: RiskModel, cluster: np.ndarray, factors: np.ndarray, rng: np.random.Generator
 ) -> SyntheticOutcomes:
-    """Times in whole days, events, and labels as a registry would hold them."""
+    """Draw times in whole days, events and labels, as a registry would record them."""
     from hcat_core.data.outcomes import derive_labels
 
     risk = model.risk(cluster, factors)
@@ -76,7 +90,7 @@ def draw_outcomes(
     time = np.empty_like(latent)
     event = np.empty(latent.shape, np.int8)
     limit = last_seen
-    for column in range(len(TASKS)):  # death first: it ends the follow-up of the rest
+    for column in range(len(TASKS)):  # death first: it ends the follow-up of the other task
         time[:, column] = np.ceil(np.minimum(latent[:, column], limit))
         event[:, column] = latent[:, column] <= limit
         if column == 0:

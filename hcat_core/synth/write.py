@@ -1,4 +1,4 @@
-"""A synthetic cohort as files: five HDF5 files as a hospital would have them, and ``truth.h5``."""
+"""Write a synthetic cohort: five HDF5 files as a hospital might have them, and ``truth.h5``."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ LABELS = ("surv_5yr_label", "rec_2yr_label")
 TIMES = ("days_to_death_or_last_info", "days_to_recurrence_or_last_info")
 EVENTS = ("death_event", "recurrence_event")
 MOST_SLIDES = 6
-ROW_SPREAD = 0.5  # standard deviation of a slide around its patient
+ROW_SPREAD = 0.5  # standard deviation of a slide's embedding around its patient's
 
 
 def write_cohort(directory: Path, cohort: SyntheticCohort) -> dict[str, int]:
-    """Write every file, or none: they are made in a hidden folder and moved at the end.
+    """Write all files, or none: they are written to a hidden folder and moved at the end.
 
-    An empty folder, or a link to one, is filled; it stays the same folder, so that a shell that stands
-    in it sees the files. The same spec gives the same bytes. Returns file names and sizes in bytes.
+    ``directory`` may be an empty folder or a link to one, which is then filled and not replaced. The same
+    spec gives the same bytes. Returns file names and sizes in bytes.
 
     Raises:
-        UsageError: when there is something at ``directory`` already.
-        StorageError: when it cannot be made, or the disk takes no more.
+        UsageError: if ``directory`` exists and is not empty.
+        StorageError: if it cannot be created, or the disk is full or not writable.
     """
     directory = Path(directory).resolve()
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise UsageError(f"{directory} is not empty. Name another folder, or remove it first.")
-    made = not directory.exists()
+    created = not directory.exists()
     temporary: Path | None = None
     moved: list[Path] = []
     try:
@@ -54,7 +54,7 @@ def write_cohort(directory: Path, cohort: SyntheticCohort) -> dict[str, int]:
             path.unlink()
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
-        if made:
+        if created:
             with contextlib.suppress(OSError):
                 directory.rmdir()
         raise
@@ -62,10 +62,10 @@ def write_cohort(directory: Path, cohort: SyntheticCohort) -> dict[str, int]:
 
 
 def write_files(folder: Path, cohort: SyntheticCohort) -> dict[str, int]:
-    """Every file, synced, into a folder that is there; file names and sizes in bytes.
+    """Write all files to an existing folder and sync them; returns file names and sizes in bytes.
 
     Raises:
-        OSError: when the disk takes no more.
+        OSError: if the disk is full or not writable.
     """
     _write_modalities(folder, cohort)
     _write_truth(folder / "truth.h5", cohort)
@@ -99,7 +99,7 @@ def _write_modalities(directory: Path, cohort: SyntheticCohort) -> None:
 def _as_slides(
     ids: np.ndarray, cells: np.ndarray, quality: np.ndarray, rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
-    """One to six rows a patient that scatter around the embedding and average to it, by ``n_patches``."""
+    """One to six rows per patient, whose mean weighted by ``n_patches`` is the patient's embedding."""
     slides = rng.integers(1, MOST_SLIDES + 1, size=len(ids))
     patient = np.repeat(np.arange(len(ids)), slides)
     patches = rng.integers(50, 2000, size=len(patient)).astype(np.int32)
@@ -145,7 +145,7 @@ def _write_truth(path: Path, cohort: SyntheticCohort) -> None:
 
 
 def _write(path: Path, data: Mapping[str, np.ndarray], **attributes: str) -> None:
-    # Neither times nor the library's newest format: the same data is the same bytes.
+    # No times, and a fixed format version: the same data gives the same bytes.
     with new_h5(path, libver=("earliest", "v110"), track_order=False) as file:
         for name, values in data.items():
             dtype = h5py.string_dtype("utf-8") if values.dtype == object else values.dtype

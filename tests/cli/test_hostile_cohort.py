@@ -118,7 +118,7 @@ def test_inspect_evaluate_and_compare_say_no_id_and_no_code(hcat, cohort, run, t
 
 def test_ids_are_no_groups(hcat, cohort, run):
     code, out, err = hcat("evaluate", run, "--root", cohort, "--by=patient_id")
-    assert code == 2 and "these are the patients' ids" in err
+    assert code == 2 and "the values are patient ids" in err
     assert inert(out + err)
 
 

@@ -13,7 +13,7 @@ WIDTHS = {"a": 3, "b": 2, "c": 4}
 
 
 def said_of(cohort):
-    """Products of modalities' sums: what one adds depends on the others."""
+    """A product of sums of the modalities: the effect of each depends on the others."""
     sums = (cohort.emb * cohort.measured).sum(dim=2).double()
     first = torch.sigmoid(sums[:, 0] * sums[:, 1] + sums[:, 2]).numpy()
     return np.stack([first, 1 - first**2], axis=1)
@@ -41,7 +41,7 @@ def test_shapley_values_are_the_mean_gain_over_all_orders():
     np.testing.assert_allclose(explained, said_of(cohort), atol=1e-12)
 
 
-def test_the_expected_width_is_that_of_intervals_with_the_modality_there():
+def test_the_expected_width_is_that_of_intervals_with_the_modality_present():
     cohort = random_cohort(9, WIDTHS, missing=0.5, gaps=0)
     filled = ~cohort.measured & cohort.layout.cells
     imputation = Imputation(cohort.emb, torch.zeros_like(cohort.emb), filled)

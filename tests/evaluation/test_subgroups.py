@@ -17,7 +17,7 @@ class Column:
         return ColumnTable(np.array(COHORT.patient_ids, dtype=object), {names[0]: self.values})
 
 
-def test_thirds_of_a_number_go_upwards_and_the_unknown_come_last():
+def test_thirds_of_a_number_are_in_order_and_unknown_patients_come_last():
     ages = [float(age) for age in range(40, 69)] + [None]
     groups = subgroups(COHORT, "age", Column(ages))
     first, second, third, unknown = groups
@@ -27,7 +27,7 @@ def test_thirds_of_a_number_go_upwards_and_the_unknown_come_last():
     assert rows.tolist() == list(range(30))
 
 
-def test_few_numbers_are_groups_in_their_order_and_texts_follow():
+def test_few_distinct_numbers_are_groups_in_order_followed_by_texts():
     groups = subgroups(COHORT, "grade", Column([10, 9, 2, "x", ""] * 6))
     assert list(groups) == ["2", "9", "10", "x", "unknown"]
     assert groups["9"].tolist() == list(range(1, 30, 5))

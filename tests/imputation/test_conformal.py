@@ -16,7 +16,7 @@ TRAIN, VALIDATION, TEST = COHORT[slice(0, 320)], COHORT[slice(320, 420)], COHORT
 
 
 class Overconfident(MeanImputer):
-    """Says half the spread in one modality, twice in another."""
+    """An imputer whose standard deviations are half as large in one modality and double in another."""
 
     def __call__(self, batch):
         found = super().__call__(batch)
@@ -25,17 +25,17 @@ class Overconfident(MeanImputer):
 
 
 def coverage(imputer, column):
-    inside, total = 0.0, 0.0
+    covered, total = 0.0, 0.0
     for hidden in leave_one_block_out(TEST):
         if hidden.column == column:
             found = imputer(hidden.cohort)
             z = (hidden.truth - found.emb[:, column]).abs() / found.std[:, column].clamp_min(1e-9)
-            inside += float((z[hidden.measured] < 1.645).sum())
+            covered += float((z[hidden.measured] < 1.645).sum())
             total += float(hidden.measured.sum())
-    return inside / total
+    return covered / total
 
 
-def test_trap_3_intervals_hold_what_they_say_after_calibration_and_not_before():
+def test_calibrated_90_percent_intervals_cover_90_percent_of_hidden_cells():
     plain = Overconfident(COHORT.layout)
     plain.fit(TRAIN, VALIDATION, FitContext(0))
     assert coverage(plain, 1) < 0.7
@@ -46,25 +46,25 @@ def test_trap_3_intervals_hold_what_they_say_after_calibration_and_not_before():
         assert abs(coverage(calibrated, column) - 0.9) < 0.04
 
 
-def test_of_features_with_two_values_the_variance_is_right_also_where_nearly_all_are_zero():
-    """Codes of diagnoses: 90 % of the cells of one in thirty lie within nothing at all of the mean."""
+def test_features_with_two_values_get_the_right_variance_even_if_nearly_all_are_zero():
+    """Such as diagnosis codes of one patient in thirty: a 90 % interval of these would have no width."""
     rare = (torch.rand(COHORT.emb.shape, generator=torch.Generator().manual_seed(2)) < 0.03).float()
     emb = torch.where(torch.tensor([False, True, False, False])[:, None], rare, COHORT.emb)
     cohort = dataclasses.replace(COHORT, emb=emb * COHORT.measured)
     train, validation, test = cohort[slice(0, 320)], cohort[slice(320, 420)], cohort[slice(420, 520)]
     calibrated = Calibrated(cohort.layout, Overconfident(cohort.layout))
     calibrated.fit(train, validation, FitContext(0))
-    error = told = 0.0
+    error = predicted = 0.0
     for hidden in leave_one_block_out(test):
         if hidden.column == 1:
             found = calibrated(hidden.cohort)
             error += float((hidden.truth - found.emb[:, 1])[hidden.measured].square().sum())
-            told += float(found.std[:, 1][hidden.measured].square().sum())
-    assert 0.75 < told / error < 1.35
+            predicted += float(found.std[:, 1][hidden.measured].square().sum())
+    assert 0.75 < predicted / error < 1.35
     assert abs(coverage(calibrated, 2) - 0.9) < 0.04
 
 
-def test_draws_are_scaled_as_the_spread_is():
+def test_draws_have_the_calibrated_standard_deviation():
     calibrated = Calibrated(COHORT.layout, Overconfident(COHORT.layout))
     calibrated.fit(TRAIN, VALIDATION, FitContext(0))
     found = calibrated(TEST)
@@ -95,7 +95,7 @@ def test_an_unknown_pattern_gets_the_overall_factor():
     torch.testing.assert_close(ratio[0, 1, :20], calibrated.overall[1].expand(20))
 
 
-def test_another_layout_is_refused_in_words():
+def test_a_batch_of_another_layout_is_an_error_that_names_both():
     calibrated = Calibrated(COHORT.layout, MeanImputer(COHORT.layout))
     from hcat_core.testing.cohorts import random_cohort
 
@@ -103,7 +103,7 @@ def test_another_layout_is_refused_in_words():
         calibrated(random_cohort())
 
 
-def test_the_state_goes_round():
+def test_state_dict_restores_the_calibration():
     one = Calibrated(COHORT.layout, Overconfident(COHORT.layout))
     one.fit(TRAIN, VALIDATION, FitContext(0))
     two = Calibrated(COHORT.layout, Overconfident(COHORT.layout)).eval()
@@ -111,7 +111,7 @@ def test_the_state_goes_round():
     assert torch.equal(one(TEST).std, two(TEST).std)
 
 
-def test_masking_down_leaves_the_pattern_and_keeps_the_truth_aside():
+def test_masking_down_leaves_the_pattern_and_returns_the_truth():
     patterns = torch.unique(TRAIN.present, dim=0)
     seen = 0
     for hidden in mask_down(VALIDATION, patterns):
@@ -122,7 +122,7 @@ def test_masking_down_leaves_the_pattern_and_keeps_the_truth_aside():
     assert seen > 5
 
 
-def test_hidden_blocks_are_present_ones_and_everybody_keeps_one():
+def test_hidden_blocks_were_present_and_every_patient_keeps_one():
     present = COHORT.present
     hide = random_hiding(present, torch.Generator().manual_seed(0))
     assert not (hide & ~present).any()

@@ -52,8 +52,8 @@ def test_one_outcome_only_gives_none_not_a_number():
 
 
 @pytest.mark.parametrize("events", [1, 4, 5])
-def test_a_handful_of_events_gets_no_interval(events):
-    """One event above all others, resampled, is always above all others: no width is not certainty."""
+def test_fewer_than_five_events_get_no_interval(events):
+    """Resampling one event gives the same event each time: an interval without width would mislead."""
     p, y = np.linspace(0, 1, 30), np.zeros(30, int)
     y[-events:] = 1
     for label in (y, 1 - y):
@@ -75,7 +75,7 @@ def test_the_bootstrap_equals_resampling_patient_by_patient():
     assert [low, high] == pytest.approx(np.quantile(aucs, [0.025, 0.975]), abs=0.02)
 
 
-def test_the_interval_covers_the_true_auc_about_as_often_as_it_says():
+def test_95_percent_intervals_cover_the_true_auc_about_95_percent_of_the_time():
     # Two unit normals one apart: AUC = Phi(1 / sqrt 2).
     truth, hits = 0.7602, 0
     for seed in range(200):

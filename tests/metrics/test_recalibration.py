@@ -9,7 +9,7 @@ from hcat_core.metrics.recalibration import Recalibration, logit, sigmoid
 
 
 def overconfident(n, slope, shift, seed):
-    """Predictions whose logits are the truth's, stretched and moved."""
+    """Predictions with logits that are a linear function of the true ones."""
     rng = np.random.default_rng(seed)
     truth = rng.normal(-0.8, 1.0, n)
     label = (rng.random(n) < sigmoid(truth)).astype(int)
@@ -34,8 +34,8 @@ def test_new_patients_of_a_miscalibrated_model_become_calibrated():
         assert abs(found.calibration_intercept) < 0.15
 
 
-def test_some_hundred_patients_correct_an_average_that_hardly_leaves_the_middle():
-    """As late fusion is, where most modalities say nothing: logits a quarter of what they should be."""
+def test_some_hundred_patients_correct_probabilities_that_are_far_too_moderate():
+    """Such as those of late fusion with uninformative modalities: logits a quarter of the true ones."""
     slopes = []
     for seed in range(10):
         p, y = overconfident(400, 4.0, 2.4, seed)  # the middle is where it should be
@@ -45,7 +45,7 @@ def test_some_hundred_patients_correct_an_average_that_hardly_leaves_the_middle(
     assert 0.9 < np.exp(np.mean(np.log(slopes))) < 1.1
 
 
-def test_a_handful_of_patients_moves_little():
+def test_a_handful_of_patients_changes_probabilities_little():
     p, y = overconfident(8, 0.5, 0.0, seed=4)
     found = Recalibration.fit(p, y)
     assert 0.5 < found.slope[0] < 2 and abs(found.intercept[0]) < 1.5
@@ -54,7 +54,7 @@ def test_a_handful_of_patients_moves_little():
 
 
 @given(st.lists(st.tuples(st.floats(0.001, 0.999), st.booleans()), min_size=2, max_size=40))
-def test_no_two_patients_change_places_whatever_the_outcomes(pairs):
+def test_recalibration_keeps_the_ranking_of_patients(pairs):
     p = np.array([pair[0] for pair in pairs])[:, None]
     y = np.array([pair[1] for pair in pairs]).astype(int)[:, None]
     moved = Recalibration.fit(p, y).apply(predicted(p)).probability[:, 0]
@@ -62,7 +62,7 @@ def test_no_two_patients_change_places_whatever_the_outcomes(pairs):
     assert (np.diff(moved[order]) >= 0).all()
 
 
-def test_the_curve_ends_at_the_recalibrated_probability_and_the_interval_holds_it():
+def test_the_curve_ends_at_the_recalibrated_probability_and_the_interval_contains_it():
     p = np.linspace(0.05, 0.9, 20)[:, None]
     found = Recalibration((0.4,), (0.6,)).apply(predicted(p))
     assert np.allclose(found.probability, sigmoid(0.4 + 0.6 * logit(p)))
@@ -71,7 +71,7 @@ def test_the_curve_ends_at_the_recalibrated_probability_and_the_interval_holds_i
     assert (found.low <= found.probability).all() and (found.probability <= found.high).all()
 
 
-def test_a_task_without_a_curve_keeps_none():
+def test_recalibration_gives_no_curve_to_a_task_without_one():
     p = np.array([[0.2], [0.7]])
     curve = np.full((2, 1, 12), np.nan)
     curve[..., -1] = p

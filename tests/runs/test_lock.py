@@ -128,4 +128,6 @@ def test_a_run_that_goes_on_elsewhere_is_told_that_its_figures_may_differ(tmp_pa
         assert folder.begin({"threads": 2, "data": "x"}, said.append) == first
         assert said == []
         assert folder.begin({"threads": 8, "data": "x"}, said.append) == first
-    assert said == ["begun with another threads: the figures may not be those of an unbroken run"]
+    assert said == [
+        "the run was begun with another threads: the results may differ from those of an uninterrupted run"
+    ]

@@ -18,7 +18,7 @@ def test_the_expected_auc_is_the_mean_auc_over_drawn_events():
 
 
 @pytest.mark.parametrize("mechanism", ["mcar", "mnar"])
-def test_more_missing_leaves_less_to_be_known_and_the_truth_as_it_was(mechanism):
+def test_a_higher_missing_rate_lowers_the_best_auc_from_measured_cells_and_not_that_of_the_truth(mechanism):
     few, many = (
         best_auc(generate(SynthSpec(patients=800, widths=WIDTHS, missing_rate=rate, mechanism=mechanism)))
         for rate in (0.1, 0.8)
@@ -27,7 +27,7 @@ def test_more_missing_leaves_less_to_be_known_and_the_truth_as_it_was(mechanism)
         assert 0.6 < b.measured < a.measured < a.truth == b.truth < 1
 
 
-def test_no_score_made_of_the_measured_cells_does_better():
+def test_no_score_of_the_measured_cells_has_a_higher_auc():
     cohort = generate(SynthSpec(patients=3000, widths=WIDTHS, missing_rate=0.5))
     missing = cohort.missingness
     seen = np.where(missing.present[:, :, None] & ~missing.gaps, cohort.complete, 0).reshape(3000, -1)
@@ -42,5 +42,5 @@ def test_no_score_made_of_the_measured_cells_does_better():
         assert 0.6 < reached < best.measured + 0.01
 
 
-def test_a_score_that_ranks_nobody_is_worth_a_half_even_among_few():
+def test_a_constant_score_has_an_auc_of_one_half_also_with_few_patients():
     assert expected_auc(np.zeros(3), np.array([0.1, 0.5, 0.9])) == pytest.approx(0.5)

@@ -18,7 +18,7 @@ def auc(score, label):
 
 @pytest.mark.parametrize("mechanism", ["mcar", "mar", "mnar"])
 @pytest.mark.parametrize("rate", [0.1, 0.3, 0.6])
-def test_the_share_of_missing_blocks_is_the_rate_and_the_first_modality_is_there(mechanism, rate):
+def test_the_share_of_missing_blocks_is_the_rate_and_the_first_modality_is_never_missing(mechanism, rate):
     present = small(mechanism=mechanism, missing_rate=rate).missingness.present
     assert present[:, 0].all()
     assert abs((~present[:, 1:]).mean() - rate) < 0.02
@@ -28,7 +28,7 @@ def test_the_share_of_missing_blocks_is_the_rate_and_the_first_modality_is_there
     ("mechanism", "follows_first", "follows_itself"),
     [("mcar", False, False), ("mar", True, False), ("mnar", False, True)],
 )
-def test_who_lacks_a_block_follows_from_what_the_mechanism_says(mechanism, follows_first, follows_itself):
+def test_missing_blocks_depend_on_what_the_mechanism_states(mechanism, follows_first, follows_itself):
     # No factors: the blocks are independent, so that one score says nothing of another.
     cohort = small(mechanism=mechanism, clusters=1, separation=0.0, shared_variance=1e-9)
     missing = ~cohort.missingness.present[:, 1:]
@@ -46,7 +46,7 @@ def test_another_mechanism_has_the_same_patients():
     assert np.array_equal(one.outcomes.time, other.outcomes.time)
 
 
-def test_the_reference_cohorts_are_what_the_comparison_says():
+def test_the_reference_presets_have_their_documented_parameters():
     for preset, clusters, variance in (("linear", 1, 2.0), ("clusters", 4, 2.49)):
         cohort = generate(preset_spec(preset, patients=500, width=100))
         p = cohort.parameters
@@ -58,13 +58,13 @@ def test_the_reference_cohorts_are_what_the_comparison_says():
         assert not cohort.missingness.gaps.any()
 
 
-def test_gaps_are_where_the_rate_says_and_never_a_whole_block():
+def test_gaps_have_the_given_rate_and_never_cover_a_whole_block():
     missing = small(gap_rate=0.1).missingness
     assert not missing.gaps[:, :, 0].any()
     assert not missing.gaps[~missing.present].any()
 
 
-def test_outcomes_look_like_a_registrys():
+def test_outcomes_have_the_shares_of_a_registry():
     outcomes = generate(preset_spec("demo", patients=4000, width=8)).outcomes
     unknown = (outcomes.labels == -1).mean(axis=0)
     events = (outcomes.labels == 1).sum(axis=0) / (outcomes.labels >= 0).sum(axis=0)
@@ -72,7 +72,7 @@ def test_outcomes_look_like_a_registrys():
     assert ((events > 0.25) & (events < 0.55)).all()
 
 
-def test_trap_10_censored_before_the_horizon_is_unknown():
+def test_a_patient_censored_before_the_horizon_is_unknown():
     outcomes = small().outcomes
     for column, horizon in enumerate((1826, 730)):
         early = (outcomes.event[:, column] == 0) & (outcomes.time[:, column] < horizon)

@@ -50,7 +50,7 @@ def dense(parameters: MixtureParameters, x, seen):
 
 
 @pytest.mark.parametrize("clusters", [1, 3])
-def test_the_closed_form_is_dense_conditioning(clusters):
+def test_the_closed_form_equals_conditioning_with_the_full_covariance(clusters):
     cohort = small(clusters=clusters)
     seen = measured(cohort)
     found = oracle_imputation(cohort.parameters, cohort.complete, seen)
@@ -76,7 +76,7 @@ WIDE = {"widths": dict.fromkeys("abcde", 40), "patients": 1500, "shared": 4, "pr
 
 
 @pytest.mark.parametrize("clusters", [1, 4])
-def test_the_oracle_beats_the_mean_and_its_intervals_hold_what_they_say(clusters):
+def test_the_oracle_beats_the_mean_and_its_intervals_have_their_coverage(clusters):
     cohort = small(**WIDE, clusters=clusters)
     found = oracle_imputation(cohort.parameters, cohort.complete, measured(cohort))
     where = hidden(cohort)
@@ -125,7 +125,7 @@ def test_the_finite_sample_limit_lies_below_the_oracle_and_rises_with_patients()
     assert 0.5 < scores[120] < scores[1500] < 1
 
 
-def test_what_the_measured_cells_say_of_the_outcome_ranks_below_the_truth_and_above_chance():
+def test_the_expected_event_probability_ranks_better_than_chance_and_no_better_than_the_truth():
     from sklearn.metrics import roc_auc_score
 
     cohort = small(**WIDE, clusters=2)
@@ -138,7 +138,7 @@ def test_what_the_measured_cells_say_of_the_outcome_ranks_below_the_truth_and_ab
     assert 0.7 < seen <= best + 0.02
 
 
-def test_under_mnar_the_answer_is_that_of_numerical_integration():
+def test_under_mnar_the_oracle_equals_numerical_integration():
     # Two modalities of one cell: E[x2 | x1, that x2 is missing] is an integral over a line.
     cohort = small(
         widths={"a": 1, "b": 1},

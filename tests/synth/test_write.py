@@ -52,7 +52,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path):
     assert all(digests(tmp_path / "a")[n] != d for n, d in digests(tmp_path / "c").items())
 
 
-def test_the_files_read_back_as_the_cohort_that_was_drawn(tmp_path):
+def test_reading_the_files_gives_the_cohort_that_was_drawn(tmp_path):
     drawn = cohort()
     write_cohort(tmp_path / "a", drawn)
     readers = {name: H5Reader(path=tmp_path / "a" / f"{name}.h5") for name in drawn.spec.widths}
@@ -66,7 +66,7 @@ def test_the_files_read_back_as_the_cohort_that_was_drawn(tmp_path):
     assert report.modalities[-1].rows > report.modalities[-1].patients
 
 
-def test_the_truth_has_what_the_files_lack(tmp_path):
+def test_the_truth_file_has_the_missing_cells(tmp_path):
     drawn = cohort()
     write_cohort(tmp_path / "a", drawn)
     with h5py.File(tmp_path / "a" / "truth.h5") as file:
@@ -76,7 +76,7 @@ def test_the_truth_has_what_the_files_lack(tmp_path):
         assert {"means", "loadings", "noise", "weights"} <= set(file["parameters"])
 
 
-def test_a_folder_with_something_in_it_is_left_alone(tmp_path):
+def test_a_folder_that_is_not_empty_is_refused_and_unchanged(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "mine.txt").write_text("precious")
     with pytest.raises(UsageError, match="is not empty"):
@@ -84,7 +84,7 @@ def test_a_folder_with_something_in_it_is_left_alone(tmp_path):
     assert [p.name for p in tmp_path.rglob("*")] == ["a", "mine.txt"]
 
 
-def test_what_fails_halfway_leaves_nothing(tmp_path, monkeypatch):
+def test_a_write_that_fails_halfway_leaves_no_file(tmp_path, monkeypatch):
     from hcat_core.synth import write
 
     def full(path, cohort):
@@ -108,7 +108,7 @@ def test_an_empty_folder_or_a_link_to_one_is_filled(tmp_path, monkeypatch):
     assert len(digests(Path())) == 6
 
 
-def test_a_place_that_cannot_be_written_is_named(tmp_path):
+def test_a_folder_that_cannot_be_written_is_named_in_the_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="file/a cannot be written"):
         write_cohort(tmp_path / "file" / "a", cohort())

@@ -1,3 +1,5 @@
+"""The report as a page: its sections, sentences and figures, and names with markup in them."""
+
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -19,7 +21,6 @@ from hcat_core.interfaces import Prediction
 from hcat_core.metrics.recalibration import Recalibration, sigmoid
 from hcat_core.report import ReportInputs, performance_figures, write_report
 from hcat_core.report.page import render
-from hcat_core.report.performance_figures import net_benefit
 from hcat_core.synth.cohort_view import to_cohort
 from hcat_core.synth.generator import SynthSpec, generate
 
@@ -253,18 +254,3 @@ def test_a_competing_event_is_drawn_with_aalen_johansen():
     text = render(inputs(replace(COHORT, layout=layout)))
     assert "Aalen-Johansen" in text and "had the competing event first (survival)" in text
     assert "Aalen-Johansen" not in render(inputs())
-
-
-def test_net_benefit_of_a_perfect_model_and_of_treating_everyone_and_no_one():
-    y = np.array([1] * 30 + [0] * 70)
-    cuts = np.array([0.1, 0.5, 0.8])
-    equal_weights = np.ones(100)
-    assert net_benefit(y.astype(float), y, equal_weights, cuts) == pytest.approx([0.3, 0.3, 0.3])
-    everyone = net_benefit(np.ones(100), y, equal_weights, cuts)
-    assert everyone == pytest.approx(0.3 - 0.7 * cuts / (1 - cuts))
-    assert net_benefit(np.zeros(100), y, equal_weights, cuts) == pytest.approx([0, 0, 0])
-    # A patient with weight 2 counts twice.
-    twice = np.r_[np.full(30, 2.0), np.ones(70)]
-    assert net_benefit(np.ones(100), y, twice, cuts) == pytest.approx(
-        0.6 / 1.3 - 0.7 / 1.3 * cuts / (1 - cuts)
-    )

@@ -1,0 +1,30 @@
+"""The JSON document of a run: its keys are public."""
+
+from hcat_core.evaluation.summary import Analysis, FitSummary, TrainingSummary
+from hcat_core.metrics.recalibration import Recalibration
+
+LINE = Recalibration((0.1, 0.0), (0.9, 1.0))
+
+
+def test_a_neural_run_gives_its_training_and_another_estimator_its_name():
+    training = TrainingSummary(3, True, {"average": 2}, {"metric": "auc", "average": 0.7}, False, 12)
+    neural = FitSummary("neural", [0.5, 0.4], LINE, training).as_json()
+    assert neural == {
+        "epochs": 3,
+        "stopped_early": True,
+        "best_epoch": {"average": 2},
+        "best_validation": {"metric": "auc", "average": 0.7},
+        "outcome_informed_imputation": False,
+        "parameters": 12,
+        "thresholds": [0.5, 0.4],
+        "recalibration": {"intercept": (0.1, 0.0), "slope": (0.9, 1.0)},
+    }
+    other = FitSummary("logistic", [0.5, 0.4], LINE).as_json()
+    assert list(other) == ["estimator", "thresholds", "recalibration"]
+
+
+def test_the_analysis_has_only_the_parts_that_were_computed():
+    bare = Analysis(findings=["a copy"], allowed=["days"]).as_json()
+    assert bare == {"leakage": {"findings": ["a copy"], "allowed": ["days"]}}
+    some = Analysis(findings=[], allowed=[], patterns=[], imputation={}, baselines={}).as_json()
+    assert list(some) == ["leakage", "patterns", "imputation", "baselines"]

@@ -1,0 +1,84 @@
+"""Uno's C index and Brier scores, against scikit-survival and against resampling by hand."""
+
+import numpy as np
+import pytest
+import torch
+from sksurv.metrics import brier_score, concordance_index_ipcw, integrated_brier_score
+from sksurv.util import Surv
+
+from hcat_core.cohort import Targets, Task
+from hcat_core.metrics.recalibration import sigmoid
+from hcat_core.metrics.time_to_event import TimeScores, c_index_interval, time_metrics
+
+
+def patients(n=200, seed=0, tied=True):
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((n, 3))
+    event_time = rng.exponential(np.exp(-x[:, 0]) * 900)
+    lost = rng.exponential(1500, n)
+    time = np.minimum(event_time, lost)
+    time = np.ceil(time / 20) * 20 if tied else time
+    return x, time, (event_time <= lost).astype(np.int64)
+
+
+def targets(time, event):
+    return Targets(
+        torch.zeros((len(time), 1), dtype=torch.int8),
+        torch.from_numpy(time).float().unsqueeze(1),
+        torch.from_numpy(event).to(torch.int8).unsqueeze(1),
+    )
+
+
+def test_time_metrics_equal_scikit_survival():
+    _, train_time, train_event = patients(seed=1, tied=False)
+    x, time, event = patients(seed=2, tied=False)
+    keep = time < train_time.max()  # scikit-survival knows no censoring beyond
+    x, time, event = x[keep], time[keep], event[keep]
+    task = Task("survival", 1200.0, "death")
+    days = np.array(task.curve_days)
+    rate = np.exp(0.7 * x[:, 0]) / 900
+    curve = 1 - np.exp(-rate[:, None] * days)
+    found = time_metrics(task, 0, targets(train_time, train_event), targets(time, event), curve)
+    train, test = Surv.from_arrays(train_event, train_time), Surv.from_arrays(event, time)
+    expected = concordance_index_ipcw(train, test, curve[:, -1], tau=task.horizon_days)[0]
+    assert found.c_index == pytest.approx(expected, abs=2e-3)
+    _, scores = brier_score(train, test, 1 - curve, days)
+    assert found.brier_ipcw == pytest.approx(scores[-1], abs=2e-3)
+    assert found.integrated_brier == pytest.approx(
+        integrated_brier_score(train, test, 1 - curve, days), abs=2e-3
+    )
+
+
+def test_the_interval_of_the_c_index_equals_resampling_patients():
+    _, train_time, train_event = patients(seed=1, tied=False)
+    x, time, event = patients(n=120, seed=2)
+    task = Task("survival", 1200.0, "death")
+    train, test = targets(train_time, train_event), targets(time, event)
+    risk = sigmoid(0.5 * x[:, 0] + np.random.default_rng(5).normal(0, 1, 120))
+    low, high = c_index_interval(task, 0, train, test, risk, resamples=2000, seed=0)
+    rng = np.random.default_rng(3)
+    found = []
+    for _ in range(300):
+        again = rng.integers(0, 120, 120)
+        curve = np.repeat(risk[again, None], 12, axis=1)
+        found.append(time_metrics(task, 0, train, test[torch.from_numpy(again)], curve).c_index)
+    assert np.quantile(found, [0.025, 0.975]) == pytest.approx([low, high], abs=0.02)
+    point = time_metrics(task, 0, train, test, np.repeat(risk[:, None], 12, axis=1)).c_index
+    assert low < point < high
+    assert c_index_interval(task, 0, train, test, risk, resamples=0, seed=0) is None
+    early = np.flatnonzero((event == 1) & (time < 600))
+    for events, told in ((4, False), (5, True)):
+        rows = np.r_[early[:events], np.flatnonzero(event == 0)]
+        some = test[torch.from_numpy(rows)]
+        found = c_index_interval(task, 0, train, some, risk[rows], resamples=50, seed=0)
+        assert (found is not None) is told
+
+
+def test_time_metrics_are_none_without_times():
+    unknown = Targets(
+        torch.ones((5, 1), dtype=torch.int8),
+        torch.full((5, 1), float("nan")),
+        torch.full((5, 1), -1, dtype=torch.int8),
+    )
+    found = time_metrics(Task("s", 100.0, "death"), 0, unknown, unknown, np.full((5, 12), 0.5))
+    assert found == TimeScores()
