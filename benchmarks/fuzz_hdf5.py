@@ -45,7 +45,7 @@ WHOLE_FILE = (
     "Name its reader in the recipe",
     "Read it with use",
     "has no modality",
-    "is said to stand for",
+    "has the count",
 )
 """Refusals that are about a file's make-up, its ids or its rows, and not about one dataset."""
 NAMES = re.compile(r"(patient_ids?|patient_index_map|pid|case_id|X|(obs|var|layers|obsm|mod)(/\S+)?) ")

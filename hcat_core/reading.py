@@ -1,4 +1,4 @@
-"""The reader's contract and its records; without torch, so that a process that only reads starts fast."""
+"""The contract of readers and its records. Imports no torch: a process that only reads starts fast."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 QUALITY_COLUMN = "hcat_quality"
-"""What ``hcat convert`` calls the quality of each row where a layout has no name of its own for it."""
+"""Name of the column for each row's quality that ``hcat convert`` writes, where a layout has none."""
 
 COUNT_COLUMN = "hcat_n_rows"
-"""What ``hcat convert`` calls the number of rows that each row was aggregated from, in every layout."""
+"""Name of the column in which ``hcat convert`` writes from how many rows each row was aggregated."""
 
 
 @dataclass(frozen=True)
 class ModalityTable:
-    """Rows of one modality as a file gives them: R rows, d columns, one or several rows a patient.
+    """Rows of one modality as a file has them: R rows, d columns, one or more rows per patient.
 
     Attributes:
         ids: R raw patient ids (str, bytes or numbers); the core normalises them.
-        values: (R, d) floating; a value that is not finite was not measured.
-        weights: (R,) non-negative weight of each row in its patient's mean, or None for equal ones.
-        quality: (R,) score of each row, clipped to [0, 1] by the core, or None for 1.
-        features: d names, or () where the file has none.
-        n_rows: (R,) whole numbers, the rows that each row was aggregated from already, or None for 1.
-        patients: how many the whole file names at most, where the reader knows before it has read it.
+        values: (R, d) floating point; a value that is not finite was not measured.
+        weights: (R,) non-negative weight of each row in its patient's mean, or None for equal weights.
+        quality: (R,) score of each row, clipped to [0, 1] by the core, or None for scores of 1.
+        features: d names, or () if the file has none.
+        n_rows: (R,) whole numbers, from how many rows each row was aggregated already, or None for 1.
+        patients: at most how many patients the file names, if the reader knows it before reading the rows.
     """
 
     ids: np.ndarray
@@ -40,7 +40,7 @@ class ModalityTable:
 
 @dataclass(frozen=True)
 class ColumnTable:
-    """Columns of outcomes and groups, a row per patient: ``ids`` (R,) raw, each column (R,)."""
+    """Outcome and group columns with one row per patient: raw ``ids`` (R,) and columns (R,)."""
 
     ids: np.ndarray
     columns: Mapping[str, np.ndarray]
@@ -48,15 +48,15 @@ class ColumnTable:
 
 @runtime_checkable
 class Reader(Protocol):
-    """One modality's file. ``source`` names it in messages."""
+    """Reads the file or folder of one modality; ``source`` names it in messages."""
 
     source: str
 
     def read(self) -> Iterator[ModalityTable]:
-        """The rows, in chunks small enough for bounded memory (about 8 MiB of values each).
+        """The rows, in chunks of bounded size (about 8 MiB of values each).
 
         Raises:
-            DataError: for a file that cannot be trusted or says nothing usable.
+            DataError: for a file that cannot be trusted or has nothing usable.
         """
         ...
 
@@ -71,35 +71,36 @@ class Reader(Protocol):
 
 @runtime_checkable
 class ViewReader(Protocol):
-    """A reader whose rows need not be copied by whom has done with them before asking for more."""
+    """A reader that can yield views, valid until the next chunk is requested."""
 
     def read_views(self) -> Iterator[ModalityTable]:
-        """As ``read``, but a table's ``values`` are valid until the next table is asked for.
+        """As ``read``, but a table's ``values`` are valid until the next table is requested.
 
-        They may even change while they are looked at: copy what is to be checked, then check the copy.
+        The memory can belong to a process that is not trusted and change at any time: copy the values, then
+        check the copy.
 
         Raises:
-            DataError: as ``read`` does.
+            DataError: as ``read``.
         """
         ...
 
 
 @runtime_checkable
 class DescribingReader(Protocol):
-    """A reader that says which of its layouts it found in the file, and by what it knew it."""
+    """A reader that can describe the layout that it recognised in the file."""
 
     def describe(self) -> str:
-        """One line for ``hcat inspect``; names of datasets and counts, never a patient id.
+        """One line for ``hcat inspect``: names of datasets and counts, never a patient id.
 
         Raises:
-            DataError: as ``read`` does.
+            DataError: as ``read``.
         """
         ...
 
 
 def run_starts(values: np.ndarray) -> np.ndarray:
-    """Where each run of equal values begins."""
-    if values.strides == (0,):  # one value, said of many rows
+    """Index of the first value of each run of equal values."""
+    if values.strides == (0,):  # one value, broadcast to many rows
         return np.zeros(min(1, len(values)), np.int64)
     begins = np.ones(len(values), bool)
     np.not_equal(values[1:], values[:-1], out=begins[1:], casting="unsafe")

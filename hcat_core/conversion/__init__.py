@@ -1,1 +1,1 @@
-"""``hcat convert``: a cohort in another layout, without a bit of difference."""
+"""``hcat convert`` writes a cohort in another layout, equal to the last bit."""

@@ -1,7 +1,7 @@
-"""A cohort as AnnData (``.h5ad``, a file a modality) or MuData (``.h5mu``, one file of all).
+"""A cohort as AnnData (``.h5ad``, one file per modality) or MuData (``.h5mu``, one file for all).
 
-Written from the format's description, with h5py: mudata drops patients without any modality, and puts the
-others in an order of its own (ADR 12). Tests read what is written here with anndata and mudata.
+The files are written with h5py, following the description of the formats: mudata drops patients without any
+modality and reorders the others (ADR 12, ADR 31). Tests read them with anndata and mudata.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def write_h5ad_folder(folder: Path, content: Content) -> None:
 
 
 def write_h5mu(path: Path, content: Content) -> None:
-    """All patients and outcomes in ``obs``; ``obsmap`` sends them to the rows of each modality, 0: none."""
+    """All patients and outcomes in ``obs``; ``obsmap`` gives their row in each modality, or 0 for none."""
     features = [name for rows in content.modalities for name in rows.features]
     with new_h5(path, userblock_size=USER_BLOCK) as file:
         _encode(file, "MuData", "0.1.0")
@@ -45,14 +45,14 @@ def write_h5mu(path: Path, content: Content) -> None:
         groups = {name: _encode(file.create_group(name), "dict", "0.1.0") for name in maps}
         mod = file.create_group("mod")
         mod.attrs["mod-order"] = [rows.name for rows in content.modalities]
-        before = 0
+        first = 0
         for rows in content.modalities:
             _write_modality(mod.create_group(rows.name), content, rows)
-            columns = np.arange(before, before + len(rows.features))
-            before += len(rows.features)
-            for name, taken in (("obsmap", rows.patients), ("varmap", columns)):
+            columns = np.arange(first, first + len(rows.features))
+            first += len(rows.features)
+            for name, members in (("obsmap", rows.patients), ("varmap", columns)):
                 numbers = np.zeros(maps[name], np.uint32)
-                numbers[taken] = np.arange(1, len(taken) + 1)
+                numbers[members] = np.arange(1, len(members) + 1)
                 _write_array(groups[name], rows.name, numbers)
     text = f"MuData (format-version=0.1.0;creator=hcat;creator-version={__version__})".encode()
     with path.open("r+b") as raw:

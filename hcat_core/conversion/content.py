@@ -1,4 +1,4 @@
-"""What a cohort is made of, as rows and columns that any layout can hold."""
+"""A cohort's content as rows and columns, which every layout can hold."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from hcat_core.data.schema import TargetsTable
 
 @dataclass(frozen=True)
 class ModalityRows:
-    """One modality, a row for each of R of the cohort's patients.
+    """One modality, with one row for each of R of the cohort's patients.
 
     Attributes:
-        name: of the modality.
+        name: the modality's name.
         patients: (R,) row numbers in the cohort, ascending.
         values: (R, d) float32, NaN where not measured.
         quality: (R,) float32.
-        n_rows: (R,) int32 rows of the first files that were aggregated; 0 where there was none.
-        features: d names; made up from the modality's where its file had none.
-        named: whether the file had them.
+        n_rows: (R,) int32, from how many rows of the original file each row was aggregated; 0 for none.
+        features: d names, made from the modality's name where its file had none.
+        named: whether the file had names.
     """
 
     name: str
@@ -36,7 +36,7 @@ class ModalityRows:
 
 @dataclass(frozen=True)
 class Content:
-    """A whole cohort: N ids, the modalities, and (N,) columns of outcomes, groups and split by name."""
+    """A cohort: N ids, the modalities, and the (N,) columns of outcomes, groups and split by name."""
 
     ids: np.ndarray
     modalities: tuple[ModalityRows, ...]
@@ -44,7 +44,7 @@ class Content:
 
 
 def content_of(cohort: Cohort, outcomes: Mapping[str, np.ndarray]) -> Content:
-    """Everything that reading must give back."""
+    """Everything that must be the same after the new files are read."""
     rows = _listed(cohort)
     return Content(
         ids=np.array(cohort.patient_ids, dtype=object),
@@ -54,7 +54,7 @@ def content_of(cohort: Cohort, outcomes: Mapping[str, np.ndarray]) -> Content:
 
 
 def outcome_columns(cohort: Cohort, table: TargetsTable) -> dict[str, np.ndarray]:
-    """The columns that the recipe's tasks are read from, under the names that it has for them."""
+    """The outcome columns of the recipe's tasks, under the recipe's names for them."""
     assert cohort.targets is not None
     columns: dict[str, np.ndarray] = {}
     for place, task in enumerate(table.tasks.values()):
@@ -69,20 +69,21 @@ def outcome_columns(cohort: Cohort, table: TargetsTable) -> dict[str, np.ndarray
 
 
 def _listed(cohort: Cohort) -> np.ndarray:
-    """(N, M) bool: who has a row in the file of which modality.
+    """(N, M) bool: which patients get a row in the file of which modality.
 
-    Those with rows have. A cohort is in the order in which its files name the patients; where that alone
-    would change it (rows of no weight, patients in no file), an earlier modality gets an empty row.
+    Patients with rows do. A cohort has the order in which its files name the patients; where this rule
+    would change the order (rows without weight, patients in no file), an earlier modality gets an empty
+    row.
     """
     listed = np.asarray(cohort.n_rows.numpy() > 0)
     modalities = listed.shape[1]
     first = np.where(listed.any(axis=1), listed.argmax(axis=1), modalities)
     latest = np.minimum.accumulate(first[::-1])[::-1]  # no later patient is named in an earlier file
     if cohort.targets is None:
-        latest = np.minimum(latest, modalities - 1)  # nor does a file of outcomes name the rest
+        latest = np.minimum(latest, modalities - 1)  # nor in a file of outcomes
     moved = np.flatnonzero(latest < first)
     listed[moved, latest[moved]] = True
-    listed[0] |= ~listed.any(axis=0)  # a file without a row would be none
+    listed[0] |= ~listed.any(axis=0)  # a file needs at least one row
     return listed
 
 
@@ -91,13 +92,13 @@ def _rows(cohort: Cohort, column: int, listed: np.ndarray) -> ModalityRows:
     patients = np.flatnonzero(listed)
     cells = cohort.emb[patients, column, : modality.width].numpy()
     measured = cohort.measured[patients, column, : modality.width].numpy()
-    made_up = tuple(f"{modality.name}_{place}" for place in range(modality.width))
+    generated = tuple(f"{modality.name}_{place}" for place in range(modality.width))
     return ModalityRows(
         name=modality.name,
         patients=patients,
         values=np.where(measured, cells, np.float32(np.nan)),
         quality=cohort.quality[patients, column].numpy(),
         n_rows=cohort.n_rows[patients, column].numpy(),
-        features=modality.features or made_up,
+        features=modality.features or generated,
         named=bool(modality.features),
     )

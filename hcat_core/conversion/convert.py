@@ -1,4 +1,4 @@
-"""Read a recipe's cohort, write it in another layout, read that again: the same cohort, or no file."""
+"""Read a recipe's cohort, write it in another layout, and keep the files if they hold the same cohort."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ OUTCOMES = "outcomes"
 
 @dataclass(frozen=True)
 class Layout:
-    """One way of writing: the reader that reads it, and what writes it to a file or a folder."""
+    """A layout: the name of its reader, and the function that writes it to a file or a folder."""
 
     reader: str
     write: Callable[[Path, Content], None]
@@ -48,7 +48,7 @@ LAYOUTS: dict[To, Layout] = {
 
 @dataclass(frozen=True)
 class Converted:
-    """What was written: the recipe that runs on it, its files, and the cohort that both hold."""
+    """The result: the new recipe, the files written, and the cohort."""
 
     recipe: Path
     files: tuple[Path, ...]
@@ -60,21 +60,23 @@ def convert(
 ) -> Converted:
     """Write the cohort of ``recipe`` to ``destination``, and a recipe that runs on it.
 
-    The recipe is ``recipe.toml`` in a folder, and beside a single file has its name with ``.toml``. What
-    was written is read again before it gets its name; ids, values, gaps, quality, row counts and outcomes
-    must be the same to the last bit.
+    The recipe is ``recipe.toml`` in the new folder; beside a single file it has that file's name, ending in
+    ``.toml``. The files are read again before they get their final names: ids, values, gaps, quality,
+    counts of rows and outcomes must be equal to the last bit.
 
     Raises:
-        UsageError: for a destination that exists, or does not fit the layout.
-        DataError: as reading does; when the layout cannot hold this cohort.
-        StorageError: when the disk takes no more.
+        UsageError: for a destination that exists or does not fit the layout.
+        DataError: as reading; for a layout that cannot hold this cohort.
+        StorageError: when the disk is full or not writable.
     """
     layout = LAYOUTS[to]
     beside = destination.with_suffix(".toml") if layout.one_file else destination / "recipe.toml"
     _refuse_destination(destination, beside, layout, to)
     cohort, _ = read_recipe_cohort(recipe, catalog, say)
-    if OUTCOMES in cohort.layout.names:  # every other modality's name can be a file's
-        raise UsageError(f"cohort.modalities.{OUTCOMES}: is the file of outcomes; name it otherwise.")
+    if OUTCOMES in cohort.layout.names:  # any other modality's name can be a file name
+        raise UsageError(
+            f"cohort.modalities.{OUTCOMES}: is the file of outcomes; give the modality another name."
+        )
     with _temporary_folder(destination) as folder:
         place = folder / destination.name
         written = folder / beside.relative_to(destination.parent)
@@ -100,7 +102,7 @@ def _refuse_destination(destination: Path, beside: Path, layout: Layout, to: To)
     if layout.one_file and destination.suffix.lower() != f".{to}":
         raise UsageError(f"{destination}: --to {to} writes one file; name it with the ending .{to}.")
     if not layout.one_file and destination.suffix.lower() in (".h5mu", ".h5ad", ".h5", ".csv"):
-        raise UsageError(f"{destination}: --to {to} writes a folder, a file a modality; name a folder.")
+        raise UsageError(f"{destination}: --to {to} writes a folder, one file per modality; name a folder.")
     for path in (destination, beside):
         if path.exists() or path.is_symlink():
             raise UsageError(f"{path} exists already. Name another place, or remove it first.")
@@ -110,7 +112,7 @@ def _refuse_destination(destination: Path, beside: Path, layout: Layout, to: To)
 
 @contextmanager
 def _temporary_folder(destination: Path) -> Iterator[Path]:
-    """Beside the destination, so that a rename moves the files; gone whatever happens."""
+    """A folder beside the destination, from which a rename moves the files; always removed at the end."""
     with storage_errors(destination):
         folder = tempfile.mkdtemp(prefix=f".{destination.name}.", suffix=PARTIAL, dir=destination.parent)
     try:
@@ -120,7 +122,7 @@ def _temporary_folder(destination: Path) -> Iterator[Path]:
 
 
 def _outcomes(recipe: Recipe, catalog: Catalog, cohort: Cohort) -> dict[str, np.ndarray]:
-    """Columns of the targets file that the recipe has a use for."""
+    """Columns of the targets file that the recipe uses."""
     table = recipe.cohort.targets
     reader = build.build_targets_reader(recipe, catalog)
     if table is None or reader is None:
@@ -137,15 +139,15 @@ def _outcomes(recipe: Recipe, catalog: Catalog, cohort: Cohort) -> dict[str, np.
 
 
 def _recipe_of(recipe: Recipe, layout: Layout, destination: Path) -> dict[str, Any]:
-    """The same recipe over the new files, which lie beside it."""
+    """The same recipe for the new files, which lie beside it."""
     ending = {"table": "csv"}.get(layout.reader, layout.reader)
     tree = recipe.as_dict()
     old = tree["cohort"]
     modalities: dict[str, dict[str, object]] = {}
     for name in recipe.cohort.modalities:
-        own = {"modality": name} if layout.one_file else {}
+        parameter = {"modality": name} if layout.one_file else {}
         path = destination.name if layout.one_file else f"{name}.{ending}"
-        modalities[name] = {"use": layout.reader, "path": path, **own}
+        modalities[name] = {"use": layout.reader, "path": path, **parameter}
     tree["cohort"] = {key: old[key] for key in ("groups", "allow", "absent") if key in old}
     tree["cohort"]["modalities"] = modalities
     if "targets" in old:
@@ -161,7 +163,7 @@ def _read_again(written: Path, catalog: Catalog, destination: Path, to: To) -> C
         return read_recipe_cohort(recipe, catalog)[0]
     except (DataError, UsageError) as error:
         raise DataError(
-            f"{destination}: as {to} this cohort could not be read again: {error} Nothing was kept; "
+            f"{destination}: as {to} this cohort could not be read again: {error} Nothing was written; "
             "convert to another layout."
         ) from None
 
@@ -169,6 +171,6 @@ def _read_again(written: Path, catalog: Catalog, destination: Path, to: To) -> C
 def _compare(cohort: Cohort, again: Cohort, destination: Path, to: To) -> None:
     if cohort.fingerprint() != again.fingerprint() or cohort.groups != again.groups:
         raise DataError(
-            f"{destination}: as {to} this cohort is another one: ids, values, outcomes or groups differ. "
-            "Nothing was kept; convert to another layout."
+            f"{destination}: as {to} this cohort would change: ids, values, outcomes or groups differ. "
+            "Nothing was written; convert to another layout."
         )

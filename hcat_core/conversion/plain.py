@@ -1,4 +1,4 @@
-"""A cohort as plain files: a folder of HDF5 in the document's layout, or of CSV."""
+"""A cohort as plain files: a folder of HDF5 (``patient_id`` and ``embedding``) or of CSV files."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def write_h5_folder(folder: Path, content: Content) -> None:
 
 
 def write_csv_folder(folder: Path, content: Content) -> None:
-    """``NAME.csv``, a column a feature, for each modality, and ``outcomes.csv``.
+    """``NAME.csv`` for each modality, one column per feature, and ``outcomes.csv``.
 
     Raises:
-        DataError: for two features of one name.
+        DataError: for two features with the same name.
     """
     for rows in content.modalities:
         header = ["patient_id", *rows.features, QUALITY_COLUMN, COUNT_COLUMN]
@@ -62,6 +62,6 @@ def _write_csv(path: Path, frame: pd.DataFrame) -> None:
 
 
 def _digits(value: Any) -> str:
-    """Nine digits tell every float32 from its neighbours; a column of whole numbers would lose a -0."""
+    """Nine digits, which distinguish all float32; ``-0.0`` keeps its sign in a column of whole numbers."""
     text = f"{value:.9g}"
     return "-0.0" if text == "-0" else text

@@ -9,11 +9,12 @@ import numpy as np
 import torch
 
 from hcat_core.cohort import Cohort, Layout, Modality, Targets, Task
-from hcat_core.data.aggregation import PatientEmbeddings, PreallocatedCells, aggregate_spatial
+from hcat_core.data.aggregation import PatientEmbeddings, aggregate_spatial
 from hcat_core.data.columns import column_by_patient, is_empty
 from hcat_core.data.outcomes import read_targets
 from hcat_core.data.patient_ids import refuse_case_twins
 from hcat_core.data.patient_index import PatientIndex
+from hcat_core.data.preallocation import PreallocatedCells
 from hcat_core.data.schema import TargetsTable
 from hcat_core.errors import DataError
 from hcat_core.reading import Reader, ViewReader
@@ -108,7 +109,7 @@ def assemble_cohort(
     if not in_place:
         cells = np.zeros((m, n, layout.widest), np.float32)
     # The mask is a quarter of the cells' size: where no cell is missing on its own, patients tell it.
-    whole = len(set(layout.widths)) == 1 and all(e.whole for e in embeddings.values())
+    whole = len(set(layout.widths)) == 1 and all(e.complete for e in embeddings.values())
     measured = np.zeros((m, n, 1 if whole else layout.widest), np.bool_)
     present = np.zeros((n, m), np.bool_)
     quality = np.zeros((n, m), np.float32)

@@ -198,7 +198,7 @@ def test_a_layout_that_changes_a_bit_is_found_out(recipe, tmp_path, monkeypatch,
 
     before = left_behind(tmp_path)
     monkeypatch.setattr(conversion, "content_of", rounded)
-    with pytest.raises(DataError, match="this cohort is another one"):
+    with pytest.raises(DataError, match="this cohort would change"):
         convert_to(recipe, tmp_path / ("out.h5mu" if to == "h5mu" else "out"), to)
     assert left_behind(tmp_path) == before
 

@@ -80,7 +80,7 @@ def test_one_row_a_patient_keeps_no_variance():
         (ModalityTable(np.array(["a", ""], dtype=object), np.ones((2, 1))), "row 1"),
         (ModalityTable(np.array(["a", "b"]), np.ones((2, 1)), np.array([1.0, -2.0])), "row 1 has weight"),
         (ModalityTable(np.array(["7", "007"]), np.ones((2, 1))), "'7' and '007'"),
-        (ModalityTable(np.array(["a"]), np.ones((2, 1))), "one id a row"),
+        (ModalityTable(np.array(["a"]), np.ones((2, 1))), "one id per row"),
         (ModalityTable(np.zeros(0, dtype=object), np.ones((0, 1))), "holds no rows"),
     ],
 )
@@ -97,7 +97,7 @@ def test_the_row_of_a_bad_id_is_the_row_of_the_file_not_of_the_chunk():
         aggregate_spatial([first, second], "file")
 
 
-def test_trap_7_a_patients_embedding_has_no_part_in_anothers_not_even_in_the_last_bit():
+def test_a_patients_embedding_has_no_part_in_anothers_not_even_in_the_last_bit():
     rng = np.random.default_rng(0)
     ids = np.repeat(["a", "b", "c"], 7)
     values = rng.standard_normal((21, 5)).astype(np.float32)
@@ -119,13 +119,13 @@ def test_rows_that_stand_for_several_are_counted_as_such():
 @pytest.mark.parametrize("count", [-1, 0.5, np.nan, 2.0**31])
 def test_a_count_of_rows_that_is_none_is_refused_with_its_row(count):
     table = ModalityTable(np.array(["a", "b"]), np.ones((2, 1)), n_rows=np.array([1, count]))
-    with pytest.raises(DataError, match="file: row 1 is said to stand for"):
+    with pytest.raises(DataError, match="file: row 1 has the count"):
         aggregate_spatial([table], "file")
 
 
 @pytest.mark.parametrize("rows_each", [1, 4])  # of a patient
 def test_rows_are_done_with_when_the_next_are_asked_for(rows_each):
-    """A reader may lend them, and write the next to the same memory."""
+    """A reader can yield views of memory to which it then writes the next rows."""
     rng = np.random.default_rng(0)
     ids = np.repeat([f"p{number}" for number in range(8)], rows_each)
     values = rng.standard_normal((len(ids), 3)).astype(np.float32)

@@ -6,7 +6,7 @@ import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hcat_core.data.aggregation import PreallocatedCells
+from hcat_core.data.preallocation import PreallocatedCells
 from hcat_core.data.assembly import assemble_cohort, build_patient_embedding_map
 from hcat_core.data.patient_ids import IdNormaliser, normalize_pid
 from hcat_core.data.patient_index import FileIds, PatientIndex

@@ -1,4 +1,4 @@
-"""Slide -> patient, from a CSV as slide collections ship it."""
+"""The patient of each slide, from a CSV file as slide collections have it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def read_slide_map(path: Path) -> dict[str, str]:
     """Slide name without its file ending -> raw patient id.
 
     Raises:
-        DataError: for what is no file, a file without the two columns, or a slide of two patients.
+        DataError: for a path that is no file, a file without the two columns, or a slide with two patients.
     """
     require_plain_file(path, "a slide map")
     try:
@@ -41,21 +41,21 @@ def read_slide_map(path: Path) -> dict[str, str]:
         if len(line) > len(header):
             raise DataError(f"{path}: line {number} has {len(line)} values for {len(header)} columns.")
         line += [""] * (len(header) - len(line))
-        if _says_nothing(line[slide]) or _says_nothing(line[patient]):
+        if _is_empty(line[slide]) or _is_empty(line[patient]):
             raise DataError(f"{path}: line {number} lacks its slide or its patient.")
         stem = _stem(line[slide])
         if result.setdefault(stem, line[patient]) != line[patient]:
-            raise DataError(f"{path}: the slide {stem} is given to two patients.")
+            raise DataError(f"{path}: the slide {stem} has two patients.")
     return result
 
 
 def patient_of(slide: str, patients: Mapping[str, str] | None, slide_map: Path | None) -> str:
-    """Whose slide it is: the map's word, or without a map the slide's own name.
+    """The patient of a slide: from the slide map, or the slide's name where there is no map.
 
     Args:
-        slide: its name, or that of its file.
-        patients: what ``read_slide_map`` gave, or None.
-        slide_map: where that was read, for messages.
+        slide: its name, or the name of its file.
+        patients: the result of ``read_slide_map``, or None.
+        slide_map: the map's path, for messages.
 
     Raises:
         DataError: for a slide that the map lacks.
@@ -65,17 +65,17 @@ def patient_of(slide: str, patients: Mapping[str, str] | None, slide_map: Path |
         return stem
     if stem not in patients:
         raise DataError(
-            f"{slide_map}: has no patient for the slide {slide}. Add a line for it, or take the slide out."
+            f"{slide_map}: has no patient for the slide {slide}. Add a line for it, or remove the slide."
         )
     return patients[stem]
 
 
 def _stem(name: str) -> str:
-    """A slide's name; a dot inside it (TCGA names have many) is no file ending."""
+    """A slide's name without a known file ending; other dots belong to the name (TCGA names have many)."""
     base = PurePath(name.strip()).name
     ending = next((s for s in SUFFIXES if base.lower().endswith(s)), "")
     return base[: len(base) - len(ending)]
 
 
-def _says_nothing(value: str) -> bool:
+def _is_empty(value: str) -> bool:
     return value.strip().lower() in ("", "na", "n/a", "nan", "none", "null", "<na>")

@@ -30,7 +30,7 @@ READERS = {
 @pytest.mark.parametrize("name", READERS)
 def test_a_pipe_and_a_device_are_refused_by_name(tmp_path, name):
     os.mkfifo(tmp_path / name)
-    with pytest.raises(DataError, match=f"{name}: is a device or a pipe, .* is needed here"):
+    with pytest.raises(DataError, match=f"{name}: is a device or a pipe; .* is needed here"):
         READERS[name](tmp_path / name)
     with pytest.raises(DataError, match="/dev/zero: is a device or a pipe"):
         READERS[name](Path("/dev/zero"))

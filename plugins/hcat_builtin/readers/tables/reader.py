@@ -1,4 +1,4 @@
-"""``table``: a modality from CSV or Parquet, one-hot where the recipe says so."""
+"""``table``: a modality from CSV or Parquet, with one-hot encoding of the columns that the recipe names."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from hcat_core.reading import COUNT_COLUMN, QUALITY_COLUMN, ColumnTable, Modalit
 from hcat_core.text.spelling import did_you_mean
 
 ID_COLUMNS = ("patient_id", "patient_ids", "patient", "pid", "case_id", "id")
-NAMELESS = re.compile(r"Unnamed: \d+")  # what pandas calls a column whose name is empty
+NAMELESS = re.compile(r"Unnamed: \d+")  # the name that pandas gives to a column without one
 CHUNK_ROWS = 4096
-PACKED = (".gz", ".bz2", ".xz", ".zip", ".zst", ".tar", ".tgz")  # which pandas would unpack, to any size
+PACKED = (".gz", ".bz2", ".xz", ".zip", ".zst", ".tar", ".tgz")  # pandas would unpack them, to any size
 
 
 class TableReader:
-    """Reads a modality from a table with a row per patient, or several.
+    """Reads a modality from a table with one or more rows per patient.
 
-    Numbers and booleans become features as they are; text becomes features only where ``one_hot`` names
-    the column (one feature a category; an empty cell leaves all of them not measured). Where all categories
-    of a column are numbers, 1 and 1.0 are the same one.
+    Numbers and booleans become features unchanged; text becomes features only in columns that ``one_hot``
+    names (one feature per category; an empty cell makes all of them not measured). Where all categories of
+    a column are numbers, 1 and 1.0 are the same category.
 
     Args:
         path: a ``.csv`` or ``.parquet`` file.
-        patient_id: the column of ids, where it is not one of the usual.
-        columns: features to take; all but ids, ``drop``, ``weight`` and ``quality`` when not given.
-        one_hot: columns to encode as one feature a category.
+        patient_id: the column of ids, where it does not have one of the usual names.
+        columns: features to read; by default all but ids, ``drop``, ``weight`` and ``quality``.
+        one_hot: columns to encode as one feature per category.
         drop: columns to leave out.
         weight: column of row weights.
-        quality: column of quality scores in [0, 1]; when not given ``hcat_quality``, if there.
+        quality: column of quality scores in [0, 1]; ``hcat_quality`` by default, if it exists.
     """
 
     def __init__(
@@ -65,8 +65,8 @@ class TableReader:
         """Rows in chunks.
 
         Raises:
-            DataError: for a file that cannot be read, lines longer than the header, columns that are not
-                there, or text among numbers.
+            DataError: for a file that cannot be read, lines longer than the header, columns that do not
+                exist, or text among numbers.
         """
         header = self._header()
         ids = self._id_column(header)
@@ -74,11 +74,13 @@ class TableReader:
             if name is not None:
                 self._require(name, header)
         quality = self.quality or (QUALITY_COLUMN if QUALITY_COLUMN in header else None)
-        counted = COUNT_COLUMN in header
-        aside = {ids, *self.drop, self.weight, quality, COUNT_COLUMN}
-        chosen = [name for name in (self.columns or header) if name not in aside]
+        has_counts = COUNT_COLUMN in header
+        not_features = {ids, *self.drop, self.weight, quality, COUNT_COLUMN}
+        chosen = [name for name in (self.columns or header) if name not in not_features]
         if not chosen:
-            raise DataError(f"{self.source}: no column is left to be a feature.")
+            raise DataError(
+                f"{self.source}: no column remains as a feature. Shorten drop or lengthen columns."
+            )
         nameless = next((name for name in chosen if NAMELESS.fullmatch(name)), None)
         if nameless is not None and self.columns is None:
             raise DataError(
@@ -110,15 +112,15 @@ class TableReader:
                 weights=self._numbers(frame, self.weight, first) if self.weight else None,
                 quality=self._numbers(frame, quality, first) if quality else None,
                 features=features,
-                n_rows=self._numbers(frame, COUNT_COLUMN, first) if counted else None,
+                n_rows=self._numbers(frame, COUNT_COLUMN, first) if has_counts else None,
             )
             first += len(frame)
 
     def describe(self) -> str:
-        """The column of ids, and how many others there are.
+        """The column of ids and the number of columns.
 
         Raises:
-            DataError: as ``read`` does.
+            DataError: as ``read``.
         """
         header = self._header()
         kind = "Parquet" if self._is_parquet() else "CSV"
@@ -128,13 +130,13 @@ class TableReader:
         """Columns by name: numbers where they are numbers, text otherwise.
 
         Raises:
-            DataError: naming the column that the file lacks, and those it has.
+            DataError: naming the column that the file lacks and those it has.
         """
         header = self._header()
         ids = self._id_column(header)
         for name in names:
             self._require(name, header)
-        # In one piece: a column is of numbers or of text as a whole.
+        # In one piece, since a column is numbers or text as a whole.
         frame = pd.concat(list(self._frames(ids, rows=sys.maxsize)), ignore_index=True)
         return ColumnTable(
             frame[ids].to_numpy(dtype=object), {name: frame[name].to_numpy() for name in names}
@@ -143,7 +145,7 @@ class TableReader:
     def _header(self) -> list[str]:
         require_plain_file(self.path, "a table")
         if self.path.suffix.lower() in PACKED:
-            raise DataError(f"{self.source}: is packed. Unpack it: hcat reads CSV as it is.")
+            raise DataError(f"{self.source}: is compressed. Unpack it: hcat reads CSV without compression.")
         try:
             if self._is_parquet():
                 header = [str(name) for name in self._parquet().schema_arrow.names]
@@ -157,10 +159,10 @@ class TableReader:
         return header
 
     def _refuse_long_lines(self, columns: int) -> None:
-        """Stop at a line of more values than the header has names.
+        """Refuse a line with more values than the header has names.
 
-        pandas would take the first values for row names, or drop the last: where in the file such a line
-        stands decides which.
+        Depending on where in the file the line is, pandas takes the first values as row names or drops the
+        last ones.
         """
         with self.path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file)
@@ -175,13 +177,13 @@ class TableReader:
         if self.patient_id is not None:
             self._require(self.patient_id, header)
             return self.patient_id
-        found = next((name for name in ID_COLUMNS if name in header), None)
-        if found is None:
+        ids = next((name for name in ID_COLUMNS if name in header), None)
+        if ids is None:
             raise DataError(
                 f"{self.source}: no column of patient ids among {', '.join(header[:20])}. "
                 f"Looked for {', '.join(ID_COLUMNS)}. Name yours: patient_id = ..."
             )
-        return found
+        return ids
 
     def _require(self, name: str, header: list[str]) -> None:
         if name not in header:
@@ -203,9 +205,9 @@ class TableReader:
         return pyarrow.parquet.ParquetFile(self.path)
 
     def _frames(self, ids: str, text: Sequence[str] = (), rows: int = CHUNK_ROWS) -> Iterator[pd.DataFrame]:
-        """The file in pieces; ids as they are written, so that ``007`` stays what it was.
+        """The file in chunks of rows; ids are read as text, so that ``007`` stays ``007``.
 
-        The columns named in ``text`` as written, too: in each piece pandas would see other types in them.
+        Columns named in ``text`` are read as text, too: pandas would infer another type in each chunk.
         """
         if self._is_parquet():
             for batch in self._parquet().iter_batches(batch_size=CHUNK_ROWS):
@@ -222,7 +224,7 @@ class TableReader:
             raise DataError(f"{self.source}: cannot be read as a table: {error}") from None
 
     def _categories(self, ids: str) -> dict[str, dict[str, str]]:
-        """Of each one-hot column, the category that each spelling in the whole file stands for."""
+        """For each one-hot column, the category of each spelling that occurs in the file."""
         seen: dict[str, set[str]] = {name: set() for name in self.one_hot}
         if seen:
             for frame in self._frames(ids, self.one_hot):
@@ -245,7 +247,7 @@ class TableReader:
 
 
 def _category_of(spellings: set[str]) -> dict[str, str]:
-    """The category of each: where all are numbers, 1, 01 and 1.0 are one, by its shortest spelling."""
+    """The category of each spelling: if all are numbers, the shortest spelling of the same number."""
     try:
         numbers = {text: Decimal(text) for text in spellings}
     except InvalidOperation:
@@ -267,7 +269,7 @@ def _encoded(column: pd.Series, category_of: Mapping[str, str]) -> np.ndarray:
     categories = _distinct(category_of)
     codes = pd.Categorical(column.map(category_of), categories=categories).codes
     encoded = np.zeros((len(column), len(categories)))
-    known = codes >= 0
-    encoded[np.flatnonzero(known), codes[known]] = 1
-    encoded[~known] = np.nan
+    filled = codes >= 0
+    encoded[np.flatnonzero(filled), codes[filled]] = 1
+    encoded[~filled] = np.nan
     return encoded

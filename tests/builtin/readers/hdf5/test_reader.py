@@ -152,7 +152,7 @@ def test_a_slide_that_the_map_lacks_is_refused_by_name(tmp_path):
         ("slide,patient\ns1\n", "line 2 lacks its slide or its patient"),
         ("slide,patient\ns1,NaN\n", "line 2 lacks its slide or its patient"),
         ("slide,patient\ns1,p,q\n", "line 2 has 3 values for 2 columns"),
-        ("slide,patient\ns1,p\ns1.h5,q\n", "the slide s1 is given to two patients"),
+        ("slide,patient\ns1,p\ns1.h5,q\n", "the slide s1 has two patients"),
         ("name,patient\ns1,p\n", "needs a slide column .*it has name, patient"),
         ("", "needs a slide column"),
         ('slide,patient\n"s1,p\n', "not a CSV"),

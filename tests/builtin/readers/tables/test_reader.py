@@ -183,7 +183,7 @@ def test_a_column_of_outcomes_is_of_text_or_of_numbers_as_a_whole(tmp_path):
 
 def test_a_packed_table_is_not_unpacked(tmp_path):
     FRAME.to_csv(tmp_path / "t.csv.gz", index=False)
-    with pytest.raises(DataError, match=r"t\.csv\.gz: is packed"):
+    with pytest.raises(DataError, match=r"t\.csv\.gz: is compressed"):
         read(tmp_path / "t.csv.gz")
 
 
