@@ -1,7 +1,7 @@
-"""Every imputer's fit and transform of N patients x 5 x 128, and how both grow with N.
+"""Time that every imputer takes to fit and to fill N patients x 5 x 128, and how both grow with N.
 
-Networks are fitted for two epochs: a fit takes as many times longer as it has epochs more. A transform
-is of the N patients themselves. The growth exponent is the slope of log seconds over log patients.
+Networks are fitted for two epochs; the time of a fit is proportional to its epochs. Each imputer fills the
+N patients that it was fitted on. The growth exponent is the slope of log seconds over log patients.
 """
 
 from __future__ import annotations
@@ -27,28 +27,28 @@ EPOCHS = 2
 
 
 def measure(plan: Plan) -> list[Record]:
-    """Two rows an imputer, ``fit`` and ``transform``; one that runs out of memory says so."""
+    """Two rows per imputer, ``fit`` and ``transform``; a size that fails, for want of memory, is marked."""
     sizes = [max(100, size // plan.scale) for size in SIZES]
     records = []
     for name in imputer_tables(load_catalog(), ()):
-        found: dict[int, list[float] | None] = {}
+        medians: dict[int, list[float] | None] = {}
         for size in sizes:
             try:
                 runs = [in_fresh_process(timed, name, size) for _ in range(plan.rounds)]
-                found[size] = [statistics.median(side) for side in zip(*runs, strict=True)]
-                print(f"{name}, {size:,} patients: {' and '.join(map(seconds, found[size]))}", flush=True)
+                medians[size] = [statistics.median(side) for side in zip(*runs, strict=True)]
+                print(f"{name}, {size:,} patients: {' and '.join(map(seconds, medians[size]))}", flush=True)
             except subprocess.CalledProcessError as error:
-                found[size] = None
+                medians[size] = None
                 print(f"{name}, {size:,} patients: ended with code {error.returncode}", flush=True)
         for place, what in enumerate(("fit", "transform")):
-            row = {size: None if both is None else both[place] for size, both in found.items()}
+            row = {size: None if both is None else both[place] for size, both in medians.items()}
             cells = {f"{n:,}": "failed" if s is None else seconds(s) for n, s in row.items()}
             records.append({"imputer": f"`{name}`", "": what, **cells, "growth exponent": growth(row)})
     return records
 
 
 def growth(row: dict[int, float | None]) -> str:
-    """The least-squares slope over the sizes that were reached."""
+    """The least-squares slope over the sizes that did not fail."""
     points = [(math.log(n), math.log(s)) for n, s in row.items() if s]
     return (
         f"{statistics.linear_regression(*zip(*points, strict=True)).slope:.2f}" if len(points) > 1 else ""

@@ -1,6 +1,6 @@
-"""Evaluation with 16 samples against the matrix products of sixteen passes through fusion and heads.
+"""Time of an evaluation with 16 samples, beside that of the matrix products of fusion and heads alone.
 
-Imputing, drawing what is missing, dropout, softmax and norms are not in the floor.
+The floor does not include imputation, draws, dropout, softmax and norms.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import time
 
 import torch
 from measuring import MatrixShapes, Plan, Record, against_floor, in_fresh_process, product_seconds
-from models import document, hancock
+from models import enhanced, hancock
 
 from hcat_core.training.inference import predict_cohort
 
@@ -20,9 +20,9 @@ PATIENTS = 256
 
 
 def measure(plan: Plan) -> list[Record]:
-    """The document's model, and HANCOCK's."""
+    """``recipes/enhanced.toml``, and ``recipes/hancock.toml`` where its data are given."""
     patients = max(32, PATIENTS // plan.scale)
-    cases = {f"document's defaults, {patients} patients": None}
+    cases = {f"`recipes/enhanced.toml`, {patients} patients": None}
     if plan.hancock is not None:
         cases[f"`recipes/hancock.toml`, {patients} patients"] = str(plan.hancock)
     return [
@@ -33,7 +33,7 @@ def measure(plan: Plan) -> list[Record]:
 
 def timed(rounds: int, patients: int, root: str | None) -> list[tuple[float, float]]:
     """(evaluation, floor) seconds of each round, in this process."""
-    _, parts, cohort = document(patients) if root is None else hancock(root, patients)
+    _, parts, cohort = enhanced(patients) if root is None else hancock(root, patients)
     model = parts.build_model(cohort.layout)
     shapes, fuse = MatrixShapes(), model.fuse
 
@@ -45,7 +45,7 @@ def timed(rounds: int, patients: int, root: str | None) -> list[tuple[float, flo
         call(model, cohort, mc_samples=SAMPLES, seed=0, device=torch.device("cpu"))
 
     model.fuse = counted
-    with torch.no_grad():  # in inference mode a linear layer is not seen as the product that it is
+    with torch.no_grad():  # inference mode hides the products of linear layers
         predict(predict_cohort.__wrapped__)
     model.fuse = fuse
     pairs = []

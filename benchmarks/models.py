@@ -1,4 +1,4 @@
-"""The models that are timed: a recipe's, on random patients of the document's size or on HANCOCK."""
+"""The models that are timed: Enhanced-HCAT on random patients, and HANCOCK's recipe on its own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hcat_core.training.neural_parts import NeuralParts
 RECIPES = Path(__file__).parents[1] / "recipes"
 
 
-def document(patients: int, *sets: str) -> tuple[Recipe, NeuralParts, Cohort]:
+def enhanced(patients: int, *sets: str) -> tuple[Recipe, NeuralParts, Cohort]:
     """recipes/enhanced.toml and random patients: five modalities of 512, 30 % of blocks missing."""
     catalog = load_catalog()
     recipe, _ = load_recipe(RECIPES / "enhanced.toml", catalog, sets=list(sets))

@@ -3,9 +3,8 @@
     pip install -e ".[peers]" && python benchmarks/peers.py
 
 ``mofapy2`` (MOFA+, Argelaguet et al. 2020) imputes only rows that it is fitted on, so here both are fitted
-on the scored patients too, without what is hidden. Libraries that cannot be imported
-are named and left out; ``multivae`` needs torchvision, for which no CPU build may exist, and has no
-adapter here.
+on the scored patients too, without the hidden blocks. Libraries that cannot be imported are reported and
+left out; ``multivae`` needs torchvision, for which no CPU build may exist, and has no adapter here.
 """
 
 from __future__ import annotations
@@ -31,11 +30,11 @@ from hcat_core.interfaces import FitContext
 from hcat_core.registry.catalog import load_catalog
 from hcat_core.training.model import concatenate
 
-Answer = tuple[torch.Tensor, torch.Tensor]
+MeanAndStd = tuple[torch.Tensor, torch.Tensor]
 
 
-def gaussian(trial: Trial, seed: int) -> Answer:
-    """Rank and number chosen by validation patients."""
+def gaussian(trial: Trial, seed: int) -> MeanAndStd:
+    """``gaussian``, with rank and number of components chosen on validation patients."""
     imputer = GaussianImputer(trial.train.layout)
     both = concatenate(trial.train, trial.test)
     imputer.fit(both, trial.validation.without_targets(), FitContext(seed))
@@ -43,8 +42,8 @@ def gaussian(trial: Trial, seed: int) -> Answer:
     return found.emb, found.std
 
 
-def mofapy2(trial: Trial, seed: int) -> Answer:
-    """Sixteen factors, the library's own convergence; noise from its precisions."""
+def mofapy2(trial: Trial, seed: int) -> MeanAndStd:
+    """MOFA+ with sixteen factors and the library's convergence criterion; noise from its precisions."""
     from mofapy2.run.entry_point import entry_point
 
     emb = torch.cat([trial.train.emb, trial.test.emb])
@@ -75,11 +74,11 @@ def mofapy2(trial: Trial, seed: int) -> Answer:
     return torch.from_numpy(mean[test]).float(), torch.from_numpy(std[test]).float()
 
 
-PEERS: dict[str, Callable[[Trial, int], Answer]] = {"gaussian": gaussian, "mofapy2": mofapy2}
+PEERS: dict[str, Callable[[Trial, int], MeanAndStd]] = {"gaussian": gaussian, "mofapy2": mofapy2}
 
 
 def main() -> None:
-    """Run what is installed, and print a line a cohort and library."""
+    """Run the installed libraries, and print one line per cohort and library."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--width", type=int, default=128)

@@ -2,8 +2,8 @@
 
     python benchmarks/reference_cohorts.py
 
-Patients fitted on x preset x mechanism, three seeds each; 150 others choose and calibrate, 500 fresh
-ones are scored; rank and number of components are not told.
+Every number of training patients and preset with every mechanism, three seeds each. 150 other patients are
+used to choose rank and number of components and to calibrate; 500 further patients are scored.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""A training step against its floor: its matrix products, each at its own shape, and one pass of AdamW."""
+"""Time of a training step, beside that of its matrix products and one pass of AdamW alone."""
 
 from __future__ import annotations
 
 import time
 
 from measuring import MatrixShapes, Plan, Record, against_floor, fastest, in_fresh_process, product_seconds
-from models import document, hancock
+from models import enhanced, hancock
 
 from hcat_core.training.step import TotalLoss, build_optimiser, training_step
 
@@ -15,8 +15,8 @@ NO_IMPUTER = "imputer.use=none"
 
 
 def measure(plan: Plan) -> list[Record]:
-    """The document's model, the same without an imputer, and HANCOCK's."""
-    cases = {"document's defaults": [None], "the same, `imputer.use=none`": [None, NO_IMPUTER]}
+    """``recipes/enhanced.toml``, the same without an imputer, and ``recipes/hancock.toml``."""
+    cases = {"`recipes/enhanced.toml`": [None], "the same, `imputer.use=none`": [None, NO_IMPUTER]}
     if plan.hancock is not None:
         cases["`recipes/hancock.toml`"] = [str(plan.hancock)]
     return [
@@ -27,7 +27,7 @@ def measure(plan: Plan) -> list[Record]:
 
 def timed(rounds: int, root: str | None, *sets: str) -> list[tuple[float, float]]:
     """(step, floor) seconds of each round, in this process."""
-    recipe, parts, batch = document(32, *sets) if root is None else hancock(root, 32)
+    recipe, parts, batch = enhanced(32, *sets) if root is None else hancock(root, 32)
     model, losses = parts.build_model(batch.layout), parts.build_losses(batch.layout)
     optimiser = build_optimiser(model, recipe.training)
     total_loss = TotalLoss(model, losses, recipe.training)

@@ -1,7 +1,8 @@
-"""``EnhancedHCAT``: hierarchical cross-modal attention over one token a modality.
+"""``EnhancedHCAT``: hierarchical cross-modal attention over one token per modality.
 
 modality cells -> token -> position -> quality gate -> branches -> global encoder -> pooling ->
-cross-modal fusion. N patients, M modalities, D widest modality, H = ``d_model``.
+cross-modal fusion. N patients, M modalities, D widest modality, H = ``d_model``. What each part is in
+Enhanced-HCAT, and every deviation: ``docs/reference/enhanced-hcat.md``.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ from hcat_core.registry.parameter_types import Count, Fraction
 
 
 class EnhancedHCAT(nn.Module):
-    """Fuses each patient's modalities into one vector (the document's section 5).
+    """Fuses each patient's modalities into one vector.
 
-    What is missing enters in one of two ways. A block the imputer filled becomes a token that is
-    blended with the modality's learned mask token by how sure the imputation is; a block left
-    unfilled is the mask token alone. So a wild guess counts as no more than "not measured".
+    A missing block that the imputer filled becomes a mixture of its token and the modality's learned mask
+    token, with less of the former the more uncertain the imputation is. A block left unfilled is the mask
+    token alone. So a very uncertain imputation counts as little as a block that was not measured.
 
     Args:
         layout: modalities and their widths.
@@ -36,13 +37,13 @@ class EnhancedHCAT(nn.Module):
         n_heads: attention heads; must divide ``d_model``.
         n_local_layers: transformer layers in each branch of two or more modalities.
         n_global_layers: transformer layers over all tokens.
-        dropout: applied in every block.
+        dropout: rate in every block.
         projection_dim: P, the width of the contrastive projection.
         branches: branch name -> its modalities; every modality belongs to exactly one. A branch of one
-            modality is a projection. None: one branch of all modalities.
+            modality is a projection. Where None, there is one branch of all modalities.
 
     Raises:
-        ValueError: for heads that do not divide the width, or branches that do not cover the layout.
+        ValueError: where ``n_heads`` does not divide ``d_model``, or branches do not cover the layout.
     """
 
     def __init__(
@@ -92,11 +93,11 @@ class EnhancedHCAT(nn.Module):
 
     def forward(self, batch: Cohort, imputation: Imputation) -> Fused:
         """(N, M, D) cells -> ``Fused`` with pooled (N, H), tokens (N, M, H), projection (N, P)."""
-        known = batch.measured | imputation.filled
+        has_value = batch.measured | imputation.filled
         filled = imputation.filled.any(dim=2) & ~batch.present
         confidence = self.uncertainty(imputation.std, imputation.filled, batch.present, filled)
 
-        cells = torch.where(known, imputation.emb, self.cell_token)
+        cells = torch.where(has_value, imputation.emb, self.cell_token)
         tokens = torch.stack(
             [
                 embed(cells[:, column, :width])
@@ -104,7 +105,7 @@ class EnhancedHCAT(nn.Module):
             ],
             dim=1,
         )
-        # 1 where measured, 0 where neither measured nor filled, in between by how sure it is.
+        # 1 where measured, 0 where neither measured nor filled, in between for a filled block.
         trust = torch.where(batch.present, 1.0, confidence * filled).unsqueeze(-1)
         tokens = trust * tokens + (1 - trust) * self.mask_token
         tokens = self.norm(self.position(tokens))
@@ -139,7 +140,7 @@ def _encoder(d_model: int, n_heads: int, n_layers: int, dropout: float) -> nn.Tr
 
 
 def _branch_members(layout: Layout, branches: dict[str, list[str]] | None) -> dict[str, list[int]]:
-    """Branch name -> modality columns, without the modalities this run has no file for."""
+    """Branch name -> modality columns, without modalities that have no file in this run."""
     if branches is None:
         branches = {"all": list(layout.names)}
     named = [name for members in branches.values() for name in members]
@@ -147,7 +148,7 @@ def _branch_members(layout: Layout, branches: dict[str, list[str]] | None) -> di
     unknown = sorted(set(named) - set(layout.names) - set(layout.absent))
     uncovered = [name for name in layout.names if name not in named]
     if twice or unknown or uncovered:
-        said = [
+        problems = [
             f"{what} {', '.join(names)}"
             for what, names in (
                 ("named twice:", twice),
@@ -157,7 +158,7 @@ def _branch_members(layout: Layout, branches: dict[str, list[str]] | None) -> di
             if names
         ]
         raise ValueError(
-            f"branches: {'; '.join(said)}. Every modality of the cohort "
+            f"branches: {'; '.join(problems)}. Every modality of the cohort "
             f"({', '.join(layout.names)}) belongs to exactly one branch."
         )
     present = {

@@ -1,4 +1,4 @@
-"""The parts of ``EnhancedHCAT`` that the document's section 5 names, each small enough to read."""
+"""The layers of ``EnhancedHCAT``."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ from hcat_core.training.common_random import dropout_is_common
 
 
 class ByteDropout(nn.Dropout):
-    """Dropout that takes eight random bits an element: on a CPU, drawing is what dropout costs.
+    """Dropout that draws eight random bits per element, because on a CPU drawing takes most of its time.
 
-    The rate is rounded to 1/256, and what is kept is scaled by the rounded rate, so that the mean is exact.
+    The rate is rounded to a multiple of 1/256. Elements that are not dropped are scaled by the rounded
+    rate, so that the mean is exact.
     """
 
     def forward(self, input: Tensor) -> Tensor:
         """Same shape as the input."""
         if not self.training or self.p == 0 or input.device.type != "cpu" or dropout_is_common():
             return super().forward(input)
-        kept = max(1, round((1 - self.p) * 256))
+        threshold = max(1, round((1 - self.p) * 256))
         words = torch.empty((input.numel() + 7) // 8, dtype=torch.int64).random_(-(2**63), None)
-        keep = words.view(torch.uint8)[: input.numel()].view(input.shape) < kept
-        return input * keep.to(input.dtype).mul_(256 / kept)
+        keep = words.view(torch.uint8)[: input.numel()].view(input.shape) < threshold
+        return input * keep.to(input.dtype).mul_(256 / threshold)
 
 
 class ModalityPositionalEncoding(nn.Module):
@@ -32,17 +33,18 @@ class ModalityPositionalEncoding(nn.Module):
         self.embedding = nn.Parameter(torch.randn(n_modalities, d_model) * 0.02)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Say to each token which modality it is."""
+        """Add each modality's embedding to its token."""
         return tokens + self.embedding
 
 
 class UncertaintyWeighting(nn.Module):
-    """How much a modality counts, in (0, 1]: 1 where measured, less the less sure the imputation is.
+    """The weight of each modality, in (0, 1]: 1 where measured, less where it is imputed with uncertainty.
 
-    A missing modality's weight is a function of the imputer's predictive standard deviation (in
-    units of the training standard deviation), never of a quality score it does not have (SCIENCE
-    trap 4): ``sigmoid(offset_m - slope_m * mean log variance)`` with ``slope_m > 0``, so that it can
-    learn how much, but not that a less certain imputation counts more.
+    A missing modality's weight is a function of the imputer's predictive standard deviation, in units of
+    the training standard deviation. It is never a function of a quality score, which a missing modality
+    does not have (``docs/explanation/failure-modes.md``). The function is
+    ``sigmoid(offset_m - slope_m * mean log variance)`` with ``slope_m > 0``: how fast the weight falls with
+    uncertainty is learned, but it cannot rise.
     """
 
     def __init__(self, n_modalities: int) -> None:
@@ -51,7 +53,7 @@ class UncertaintyWeighting(nn.Module):
         self.raw_slope = nn.Parameter(torch.zeros(n_modalities))
 
     def forward(self, std: Tensor, filled: Tensor, present: Tensor, imputed: Tensor) -> Tensor:
-        """(N, M, D) std -> (N, M) weight; a block that nobody filled weighs as one at std 1."""
+        """(N, M, D) std -> (N, M) weight; a block that was not filled has the weight of std 1."""
         log_variance = 2 * std.clamp(min=1e-3).log() * filled
         mean = log_variance.sum(dim=2) / filled.sum(dim=2).clamp(min=1)
         slope = nn.functional.softplus(self.raw_slope)
@@ -71,11 +73,11 @@ class QualityGate(nn.Module):
         self.content = nn.Linear(d_model, hidden)
         self.quality = nn.Linear(1, hidden, bias=False)
         self.gate = nn.Linear(hidden, 1)
-        # Starts nearly open: a gate that starts at one half halves every gradient behind it.
+        # The gate starts nearly open, because at one half it would halve every gradient that passes it.
         nn.init.constant_(self.gate.bias, 2.0)
 
     def forward(self, tokens: Tensor, quality: Tensor) -> Tensor:
-        """(N, M, H) tokens and (N, M) quality -> gated tokens."""
+        """(N, M, H) tokens and (N, M) quality -> gated tokens (N, M, H)."""
         hidden = torch.tanh(self.content(tokens) + self.quality(quality.unsqueeze(-1)))
         return tokens * torch.sigmoid(self.gate(hidden))
 
@@ -103,14 +105,13 @@ class SemanticProjection(nn.Module):
 class AttentionPooling(nn.Module):
     """Attention-weighted mean of tokens (Ilse et al. 2018, eq. 8, without the gate).
 
-    ``log_weight`` (N, K) is added to the scores: a token of weight w counts w times as much as it
-    would have.
+    ``log_weight`` (N, K) is added to the scores, which multiplies each token's share by its weight.
     """
 
     def __init__(self, d_model: int) -> None:
         super().__init__()
         hidden = max(8, d_model // 4)
-        # No bias on the score: the softmax would cancel it.
+        # The score has no bias, because the softmax would cancel it.
         self.score = nn.Sequential(nn.Linear(d_model, hidden), nn.Tanh(), nn.Linear(hidden, 1, bias=False))
 
     def forward(self, tokens: Tensor, log_weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -120,7 +121,7 @@ class AttentionPooling(nn.Module):
 
 
 class CrossModalFusion(nn.Module):
-    """Refines the pooled branch vectors by attention over all tokens, and joins them into one."""
+    """Refines the pooled vectors by attention over all tokens, and joins them into one."""
 
     def __init__(self, d_model: int, n_heads: int, n_pooled: int, dropout: float) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""EnhancedHCAT: what is missing reaches the prediction as it should, and only as it should."""
+"""EnhancedHCAT: how imputed, unfilled and measured modalities enter the fused vector."""
 
 from dataclasses import replace
 
@@ -36,7 +36,7 @@ def unfilled(cohort):
     return Imputation(cohort.emb, torch.zeros_like(cohort.emb), torch.zeros_like(cohort.measured))
 
 
-def test_an_imputed_block_moves_the_fused_vector_of_those_who_lack_it():
+def test_an_imputed_block_changes_the_fused_vector_of_patients_who_lack_it_and_of_no_others():
     cohort = random_cohort(40, gaps=0)
     module = fusion(cohort.layout)
     one = module(cohort, imputed(cohort, 1.0)).pooled
@@ -65,7 +65,7 @@ def test_values_in_absent_slots_and_in_padding_change_nothing():
     assert torch.equal(module(cohort, unfilled(cohort)).pooled, module(dirty, unfilled(dirty)).pooled)
 
 
-def test_a_missing_modality_weighs_by_how_sure_the_imputation_is():
+def test_a_missing_modality_has_a_smaller_weight_the_more_uncertain_its_imputation_is():
     weigh = UncertaintyWeighting(2)
     present = torch.tensor([[True, False]])
     filled = torch.zeros(1, 2, 6, dtype=torch.bool)
@@ -78,7 +78,7 @@ def test_a_missing_modality_weighs_by_how_sure_the_imputation_is():
     assert 0 < missing_weights[-1] < missing_weights[0] < 1
 
 
-def test_a_surer_imputation_counts_more_in_the_pooling():
+def test_a_more_certain_imputation_counts_more_in_the_pooling():
     cohort = random_cohort(30, gaps=0)
     module = fusion(cohort.layout)
     sure = module(cohort, imputed(cohort, 0.3, std=0.05)).weights
@@ -88,7 +88,7 @@ def test_a_surer_imputation_counts_more_in_the_pooling():
     assert (share[lacking] > 0).all()
 
 
-def test_a_wild_guess_counts_as_no_more_than_not_measured():
+def test_a_very_uncertain_imputation_counts_as_little_as_an_unmeasured_block():
     cohort = random_cohort(30, gaps=0)
     module = fusion(cohort.layout)
     wild = module(cohort, imputed(cohort, 1.0, std=1e4)).pooled
@@ -98,7 +98,7 @@ def test_a_wild_guess_counts_as_no_more_than_not_measured():
     assert (wild - tame).abs().max() < 0.01 * (near - far).abs().max()
 
 
-def test_quality_is_heard():
+def test_quality_changes_the_fused_vector():
     cohort = random_cohort(10)
     gate = QualityGate(16)
     tokens = torch.randn(10, 3, 16)
@@ -158,7 +158,7 @@ def test_every_parameter_learns():
     module = EnhancedHCAT(cohort.layout, d_model=16, n_heads=4, branches=BRANCHES)
     fused = module(cohort, unfilled(cohort))
     (fused.pooled.square().sum() + fused.projection.sum()).backward()
-    # The slope of confidence has no say where nothing is imputed.
+    # Without imputed blocks, the slope of the weight has no effect.
     idle = {n for n, p in module.named_parameters() if p.grad is None or not p.grad.any()}
     assert idle <= {"uncertainty.raw_slope"}
     module.zero_grad()
@@ -166,7 +166,7 @@ def test_every_parameter_learns():
     assert module.uncertainty.raw_slope.grad.any()
 
 
-def test_none_leaves_gaps_unfilled_and_mean_says_what_it_fills():
+def test_unfilled_gaps_enter_as_a_learned_value_and_filled_ones_are_marked():
     from hcat_builtin.imputers.mean import MeanImputer
     from hcat_builtin.imputers.none import NoImputer
 
@@ -176,7 +176,7 @@ def test_none_leaves_gaps_unfilled_and_mean_says_what_it_fills():
     module = fusion(cohort.layout)
     before = module(cohort, nothing).pooled
     with torch.no_grad():
-        module.cell_token += 1.0  # an unfilled cell is the learned token, not a silent mean
+        module.cell_token += 1.0  # an unfilled cell is this learned value, not the mean
     gaps = (~cohort.measured & cohort.layout.cells & cohort.present.unsqueeze(-1)).any((1, 2))
     assert (module(cohort, nothing).pooled != before).any(dim=1)[gaps].all()
 

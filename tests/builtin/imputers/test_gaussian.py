@@ -38,7 +38,7 @@ def r2(drawn, standardiser, mean, rows):
 
 
 @pytest.mark.parametrize(("clusters", "least"), [(1, 0.97), (3, 0.95)])
-def test_it_reaches_the_limit_of_what_its_patients_can_tell(clusters, least):
+def test_it_reaches_the_limit_of_what_its_training_patients_allow(clusters, least):
     drawn, standardiser, cohort = trial(clusters, 500, gap_rate=0.02)
     imputer = GaussianImputer(cohort.layout)
     imputer.fit(cohort[slice(0, 400)], cohort[slice(400, 500)], FitContext(0))
@@ -52,7 +52,7 @@ def test_it_reaches_the_limit_of_what_its_patients_can_tell(clusters, least):
     assert share > least
 
 
-def test_its_intervals_hold_what_they_say_without_calibration():
+def test_its_intervals_have_their_nominal_coverage_without_calibration():
     drawn, standardiser, cohort = trial(1, 300)
     imputer = GaussianImputer(cohort.layout, rank=6, components=1)
     imputer.fit(cohort[slice(0, 300)], cohort[slice(0, 0)], FitContext(0))
@@ -74,7 +74,7 @@ def test_rows_of_one_pattern_share_one_factorisation():
     assert found.covariance.shape[0] == len(rows.masks)
 
 
-def test_patterns_are_told_apart_cell_by_cell():
+def test_patterns_that_differ_in_one_cell_are_distinct():
     measured = torch.rand((200, 37), generator=torch.Generator().manual_seed(0)) < 0.5
     measured[100:] = measured[:100]
     cells = torch.randn((200, 37))
@@ -89,7 +89,7 @@ def test_the_likelihood_of_a_row_is_that_of_the_dense_gaussian():
     imputer = GaussianImputer(cohort.layout, rank=3, components=2)
     imputer.fit(cohort, cohort[slice(0, 0)], FitContext(0))
     model = imputer.model
-    # Without the doubt about loadings the model is a plain mixture of Gaussians.
+    # Without the uncertainty of loadings the model is a plain mixture of Gaussians.
     model = type(model)(
         model.weight, model.loading, model.noise, torch.zeros_like(model.spread), model.block
     )
@@ -136,8 +136,8 @@ def test_draws_of_a_block_vary_as_its_error_does():
     assert apart > 0
 
 
-def test_where_other_modalities_say_nothing_it_draws_back_to_the_mean():
-    # Every factor belongs to one modality: nothing can be told from the others.
+def test_where_other_modalities_predict_nothing_it_imputes_the_mean():
+    # Every factor belongs to one modality: nothing can be predicted from the others.
     _, _, cohort = trial(1, 400, shared_variance=1e-9, private=2, private_variance=1.5)
     imputer = GaussianImputer(cohort.layout)
     imputer.fit(cohort[slice(0, 300)], cohort[slice(300, 400)], FitContext(0))
@@ -150,7 +150,7 @@ def test_where_other_modalities_say_nothing_it_draws_back_to_the_mean():
     assert abs(float(drawn[:, missing].square().mean()) - 1) < 0.15
 
 
-def test_where_they_do_it_trusts_itself():
+def test_where_other_modalities_predict_well_its_trust_is_near_one():
     _, _, cohort = trial(1, 400)
     imputer = GaussianImputer(cohort.layout)
     imputer.fit(cohort[slice(0, 300)], cohort[slice(300, 400)], FitContext(0))

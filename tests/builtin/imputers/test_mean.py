@@ -1,4 +1,4 @@
-"""``mean``: training patients only, measured cells untouched, a spread that covers."""
+"""``mean``: fitted on training patients, measured cells unchanged, intervals of nominal coverage."""
 
 import torch
 
@@ -41,7 +41,7 @@ def test_ninety_percent_intervals_cover_about_ninety_percent_of_hidden_cells():
     assert 0.88 < (z.abs() < 1.645).float().mean() < 0.92
 
 
-def test_draws_spread_as_they_claim_and_leave_measured_cells_alone():
+def test_draws_have_the_standard_deviation_of_the_imputation_and_keep_measured_cells():
     cohort = random_cohort(20)
     result = fitted(cohort)(cohort.without_targets())
     draws = result.draw(4000, torch.Generator().manual_seed(0))
@@ -49,7 +49,7 @@ def test_draws_spread_as_they_claim_and_leave_measured_cells_alone():
     assert torch.allclose(draws.std(dim=0), result.std, atol=0.08)
 
 
-def test_a_feature_nobody_in_training_has_is_filled_at_unit_spread():
+def test_a_feature_that_no_training_patient_has_is_filled_at_standard_deviation_one():
     cohort = random_cohort(20).hide(torch.tensor([False, True, False]).expand(20, 3))
     result = fitted(cohort)(cohort.without_targets())
     assert (result.emb[:, 1, :6] == 0).all() and (result.std[:, 1, :6] == 1).all()

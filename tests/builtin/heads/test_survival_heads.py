@@ -1,5 +1,10 @@
+"""``cox`` and ``discrete_hazard``, each with its loss."""
+
+from dataclasses import replace
+
 import pytest
 import torch
+from sklearn.metrics import roc_auc_score
 
 from hcat_builtin.heads.binary import BinaryHead
 from hcat_builtin.heads.cox import CoxHead
@@ -52,25 +57,23 @@ HEADS = [
 
 
 @pytest.mark.parametrize(("make", "loss"), HEADS, ids=["hazard", "cox"])
-def test_a_head_that_knows_nothing_yet_predicts_the_kaplan_meier_curve(make, loss):
+def test_before_training_it_predicts_the_kaplan_meier_curve(make, loss):
     head = make()
     head.prepare(COHORT)
     raw = torch.zeros(900)
     if isinstance(head, DiscreteHazardHead):
         raw = torch.zeros((len(COHORT), 9)) + head.mlp[-1].bias
-    found = head.predict(raw.detach(), TASK.curve_days).event_probability[0]
+    predicted = head.predict(raw.detach(), TASK.curve_days).event_probability[0]
     expected = 1 - kaplan_meier(
         COHORT.targets.time[:, 0].double().numpy(),
         COHORT.targets.event[:, 0].numpy(),
         torch.tensor(TASK.curve_days).numpy(),
     )
-    assert (found - torch.from_numpy(expected)).abs().max() < 0.02
+    assert (predicted - torch.from_numpy(expected)).abs().max() < 0.02
 
 
 @pytest.mark.parametrize(("make", "loss"), HEADS, ids=["hazard", "cox"])
 def test_risk_rises_with_time_and_ranks_patients_as_their_true_risk_does(make, loss):
-    from sklearn.metrics import roc_auc_score
-
     curve = learn(make(), loss)
     assert (curve.diff(dim=1) >= 0).all() and ((curve >= 0) & (curve <= 1)).all()
     known = COHORT.targets.labels[:, 0] >= 0
@@ -85,65 +88,35 @@ def test_risk_rises_with_time_and_ranks_patients_as_their_true_risk_does(make, l
 
 
 @pytest.mark.parametrize(("make", "loss"), HEADS, ids=["hazard", "cox"])
-def test_patients_censored_before_the_horizon_teach(make, loss):
+def test_patients_censored_before_the_horizon_have_a_gradient(make, loss):
     head = make()
     head.prepare(COHORT)
-    raw = torch.zeros((len(COHORT), 9) if hasattr(head, "edges") else 900, requires_grad=True)
+    raw = torch.zeros((len(COHORT), 9) if isinstance(head, DiscreteHazardHead) else 900, requires_grad=True)
     loss(outputs(head, raw), COHORT).backward()
     unknown = COHORT.targets.labels[:, 0] == -1
-    taught = raw.grad[unknown].reshape(int(unknown.sum()), -1).abs().sum(dim=1) > 0
-    assert len(taught) > 100 and taught.float().mean() > 0.9
+    with_gradient = raw.grad[unknown].reshape(int(unknown.sum()), -1).abs().sum(dim=1) > 0
+    assert len(with_gradient) > 100 and with_gradient.float().mean() > 0.9
 
 
-def test_the_hazard_likelihood_is_that_of_the_intervals_by_hand():
-    head = DiscreteHazardHead(LAYOUT, "survival", 18, bins=2, hidden=0)
-    head.edges.copy_(torch.tensor([100.0, 200.0]))
-    from dataclasses import replace
-
-    from hcat_core.cohort import Targets
-
-    time = torch.tensor([50.0, 150.0, 120.0, 180.0, 500.0])
-    event = torch.tensor([1, 1, 0, 0, 0], dtype=torch.int8)
-    four = replace(
-        COHORT[slice(0, 5)],
-        targets=Targets(
-            torch.zeros((5, 2), dtype=torch.int8),
-            time.unsqueeze(1).expand(5, 2),
-            event.unsqueeze(1).expand(5, 2),
-        ),
+@pytest.mark.parametrize(("make", "loss"), HEADS, ids=["hazard", "cox"])
+def test_a_task_without_times_is_an_error(make, loss):
+    n = len(COHORT)
+    targets = replace(
+        COHORT.targets,
+        time=torch.full((n, 2), float("nan")),
+        event=torch.full((n, 2), -1, dtype=torch.int8),
     )
-    raw = torch.tensor([[0.3, -0.2, 0.1]]).expand(5, 3)
-    h = raw[0].sigmoid()
-    likelihood = torch.stack(
-        [
-            h[0],  # event in the first bin
-            (1 - h[0]) * h[1],  # in the second
-            1 - h[0],  # lost before the middle of the second: seen through the first
-            (1 - h[0]) * (1 - h[1]),  # lost after its middle: seen through the second too
-            (1 - h[0]) * (1 - h[1]),  # lost in the bin without an end
-        ]
-    )
-    found = HazardLoss(LAYOUT, head="survival")(outputs(head, raw), four)
-    assert found.item() == pytest.approx(-likelihood.log().mean().item(), abs=1e-6)
+    with pytest.raises(DataError, match="needs times, and the task survival has none: give its time"):
+        make().prepare(replace(COHORT, targets=targets))
 
 
-def test_heads_say_what_they_need():
-    assert isinstance(CoxHead(LAYOUT, "survival", 4), TimedHead)
+@pytest.mark.parametrize(("make", "loss"), HEADS, ids=["hazard", "cox"])
+def test_the_loss_of_a_survival_head_refuses_another_head(make, loss):
+    binary = BinaryHead(LAYOUT, "survival", 4)
+    with pytest.raises(ValueError, match="use a (cox|discrete_hazard) head"):
+        loss(outputs(binary, torch.zeros(len(COHORT))), COHORT)
+
+
+def test_survival_heads_are_timed_heads_and_a_binary_head_is_not():
+    assert all(isinstance(make(), TimedHead) for make, _ in HEADS)
     assert not isinstance(BinaryHead(LAYOUT, "survival", 4), TimedHead)
-    with pytest.raises(ValueError, match="use a cox head"):
-        CoxLoss(LAYOUT, head="survival")(
-            outputs(BinaryHead(LAYOUT, "survival", 4), torch.zeros(900)), COHORT
-        )
-    from dataclasses import replace
-
-    labels_only = replace(
-        COHORT,
-        targets=replace(
-            COHORT.targets,
-            time=torch.full((900, 2), float("nan")),
-            event=torch.full((900, 2), -1, dtype=torch.int8),
-        ),
-    )
-    for make, _ in HEADS:
-        with pytest.raises(DataError, match="needs times, and the task survival has none: give its time"):
-            make().prepare(labels_only)
