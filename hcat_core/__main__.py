@@ -1,4 +1,4 @@
-"""``python -m hcat_core`` is ``hcat``."""
+"""``python -m hcat_core`` runs ``hcat``."""
 
 import sys
 

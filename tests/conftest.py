@@ -1,4 +1,6 @@
-"""What all tests share."""
+"""What all tests share, and which of them are fast."""
+
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -6,6 +8,43 @@ from hypothesis import settings
 # No deadlines: speed is measured in benchmarks/, never in a test.
 settings.register_profile("hcat", deadline=None)
 settings.load_profile("hcat")
+
+HERE = Path(__file__).parent
+# Folders and files whose tests take milliseconds: together under a minute on two cores.
+FAST = (
+    "builtin/heads",
+    "builtin/losses",
+    "builtin/readers/tables",
+    "builtin/readers/test_plain_file.py",
+    "cli/test_commands.py",
+    "cli/test_hostile_names.py",
+    "cli/test_how_scored.py",
+    "data",
+    "evaluation",
+    "experiments/compare_imputers",
+    "experiments/compare_recipes",
+    "metrics",
+    "project/test_dependencies.py",
+    "recipe/test_broken_recipes.py",
+    "recipe/test_documentation.py",
+    "recipe/test_recipe.py",
+    "recipe/test_shipped.py",
+    "registry/test_catalog.py",
+    "storage/test_safe_path.py",
+    "synth/test_generator.py",
+    "test_cohort.py",
+    "training/test_augmentation.py",
+    "training/test_common_random.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    """Mark every test of ``FAST`` that is not slow."""
+    places = [HERE / place for place in FAST]
+    for item in items:
+        fast = any(item.path == place or place in item.path.parents for place in places)
+        if fast and item.get_closest_marker("slow") is None:
+            item.add_marker(pytest.mark.fast)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""``hcat check KIND NAME``: does a component keep its contract?"""
+"""``hcat check KIND NAME``: test a component against its contract."""
 
 from __future__ import annotations
 
@@ -18,13 +18,17 @@ if TYPE_CHECKING:
 @click.argument("kind", type=click.Choice(KINDS))
 @click.argument("name")
 @click.option(
-    "--set", "sets", metavar="KEY=VALUE", multiple=True, help="A parameter of the component; repeatable."
+    "--set",
+    "sets",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="Set a parameter of the component; repeatable.",
 )
 @common_options
 def check(kind: Kind, name: str, sets: tuple[str, ...], as_json: bool, quiet: bool) -> int:
-    """Run the conformance kit on a component, built-in or of a plugin.
+    """Test whether a component, built-in or of a plugin, keeps the contract of its kind.
 
-    Exit code 0: every check passed, or failed as the component announces; 1: one did not.
+    Exit code 0: every check passed, or failed as the component's author announced; 1: a check failed.
     """
     output = Output.make(as_json, quiet)
     catalog = open_catalog(output)

@@ -1,4 +1,4 @@
-"""What ``hcat compare`` prints: a table a task, then the differences, in words too."""
+"""The tables that ``hcat compare`` prints: one per task, then the differences."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ COLUMNS = (
 
 
 def print_comparison(console: Console, document: dict[str, Any]) -> None:
-    """Means over folds with the SD of the AUC; of all folds together calibration in the large (CITL, the
-    intercept at slope 1) and slope with its interval.
+    """Print means over folds, with the standard deviation of the AUC, and differences between recipes.
+
+    Calibration is that of all folds' predictions together: CITL (calibration in the large, the intercept
+    at slope 1) and the slope with its interval.
     """
     recipes = document["recipes"]
     tasks = list(dict.fromkeys(t for r in recipes.values() for t in r if t != "errors"))

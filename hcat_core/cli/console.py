@@ -1,4 +1,4 @@
-"""What a command prints, and where: words for people, one JSON document for programs."""
+"""The console of every command: text for people, one JSON document for programs."""
 
 from __future__ import annotations
 
@@ -20,20 +20,23 @@ from hcat_core.text.quoting import printable
 from hcat_core.training import launch
 
 NO_PLUGINS_ASKED = "hcat.no_plugins"
-WIDE = 112  # columns that the widest table needs
+WIDE = 112  # columns of the widest table
 
 
 class InertConsole(Console):
-    """Prints texts as they are: names come from files, and may hold markup or a terminal's own codes."""
+    """Prints text as it is: names come from files, and may hold markup or terminal codes."""
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """A text, in a line or in a table's cell."""
+        """Text of a line or of a table's cell, with control characters made visible."""
         return super().render_str(printable(text), **options)
 
 
 @dataclass(frozen=True)
 class Output:
-    """``words`` is the console for people: stdout, or stderr when stdout carries JSON."""
+    """Where a command prints.
+
+    ``words`` is the console for people: stdout, or stderr when stdout carries JSON.
+    """
 
     words: Console
     as_json: bool
@@ -41,7 +44,7 @@ class Output:
 
     @classmethod
     def make(cls, as_json: bool, quiet: bool) -> Output:
-        """For the common options of a command; of processes started together the first alone speaks."""
+        """The output under a command's common options; of several processes only rank 0 prints."""
         words = InertConsole(
             stderr=as_json,
             highlight=False,
@@ -53,29 +56,29 @@ class Output:
         return cls(words, as_json, quiet)
 
     def say(self, message: str) -> None:
-        """A line for people; nothing under ``-q``."""
+        """Print a line for people, unless ``-q`` was given."""
         if not self.quiet:
             self.words.print(message)
 
     def warn(self, message: str) -> None:
-        """One line on stderr, also under ``-q``."""
+        """Print one line on stderr, also under ``-q``."""
         if not self.words.quiet:
             print(printable(f"hcat: warning: {message}"), file=sys.stderr)
 
     def document(self, value: object) -> None:
-        """The JSON document, under ``--json``."""
+        """Print the JSON document, if ``--json`` was given."""
         if self.as_json:
             print(json.dumps(value, indent=2, allow_nan=False))
 
 
 def print_table(console: Console, table: RenderableType) -> None:
-    """Nothing of a table is cut off: a file or a pipe is as wide as we like, and a narrow window wraps."""
+    """Print a table in full: a narrow terminal wraps it, and nothing is cut off."""
     console.width = max(console.width, WIDE)
     console.print(table)
 
 
 def common_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """``--json``, ``-q``, ``--no-plugins`` and ``--debug``, for every command."""
+    """Add ``--json``, ``-q``, ``--no-plugins`` and ``--debug``, which every command has."""
     for option in (
         click.option(
             "--no-plugins",
@@ -83,11 +86,13 @@ def common_options(command: Callable[..., Any]) -> Callable[..., Any]:
             expose_value=False,
             envvar="HCAT_NO_PLUGINS",
             callback=_no_plugins,
-            help="Import no plugin but hcat's own components. [HCAT_NO_PLUGINS=1]",
+            help="Import no plugins, only hcat's own components. [HCAT_NO_PLUGINS=1]",
         ),
-        click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error."),
+        click.option(
+            "--debug", is_flag=True, expose_value=False, help="Show the Python traceback of an error."
+        ),
         click.option("-q", "--quiet", is_flag=True, help="Print errors and warnings only."),
-        click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout."),
+        click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout."),
     ):
         command = option(command)
     return command

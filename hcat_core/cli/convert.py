@@ -1,4 +1,4 @@
-"""``hcat convert RECIPE DESTINATION``: the recipe's cohort in another layout."""
+"""``hcat convert RECIPE DESTINATION``: the recipe's cohort in another file format."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 @click.option(
     "--to",
     type=click.Choice(("h5mu", "h5ad", "h5", "csv")),
-    help="h5mu: one MuData file; h5ad, h5, csv: a folder with a file a modality.  "
-    "[default: h5mu for a DESTINATION with that ending, h5 otherwise]",
+    help="h5mu: one MuData file; h5ad, h5, csv: a folder with one file per modality.  "
+    "[default: h5mu if DESTINATION ends with .h5mu, otherwise h5]",
 )
 @recipe_options
 @common_options
 def convert(
     recipe: Path, destination: Path, to: To | None, as_json: bool, quiet: bool, **arguments: Any
 ) -> None:
-    """Write the cohort of RECIPE to DESTINATION in another layout, and a recipe that runs on it.
+    """Write the cohort of RECIPE to DESTINATION in another file format, and a recipe that runs on it.
 
-    A row a patient, as aggregated: the converted cohort is the same to the last bit, and is read again to
-    see that it is.
+    The files have one aggregated row per patient. They are read again, to check that the cohort is the same
+    to the last bit.
     """
     output = Output.make(as_json, quiet)
     catalog = open_catalog(output, [recipe], arguments["sets"])

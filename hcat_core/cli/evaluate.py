@@ -1,4 +1,4 @@
-"""``hcat evaluate RUN``: a frozen run on another cohort."""
+"""``hcat evaluate RUN``: external validation of a trained run on another cohort."""
 
 from __future__ import annotations
 
@@ -18,20 +18,19 @@ if TYPE_CHECKING:
 
 @click.command()
 @patient_options
-@click.option(
-    "--targets", type=click.Path(path_type=Path, dir_okay=False), help="File that holds the outcomes."
-)
+@click.option("--targets", type=click.Path(path_type=Path, dir_okay=False), help="File with the outcomes.")
 @click.option(
     "--by",
     "groups",
     metavar="NAME",
     multiple=True,
-    help="Score groups apart: a column of the outcomes file or a feature, such as sex, age, site.",
+    help="Score groups of patients separately: a column of the outcomes file or a feature, such as sex, "
+    "age or site; repeatable.",
 )
 @click.option(
     "--outdir",
     type=click.Path(path_type=Path),
-    help="Write evaluation.json and predictions.csv; new or empty.",
+    help="Folder for evaluation.json and predictions.csv; new or empty.",
 )
 @common_options
 def evaluate(
@@ -43,10 +42,10 @@ def evaluate(
     quiet: bool,
     **arguments: Any,
 ) -> None:
-    """Score RUN, frozen, on patients it was not trained on: nothing is fitted again.
+    """Score the trained model in the folder RUN on patients that it was not trained on.
 
-    The same metrics as in training, thresholds and recalibration as they were; by missingness pattern,
-    and by the groups that --by names.
+    Nothing is fitted again: thresholds and recalibration stay as they were in training. Metrics are those
+    of training, for all patients, by pattern of missing modalities, and by the groups that --by names.
     """
     output = Output.make(as_json, quiet)
     files = files_from(arguments, targets)
@@ -79,7 +78,7 @@ def evaluate(
 
 def _print(output: Output, document: dict[str, Any]) -> None:
     names = document["modalities"]
-    output.say(f"{document['patients']} patients; nothing was fitted to them")
+    output.say(f"{document['patients']} patients; nothing was fitted on them")
     table = _table("all patients", "task")
     for task, m in document["metrics"].items():
         c = "-" if m["c_index"] is None else f"{m['c_index']:.3f}{_interval(m['c_index_95'])}"

@@ -1,4 +1,4 @@
-"""``hcat impute RUN``: completed files, by the imputer of a trained run."""
+"""``hcat impute RUN``: patients' files completed by the imputer of a trained run."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from hcat_core.cli.recipe_options import recipe_of
 @patient_options
 @click.option(
     "--outdir", type=click.Path(path_type=Path), default=Path("imputed"), show_default=True,
-    help="Folder of the completed files; new or empty.",
+    help="Folder for the completed files; new or empty.",
 )  # fmt: skip
 @common_options
 def impute(run: Path, outdir: Path, as_json: bool, quiet: bool, **arguments: Any) -> None:
-    """Fill the gaps of patients' files by the imputer that RUN was trained with.
+    """Fill gaps and missing modalities in patients' files with the imputer of the run in the folder RUN.
 
-    Writes one HDF5 file a modality, in the layout that hcat reads and in the units of the files, one row
-    a patient: measured values as they came, and beside them which cells were imputed and their standard
-    deviation.
+    Writes one HDF5 file per modality, with one row per patient, in the units of the input files and in the
+    layout that hcat reads. Measured values stay as they were; further datasets hold which cells were
+    imputed, and their standard deviations.
     """
     output = Output.make(as_json, quiet)
     files = files_from(arguments)

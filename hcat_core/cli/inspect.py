@@ -1,4 +1,4 @@
-"""``hcat inspect RECIPE``: what a run would be given, before it is run."""
+"""``hcat inspect RECIPE``: the cohort that a run would be trained on."""
 
 from __future__ import annotations
 
@@ -16,11 +16,19 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("recipe", type=RecipePath())
-@click.option("--strict", is_flag=True, help="Fail at a leak or at any finding about data quality.")
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="Exit with code 3 at a feature that gives an outcome away, or any finding about data quality.",
+)
 @recipe_options
 @common_options
 def inspect(recipe: Path, strict: bool, as_json: bool, quiet: bool, **arguments: Any) -> int:
-    """Read the cohort of RECIPE and show who has what: modalities, patterns, outcomes, gaps, leaks."""
+    """Show the cohort of RECIPE without training.
+
+    Patients by modality, patterns of missing modalities, outcomes, cells that were not measured, features
+    that may give an outcome away, and findings about data quality.
+    """
     output = Output.make(as_json, quiet)
     catalog = open_catalog(output, [recipe], arguments["sets"])
     loaded = recipe_from_command_line(recipe, catalog, output, arguments)
@@ -83,7 +91,7 @@ def _print(output: Output, found: dict[str, Any]) -> None:
         if m["layout"] is not None:
             output.say(f"{m['name']}: {m['layout']}")
     for name in found["absent"]:
-        output.say(f"{name}: the recipe knows it, and there is no file")
+        output.say(f"{name}: in the recipe, but it has no file")
     for m in found["modalities"]:
         if m["within_variance"] is not None:
             output.say(
@@ -115,9 +123,9 @@ def _print(output: Output, found: dict[str, Any]) -> None:
     for issue in found["doubts"]:
         output.warn(issue["message"])
     if not found["doubts"]:
-        output.say("no copied embeddings, no rows of zeros, no ids that look shared")
+        output.say("no duplicated embeddings, no all-zero rows, no ids that look like one patient")
     for leak in found["leaks"]:
         output.warn(f"{leak['modality']}: {leak['feature']} {leak['reason']}: hcat run would stop")
     if not found["leaks"]:
-        output.say("no feature has a follow-up's name, and none alone tells an outcome")
+        output.say("no feature is named like follow-up data, and none alone predicts an outcome")
     output.say(f"fingerprint {found['fingerprint']}")

@@ -1,4 +1,4 @@
-"""The options of every command that runs many jobs: how many processes, or which cluster."""
+"""The options of commands that run many jobs: how many processes, or which cluster."""
 
 from __future__ import annotations
 
@@ -15,18 +15,23 @@ if TYPE_CHECKING:
 
 
 def job_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """``--jobs``, or ``--backend dask`` and ``--scheduler``."""
+    """Add ``--jobs``, ``--backend`` and ``--scheduler``."""
     for option in (
-        click.option("--scheduler", metavar="ADDRESS", help="Of a Dask cluster, such as tcp://host:8786."),
+        click.option(
+            "--scheduler", metavar="ADDRESS", help="Address of the Dask scheduler, such as tcp://host:8786."
+        ),
         click.option(
             "--backend",
             type=click.Choice(("loky", "dask")),
             default="loky",
             show_default=True,
-            help="Processes of this machine, or a Dask cluster.",
+            help="Run jobs in processes of this machine (loky) or on a Dask cluster.",
         ),
         click.option(
-            "--jobs", type=click.IntRange(1), default=None, help="Processes; one a core if not given."
+            "--jobs",
+            type=click.IntRange(1),
+            default=None,
+            help="Number of processes.  [default: one per core]",
         ),
     ):
         command = option(command)
@@ -45,6 +50,7 @@ def chosen_backend(jobs: int | None, backend: str, scheduler: str | None) -> Bac
         raise UsageError("--backend dask and --scheduler ADDRESS go together: give both or neither.")
     if scheduler is not None and jobs is not None:
         raise UsageError(
-            "--jobs counts processes of this machine; a cluster has as many as it has workers."
+            "--jobs is the number of processes of this machine; on a cluster, each worker runs one job. "
+            "Leave out --jobs or --scheduler."
         )
     return Backend(jobs or os.cpu_count() or 1, scheduler)

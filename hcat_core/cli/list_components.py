@@ -1,4 +1,4 @@
-"""``hcat list-components``: what can be named in a recipe."""
+"""``hcat list-components``: the components that a recipe can name."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from hcat_core.registry.discovery import Provider, installed
 )
 @common_options
 def list_components(kind: str | None, plugins: bool, as_json: bool, quiet: bool) -> None:
-    """List the components that recipes can name: built-in ones and those of plugins.
+    """List the components that a recipe can name, built-in ones and those of plugins.
 
-    KIND: reader, imputer, fusion, head, loss or estimator; all of them when not given.
+    Give a kind of component to list those alone.
     """
     output = Output.make(as_json, quiet)
     if plugins:
@@ -36,7 +36,7 @@ def list_components(kind: str | None, plugins: bool, as_json: bool, quiet: bool)
 
 
 def _list_plugins(output: Output) -> None:
-    """What package metadata say, and nothing that a plugin says."""
+    """Print the installed plugins from package metadata; no plugin is imported."""
     from dataclasses import asdict
 
     from rich.table import Table
@@ -49,7 +49,7 @@ def _list_plugins(output: Output) -> None:
     for provider in providers:
         table.add_row(provider.name, provider.module, provider.distribution, provider.version)
     print_table(output.words, table)
-    output.say('A recipe lets in those that it names: plugins = ["NAME"]; --no-plugins lets in none.')
+    output.say('A recipe can allow some of them alone: plugins = ["NAME"]; --no-plugins allows none.')
 
 
 def _as_json(catalog: Catalog, kind: str | None) -> dict[str, object]:
@@ -93,4 +93,4 @@ def _print(output: Output, catalog: Catalog, kind: str | None) -> None:
     for broken in catalog.broken:
         table.add_row("broken", broken.provider.name, broken.reason, "", str(broken.provider))
     print_table(output.words, table)
-    output.say("hcat show KIND NAME tells a component's parameters.")
+    output.say("hcat show KIND NAME lists a component's parameters.")

@@ -1,4 +1,4 @@
-"""``hcat``: commands by name, each imported only when it is called; errors become exit codes."""
+"""``hcat``: the commands by name, each imported when it is called; errors become exit codes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class LazyGroup(click.Group):
     """Imports a command's module when the command is asked for, so that ``--help`` stays fast."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Names in the order of the work."""
+        """The commands' names, in the order of the work."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -53,23 +53,24 @@ class LazyGroup(click.Group):
 @click.version_option(__version__, prog_name="hcat")
 @click.pass_context
 def hcat(context: click.Context) -> None:
-    """Outcome prediction on incomplete multimodal cohorts.
+    """Predict patient outcomes from incomplete multimodal cohorts.
 
-    Write a recipe, then: hcat inspect RECIPE, hcat run RECIPE.
+    A recipe (a TOML file) names the data and the model. Try: hcat run enhanced.toml. For your own data,
+    write a recipe, then: hcat inspect RECIPE, hcat run RECIPE.
     """
     command = context.invoked_subcommand
     if command != "run" and launch.size() > 1:
         raise UsageError(
-            f"torchrun shares one training among processes, and hcat {command} is none: start it without. "
-            "Comparisons have --jobs and --backend dask."
+            f"hcat {command} cannot run under torchrun, which shares one training among processes; "
+            "start it directly. Comparisons share their work by --jobs or --backend dask."
         )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; returns its exit code.
 
-    0 done, 2 usage, 3 data, 4 a training that cannot go on or a disk that takes no more, 130 Ctrl-C, 143
-    SIGTERM.
+    0: done; 2: usage or recipe; 3: data; 4: training failed, or disk full or not writable; 130: Ctrl-C;
+    143: SIGTERM.
     """
     with orderly_signals(), moved_imports.shown_once():
         return _main(sys.argv[1:] if arguments is None else list(arguments))
@@ -91,7 +92,7 @@ def _main(arguments: list[str]) -> int:
             print("interrupted", file=sys.stderr)
         return exit_code(stop)
     except BrokenPipeError:
-        sys.stderr.close()  # the reader went away (hcat ... | head): nothing left to say
+        sys.stderr.close()  # the reader has gone (hcat ... | head)
         return 0
     except HcatError as error:
         if debug:

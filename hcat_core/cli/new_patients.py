@@ -9,29 +9,37 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hcat_core.cli.recipe_options import given_inputs
-from hcat_core.recipe.options import INPUTS
+from hcat_core.recipe.command_line import INPUTS
 
 if TYPE_CHECKING:
     from hcat_core.runs.new_patients import PatientFiles
 
 
 def patient_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The run folder, and where the patients are."""
+    """Add the run folder, and the options that name the patients' files."""
     for name in reversed(INPUTS):
         command = click.option(
             f"--{name}", type=click.Path(path_type=Path), help=f"File of the {name} modality."
         )(command)
     for option in (
         click.option(
-            "--set", "sets", metavar="cohort.KEY=VALUE", multiple=True, help="Change how files are read."
+            "--set",
+            "sets",
+            metavar="cohort.KEY=VALUE",
+            multiple=True,
+            help="Change how files are read, such as cohort.modalities.clinical.path=FILE; repeatable.",
         ),
         click.option(
             "--root",
             type=click.Path(path_type=Path, exists=True, file_okay=False),
-            help="Folder with files named as in training.",
+            help="Folder that has files of the same names as in training.",
         ),
         click.option(
-            "--input", "input_pairs", metavar="NAME=FILE", multiple=True, help="File of any modality."
+            "--input",
+            "input_pairs",
+            metavar="NAME=FILE",
+            multiple=True,
+            help="File of any modality; repeatable.",
         ),
         click.argument("run", type=click.Path(path_type=Path)),
     ):
@@ -40,7 +48,7 @@ def patient_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def files_from(arguments: Mapping[str, Any], targets: Path | None = None) -> PatientFiles:
-    """What ``patient_options`` took."""
+    """The files that the options of ``patient_options`` name."""
     from hcat_core.runs.new_patients import PatientFiles
 
     return PatientFiles(given_inputs(arguments), arguments["root"], targets, arguments["sets"])

@@ -1,4 +1,4 @@
-"""``hcat predict RUN``: what a trained run says of new patients."""
+"""``hcat predict RUN``: predictions of a trained run for new patients."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ SHOWN = 20
     "--output",
     "target",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write to FILE, .csv or .json.",
+    help="Write the predictions to FILE, which ends with .csv or .json.",
 )
 @click.option(
     "--explain/--no-explain",
     default=None,
-    help="Contribution of each modality, and which missing one to measure next; "
-    "on for up to 32 patients if not said.",
+    help="Compute what each modality contributed, and which missing one to measure next.  "
+    "[default: for up to 32 patients]",
 )
 @common_options
 def predict(
     run: Path, target: Path | None, explain: bool | None, as_json: bool, quiet: bool, **arguments: Any
 ) -> None:
-    """Predict patients with any of the modalities that RUN was trained on.
+    """Predict outcomes of new patients with the trained model in the folder RUN.
 
-    Probability of each outcome with its 90 % interval, risk over time where the model knows it, what was
-    imputed and how much that leaves open, what each modality contributed, and which missing one to
-    measure next.
+    Patients may have any of the modalities that RUN was trained on. Output: the probability of each outcome
+    with its 90 % interval; risk over time, where the model gives one; imputed modalities and how uncertain
+    they are; what each modality contributed; and which missing one to measure next.
     """
     output = Output.make(as_json, quiet)
     if target is not None and target.suffix.lower() not in (".csv", ".json"):
@@ -99,9 +99,9 @@ def _print(output: Output, predictions: PatientPredictions, records: list[dict[s
 
 
 def _print_one(output: Output, record: dict[str, Any]) -> None:
-    """What a single patient's prediction rests on, in lines."""
+    """Print what a single patient's prediction is based on."""
     for name, share in record["imputed"].items():
-        output.say(f"{name} is missing: imputed, with {min(share, 1):.0%} of its variance left open")
+        output.say(f"{name} is missing: imputed; {min(share, 1):.0%} of its variance remains uncertain")
     for name in record["missing"]:
         if name not in record["imputed"]:
             output.say(f"{name} is missing, and not imputed")
@@ -119,7 +119,7 @@ def _print_one(output: Output, record: dict[str, Any]) -> None:
 
 
 def what_to_measure(one: dict[str, Any]) -> str:
-    """In words, the missing modality that would narrow the 90 % interval of a task's record most."""
+    """A sentence on the missing modality that would narrow a task's 90 % interval most."""
     low, high = one["interval_90"]
     now, then = f"{high - low:.2f}", f"{one['expected_width_if_measured'][one['measure_next']]:.2f}"
     if now == then:

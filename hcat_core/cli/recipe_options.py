@@ -1,4 +1,4 @@
-"""The options of every command that takes a recipe: ``--set``, ``--input``, the document's five inputs."""
+"""The options of every command that takes a recipe: ``--set``, ``--input``, the five named inputs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 
 from hcat_core.cli.console import Output
 from hcat_core.errors import UsageError
-from hcat_core.recipe.options import INPUTS, OPTIONS
+from hcat_core.recipe.command_line import INPUTS, OPTIONS
 from hcat_core.recipe.shipped import find_recipe
 from hcat_core.registry.catalog import Catalog
 
@@ -34,7 +34,7 @@ class RecipePath(click.Path):
 
 
 def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """What names the data and changes the recipe."""
+    """Add the options that name the data and change the recipe."""
     for name in reversed(INPUTS):
         command = click.option(
             f"--{name}", type=click.Path(path_type=Path), help=f"File of the {name} modality."
@@ -44,19 +44,19 @@ def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
         "input_pairs",
         metavar="NAME=FILE",
         multiple=True,
-        help="File of any modality; repeatable. Modalities not named are then absent.",
+        help="File of any modality; repeatable. Modalities that are not named are then absent.",
     )(command)
     return click.option(
         "--set",
         "sets",
         metavar="KEY=VALUE",
         multiple=True,
-        help="Change a recipe key, such as training.lr=1e-4; repeatable.",
+        help="Change a key of the recipe, such as training.lr=1e-4; repeatable.",
     )(command)
 
 
 def document_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The document's other options, spelled as there and with hyphens; from ``OPTIONS``."""
+    """Add the options of ``OPTIONS``, spelled with underscores and with hyphens."""
     for option in reversed(OPTIONS):
         spellings = list(dict.fromkeys([f"--{option.name}", f"--{option.name.replace('_', '-')}"]))
         text = f"{option.help} [{option.key}]"
@@ -74,7 +74,7 @@ def document_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def recipe_from_command_line(
     path: Path, catalog: Catalog, output: Output, arguments: Mapping[str, Any]
 ) -> Recipe:
-    """Load a recipe under the options of ``recipe_options`` and ``document_options``."""
+    """Load a recipe with the changes that the command line's options make."""
     from hcat_core.recipe.recipe import load_recipe
 
     recipe, warnings = load_recipe(
@@ -102,7 +102,7 @@ def recipe_of(run: Path) -> Path:
 
 
 def given_inputs(arguments: Mapping[str, Any]) -> dict[str, Path]:
-    """Files by modality, from the document's own options and ``--input``."""
+    """Files by modality, from the named options and ``--input``."""
     inputs = {name: arguments[name] for name in INPUTS if arguments.get(name) is not None}
     for pair in arguments["input_pairs"]:
         name, equals, file = pair.partition("=")

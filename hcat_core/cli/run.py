@@ -1,4 +1,4 @@
-"""``hcat run``: train and evaluate what a recipe describes."""
+"""``hcat run``: train and evaluate the model that a recipe describes."""
 
 from __future__ import annotations
 
@@ -22,9 +22,16 @@ from hcat_core.errors import StorageError, UsageError
 
 @click.command()
 @click.argument("recipe", required=False, type=RecipePath())
-@click.option("--outdir", type=click.Path(path_type=Path), help="Run folder; new or empty. [outdir]")
 @click.option(
-    "--resume", type=click.Path(path_type=Path), metavar="RUN", help="Go on with an interrupted run."
+    "--outdir",
+    type=click.Path(path_type=Path),
+    help="Run folder; new or empty. [outdir]  [default: runs/RECIPE-DATE]",
+)
+@click.option(
+    "--resume",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Go on with the interrupted run in this folder.",
 )
 @click.option(
     "--strict", is_flag=True, help="Stop at findings about data quality, such as duplicated patients."
@@ -41,13 +48,14 @@ def run(
     quiet: bool,
     **arguments: Any,
 ) -> int:
-    """Train, evaluate and report what RECIPE describes.
+    """Train and evaluate the model that RECIPE describes, and write a report.
 
-    Every option below is a recipe key and wins over the recipe; --help shows which.
+    RECIPE is a file, or the name of a recipe that ships with hcat (see hcat recipes). Most options below
+    set a key of the recipe, shown in brackets; an option wins over the recipe.
     """
     output = Output.make(as_json, quiet)
     if (recipe is None) == (resume is None):
-        raise UsageError("give a RECIPE to begin a run, or --resume RUN to go on with one.")
+        raise UsageError("give either a RECIPE to start a run, or --resume RUN to go on with one.")
     if resume is not None:
         options = {"outdir": outdir, "strict": strict or None, **arguments}
         spelt = {param.name: param.opts[0] for param in click.get_current_context().command.params}
@@ -88,7 +96,7 @@ def run(
         if folder is not None and (folder / "recipe.toml").is_file():
             output.warn(f"interrupted. The run can go on: hcat run --resume {folder}")
         else:
-            output.warn("interrupted before anything was written")
+            output.warn("interrupted; nothing had been written")
         return exit_code(stop)
     except StorageError as error:
         if folder is not None and (folder / "recipe.toml").is_file():

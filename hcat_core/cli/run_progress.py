@@ -1,4 +1,4 @@
-"""What ``hcat run`` shows while it trains, as a plugin on the same hooks as anybody's."""
+"""The progress of ``hcat run``, shown by a plugin on hcat's own hooks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hcat_core.registry.hooks import hookimpl
 
 
 class RunProgress:
-    """A bar with ETA on a terminal, and one line an epoch everywhere."""
+    """A bar with the remaining time on a terminal, and one line per epoch everywhere."""
 
     def __init__(self, output: Output) -> None:
         self.output = output
@@ -26,11 +26,11 @@ class RunProgress:
         self.first_epoch: int | None = None
 
     def say(self, message: str) -> None:
-        """A line above the bar."""
+        """Print a line above the bar."""
         self.output.say(message)
 
     def stop(self) -> None:
-        """Take the bar away; safe to call twice."""
+        """Remove the bar; safe to call twice."""
         if self.bar is not None:
             self.bar.stop()
             self.bar = None
@@ -57,7 +57,7 @@ class RunProgress:
 
     @hookimpl
     def hcat_epoch_finished(self, record: Mapping[str, Any]) -> None:
-        """One line, and the bar a step on."""
+        """Print one line, and move the bar one step."""
         epoch, epochs = int(record["epoch"]), int(record["epochs"])
         now = time.monotonic()
         seconds, self.epoch_began = now - self.epoch_began, now
@@ -85,7 +85,7 @@ class RunProgress:
 
 
 def print_results(console: Console, summary: Mapping[str, Any], folder: Path) -> None:
-    """The metrics of validation and test patients, and where the files are."""
+    """Print the metrics of validation and test patients, and the files of the run."""
     run = summary["run"]
     if "epochs" in run:
         stop = "stopped early" if run["stopped_early"] else "ran to the end"
@@ -117,14 +117,14 @@ def print_results(console: Console, summary: Mapping[str, Any], folder: Path) ->
 
 
 def _how_scored(summary: Mapping[str, Any]) -> str:
-    """Who has chosen the thresholds, and who was only scored."""
+    """Sentences on which patients chose the thresholds, and which were only scored."""
     split, metrics = summary["data"]["split"], summary["metrics"]
     if any(m["patients"] for m in metrics["validation"].values()):
-        chosen = "Thresholds are chosen on validation patients, whose figures are therefore too good."
+        chosen = "Thresholds were chosen on validation patients, so their figures are optimistic."
     elif "epochs" in summary["run"]:
-        chosen = "Without validation patients, thresholds are 0.5 and nothing is recalibrated."
+        chosen = "There are no validation patients: thresholds are 0.5 and nothing is recalibrated."
     else:
-        chosen = "Thresholds are chosen in inner folds of all patients but the test patients."
+        chosen = "Thresholds were chosen in inner folds of all patients except the test patients."
     scored = (
         "Test patients were scored once." if split["test"]["patients"] else "There are no test patients."
     )

@@ -1,4 +1,4 @@
-"""``hcat show KIND NAME``: a component's parameters, and what it is."""
+"""``hcat show KIND NAME``: a component's documentation and parameters."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hcat_core.registry.component import KINDS, Kind
 @click.argument("name")
 @common_options
 def show(kind: Kind, name: str, as_json: bool, quiet: bool) -> None:
-    """Show the parameters of one component: the keys of its recipe table."""
+    """Show what a component is, and its parameters: the keys that its recipe table may have."""
     output = Output.make(as_json, quiet)
     catalog = open_catalog(output)
     component = catalog.find(kind, name)

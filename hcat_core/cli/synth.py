@@ -1,4 +1,4 @@
-"""``hcat synth DIR``: a synthetic cohort whose truth is known."""
+"""``hcat synth DIRECTORY``: write a synthetic cohort whose true values are known."""
 
 from __future__ import annotations
 
@@ -20,21 +20,31 @@ if TYPE_CHECKING:
     type=click.Choice(("demo", "linear", "clusters")),
     default="demo",
     show_default=True,
-    help="demo: three clusters; linear: one factor analyser; clusters: four, far apart.",
+    help="demo: three clusters of patients; linear: one linear factor model; clusters: four clusters, far "
+    "apart.",
 )
-@click.option("--patients", type=click.IntRange(min=10), default=600, show_default=True)
 @click.option(
-    "--width", type=click.IntRange(min=2), default=512, show_default=True, help="Of each modality."
+    "--patients", type=click.IntRange(min=10), default=600, show_default=True, help="Number of patients."
+)
+@click.option(
+    "--width", type=click.IntRange(min=2), default=512, show_default=True, help="Features of each modality."
 )
 @click.option(
     "--mechanism",
     type=click.Choice(("mcar", "mar", "mnar")),
     default="mcar",
     show_default=True,
-    help="Why modalities are missing: by chance, by what is seen, by what is not.",
+    help="Why modalities are missing: mcar: by chance; mar: depending on observed values; mnar: depending "
+    "on the missing values.",
 )
-@click.option("--missing-rate", type=click.FloatRange(0, 0.95), default=0.3, show_default=True)
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--missing-rate",
+    type=click.FloatRange(0, 0.95),
+    default=0.3,
+    show_default=True,
+    help="Share of blocks (one modality of one patient) that are missing.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed.")
 @common_options
 def synth(
     directory: Path,
@@ -47,9 +57,9 @@ def synth(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Write a synthetic cohort to DIRECTORY: five HDF5 files, outcomes with times, and truth.h5.
+    """Write a synthetic cohort to DIRECTORY: five HDF5 files with outcomes, and the truth in truth.h5.
 
-    The same options give the same bytes.
+    The same options always give the same bytes.
     """
     output = Output.make(as_json, quiet)
     from hcat_core.synth.best_auc import best_auc
@@ -72,8 +82,8 @@ def synth(
     best = best_auc(cohort)
     for task in best:
         output.say(
-            f"  {task.task}: no model can pass an AUC of {task.measured:.3f} on average from these files; "
-            f"who knew the true risks would reach {task.truth:.3f}"
+            f"  {task.task}: the best possible AUC from these files is {task.measured:.3f} on average; "
+            f"with the true risks it would be {task.truth:.3f}"
         )
     output.document(
         {

@@ -180,7 +180,7 @@ def test_a_mistake_is_told_once(recipe, tmp_path, option, said):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("compare",), "torchrun shares one training among processes, and hcat compare is none"),
+        (("compare",), "hcat compare cannot run under torchrun, which shares one training among processes"),
         (("run", "--set=estimator.use=random_forest"), "the estimator random_forest cannot"),
     ],
 )
