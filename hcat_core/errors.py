@@ -11,20 +11,20 @@ from hcat_core.text.quoting import one_line
 
 
 class HcatError(Exception):
-    """What went wrong, in words meant for the user; shown without a traceback."""
+    """An error with a message for the user; the command line shows it without a traceback."""
 
     exit_code = 1
 
 
 class UsageError(HcatError):
-    """A command line or a plugin set that cannot be acted on (exit code 2)."""
+    """A command line, recipe or set of plugins that cannot be used (exit code 2)."""
 
     exit_code = 2
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong with a recipe: the dotted key, and what to do about it."""
+    """One thing wrong with a recipe: the dotted key, and what is wrong and how to correct it."""
 
     key: str
     message: str
@@ -36,10 +36,10 @@ class RecipeError(UsageError):
     def __init__(self, source: str, problems: list[Problem]) -> None:
         self.source = source
         self.problems = problems
-        told = [(one_line(p.key), one_line(p.message)) for p in problems]
-        width = max(len(key) for key, _ in told)
+        rows = [(one_line(p.key), one_line(p.message)) for p in problems]
+        width = max(len(key) for key, _ in rows)
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        lines = [f"  {key:<{width}}  {message}" for key, message in told]
+        lines = [f"  {key:<{width}}  {message}" for key, message in rows]
         super().__init__("\n".join([f"{source}: {count}", *lines]))
 
 
@@ -50,12 +50,12 @@ class DataError(HcatError):
 
 
 class TrainingError(HcatError):
-    """A training that cannot go on (exit code 4)."""
+    """A training that cannot continue (exit code 4)."""
 
     exit_code = 4
 
 
 class StorageError(HcatError):
-    """A disk that takes no more, or a place that may not be written (exit code 4)."""
+    """A disk that is full, or a place that is not writable (exit code 4)."""
 
     exit_code = 4

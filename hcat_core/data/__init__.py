@@ -1,1 +1,1 @@
-"""From the rows of files to a cohort: ids, aggregation, assembly, outcomes, splits, data checks."""
+"""From rows of files to a cohort: ids, aggregation, assembly, outcomes, splits, folds, data checks."""

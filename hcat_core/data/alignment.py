@@ -1,4 +1,4 @@
-"""New patients on the axes of a trained model: its modalities and features, in its order."""
+"""Bring new patients onto the axes of a trained model: its modalities and features, in its order."""
 
 from __future__ import annotations
 
@@ -10,18 +10,17 @@ from hcat_core.errors import DataError
 
 
 def align(cohort: Cohort, layout: Layout) -> Cohort:
-    """The cohort in ``layout``'s order; modalities that it has no file of are missing from everyone.
+    """Reorder a cohort to ``layout``; modalities that it lacks are missing for every patient.
 
-    Features are matched by name where both sides have names, and by place where one has none.
+    Features are matched by name where the file and the model have names, otherwise by position.
 
     Raises:
-        DataError: for a modality that the model does not know, or one of another width or with other
-            features.
+        DataError: for a modality that the model was not trained on, for another width or other features.
     """
-    strangers = [name for name in cohort.layout.names if name not in layout.names]
-    if strangers:
+    unknown = [name for name in cohort.layout.names if name not in layout.names]
+    if unknown:
         raise DataError(
-            f"the model knows no modality named {strangers[0]!r}; it was trained on "
+            f"the model knows no modality named {unknown[0]!r}; it was trained on "
             f"{', '.join(layout.names)}."
         )
     n, m, d = len(cohort), len(layout.modalities), layout.widest
@@ -31,13 +30,13 @@ def align(cohort: Cohort, layout: Layout) -> Cohort:
     for column, modality in enumerate(layout.modalities):
         if modality.name not in cohort.layout.names:
             continue
-        own = cohort.layout.names.index(modality.name)
-        order = _order(cohort.layout.modalities[own], modality)
-        emb[:, column, : modality.width] = cohort.emb[:, own][:, order]
-        measured[:, column, : modality.width] = cohort.measured[:, own][:, order]
-        present[:, column] = cohort.present[:, own]
-        quality[:, column] = cohort.quality[:, own]
-        n_rows[:, column] = cohort.n_rows[:, own]
+        source = cohort.layout.names.index(modality.name)
+        order = _order(cohort.layout.modalities[source], modality)
+        emb[:, column, : modality.width] = cohort.emb[:, source][:, order]
+        measured[:, column, : modality.width] = cohort.measured[:, source][:, order]
+        present[:, column] = cohort.present[:, source]
+        quality[:, column] = cohort.quality[:, source]
+        n_rows[:, column] = cohort.n_rows[:, source]
     targets = cohort.targets
     if targets is not None and cohort.layout.task_names != layout.task_names:
         theirs = ", ".join(cohort.layout.task_names)
@@ -57,7 +56,7 @@ def align(cohort: Cohort, layout: Layout) -> Cohort:
 
 
 def _order(given: Modality, wanted: Modality) -> Tensor:
-    """Columns of the file in the model's order."""
+    """The columns of the file in the order of the model."""
     named = bool(given.features and wanted.features)
     if given.width != wanted.width and not named:
         raise DataError(
@@ -66,22 +65,20 @@ def _order(given: Modality, wanted: Modality) -> Tensor:
         )
     if not named or given.features == wanted.features:
         return torch.arange(wanted.width)
-    lacking = [name for name in wanted.features if name not in given.features]
-    strange = [name for name in given.features if name not in wanted.features]
-    if lacking:
-        unknown = f"; the model does not know {_few(strange)}" if strange else ""
+    missing = [name for name in wanted.features if name not in given.features]
+    extra = [name for name in given.features if name not in wanted.features]
+    if missing:
+        unknown = f"; the model does not know {_few(extra)}" if extra else ""
         raise DataError(
-            f"{given.name}: the file has no feature {_few(lacking)}, which the model was trained "
+            f"{given.name}: the file has no feature {_few(missing)}, which the model was trained "
             f"on{unknown}."
         )
-    if strange:
-        raise DataError(
-            f"{given.name}: the model does not know {_few(strange)}. Leave that out of the file."
-        )
+    if extra:
+        raise DataError(f"{given.name}: the model does not know {_few(extra)}. Leave that out of the file.")
     place = {name: number for number, name in enumerate(given.features)}
     return torch.tensor([place[name] for name in wanted.features])
 
 
 def _few(names: list[str]) -> str:
-    said = ", ".join(repr(name) for name in names[:5])
-    return said if len(names) <= 5 else f"{said} and {len(names) - 5} more"
+    first = ", ".join(repr(name) for name in names[:5])
+    return first if len(names) <= 5 else f"{first} and {len(names) - 5} more"

@@ -1,4 +1,4 @@
-"""Readers -> ``Cohort``: align every modality and every outcome on the patient."""
+"""Build a ``Cohort`` from readers: every modality and every outcome aligned by patient."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from hcat_core.reading import Reader, ViewReader
 
 @dataclass(frozen=True)
 class ModalityReport:
-    """What one modality's file held.
+    """Counts of one modality's file.
 
-    ``within_variance`` is the share of a cell's variance that lies between rows of one patient; None where
-    no patient had two rows, each feature is missing somewhere, or numbers are too large to be squared.
+    ``within_variance`` is the share of a cell's variance that lies between the rows of a patient. It is
+    None when no patient has two rows, every feature is missing for some of them, or squares overflow.
     """
 
     name: str
@@ -39,7 +39,7 @@ class ModalityReport:
 
 @dataclass(frozen=True)
 class ReadReport:
-    """What reading found, beside the cohort itself."""
+    """Counts from reading, which the cohort itself does not hold."""
 
     modalities: tuple[ModalityReport, ...]
     patients_without_modality: int
@@ -83,7 +83,7 @@ def assemble_cohort(
     """The cohort of all patients that any file names, in the order of the files.
 
     Raises:
-        DataError: as the readers do; for outcomes that contradict themselves (SCIENCE trap 10); for
+        DataError: as the readers do; for outcomes that contradict themselves; for
             modalities that share no patient.
     """
     patients = PatientIndex()
@@ -138,7 +138,7 @@ def assemble_cohort(
         groups=None if groups is None else _read_groups(targets_reader, groups, index),
         spelling=patients.spelling,
     )
-    _refuse_strangers(cohort, reports)
+    _refuse_unshared_ids(cohort, reports)
     report = ReadReport(
         modalities=reports,
         patients_without_modality=int((~cohort.present.any(dim=1)).sum()),
@@ -148,7 +148,7 @@ def assemble_cohort(
 
 
 def _align(ids: tuple[str, ...], targets: Targets, index: Mapping[str, int]) -> Targets:
-    """Outcomes in cohort order; a patient that the outcome file lacks is unknown."""
+    """The outcomes in cohort order, unknown for patients that the outcome file lacks."""
     rows = torch.tensor([index[patient] for patient in ids], dtype=torch.int64)
     shape = (len(index), targets.labels.shape[1])
     aligned = Targets(
@@ -170,8 +170,8 @@ def _read_groups(reader: Reader | None, column: str, index: Iterable[str]) -> tu
     return tuple(f"patient {row}" if is_empty(value) else str(value) for row, value in enumerate(values))
 
 
-def _refuse_strangers(cohort: Cohort, reports: Sequence[ModalityReport]) -> None:
-    """A modality none of whose patients is in any other file: ids were written another way."""
+def _refuse_unshared_ids(cohort: Cohort, reports: Sequence[ModalityReport]) -> None:
+    """Refuse a modality that shares no patient with the other files: its ids are written differently."""
     if len(reports) < 2:
         return
     alone = cohort.present.sum(dim=1) == 1

@@ -1,7 +1,7 @@
-"""What a careful reader would ask about before believing a result: copies, empty rows, shared-looking ids.
+"""Find likely faults in a cohort: duplicated embeddings, rows of zeros, ids that look like one patient.
 
-None of it proves a fault, as a leak does (``leakage``): these are findings, and stop a run under
-``--strict`` alone. Patients are named by row number, never by id.
+They are warnings, unlike leaks (``leakage``), and stop a run only under ``--strict``. Messages name
+patients by row number, never by id.
 """
 
 from __future__ import annotations
@@ -16,31 +16,31 @@ from hcat_core.cohort import Cohort
 from hcat_core.data.splits import Split
 from hcat_core.errors import DataError
 
-DISTINCT = 8  # values in a row, below which two patients may well be alike by chance
-MOST_SHARING = 5  # ids of one stem: more are a numbering, not records of one patient
+DISTINCT = 8  # with fewer distinct values in a row, two patients may be equal by chance
+MOST_SHARING = 5  # ids with one stem; more of them are numbered patients, not records of one
 SUFFIX = re.compile(r"[-_ ./]([0-9]{1,2}|[A-Za-z])$")
 SHOWN = 5
 
 
 @dataclass(frozen=True)
 class QualityIssue:
-    """One finding: ``kind`` is duplicate, empty or shared_id; ``message`` says it in words."""
+    """One likely fault: ``kind`` is duplicate, empty or shared_id; ``message`` describes it."""
 
     kind: str
     message: str
 
 
 def find_quality_issues(cohort: Cohort, split: Split | None = None) -> list[QualityIssue]:
-    """Everything doubtful about a cohort; with a split, copies on both sides of it are said to be so."""
+    """All likely faults of a cohort; with a split, messages count those on both sides of it."""
     sides = None if split is None else split.names(len(cohort))
     return [*_duplicates(cohort, sides), *_empty(cohort), *_shared_ids(cohort, sides)]
 
 
 def refuse_quality_issues(issues: list[QualityIssue]) -> None:
-    """Stop under ``--strict``.
+    """Stop under ``--strict`` if there are any.
 
     Raises:
-        DataError: with every finding.
+        DataError: with all messages.
     """
     if issues:
         lines = "\n".join(f"  {issue.message}" for issue in issues)
@@ -48,8 +48,8 @@ def refuse_quality_issues(issues: list[QualityIssue]) -> None:
 
 
 def _duplicates(cohort: Cohort, sides: list[str] | None) -> list[QualityIssue]:
-    """Different patients with the very same values in a modality."""
-    found = []
+    """Different patients with identical values in a modality."""
+    issues = []
     for column, modality in enumerate(cohort.layout.modalities):
         cells = cohort.emb[:, column, : modality.width].numpy()
         ordered = np.sort(cells, axis=1)
@@ -72,35 +72,35 @@ def _duplicates(cohort: Cohort, sides: list[str] | None) -> list[QualityIssue]:
         sets = "one set of patients holds" if one else f"{len(copies)} sets of patients hold"
         which = "and is" if one else f"{crossing} of them"
         where = f", {which} on both sides of the split" if crossing else ""
-        said = "; ".join("rows " + ", ".join(map(str, group.tolist())) for group in copies[:SHOWN])
-        found.append(
+        listed = "; ".join("rows " + ", ".join(map(str, group.tolist())) for group in copies[:SHOWN])
+        issues.append(
             QualityIssue(
                 "duplicate",
-                f"{modality.name}: {sets} the same embedding{where} ({said}). "
+                f"{modality.name}: {sets} the same embedding{where} ({listed}). "
                 "Are they one patient? cohort.groups keeps such records together.",
             )
         )
-    return found
+    return issues
 
 
 def _empty(cohort: Cohort) -> list[QualityIssue]:
-    """Embeddings that are 0 in every cell: a failed export, more often than a measurement."""
-    found = []
+    """Embeddings that are 0 in every cell, which is more often a failed export than a measurement."""
+    issues = []
     zero = ((cohort.emb == 0) | ~cohort.measured).all(dim=2) & cohort.present
     for column, modality in enumerate(cohort.layout.modalities):
         rows = zero[:, column].nonzero().squeeze(1).tolist()
         if rows and modality.width > 1:
-            said = ", ".join(map(str, rows[:SHOWN])) + (" ..." if len(rows) > SHOWN else "")
+            listed = ", ".join(map(str, rows[:SHOWN])) + (" ..." if len(rows) > SHOWN else "")
             message = (
-                f"{modality.name}: nothing but zeros for {len(rows)} patients (rows {said}). If nothing "
+                f"{modality.name}: nothing but zeros for {len(rows)} patients (rows {listed}). If nothing "
                 "was measured, leave them out of the file or write NaN."
             )
-            found.append(QualityIssue("empty", message))
-    return found
+            issues.append(QualityIssue("empty", message))
+    return issues
 
 
 def _shared_ids(cohort: Cohort, sides: list[str] | None) -> list[QualityIssue]:
-    """Ids that differ in a short ending alone, such as 017_1 and 017_2."""
+    """Ids that differ only in a short ending, such as 017_1 and 017_2."""
     stems: dict[str, list[int]] = defaultdict(list)
     for row, patient in enumerate(cohort.patient_ids):
         stem = SUFFIX.sub("", patient)
@@ -111,14 +111,14 @@ def _shared_ids(cohort: Cohort, sides: list[str] | None) -> list[QualityIssue]:
     if not shared:
         return []
     message = (
-        f"ids differ in their ending alone: {_said(shared, sides)}. Are they records of one patient? "
-        "cohort.groups keeps them together."
+        f"ids differ only in their ending: {_rows_in_words(shared, sides)}. Are they records of one "
+        "patient? cohort.groups keeps them together."
     )
     return [QualityIssue("shared_id", message)]
 
 
-def _said(sets: list[np.ndarray], sides: list[str] | None) -> str:
-    """Rows of the first sets, how many more, and how many are on several sides of the split."""
+def _rows_in_words(sets: list[np.ndarray], sides: list[str] | None) -> str:
+    """The rows of the first sets, the number of further sets, and of those on both sides of the split."""
     text = "; ".join("rows " + ", ".join(map(str, rows.tolist())) for rows in sets[:SHOWN])
     if len(sets) > SHOWN:
         text += f"; and {len(sets) - SHOWN} more sets"

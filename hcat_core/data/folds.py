@@ -1,4 +1,4 @@
-"""Folds of patients, for cross-validation: whole groups, stratified, the same for a seed."""
+"""Folds for cross-validation: stratified, groups kept together, reproducible by seed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hcat_core.errors import DataError
 
 @dataclass(frozen=True)
 class Fold:
-    """Row numbers: ``rest`` to learn from, ``test`` to score; ``tasks`` is what is scored."""
+    """One fold: row numbers to train on (``rest``) and to score (``test``), and the ``tasks`` to score."""
 
     repeat: int
     number: int
@@ -25,9 +25,9 @@ class Fold:
 
 
 def joint_folds(cohort: Cohort, n_folds: int, repeats: int, seed: int) -> list[Fold]:
-    """One set of folds for all tasks: every patient with a modality is tested once a repeat.
+    """Make one set of folds for all tasks: each patient with a modality is tested once in each repeat.
 
-    Stratified on the combination of all tasks' labels, whole groups on one side.
+    Folds are stratified by the combination of all tasks' labels, and keep groups together.
 
     Raises:
         DataError: for fewer patients (or groups) than folds.
@@ -37,10 +37,10 @@ def joint_folds(cohort: Cohort, n_folds: int, repeats: int, seed: int) -> list[F
     rows = cohort.present.any(dim=1).nonzero().squeeze(1).numpy()
     by = merge_rare(strata(cohort)[rows], n_folds)
     groups = None if cohort.groups is None else np.array(cohort.groups)[rows]
-    found = len(rows) if groups is None else len(np.unique(groups))
-    if found < n_folds:
+    units = len(rows) if groups is None else len(np.unique(groups))
+    if units < n_folds:
         what = "patients" if groups is None else "groups (cohort.groups)"
-        raise DataError(f"{found} {what} are too few for {n_folds} folds.")
+        raise DataError(f"{units} {what} are too few for {n_folds} folds.")
     folds = []
     for repeat in range(repeats):
         if groups is None:
@@ -61,14 +61,15 @@ def joint_folds(cohort: Cohort, n_folds: int, repeats: int, seed: int) -> list[F
 
 
 def at_most(n_folds: int, cohort: Cohort) -> int:
-    """As many folds, or one a group where the cohort has fewer groups (two at least)."""
+    """The number of folds, limited to the number of groups (but at least two)."""
     return n_folds if cohort.groups is None else max(2, min(n_folds, len(set(cohort.groups))))
 
 
 def per_task_folds(cohort: Cohort, n_folds: int, repeats: int, seed: int) -> list[Fold]:
-    """Folds for each task over the patients whose label is known, in file order.
+    """Make folds for each task from the patients whose label is known, in file order.
 
-    ``RepeatedStratifiedKFold`` of scikit-learn; patients with an unknown label are learned from.
+    They are those of scikit-learn's ``RepeatedStratifiedKFold``; patients with an unknown label are always
+    in the training part.
 
     Raises:
         DataError: for a task with fewer patients of an outcome than folds, or a cohort with groups.
@@ -76,7 +77,9 @@ def per_task_folds(cohort: Cohort, n_folds: int, repeats: int, seed: int) -> lis
     from sklearn.model_selection import RepeatedStratifiedKFold
 
     if cohort.groups is not None:
-        raise DataError("--split per-task knows no groups: leave cohort.groups out, or use --split joint.")
+        raise DataError(
+            "--split per-task cannot keep groups together: remove cohort.groups, or use --split joint."
+        )
     assert cohort.targets is not None
     usable = cohort.present.any(dim=1).numpy()
     folds = []

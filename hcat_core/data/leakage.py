@@ -1,4 +1,4 @@
-"""Features that know the outcome: refused by name, and by how well one alone tells it (SCIENCE trap 9)."""
+"""Leakage: refuse features that reveal the outcome, by their names and by the AUC of each one alone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hcat_core.data.schema import TargetsTable
 from hcat_core.errors import DataError
 
 MOST_AUC = 0.95
-FEWEST = 10  # patients of either outcome: below, a feature may look that good by chance
+FEWEST = 10  # patients of either outcome; with fewer, a feature may reach that AUC by chance
 FOLLOW_UP = re.compile(
     r"^days?_(to|until)_|^time_(to|until)_|follow_?up|last_(info|information|contact|visit|seen|known)"
     r"|(^|_)(survival|survived|vital|death|deceased|dead|recur|recurred|recurrence|relapse"
@@ -35,7 +35,7 @@ FOLLOW_UP = re.compile(
 
 @dataclass(frozen=True)
 class Leak:
-    """One suspicious feature: ``reason`` is a clause for a message; ``auc`` where that gave it away."""
+    """A suspicious feature: ``reason`` is a clause for the message, ``auc`` the AUC if that is why."""
 
     modality: str
     feature: str
@@ -46,15 +46,15 @@ class Leak:
 def find_leaks(
     cohort: Cohort, train: Tensor, targets: TargetsTable | None, allow: Collection[str] = ()
 ) -> list[Leak]:
-    """Features with a follow-up's name, and those that alone tell an outcome on training rows.
+    """Find features named like follow-up data, and those that alone predict an outcome in training.
 
-    What tells may be a feature's value, whether it was measured, or whether the modality was.
+    The predictor may be a feature's value, whether it was measured, or whether its modality was.
 
     Args:
-        cohort: everyone; names of features come from the files, where these have them.
-        train: row numbers of training patients: no other patient is looked at.
-        targets: the recipe's outcome columns, which are no features either.
-        allow: names to pass.
+        cohort: all patients.
+        train: row numbers of the training patients; no others are used.
+        targets: the recipe's outcome columns, which may not be features.
+        allow: names of features that are not checked.
     """
     outcome_columns = set()
     for task in targets.tasks.values() if targets is not None else ():
@@ -70,16 +70,17 @@ def find_leaks(
                 leaks.append(Leak(modality.name, name, "is an outcome column of cohort.targets"))
             elif modality.features and any(FOLLOW_UP.search(_plain(text)) for text in names):
                 leaks.append(Leak(modality.name, name, "has the name of a follow-up column"))
-        for gap, auc, task_name in _telling_gaps(cohort[train], column):
+        for gap, auc, task_name in _predictive_gaps(cohort[train], column):
             name = modality.name if gap is None else modality.feature(gap)
             if name not in allow:
-                reason = f"is measured of those whom {task_name} tells apart: AUC {auc:.3f} of having it"
+                by = "by being measured or not"
+                reason = f"predicts {task_name} {by}, with AUC {auc:.3f} on training patients"
                 leaks.append(Leak(modality.name, name, reason, auc))
-        told = {leak.feature for leak in leaks if leak.modality == modality.name}
+        listed = {leak.feature for leak in leaks if leak.modality == modality.name}
         for place, (auc, task_name) in _single_feature_aucs(cohort[train], column).items():
             name = modality.feature(place)
-            if name not in told and name not in allow:
-                reason = f"alone tells {task_name} with AUC {auc:.3f} on training patients"
+            if name not in listed and name not in allow:
+                reason = f"alone predicts {task_name} with AUC {auc:.3f} on training patients"
                 leaks.append(Leak(modality.name, name, reason, auc))
     return leaks
 
@@ -87,10 +88,10 @@ def find_leaks(
 def refuse_leaks(
     cohort: Cohort, train: Tensor, targets: TargetsTable | None, allow: Collection[str] = ()
 ) -> None:
-    """Stop where a feature knows the outcome.
+    """Stop if a feature reveals the outcome.
 
     Raises:
-        DataError: naming every such feature, and how to go on.
+        DataError: with all such features, and how to continue.
     """
     leaks = find_leaks(cohort, train, targets, allow)
     if not leaks:
@@ -100,24 +101,24 @@ def refuse_leaks(
         lines.append(f"  and {len(leaks) - 20} more")
     names = ", ".join(f'"{leak.feature}"' for leak in leaks[:3])
     raise DataError(
-        "features that know the outcome:\n"
+        "features that reveal the outcome:\n"
         + "\n".join(lines)
-        + "\nLeave them out of the file. What is known before the outcome may pass: "
+        + "\nRemove them from the file. Allow those that are known before the outcome: "
         + f"cohort.allow = [{names}]"
     )
 
 
 def _columns(name: str) -> list[str]:
-    """The feature's name, and that of the column it is one value of, as in ``vital_status=dead``."""
-    return [name, *(name[:place] for place, letter in enumerate(name) if letter == "=")]
+    """The feature's name, and that of the column that it encodes a value of (``vital_status=dead``)."""
+    return [name, *(name[:place] for place, character in enumerate(name) if character == "=")]
 
 
 def _plain(name: str) -> str:
     return re.sub(r"[\s\-./]+", "_", name.strip().lower())
 
 
-def _telling_gaps(train: Cohort, column: int) -> list[tuple[int | None, float, str]]:
-    """Where having a modality (None), or a cell of it, tells a task's outcome: AUC above ``MOST_AUC``."""
+def _predictive_gaps(train: Cohort, column: int) -> list[tuple[int | None, float, str]]:
+    """Find where presence of the modality (None) or a feature predicts a task: AUC above ``MOST_AUC``."""
     if train.targets is None:
         return []
     found = []
@@ -128,18 +129,18 @@ def _telling_gaps(train: Cohort, column: int) -> list[tuple[int | None, float, s
         events, free = label == 1, label == 0
         if min(events.sum(), free.sum()) < FEWEST:
             continue
-        # Of two values, half of the pairs that agree count.
+        # AUC of a binary predictor: tied pairs count half.
         auc = 0.5 + (has[events].mean(axis=0) - has[free].mean(axis=0)) / 2
         auc = np.maximum(auc, 1 - auc)
         places = np.flatnonzero(auc > MOST_AUC)
-        if 0 in places:  # of cells that go with the modality nothing is left to say
+        if 0 in places:  # its features are missing with the modality: one finding is enough
             places = places[:1]
         found += [(None if place == 0 else int(place) - 1, float(auc[place]), name) for place in places]
     return found
 
 
 def _single_feature_aucs(train: Cohort, column: int) -> dict[int, tuple[float, str]]:
-    """Features of one modality whose AUC, in either direction, passes ``MOST_AUC``; the task it is of."""
+    """Features of one modality with an AUC, in either direction, above ``MOST_AUC``: AUC and task."""
     if train.targets is None:
         return {}
     found: dict[int, tuple[float, str]] = {}
@@ -150,7 +151,7 @@ def _single_feature_aucs(train: Cohort, column: int) -> dict[int, tuple[float, s
         label = train.targets.labels[:, task].numpy()
         rows = (label >= 0) & measured.any(axis=1)
         x, y, has = values[rows], label[rows] == 1, measured[rows]
-        # Patients without the cell rank above everyone; leaving them out keeps the ranks of the rest.
+        # Patients without the value rank above all others, whose ranks are then as if they were left out.
         ranks = rankdata(np.where(has, x, np.inf), axis=0) if len(x) else x
         events, free = (has & y[:, None]).sum(axis=0), (has & ~y[:, None]).sum(axis=0)
         won = (ranks * (has & y[:, None])).sum(axis=0) - events * (events + 1) / 2

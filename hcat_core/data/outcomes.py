@@ -1,4 +1,4 @@
-"""Outcomes: labels at a horizon, and the times they come from (SCIENCE trap 10)."""
+"""Outcomes: labels at a horizon, derived from times and events or checked against them."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from hcat_core.reading import ColumnTable, Reader
 
 @dataclass(frozen=True)
 class Outcomes:
-    """Targets of the patients of one file, one row a patient."""
+    """The targets of the patients of one file, one row per patient."""
 
     ids: tuple[str, ...]
     targets: Targets
 
 
 def derive_labels(time: np.ndarray, event: np.ndarray, horizon_days: float) -> np.ndarray:
-    """(N,) int8: 1 event by the horizon, 0 followed past it without one, -1 unknown.
+    """Labels at a horizon, (N,) int8: 1 event by then, 0 no event and followed up to then, -1 unknown.
 
     A patient censored before the horizon is unknown, never event-free.
     """
@@ -37,11 +37,11 @@ def derive_labels(time: np.ndarray, event: np.ndarray, horizon_days: float) -> n
 
 
 def read_targets(reader: Reader, table: TargetsTable) -> tuple[tuple[Task, ...], Outcomes]:
-    """Read every task's columns and check them against each other.
+    """Read the columns of every task and check them against each other.
 
     Raises:
-        DataError: for a missing column, values that are no outcome, a label that disagrees with its
-            own time and event (with counts), or a patient with two rows.
+        DataError: for a missing column, values other than 0, 1 and -1, labels that disagree with their time
+            and event, or a patient with two rows.
     """
     wanted = [
         column
@@ -56,7 +56,7 @@ def read_targets(reader: Reader, table: TargetsTable) -> tuple[tuple[Task, ...],
         row = next(r for r, i in enumerate(ids) if i in seen or seen.add(i))  # type: ignore[func-returns-value]
         raise DataError(
             f"{reader.source}: row {row} is a second row of outcomes for one patient. "
-            "Keep one row a patient in the file that cohort.targets names."
+            "Keep one row per patient in the file of cohort.targets."
         )
     parts = [_read_task(reader.source, columns, name, task) for name, task in table.tasks.items()]
     targets = Targets(
@@ -109,7 +109,7 @@ def _check_agreement(
             f"{source}: {task.label} disagrees with {task.time} and {task.event} at "
             f"{task.horizon_days:g} days: {flipped} labels say the opposite, {early} patients "
             f"censored before the horizon are labelled event-free (they are unknown, -1). "
-            f"Mend the file, or leave cohort.targets.tasks.{name}.label out to derive it."
+            f"Correct the file, or remove cohort.targets.tasks.{name}.label to derive labels."
         )
 
 
@@ -117,16 +117,16 @@ def _numbers(source: str, columns: Mapping[str, np.ndarray], name: str) -> np.nd
     try:
         return np.asarray(columns[name], dtype=np.float64).reshape(-1)
     except (TypeError, ValueError):
-        raise DataError(f"{source}: column {name} holds something that is not a number.") from None
+        raise DataError(f"{source}: column {name} holds values that are not numbers.") from None
 
 
 def _zero_one(source: str, columns: Mapping[str, np.ndarray], name: str) -> np.ndarray:
     values = _numbers(source, columns, name)
     values = np.where(np.isnan(values), -1, values)
-    strange = ~np.isin(values, (-1, 0, 1))
-    if strange.any():
+    invalid = ~np.isin(values, (-1, 0, 1))
+    if invalid.any():
         raise DataError(
-            f"{source}: column {name} holds {int(strange.sum())} values that are not 1 (event), "
-            f"0 (no event) or -1 (unknown), the first in row {int(strange.argmax())}."
+            f"{source}: column {name} holds {int(invalid.sum())} values that are not 1 (event), "
+            f"0 (no event) or -1 (unknown), the first in row {int(invalid.argmax())}."
         )
     return values.astype(np.int8)

@@ -1,4 +1,4 @@
-"""Train, validation and test patients: one patient, one side; groups stay together (SCIENCE trap 12)."""
+"""Split patients into training, validation and test: stratified, groups kept together."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SPLITS = ("train", "validation", "test")
 
 @dataclass(frozen=True)
 class Split:
-    """Row numbers of each side; ``left_out`` are patients with no modality at all."""
+    """Row numbers of each part; ``left_out`` are patients without any modality."""
 
     train: Tensor
     validation: Tensor
@@ -27,7 +27,7 @@ class Split:
     left_out: Tensor
 
     def names(self, n: int) -> list[str]:
-        """For each of ``n`` rows the side it is on."""
+        """The name of the part that each of ``n`` rows is in."""
         side = np.full(n, "left out", dtype=object)
         for name in SPLITS:
             side[getattr(self, name).numpy()] = name
@@ -35,7 +35,7 @@ class Split:
 
 
 def strata(cohort: Cohort) -> np.ndarray:
-    """(N,) one number per combination of labels over all tasks, unknown included."""
+    """(N,) a number for each combination of all tasks' labels, unknown included."""
     if cohort.targets is None:
         return np.zeros(len(cohort), np.int64)
     labels = cohort.targets.labels.numpy().astype(np.int64) + 1
@@ -43,7 +43,7 @@ def strata(cohort: Cohort) -> np.ndarray:
 
 
 def split_cohort(cohort: Cohort, table: SplitTable, seed: int) -> Split:
-    """Stratified on all tasks at once, whole groups on one side, the same for a seed.
+    """Split a cohort, stratified by all tasks at once, with groups kept together; reproducible by seed.
 
     Raises:
         DataError: when the training patients lack one of the two outcomes of a task.
@@ -61,11 +61,11 @@ def split_cohort(cohort: Cohort, table: SplitTable, seed: int) -> Split:
 
 
 def split_by_column(cohort: Cohort, reader: Reader, column: str) -> Split:
-    """The user's own split: each patient's side is named in a column of the targets file.
+    """Split a cohort as a column of the targets file says.
 
     Raises:
-        DataError: for a value that names no side, a patient without one, a group on two sides, or
-            training patients who lack one of a task's outcomes.
+        DataError: for another value than train, validation and test, a patient without one, a group in two
+            parts, or training patients with only one outcome of a task.
     """
     values = column_by_patient(reader, column, cohort.patient_ids)
     sides = np.array([_side(value) for value in values], dtype=object)
@@ -73,8 +73,8 @@ def split_by_column(cohort: Cohort, reader: Reader, column: str) -> Split:
     where = f"{reader.source}: {column}"
     for row in np.flatnonzero(has.numpy()).tolist():
         if sides[row] not in SPLITS:
-            said = f"{sides[row]!r}" if sides[row] else "nothing"
-            raise DataError(f"{where}: row {row} of the cohort has {said}; {', '.join(SPLITS)} are known.")
+            value = f"{sides[row]!r}" if sides[row] else "no value"
+            raise DataError(f"{where}: row {row} of the cohort has {value}; expected {', '.join(SPLITS)}.")
     rows = {name: np.flatnonzero((sides == name) & has.numpy()) for name in SPLITS}
     if not len(rows["train"]):
         raise DataError(f"{where}: no patient is in train.")
@@ -96,20 +96,20 @@ def _side(value: object) -> str:
 
 
 def hold_out_patients(cohort: Cohort, share: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Row numbers of the rest, and of about ``share`` of the patients: stratified, whole groups.
+    """Hold out about ``share`` of the patients, stratified, with groups kept together.
 
-    Of fewer groups than the share asks for, one is held out.
+    Returns the row numbers of the rest, and of those held out: at least one group.
     """
     groups = np.arange(len(cohort)) if cohort.groups is None else np.array(cohort.groups)
     share = max(share, 1 / max(2, len(np.unique(groups))))
-    rest, held = hold_out(np.arange(len(cohort)), strata(cohort), groups, share, seed)
-    return torch.from_numpy(rest), torch.from_numpy(held)
+    rest, held_out = hold_out(np.arange(len(cohort)), strata(cohort), groups, share, seed)
+    return torch.from_numpy(rest), torch.from_numpy(held_out)
 
 
 def hold_out(
     rows: np.ndarray, by: np.ndarray, groups: np.ndarray, share: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Take about ``share`` of ``rows`` away, stratified; whole groups where there are any.
+    """Split ``rows`` into the rest and about ``share`` of them, stratified, with groups kept together.
 
     Raises:
         DataError: for too few groups.
@@ -137,17 +137,17 @@ def hold_out(
 
 
 def merge_rare(by: np.ndarray, n_folds: int) -> np.ndarray:
-    """The strata, those too small to be in every fold joined to the commonest."""
+    """The strata, with those too small to be in every fold merged into the most frequent one."""
     values, counts = np.unique(by, return_counts=True)
     rare = values[counts < n_folds]
     return np.where(np.isin(by, rare), values[counts.argmax()], by)
 
 
 def _deal(by: np.ndarray, share: float) -> np.ndarray:
-    """(N,) bool: ``share`` of every stratum, the remainders spread so that the total is right."""
+    """Choose ``share`` of every stratum, (N,) bool; rounding is spread so that the total is right."""
     picked = np.zeros(len(by), bool)
     ordered = np.argsort(by, kind="stable")
-    # Systematic sampling along the sorted strata: each gets its share to within one patient.
+    # Systematic sampling along the sorted strata gives each its share to within one patient.
     marks = np.floor((np.arange(len(by)) + 0.5) * share)
     picked[ordered] = np.diff(marks, prepend=0) > 0
     return picked

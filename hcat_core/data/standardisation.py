@@ -1,4 +1,4 @@
-"""Per-feature standardisation, fitted on training patients only (SCIENCE trap 7)."""
+"""Per-feature standardisation, fitted on training patients only."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Standardiser:
         """Mean and population standard deviation of the measured cells; a constant's scale is 1."""
         n = train.measured.sum(dim=0)
         count = n.clamp(min=1).double()
-        # In slices of patients: a double copy of a whole large cohort would be twice its size.
+        # In slices of patients: a float64 copy of a large cohort would be twice its size.
         total = sum(part.double().sum(dim=0) for part in train.emb.split(4096))
         mean = torch.as_tensor(total) / count
         squares = sum(
@@ -31,7 +31,7 @@ class Standardiser:
             for emb, measured in zip(train.emb.split(4096), train.measured.split(4096), strict=True)
         )
         scale = (torch.as_tensor(squares) / count).sqrt()
-        # Rounding of a constant column leaves a spread of float32 size, which is no spread.
+        # Rounding leaves a constant column a spread of the size of float32 errors.
         flat = scale <= 1e-6 * mean.abs().clamp(min=1e-6)
         scale = torch.where(flat | (n == 0), torch.ones_like(scale), scale)
         return cls(mean.float(), scale.float())

@@ -1,4 +1,4 @@
-"""From TOML to a validated recipe, and from a recipe to objects."""
+"""From a TOML file to a checked recipe, and from a recipe to objects."""
 
 from typing import TYPE_CHECKING
 

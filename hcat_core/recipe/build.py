@@ -1,4 +1,4 @@
-"""Recipe + Catalog -> objects. The one place where components are constructed."""
+"""Build the components of a recipe: readers, estimator, imputer, fusion, heads and losses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hcat_core.registry.component import Kind
 
 @dataclass(frozen=True)
 class WeightedLoss:
-    """One term of the total: its name in logs, its weight, the loss."""
+    """One term of the total loss: its name in logs, its weight, the loss."""
 
     name: str
     weight: float
@@ -25,7 +25,7 @@ class WeightedLoss:
 
 
 def build_readers(recipe: Recipe, catalog: Catalog) -> dict[str, Reader]:
-    """A reader for each modality, by name, in recipe order."""
+    """Build the reader of each modality, by name, in recipe order."""
     return {
         name: _build(recipe, catalog, "reader", table, (), f"cohort.modalities.{name}")
         for name, table in recipe.cohort.modalities.items()
@@ -33,7 +33,7 @@ def build_readers(recipe: Recipe, catalog: Catalog) -> dict[str, Reader]:
 
 
 def build_targets_reader(recipe: Recipe, catalog: Catalog) -> Reader | None:
-    """The reader of the outcomes, or None for a recipe without."""
+    """Build the reader of the outcomes; None for a recipe without outcomes."""
     targets = recipe.cohort.targets
     if targets is None:
         return None
@@ -42,25 +42,25 @@ def build_targets_reader(recipe: Recipe, catalog: Catalog) -> Reader | None:
 
 
 def build_estimator(recipe: Recipe, catalog: Catalog, layout: Layout) -> Estimator:
-    """The estimator, not fitted."""
+    """Build the estimator, not yet fitted."""
     estimator: Estimator = _build(recipe, catalog, "estimator", recipe.estimator, (layout,), "estimator")
     return estimator
 
 
 def build_imputer(recipe: Recipe, catalog: Catalog, layout: Layout) -> Imputer:
-    """The imputer."""
+    """Build the imputer, not yet fitted."""
     imputer: Imputer = _build(recipe, catalog, "imputer", recipe.imputer, (layout,), "imputer")
     return imputer
 
 
 def build_fusion(recipe: Recipe, catalog: Catalog, layout: Layout) -> Fusion:
-    """The fusion."""
+    """Build the fusion, not yet trained."""
     fusion: Fusion = _build(recipe, catalog, "fusion", recipe.fusion, (layout,), "fusion")
     return fusion
 
 
 def build_heads(recipe: Recipe, catalog: Catalog, layout: Layout, width: int) -> dict[str, Head]:
-    """A head for each table, by name; ``width`` is that of the fused vector."""
+    """Build the heads by name; ``width`` is that of the fused vector."""
     return {
         name: _build(recipe, catalog, "head", table, (layout, table["task"], width), f"heads.{name}")
         for name, table in recipe.heads.items()
@@ -68,7 +68,7 @@ def build_heads(recipe: Recipe, catalog: Catalog, layout: Layout, width: int) ->
 
 
 def build_losses(recipe: Recipe, catalog: Catalog, layout: Layout) -> list[WeightedLoss]:
-    """The terms of the total. A term is named after its component, and its head where it has one."""
+    """Build the losses. Each is named after its component, and its head if it has one."""
     losses: list[WeightedLoss] = []
     for place, table in enumerate(recipe.losses):
         name = "_".join(str(table[key]) for key in ("use", "head") if key in table)
@@ -87,7 +87,7 @@ def _build(
     injected: tuple[object, ...],
     key: str,
 ) -> Any:
-    """What a constructor says about its values is a problem of the recipe."""
+    """Build one component; a ``ValueError`` of its constructor becomes a problem of the recipe."""
     try:
         return construct(catalog, kind, table, injected, recipe.root)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""A recipe's modalities, tasks, heads and losses: each table, and whether they fit each other."""
+"""Check a recipe's modalities, tasks, heads and losses, and whether they fit each other."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Tables = dict[str, dict[str, Any]]
 
 
 def check_modalities(cohort: CohortTable, catalog: Catalog) -> tuple[Tables, list[Problem]]:
-    """The reader tables by modality."""
+    """Check the reader tables; returns them by modality, and problems."""
     tables = cohort.modalities
     if not tables:
         return {}, [Problem("cohort.modalities", "is needed: a table for each modality")]
@@ -40,47 +40,49 @@ def check_modalities(cohort: CohortTable, catalog: Catalog) -> tuple[Tables, lis
 
 
 def check_tasks(targets: TargetsTable) -> list[Problem]:
-    """What is wrong with the tasks, alone and beside each other."""
+    """Check the tasks, and whether their names and outputs differ."""
     key = "cohort.targets.tasks"
     if not targets.tasks:
         return [Problem(key, "is needed: a table for each task")]
     problems = check_names(targets.tasks, key)
     outputs: dict[str, str] = {}
     for name, task in targets.tasks.items():
-        here = f"{key}.{name}"
+        task_key = f"{key}.{name}"
         if name == AVERAGE:
-            problems.append(Problem(key, f"{shown(name)} is what hcat calls the average of all tasks"))
+            problems.append(
+                Problem(key, f"{shown(name)} is the name of the average of all tasks; choose another")
+            )
         if task.outcome is not None:
-            problems += check_name(task.outcome, f"{here}.outcome")
+            problems += check_name(task.outcome, f"{task_key}.outcome")
         if (task.time is None) != (task.event is None):
-            problems.append(Problem(here, "time and event belong together; only one is given"))
+            problems.append(Problem(task_key, "time and event belong together, but only one is given"))
         elif task.label is None and task.time is None:
-            problems.append(Problem(here, "is needed: a label, or a time and an event"))
+            problems.append(Problem(task_key, "is needed: a label, or time and event"))
         peers = [peer for peer in targets.tasks if peer != name]
         if task.competing is not None and task.competing not in peers:
             wanted = name_in_quotes(task.competing)
             message = f"no other task is named {wanted}.{did_you_mean(task.competing, peers)}"
-            problems.append(Problem(f"{here}.competing", message))
+            problems.append(Problem(f"{task_key}.competing", message))
         output = Task(name, task.horizon_days, task.outcome or name).output_name
         other = outputs.setdefault(output, name)
         if other != name:
-            said = f"{shown(other)} and {shown(name)} would both be called {output}: name their outcomes"
-            problems.append(Problem(key, said))
+            message = f"{shown(other)} and {shown(name)} would both be called {output}: name their outcomes"
+            problems.append(Problem(key, message))
     return problems
 
 
 def check_heads(
     tables: object, catalog: Catalog, tasks: tuple[str, ...] | None
 ) -> tuple[Tables | None, list[Problem]]:
-    """The head tables by name, each with its task; None where there are none to speak of."""
+    """Check the head tables; returns them by name, each with its task, or None if there are none."""
     if not isinstance(tables, dict):
-        said = f"expected a table for each head, [heads.NAME], got {shown(tables)}"
-        return None, [Problem("heads", said)]
+        message = f"expected a table for each head, [heads.NAME], got {shown(tables)}"
+        return None, [Problem("heads", message)]
     if not tables:
         return None, [Problem("heads", "is needed: a table for each head, [heads.NAME]")]
     problems = check_names(tables, "heads")
     result: Tables = {}
-    strangers = False
+    unknown_task = False
     for name, table in tables.items():
         checked = check_component(catalog, "head", table, f"heads.{name}", reserved=("task",))
         problems += checked.problems
@@ -88,14 +90,14 @@ def check_heads(
         result[name] = {"task": task, **(checked.table or {})}
         if tasks is None or task in tasks:
             continue
-        strangers = True
-        said = f"expected a task's name, got {shown(task)}"
+        unknown_task = True
+        message = f"expected a task's name, got {shown(task)}"
         if isinstance(task, str):
-            said = f"no task is named {name_in_quotes(task)}.{did_you_mean(task, tasks)}"
-        problems.append(Problem(f"heads.{name}.task", said))
+            message = f"no task is named {name_in_quotes(task)}.{did_you_mean(task, tasks)}"
+        problems.append(Problem(f"heads.{name}.task", message))
     predicted = [head["task"] for head in result.values()]
     for task in tasks or ():
-        if task not in predicted and not strangers:
+        if task not in predicted and not unknown_task:
             problems.append(Problem("heads", f"no head predicts the task {shown(task)}"))
     return result, problems
 
@@ -103,7 +105,7 @@ def check_heads(
 def check_losses(
     tables: object, catalog: Catalog, heads: Tables | None
 ) -> tuple[list[dict[str, Any]], list[Problem]]:
-    """The loss tables, each with its weight; ``heads`` are None where they could not be read."""
+    """Check the loss tables; returns them with their weights. ``heads`` is None if they are not tables."""
     if not isinstance(tables, list):
         return [], [Problem("losses", f"expected a list, [[losses]], got {shown(tables)}")]
     if not tables:
@@ -118,19 +120,19 @@ def check_losses(
             continue
         weight = table.get("weight", 1.0)
         if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < math.inf:
-            said = f"expected a number of at least 0 that is finite, got {shown(weight)}"
-            problems.append(Problem(f"{key}.weight", said))
+            message = f"expected a number of at least 0 that is finite, got {shown(weight)}"
+            problems.append(Problem(f"{key}.weight", message))
         head = table.get("head")
         if isinstance(head, str) and heads is not None:
-            problems += _fit(key, table, head, heads, catalog)
+            problems += _check_head_of_loss(key, table, head, heads, catalog)
         result.append({**table, "weight": weight, **(checked.table or {})})
     return result, problems
 
 
 def check_trained(heads: Tables, losses: list[dict[str, Any]], catalog: Catalog) -> list[Problem]:
-    """Heads that no loss would train."""
-    found = [catalog.registries["loss"].find(str(table.get("use"))) for table in losses]
-    if any(component is not None and EVERY_HEAD in component.tags for component in found):
+    """Report heads that no loss trains."""
+    components = [catalog.registries["loss"].find(str(table.get("use"))) for table in losses]
+    if any(component is not None and EVERY_HEAD in component.tags for component in components):
         return []
     named = [table.get("head") for table in losses]
     return [
@@ -141,33 +143,35 @@ def check_trained(heads: Tables, losses: list[dict[str, Any]], catalog: Catalog)
 
 
 def check_baselines(names: object, catalog: Catalog) -> list[Problem]:
-    """Estimators that are fitted beside the recipe's own, at their defaults."""
+    """Check the names of estimators that are fitted for comparison, with default parameters."""
     problems: list[Problem] = []
     for place, name in enumerate(names if isinstance(names, list) else ()):
         key = f"evaluation.baselines.{place}"
         if name == NEURAL:
-            problems.append(Problem(key, f"{shown(name)} is no baseline: it needs tables of its own"))
+            problems.append(Problem(key, f"{shown(name)} cannot be a baseline: it needs further tables"))
             continue
         for problem in check_component(catalog, "estimator", {"use": name}, key).problems:
             problems.append(Problem(problem.key.removesuffix(".use"), problem.message))
     return problems
 
 
-def _fit(key: str, table: Mapping[str, Any], head: str, heads: Tables, catalog: Catalog) -> list[Problem]:
-    """Does a loss name a head that is there, and of the kind that it was made for?"""
+def _check_head_of_loss(
+    key: str, table: Mapping[str, Any], head: str, heads: Tables, catalog: Catalog
+) -> list[Problem]:
+    """Check that a loss names a head that exists, of the component that the loss was made for."""
     if head not in heads:
-        said = f"no head is named {name_in_quotes(head)}.{did_you_mean(head, heads)}"
-        return [Problem(f"{key}.head", said)]
+        message = f"no head is named {name_in_quotes(head)}.{did_you_mean(head, heads)}"
+        return [Problem(f"{key}.head", message)]
     component = catalog.registries["loss"].find(str(table.get("use")))
-    found = heads[head].get("use")
-    if component is None or found is None:
+    use = heads[head].get("use")
+    if component is None or use is None:
         return []
     try:
         loss = component.load()
     except Exception:  # a third party's module may raise anything; check_component has reported it
         return []
-    if not isinstance(loss, HeadSpecificLoss) or loss.made_for == found:
+    if not isinstance(loss, HeadSpecificLoss) or loss.made_for == use:
         return []
     wanted = loss.made_for
-    said = f'"{component.name}" is the loss of heads with use = "{wanted}"; {shown(head)} has "{found}"'
-    return [Problem(f"{key}.head", said)]
+    message = f'"{component.name}" trains heads with use = "{wanted}"; {shown(head)} has "{use}"'
+    return [Problem(f"{key}.head", message)]

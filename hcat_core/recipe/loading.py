@@ -1,4 +1,4 @@
-"""TOML text -> one plain dictionary: ``extends`` followed, tables merged, ``--set`` applied."""
+"""Load a recipe file as one tree of tables: follow ``extends``, merge tables, apply ``--set``."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from hcat_core.recipe.toml_text import DEEPEST, Tree, parse_toml, read_toml, val
 from hcat_core.registry.discovery import Allowed
 from hcat_core.text.quoting import shown
 
-ASSEMBLY = ("imputer", "fusion", "heads", "losses", "training")  # what the estimator ``neural`` trains
+NEURAL_TABLES = ("imputer", "fusion", "heads", "losses", "training")  # used by the estimator ``neural``
 NEURAL = "neural"
-FORMATS = ("cohort", "targets")  # its ``use`` names a file's format: the tasks stay when it changes
+FORMATS = ("cohort", "targets")  # its tasks stay when another reader is chosen
 
 
 def read_recipe_tree(path: Path) -> Tree:
-    """The recipe at ``path`` merged over the parents that it extends.
+    """Load a recipe, merged over the recipes that it extends.
 
     Raises:
-        RecipeError: for a file that is missing or no TOML, or parents that go in a circle.
+        RecipeError: for a file that is missing or not TOML, or recipes that extend each other in a circle.
     """
     chain: list[Path] = []
     trees: list[Tree] = []
@@ -32,18 +32,18 @@ def read_recipe_tree(path: Path) -> Tree:
         again = any(here.samefile(earlier) for earlier in chain)
         chain.append(here)
         if again:
-            said = " -> ".join(map(str, chain))
-            raise RecipeError(str(path), [Problem("extends", f"a recipe extends itself: {said}")])
+            circle = " -> ".join(map(str, chain))
+            raise RecipeError(str(path), [Problem("extends", f"a recipe extends itself: {circle}")])
         parent = tree.pop("extends", None)
         trees.append(tree)
         if parent is None:
             break
         if not isinstance(parent, str) or not parent:
-            said = f"expected the path of one recipe, got {shown(parent)}"
-            raise RecipeError(_named(here, path), [Problem("extends", said)])
+            message = f"expected the path of one recipe, got {shown(parent)}"
+            raise RecipeError(_named(here, path), [Problem("extends", message)])
         if "://" in parent:
-            said = f"expected the path of a recipe, got {shown(parent)}: nothing is fetched"
-            raise RecipeError(_named(here, path), [Problem("extends", said)])
+            message = f"expected the path of a recipe, got {shown(parent)}: hcat downloads nothing"
+            raise RecipeError(_named(here, path), [Problem("extends", message)])
         here = here.parent / parent
     merged: Tree = {}
     for tree in reversed(trees):
@@ -51,34 +51,34 @@ def read_recipe_tree(path: Path) -> Tree:
         if isinstance(cohort, dict) and "root" in cohort:
             drop_demo(merged)
         if "estimator" in tree:
-            drop_assembly(merged, tree["estimator"])
+            drop_neural_tables(merged, tree["estimator"])
         merged = merge(merged, tree)
     return merged
 
 
 def drop_demo(tree: Tree) -> None:
-    """Whoever names data of their own must never get the demo's, not even by a slip in the path."""
+    """Remove the demo cohort, in place: users who name their own data must never get the demo instead."""
     if isinstance(tree.get("cohort"), dict):
         tree["cohort"].pop("demo", None)
 
 
 def uses_neural(table: object) -> bool:
-    """Is this estimator table, or one inside it, that of the neural estimator?"""
+    """Whether an estimator table, or a table inside it, is that of the estimator ``neural``."""
     values = (value for _, _, value in values_in({"estimator": table}))
     return any(isinstance(value, dict) and value.get("use") == NEURAL for value in values)
 
 
-def drop_assembly(tree: Tree, estimator: object) -> None:
-    """Another estimator takes the place of the neural assembly that it inherits, unless it holds one."""
+def drop_neural_tables(tree: Tree, estimator: object) -> None:
+    """Remove the tables of the neural estimator, in place, if ``estimator`` does not use them."""
     if not uses_neural(estimator):
-        for name in ASSEMBLY:
+        for name in NEURAL_TABLES:
             tree.pop(name, None)
 
 
 def declared_plugins(path: Path, sets: Sequence[str] = ()) -> Allowed | None:
-    """The recipe's ``plugins``, before anything is imported; None where it has no such key.
+    """The plugins that a recipe allows, read before any is imported; None if it has no such key.
 
-    Of what is no list of names nothing is let in: such a recipe is refused when it is checked.
+    A value that is not a list of names allows no plugin; such a recipe is refused when it is checked.
 
     Raises:
         RecipeError: as ``read_recipe_tree`` does.
@@ -88,7 +88,7 @@ def declared_plugins(path: Path, sets: Sequence[str] = ()) -> Allowed | None:
 
 
 def allowed_by(tree: Tree, source: str) -> Allowed | None:
-    """What a recipe's ``plugins`` lets in."""
+    """The plugins that a tree of tables allows; None if it has no such key."""
     if "plugins" not in tree:
         return None
     value = tree["plugins"]
@@ -97,33 +97,34 @@ def allowed_by(tree: Tree, source: str) -> Allowed | None:
 
 
 def merge(base: Tree, over: Tree, at: tuple[str, ...] = ()) -> Tree:
-    """``over`` on top of ``base``: tables merge; a table whose ``use`` differs replaces whole.
+    """Merge the tables of ``over`` into those of ``base``.
 
-    ``at`` is where in the recipe both are.
+    A table that names another component replaces the old one completely. ``at`` is the path of both tables
+    in the recipe.
     """
     result = dict(base)
     for key, value in over.items():
-        old, here = result.get(key), (*at, key)
+        old, path = result.get(key), (*at, key)
         if not isinstance(old, dict) or not isinstance(value, dict):
             result[key] = copy.deepcopy(value)
-        elif _other_component(old, value) and here != FORMATS:
+        elif _other_component(old, value) and path != FORMATS:
             result[key] = copy.deepcopy(value)
         else:
-            result[key] = merge(old, value, here)
+            result[key] = merge(old, value, path)
     return result
 
 
 def apply_sets(tree: Tree, sets: Sequence[str]) -> tuple[Tree, list[Problem]]:
-    """Apply ``a.b=v`` settings. Those of a ``use`` come first, and drop the old component's keys.
+    """Apply ``KEY=VALUE`` settings. Those of a ``use`` come first, and remove the old component's keys.
 
-    ``v`` is a TOML value; what is none is taken as text, so that ``imputer.use=mean`` needs no quotes.
-    A number in the path is a place in a list: ``losses.0.weight=0.5``.
+    A value that is not TOML is taken as a string, so that ``imputer.use=mean`` needs no quotes. A number in
+    the key is a position in a list: ``losses.0.weight=0.5``.
     """
     tree = copy.deepcopy(tree)
     problems: list[Problem] = []
     parsed: list[tuple[list[str], object]] = []
     for text in sets:
-        key, equals, said = text.partition("=")
+        key, equals, value_text = text.partition("=")
         if not equals or not key.strip():
             problems.append(Problem("--set", f'expected KEY=VALUE, got "{text}"'))
             continue
@@ -131,13 +132,13 @@ def apply_sets(tree: Tree, sets: Sequence[str]) -> tuple[Tree, list[Problem]]:
         if len(path) > DEEPEST:
             problems.append(Problem("--set", f"{shown(key)} is more than {DEEPEST} tables deep"))
             continue
-        parsed.append((path, _value(said.strip())))
+        parsed.append((path, _value(value_text.strip())))
     parsed.sort(key=lambda item: (item[0][-1] != "use", len(item[0]) if item[0][-1] == "use" else 0))
     if any(path == ["cohort", "root"] for path, _ in parsed):
         drop_demo(tree)
     named = [{path[-1]: value} for path, value in parsed if path[0] == "estimator"]
     if any("use" in table for table in named):
-        drop_assembly(tree, named)
+        drop_neural_tables(tree, named)
     for path, value in parsed:
         problem = set_key(tree, path, value)
         if problem:
@@ -146,7 +147,7 @@ def apply_sets(tree: Tree, sets: Sequence[str]) -> tuple[Tree, list[Problem]]:
 
 
 def set_key(tree: Tree, path: Sequence[str], value: object) -> str | None:
-    """Set one dotted key in place; tables on the way are made. Returns what went wrong, if anything."""
+    """Set one dotted key in place, making tables on the way. Returns the problem, or None."""
     node: Any = tree
     for part in path[:-1]:
         if isinstance(node, list):
@@ -167,21 +168,21 @@ def set_key(tree: Tree, path: Sequence[str], value: object) -> str | None:
 
 
 def _read(path: Path, asked: Path) -> Tree:
-    """The recipe that was asked for, or a parent of it."""
+    """Read the requested recipe, or one that it extends."""
     key = "file" if path == asked else "extends"
     try:
-        found = read_toml(path)
+        tree = read_toml(path)
     except FileNotFoundError:
         raise RecipeError(
             str(asked), [Problem(key, f"there is no recipe at {path}{did_you_mean_file(path)}")]
         ) from None
-    if isinstance(found, Problem):
-        raise RecipeError(_named(path, asked), [found])
-    return found
+    if isinstance(tree, Problem):
+        raise RecipeError(_named(path, asked), [tree])
+    return tree
 
 
 def _named(path: Path, asked: Path) -> str:
-    """The file with the mistake, and whose parent it is."""
+    """The name of a file for messages, with the recipe that extends it."""
     return str(path) if path == asked else f"{path} (which {asked} extends)"
 
 
@@ -196,8 +197,8 @@ def did_you_mean_file(path: Path) -> str:
 
 
 def _value(text: str) -> object:
-    found = parse_toml(f"value = {text}")
-    return found["value"] if isinstance(found, dict) and len(found) == 1 else text
+    tree = parse_toml(f"value = {text}")
+    return tree["value"] if isinstance(tree, dict) and len(tree) == 1 else text
 
 
 def _other_component(old: Tree, new: Tree) -> bool:

@@ -29,7 +29,7 @@ Shape = Literal["one", "list", "dict"]
 
 @dataclass(frozen=True)
 class Nested:
-    """A parameter that is itself a component, or a list or dictionary of them."""
+    """A parameter that is a component, or a list or dictionary of components."""
 
     kind: Kind
     shape: Shape
@@ -38,19 +38,19 @@ class Nested:
 
 @dataclass(frozen=True)
 class Parameters:
-    """The keyword-only parameters of one constructor: plain ones as a model, components apart."""
+    """The keyword-only parameters of a constructor: plain values as a model, components as ``nested``."""
 
     model: type[BaseModel]
     nested: Mapping[str, Nested]
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every key the table may have beside ``use``."""
+        """All keys that the table may have apart from ``use``."""
         return (*self.model.model_fields, *self.nested)
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """Keys that are paths, resolved against the cohort's root."""
+        """Keys whose values are paths, which are relative to the cohort's root."""
         return tuple(n for n, f in self.model.model_fields.items() if _is_path(f.annotation))
 
 
@@ -98,10 +98,10 @@ def parameters_from(class_name: str, keywords: Iterable[Keyword]) -> Parameters:
 
 
 def load_parameters(component: Component, key: str) -> Parameters | Problem:
-    """The parameters of a component, or why they are not to be had."""
+    """The parameters of a component, or the problem with loading them."""
     try:
         return parameters(component.load())
-    except Exception as error:  # a stranger's module may raise anything at all
+    except Exception as error:  # code of third parties may raise anything
         return Problem(key, f'"{component.name}" cannot be loaded: {type(error).__name__}: {error}')
 
 

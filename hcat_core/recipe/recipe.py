@@ -1,9 +1,9 @@
-"""TOML -> validated ``Recipe``: every problem at once, before any data is read."""
+"""``Recipe``, and how one is loaded: all problems are found at once, before any data is read."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
@@ -12,6 +12,7 @@ import tomli_w
 from hcat_core.data.schema import CohortTable, SplitTable
 from hcat_core.errors import Problem, RecipeError
 from hcat_core.recipe.checks import (
+    Tables,
     check_baselines,
     check_heads,
     check_losses,
@@ -22,8 +23,8 @@ from hcat_core.recipe.checks import (
 from hcat_core.recipe.command_line import apply_inputs, apply_options
 from hcat_core.recipe.component_tables import check_component
 from hcat_core.recipe.loading import (
-    ASSEMBLY,
     NEURAL,
+    NEURAL_TABLES,
     allowed_by,
     apply_sets,
     read_recipe_tree,
@@ -37,25 +38,25 @@ from hcat_core.registry.discovery import NO_PLUGINS
 from hcat_core.text.quoting import shown
 from hcat_core.text.spelling import did_you_mean
 
-KEYS = ("seed", "outdir", "plugins", *dict.fromkeys([*TABLES, "estimator", *ASSEMBLY]))
+KEYS = ("seed", "outdir", "plugins", *dict.fromkeys([*TABLES, "estimator", *NEURAL_TABLES]))
 LARGEST = 2**63 - 1  # of TOML's whole numbers
-LARGEST_SEED = 2**31 - 1  # what every library takes
+LARGEST_SEED = 2**31 - 1  # accepted by every library
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What to run. Component tables are plain values with every default filled in.
+    """What to run. Component tables hold plain values, with all defaults filled in.
 
     Attributes:
         source: the file, for messages.
-        root: absolute; where the cohort's relative paths start.
+        root: absolute; the folder of the cohort's relative paths.
         seed: of everything random.
         outdir: the run folder, or None for one named after recipe and time.
-        plugins: names of the plugins that may be imported beside hcat's own; None lets in all.
+        plugins: names of the plugins that may be imported beside the built-in ones; None allows all.
         cohort: modalities and outcomes; ``cohort.modalities`` holds reader tables.
-        split: shares of patients.
-        training: the loop.
-        evaluation: what is measured after it.
+        split: how patients are split.
+        training: settings of the training loop.
+        evaluation: settings of the evaluation.
         estimator: component table; ``neural`` trains the four that follow.
         imputer: component table; empty, like the next three, where no estimator is ``neural``.
         fusion: component table.
@@ -79,7 +80,7 @@ class Recipe:
     losses: list[dict[str, Any]]
 
     def as_dict(self) -> dict[str, Any]:
-        """The whole recipe, ready to be saved: run again from anywhere, it gives the same run."""
+        """The complete recipe as plain values; saved, it gives the same run from any folder."""
         cohort = self.cohort.model_dump(mode="json", exclude={"root"}, exclude_none=True)
         return {
             "seed": self.seed,
@@ -91,7 +92,7 @@ class Recipe:
         }
 
     def method(self) -> dict[str, Any]:
-        """The tables that say how to predict, apart from the cohort and its split."""
+        """The tables that define the method, without the cohort and its split."""
         result: dict[str, Any] = {"estimator": self.estimator}
         if self.is_neural:
             result |= {
@@ -105,7 +106,7 @@ class Recipe:
 
     @property
     def is_neural(self) -> bool:
-        """Does any estimator train the recipe's imputer, fusion and heads?"""
+        """Whether an estimator trains the recipe's imputer, fusion and heads."""
         return uses_neural(self.estimator)
 
     def to_toml(self) -> str:
@@ -122,21 +123,21 @@ def load_recipe(
     inputs: Mapping[str, Path] | None = None,
     caller: Path | None = None,
 ) -> tuple[Recipe, list[str]]:
-    """Read, merge and check a recipe. Precedence: recipe < ``sets`` < ``options`` and ``inputs``.
+    """Read, merge and check a recipe; ``sets`` override it, ``options`` and ``inputs`` override both.
 
     Args:
         path: the recipe.
         catalog: the components to check it against.
         sets: ``key=value`` settings.
-        options: the document's options by name (``options.OPTIONS``); None values are not set.
+        options: values of command line options (``command_line.OPTIONS``) by name, or None.
         inputs: files by modality.
-        caller: where ``cohort.root`` and ``inputs`` start; the current directory when not given.
+        caller: folder of relative paths in ``inputs`` and ``cohort.root``; by default the current one.
 
     Returns:
-        The recipe, and warnings for options that have nowhere to go.
+        The recipe, and a warning for each option that changes nothing.
 
     Raises:
-        RecipeError: with every problem found.
+        RecipeError: with all problems.
     """
     caller = caller or Path.cwd()
     tree, problems = apply_sets(read_recipe_tree(path), sets)
@@ -145,8 +146,8 @@ def load_recipe(
     more, warnings = apply_options(tree, options or {}, catalog)
     if catalog.allowed == NO_PLUGINS:
         tree["plugins"] = []
-    recipe, found = check_recipe(tree, catalog, path, caller)
-    problems += more + found
+    recipe, of_tables = check_recipe(tree, catalog, path, caller)
+    problems += more + of_tables
     if recipe is None or problems:
         raise RecipeError(str(path), problems)
     return recipe, warnings
@@ -155,106 +156,138 @@ def load_recipe(
 def check_recipe(
     tree: Tree, catalog: Catalog, path: Path, caller: Path
 ) -> tuple[Recipe | None, list[Problem]]:
-    """Check a merged tree; None with at least one problem."""
-    problems = [Problem(key, f"no such table or key.{_meant(key)}") for key in tree if key not in KEYS]
+    """Check a merged tree of tables; the recipe is None if there is any problem."""
+    problems = [Problem(key, f"no such table or key.{_suggestion(key)}") for key in tree if key not in KEYS]
     problems += _too_large({key: value for key, value in tree.items() if key != "seed"})
-    tables: dict[str, Any] = {}
-    for name, model in TABLES.items():
-        value = tree.get(name, {})
-        if not isinstance(value, dict):
-            problems.append(Problem(name, _no_table(name, value)))
-            continue
-        tables[name], found = check_table(model, value, name, "no such key.")
-        problems += found
-    seed, outdir, plugins = tree.get("seed", 0), tree.get("outdir"), tree.get("plugins")
-    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed <= LARGEST_SEED:
-        problems.append(
-            Problem("seed", f"expected a whole number in [0, {LARGEST_SEED}], got {shown(seed)}")
-        )
-    problems += _check_outdir(outdir)
-    if plugins is not None and not (isinstance(plugins, list) and all(isinstance(p, str) for p in plugins)):
-        problems.append(Problem("plugins", f"expected a list of plugins' names, got {shown(plugins)}"))
+    tables, more = _check_fixed_tables(tree)
+    problems += more + _check_top_level(tree)
     allowed = allowed_by(tree, str(path))
     if allowed is not None:
         catalog = catalog.restricted(allowed)
-    split = tables.get("split")
+    split, cohort = tables.get("split"), tables.get("cohort")
     if split is not None and split.validation + split.test >= 1:
         problems.append(Problem("split", "validation and test leave no patient for training"))
-
-    cohort = tables.get("cohort")
-    modalities: dict[str, dict[str, Any]] = {}
-    tasks = None
+    modalities: Tables = {}
     if cohort is not None:
-        modalities, found = check_modalities(cohort, catalog)
-        problems += found
-        if cohort.targets is not None:
-            tasks = tuple(cohort.targets.tasks)
-            problems += check_component(catalog, "reader", cohort.targets.reader, "cohort.targets").problems
-            problems += check_tasks(cohort.targets)
-    estimator = check_component(catalog, "estimator", tree.get("estimator", {"use": NEURAL}), "estimator")
-    problems += estimator.problems
-    imputer: dict[str, Any] = {}
-    fusion: dict[str, Any] = {}
-    heads: dict[str, dict[str, Any]] = {}
-    losses: list[dict[str, Any]] = []
-    # Where the estimator itself is wrong the other tables are checked too, so that all is told at once.
-    if uses_neural(tree.get("estimator", {"use": NEURAL})) or estimator.table is None:
-        checked = check_component(catalog, "imputer", tree.get("imputer", {"use": "none"}), "imputer")
-        problems += checked.problems
-        imputer = checked.table or {}
-        checked = check_component(catalog, "fusion", tree.get("fusion", {"use": "enhanced_hcat"}), "fusion")
-        problems += checked.problems
-        fusion = checked.table or {}
-        if "heads" in tree or "losses" in tree or estimator.table is not None:
-            read, fault = check_heads(tree.get("heads", {}), catalog, tasks)
-            problems += fault
-            losses, found = check_losses(tree.get("losses", []), catalog, read)
-            problems += found
-            heads = read or {}
-            # Which head a loss would train is known where its head and its name are sound.
-            if losses and not fault and not any(p.key.endswith((".head", ".use")) for p in found):
-                problems += check_trained(heads, losses, catalog)
-    else:
-        problems += [
-            Problem(name, f'has no part in the estimator "{estimator.table["use"]}"; leave it out')
-            for name in ASSEMBLY
-            if name in tree
-        ]
+        modalities, more = _check_cohort(cohort, catalog)
+        problems += more
+    tasks = None if cohort is None or cohort.targets is None else tuple(cohort.targets.tasks)
+    estimator, neural, more = _check_method(tree, catalog, tasks)
+    problems += more
     evaluation = tree.get("evaluation")
     if tables.get("evaluation") is not None and isinstance(evaluation, dict) and "baselines" in evaluation:
         problems += check_baselines(evaluation["baselines"], catalog)
-    if problems or cohort is None or estimator.table is None:
+    if problems or cohort is None or estimator is None:
         return None, problems
     recipe = Recipe(
         source=str(path),
         root=(caller / cohort.root if cohort.root is not None else path.parent).resolve(),
-        seed=seed,
-        outdir=outdir,
-        plugins=None if plugins is None else tuple(plugins),
+        seed=tree.get("seed", 0),
+        outdir=tree.get("outdir"),
+        plugins=None if tree.get("plugins") is None else tuple(tree["plugins"]),
         cohort=cohort.model_copy(update={"modalities": modalities}),
         split=tables["split"],
         training=tables["training"],
         evaluation=tables["evaluation"],
-        estimator=estimator.table,
-        imputer=imputer,
-        fusion=fusion,
-        heads=heads,
-        losses=losses,
+        estimator=estimator,
+        imputer=neural.imputer,
+        fusion=neural.fusion,
+        heads=neural.heads,
+        losses=neural.losses,
     )
     return recipe, []
 
 
-def _meant(key: str) -> str:
+@dataclass(frozen=True)
+class _NeuralTables:
+    """The component tables that the estimator ``neural`` trains; empty for other estimators."""
+
+    imputer: dict[str, Any] = field(default_factory=dict)
+    fusion: dict[str, Any] = field(default_factory=dict)
+    heads: Tables = field(default_factory=dict)
+    losses: list[dict[str, Any]] = field(default_factory=list)
+
+
+def _check_fixed_tables(tree: Tree) -> tuple[dict[str, Any], list[Problem]]:
+    """The tables cohort, split, training and evaluation as models; None for one that has problems."""
+    tables: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for name, model in TABLES.items():
+        value = tree.get(name, {})
+        if isinstance(value, dict):
+            tables[name], more = check_table(model, value, name, "no such key.")
+            problems += more
+        else:
+            message = f"expected a table, [{name}], got {shown(value)}"
+            message += f": [[{name}]] makes a list" if isinstance(value, list) else ""
+            problems.append(Problem(name, message))
+    return tables, problems
+
+
+def _check_top_level(tree: Tree) -> list[Problem]:
+    """Check the keys outside tables: seed, outdir and plugins."""
+    problems = []
+    seed, plugins = tree.get("seed", 0), tree.get("plugins")
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed <= LARGEST_SEED:
+        message = f"expected a whole number in [0, {LARGEST_SEED}], got {shown(seed)}"
+        problems.append(Problem("seed", message))
+    problems += _check_outdir(tree.get("outdir"))
+    if plugins is not None and not (isinstance(plugins, list) and all(isinstance(p, str) for p in plugins)):
+        problems.append(Problem("plugins", f"expected a list of plugins' names, got {shown(plugins)}"))
+    return problems
+
+
+def _check_cohort(cohort: CohortTable, catalog: Catalog) -> tuple[Tables, list[Problem]]:
+    """The reader tables by modality, and problems of modalities and outcomes."""
+    modalities, problems = check_modalities(cohort, catalog)
+    if cohort.targets is not None:
+        problems += check_component(catalog, "reader", cohort.targets.reader, "cohort.targets").problems
+        problems += check_tasks(cohort.targets)
+    return modalities, problems
+
+
+def _check_method(
+    tree: Tree, catalog: Catalog, tasks: tuple[str, ...] | None
+) -> tuple[dict[str, Any] | None, _NeuralTables, list[Problem]]:
+    """The estimator's table, and the tables that it trains if it is neural."""
+    given = tree.get("estimator", {"use": NEURAL})
+    estimator = check_component(catalog, "estimator", given, "estimator")
+    # If the estimator itself is wrong, the other tables are checked too: all problems are reported at once.
+    if uses_neural(given) or estimator.table is None:
+        neural, problems = _check_neural(tree, catalog, tasks, estimator.table is not None)
+        return estimator.table, neural, estimator.problems + problems
+    problems = [
+        Problem(name, f'is not used by the estimator "{estimator.table["use"]}"; remove it')
+        for name in NEURAL_TABLES
+        if name in tree
+    ]
+    return estimator.table, _NeuralTables(), estimator.problems + problems
+
+
+def _check_neural(
+    tree: Tree, catalog: Catalog, tasks: tuple[str, ...] | None, heads_needed: bool
+) -> tuple[_NeuralTables, list[Problem]]:
+    imputer = check_component(catalog, "imputer", tree.get("imputer", {"use": "none"}), "imputer")
+    fusion = check_component(catalog, "fusion", tree.get("fusion", {"use": "enhanced_hcat"}), "fusion")
+    problems = imputer.problems + fusion.problems
+    heads: Tables | None = {}
+    losses: list[dict[str, Any]] = []
+    if "heads" in tree or "losses" in tree or heads_needed:
+        heads, of_heads = check_heads(tree.get("heads", {}), catalog, tasks)
+        losses, of_losses = check_losses(tree.get("losses", []), catalog, heads)
+        problems += of_heads + of_losses
+        # Only where all names are right it is known which head a loss trains.
+        if losses and not of_heads and not any(p.key.endswith((".head", ".use")) for p in of_losses):
+            problems += check_trained(heads or {}, losses, catalog)
+    return _NeuralTables(imputer.table or {}, fusion.table or {}, heads or {}, losses), problems
+
+
+def _suggestion(key: str) -> str:
     return elsewhere(key) or did_you_mean(key, KEYS)
 
 
-def _no_table(name: str, value: object) -> str:
-    said = f"expected a table, [{name}], got {shown(value)}"
-    return f"{said}: [[{name}]] makes a list" if isinstance(value, list) else said
-
-
 def _too_large(tree: Tree) -> list[Problem]:
-    """Whole numbers that a saved recipe could not hold."""
+    """Report whole numbers that a saved recipe could not hold."""
     message = f"the number is too large: whole numbers end at {LARGEST}"
     return [
         Problem(key, message)
@@ -264,13 +297,13 @@ def _too_large(tree: Tree) -> list[Problem]:
 
 
 def _check_outdir(outdir: object) -> list[Problem]:
-    """A recipe may come from anywhere: it chooses a folder below the caller's, ``--outdir`` any."""
+    """Refuse an ``outdir`` outside the current folder, which only ``--outdir`` may name."""
     if outdir is None:
         return []
     if not isinstance(outdir, str) or not outdir or "\0" in outdir:
         return [Problem("outdir", f"expected a path, got {shown(outdir)}")]
     parts = {*PurePosixPath(outdir).parts, *PureWindowsPath(outdir).parts}
     if ".." in parts or PurePosixPath(outdir).is_absolute() or PureWindowsPath(outdir).anchor:
-        said = f"{shown(outdir)} leads out of the folder that hcat is run in; --outdir may lead anywhere"
-        return [Problem("outdir", said)]
+        message = f"{shown(outdir)} is outside the folder that hcat runs in: name it with --outdir"
+        return [Problem("outdir", message)]
     return []

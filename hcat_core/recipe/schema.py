@@ -1,6 +1,6 @@
-"""The fixed tables of a recipe: cohort, split, training, evaluation. Every key, its range, its default.
+"""The tables of a recipe that are the same for all components: their keys, ranges and defaults.
 
-Component tables (``imputer``, ``fusion``, ...) are not here: their keys are their constructors'.
+The keys of component tables (``imputer``, ``fusion``, ...) are the parameters of the components.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from hcat_core.registry.parameter_types import Count, CountOrZero, Fraction, Non
 
 
 class TrainingTable(Table):
-    """The loop. ``lr`` per step of AdamW, ``moddrop`` the chance that a present modality is hidden."""
+    """Settings of the training loop; ``moddrop`` is the probability that a present modality is hidden."""
 
     epochs: Count = 50
     batch: Count = 32
@@ -29,13 +29,14 @@ class TrainingTable(Table):
     imputer_gradient: bool = False
     device: str = "auto"
     precision: Literal["float32", "bf16"] = "float32"
-    """Of the matrix products of training; weights, their sums and all evaluation stay float32."""
+    """Precision of matrix products in training; weights, sums and all evaluation stay float32."""
 
 
 class EvaluationTable(Table):
-    """What happens after training: MC-dropout samples a patient, bootstrap resamples an interval.
+    """Settings of the evaluation.
 
-    ``baselines`` are estimators fitted beside the recipe's own, at their defaults, for the report.
+    ``mc_samples`` are Monte Carlo dropout samples per patient, ``bootstrap`` resamples per interval, and
+    ``baselines`` estimators that are fitted with default parameters for comparison.
     """
 
     mc_samples: CountOrZero = 16
@@ -52,6 +53,6 @@ TABLES: dict[str, type[Table]] = {
 
 
 def elsewhere(key: str) -> str:
-    """`` It is a key of [training].``, for a key that was put into the wrong table; else nothing."""
-    found = [name for name, model in TABLES.items() if key in model.model_fields]
-    return f" It is a key of [{found[0]}]." if found else ""
+    """The sentence `` It is a key of [training].`` for a key in the wrong table, else an empty string."""
+    tables = [name for name, model in TABLES.items() if key in model.model_fields]
+    return f" It is a key of [{tables[0]}]." if tables else ""

@@ -1,4 +1,4 @@
-"""What pydantic found wrong, in a user's words: the dotted key, what was expected, what was there."""
+"""Check a table by its pydantic model; problems name the key, what was expected and what was given."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TYPES = {
     "object": "a table",
     "null": "nothing",
 }
-_DATE = "\0date"  # JSON has no dates: one is a table that no model has a place for
+_DATE = "\0date"  # JSON has no dates: they become tables with this key, which no model has
 
 
 def check_table(
@@ -33,19 +33,19 @@ def check_table(
     """Validate a table strictly: ``"50"`` is no number and ``1`` is not true.
 
     Args:
-        model: of the table.
-        values: as TOML gives them.
-        key: dotted key of the table, "" at the top.
-        unknown: what to say of a key that the model does not have.
+        model: the model of the table.
+        values: the table as TOML gives it.
+        key: dotted key of the table, "" at the top level.
+        unknown: the message for a key that the model does not have.
     """
     try:
-        text = json.dumps(dict(values), default=_without_json)
+        text = json.dumps(dict(values), default=_date_as_table)
         return model.model_validate_json(text, strict=True), []
     except ValidationError as error:
         schema = model.model_json_schema()
-        found = [_problem(e, schema, key, unknown) for e in error.errors()]
-        # A union reports once for each of its members.
-        return None, list(dict.fromkeys(found))
+        problems = [_problem(e, schema, key, unknown) for e in error.errors()]
+        # A union reports an error for each of its members.
+        return None, list(dict.fromkeys(problems))
 
 
 def _problem(error: Any, schema: Mapping[str, Any], key: str, unknown: str) -> Problem:
@@ -57,8 +57,8 @@ def _problem(error: Any, schema: Mapping[str, Any], key: str, unknown: str) -> P
     dotted = ".".join([key, *path] if key else path)
     if error["type"] == "extra_forbidden" and _DATE not in error["loc"]:
         parent, known = _locate(schema, location[:-1])
-        said = unknown if len(parent) == 0 else "no such key."
-        return Problem(dotted, said + did_you_mean(path[-1], known.get("properties", {})))
+        message = unknown if len(parent) == 0 else "no such key."
+        return Problem(dotted, message + did_you_mean(path[-1], known.get("properties", {})))
     if error["type"] == "missing" and _DATE not in error["loc"]:
         return Problem(dotted, f"is needed: {expected(here)}")
     if error["type"] == "finite_number":
@@ -69,7 +69,7 @@ def _problem(error: Any, schema: Mapping[str, Any], key: str, unknown: str) -> P
 def _locate(
     schema: Mapping[str, Any], location: Sequence[str | int]
 ) -> tuple[list[str], Mapping[str, Any]]:
-    """Follow an error's location through the schema; names of union members are not part of a key."""
+    """Follow an error's location through the schema, leaving out the names of union members."""
     definitions = schema.get("$defs", {})
     node: Mapping[str, Any] = schema
     path: list[str] = []
@@ -96,7 +96,7 @@ def _deref(node: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[s
 
 
 def expected(node: Mapping[str, Any]) -> str:
-    """What a value may be, in words, from its JSON schema: ``a number in [0, 1)``."""
+    """Describe the values that a JSON schema allows, such as ``a number in [0, 1)``."""
     if "anyOf" in node:
         options = [expected(o) for o in node["anyOf"] if o.get("type") != "null"]
         return " or ".join(dict.fromkeys(options))
@@ -126,8 +126,8 @@ def _range(node: Mapping[str, Any]) -> str:
     return ""
 
 
-def _without_json(value: object) -> object:
-    """A date as ``_DATE`` says; nothing else of TOML's is unknown to JSON."""
+def _date_as_table(value: object) -> object:
+    """A date or time as a table with the key ``_DATE``; JSON has all other types of TOML."""
     if isinstance(value, datetime.date | datetime.time):
         return {_DATE: f"the {'time' if isinstance(value, datetime.time) else 'date'} {value}"}
     return str(value)

@@ -1,1 +1,1 @@
-"""Which components exist: the record of one, the catalog of all, plugin hooks and their discovery."""
+"""Components and plugins: record, catalog and parameter types, hooks, discovery, old import paths."""

@@ -1,6 +1,6 @@
-"""``Catalog``: every component on this machine, by kind and name, as a value passed down.
+"""``Catalog``: all installed components by kind and name.
 
-One broken plugin never takes the others with it; two providers of one name are an error.
+A plugin that cannot be loaded does not affect the others; two plugins that offer one name are an error.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from hcat_core.text.spelling import did_you_mean
 
 @dataclass(frozen=True)
 class BrokenPlugin:
-    """A plugin that could not be loaded, and why; fatal only when a recipe uses it."""
+    """A plugin that could not be loaded, and why; an error only for recipes that use it."""
 
     provider: Provider
     reason: str
@@ -51,16 +51,21 @@ class Registry:
         return entry.component if entry else None
 
     def unknown(self, name: str) -> str:
-        """What to tell a user who named a component that is not here."""
+        """The message for a name that is not in this registry."""
         return f"no {self.kind} is named {name_in_quotes(name)}.{did_you_mean(name, self.entries)}"
 
 
 @dataclass(frozen=True)
 class Catalog:
-    """Every registry, the plugins that failed, and the plugin manager that carries the hooks.
+    """The registries of all kinds, and the plugins behind them.
 
-    ``points`` are the entry points that were imported; ``left_out`` the installed plugins that ``allowed``
-    does not let in, of which nothing was imported.
+    Attributes:
+        registries: by kind.
+        broken: plugins that could not be loaded.
+        plugins: the plugin manager, which calls the hooks.
+        points: the entry points that were imported.
+        allowed: the plugins that may be imported; None for all.
+        left_out: installed plugins that ``allowed`` excludes; nothing of them was imported.
     """
 
     registries: Mapping[Kind, Registry]
@@ -78,23 +83,23 @@ class Catalog:
         """The component of that kind and name.
 
         Raises:
-            UsageError: with the nearest name, and the broken plugins that may have held it.
+            UsageError: with the most similar name, and broken plugins that may have offered it.
         """
-        found = self.registries[kind].find(name)
-        if found is None:
+        component = self.registries[kind].find(name)
+        if component is None:
             raise UsageError(self.explain_unknown(kind, name))
-        return found
+        return component
 
     def explain_unknown(self, kind: Kind, name: str) -> str:
-        """Why a name is not to be had: a slip of the pen, or a plugin that failed to load."""
+        """Why a name is not available: misspelt, of another kind, or of a plugin that is not loaded."""
         others = [other for other in KINDS if self.registries[other].find(name) is not None]
         if others:
             return f"no {kind} is named {name_in_quotes(name)}: it is {with_article(others[0])}."
         vendor = name.partition("/")[0] if "/" in name else None
         for provider in self.left_out:
             if self.allowed is not None and vendor in (provider.name, provider.module):
-                by = self.allowed.said_by
-                return f"{name_in_quotes(name)} is of the plugin {provider}, which {by} does not let in"
+                source = self.allowed.source
+                return f"{name_in_quotes(name)} is of the plugin {provider}, which {source} does not allow"
         message = self.registries[kind].unknown(name)
         if vendor is not None and vendor not in [Provider.of(point).name for point in self.points]:
             message = f"no {kind} is named {name_in_quotes(name)}: is its plugin installed?"
@@ -104,8 +109,8 @@ class Catalog:
         return message
 
     def restricted(self, allowed: Allowed) -> Catalog:
-        """Without the components of plugins that ``allowed`` does not let in."""
-        out = {p for p in map(Provider.of, self.points) if not allowed.lets_in(p)}
+        """The catalog without the components of plugins that ``allowed`` excludes."""
+        out = {p for p in map(Provider.of, self.points) if not allowed.permits(p)}
         if not out:
             return self
         registries = {
@@ -117,34 +122,34 @@ class Catalog:
 
 
 def load_catalog(points: Iterable[EntryPoint] | None = None, *, allowed: Allowed | None = None) -> Catalog:
-    """Ask every entry point of group ``hcat`` for its components.
+    """Load the components of every entry point of group ``hcat``.
 
     Args:
         points: entry points to load instead of the installed ones (tests).
-        allowed: the plugins that may be imported; all of them when not given.
+        allowed: the plugins that may be imported; None for all.
 
     Raises:
         UsageError: when two plugins offer the same kind and name; both are named.
     """
     manager = pluggy.PluginManager("hcat")
     manager.add_hookspecs(hooks)
-    found: dict[Kind, dict[str, Entry]] = {kind: {} for kind in KINDS}
+    entries: dict[Kind, dict[str, Entry]] = {kind: {} for kind in KINDS}
     broken: list[BrokenPlugin] = []
     left_out: list[Provider] = []
     loaded: list[EntryPoint] = []
     for point in installed() if points is None else in_order(points):
         provider = Provider.of(point)
-        if allowed is not None and not allowed.lets_in(provider):
+        if allowed is not None and not allowed.permits(provider):
             left_out.append(provider)
             continue
         loaded.append(point)
         try:
             components = _components(point, manager)
-        except Exception as error:  # a stranger's module may raise anything at all
+        except Exception as error:  # code of third parties may raise anything
             broken.append(BrokenPlugin(provider, f"{type(error).__name__}: {error}"))
             continue
         for component in components:
-            clash = found[component.kind].get(component.name)
+            clash = entries[component.kind].get(component.name)
             if clash is not None:
                 raise UsageError(
                     f'{component.kind} "{component.name}" is offered twice: by {clash.provider} '
@@ -157,19 +162,19 @@ def load_catalog(points: Iterable[EntryPoint] | None = None, *, allowed: Allowed
             manager.unregister(name=point.name)
             continue
         for component in components:
-            found[component.kind][component.name] = Entry(component, provider)
-    registries = {kind: Registry(kind, dict(sorted(found[kind].items()))) for kind in KINDS}
+            entries[component.kind][component.name] = Entry(component, provider)
+    registries = {kind: Registry(kind, dict(sorted(entries[kind].items()))) for kind in KINDS}
     return Catalog(registries, tuple(broken), manager, tuple(loaded), allowed, tuple(left_out))
 
 
 def _components(point: EntryPoint, manager: pluggy.PluginManager) -> list[Component]:
-    """Load one plugin and ask only it; undo its registration when what it says makes no sense."""
+    """Load one plugin and call its hook; its registration is undone after an error."""
     plugin = point.load()
     manager.register(plugin, name=point.name)
     try:
         others = [p for p in manager.get_plugins() if p is not plugin]
-        answers = manager.subset_hook_caller("hcat_components", others)()
-        components = [component for answer in answers for component in answer]
+        results = manager.subset_hook_caller("hcat_components", others)()
+        components = [component for result in results for component in result]
         for component in components:
             if not isinstance(component, Component) or component.kind not in KINDS:
                 raise TypeError(f"hcat_components() must return Component records, got {component!r}")

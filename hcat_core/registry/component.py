@@ -1,4 +1,4 @@
-"""``Component``: what a plugin says about a class that the catalog can build by name."""
+"""``Component``: the record by which a plugin offers a class under a name."""
 
 from __future__ import annotations
 
@@ -10,26 +10,25 @@ from typing import Literal, get_args
 Kind = Literal["reader", "imputer", "fusion", "head", "loss", "estimator"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 STORES_PATIENTS = "stores-patients"  # tag of a component whose fitted state holds rows of patients
-EVERY_HEAD = "every-head"  # tag of a loss that trains all heads, though its table names none
+EVERY_HEAD = "every-head"  # tag of a loss that trains all heads without naming one
 
 
 def with_article(kind: Kind) -> str:
-    """``an imputer``."""
+    """The kind with its indefinite article: ``an imputer``."""
     return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
 
 
 @dataclass(frozen=True)
 class Component:
-    """A named, lazy reference to a class: listing it imports neither torch nor the class.
+    """A named reference to a class, which is imported only when it is used.
 
     Attributes:
-        kind: which registry it belongs to.
-        name: bare for built-ins (``vae``), ``vendor/name`` for third parties.
+        kind: reader, imputer, fusion, head, loss or estimator.
+        name: ``vendor/name``, or a name without vendor for built-ins (``vae``).
         target: ``"package.module:Class"``.
         summary: one line for ``hcat list-components``.
-        tags: what a user must know: ``trainable``, ``closed-form``, ``draws``, ``stores-patients``,
-            ``every-head``.
-        expected_failures: conformance check -> why it fails, and that this is meant.
+        tags: properties: ``trainable``, ``closed-form``, ``draws``, ``stores-patients``, ``every-head``.
+        expected_failures: conformance checks that fail by design, each with the reason.
     """
 
     kind: Kind
@@ -43,7 +42,7 @@ class Component:
         """Import the class.
 
         Raises:
-            ImportError: when the module or the class is not there.
+            ImportError: when the module or the class does not exist.
         """
         module, _, attribute = self.target.partition(":")
         try:

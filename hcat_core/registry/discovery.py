@@ -1,4 +1,7 @@
-"""Who is installed, from metadata alone, and who is let in. A plugin is code: to import it is to run it."""
+"""Find installed plugins from their metadata, and decide which may be imported.
+
+To import a plugin is to run its code, so nothing is imported here.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ OWN_DISTRIBUTION = "hcat-core"
 
 @dataclass(frozen=True)
 class Provider:
-    """Where components come from: the entry point, its module, and the distribution's version."""
+    """The origin of components: entry point, module, distribution and version."""
 
     name: str
     module: str
@@ -26,14 +29,14 @@ class Provider:
 
     @classmethod
     def of(cls, point: EntryPoint) -> Provider:
-        """What the metadata say; nothing is imported."""
+        """The provider of an entry point, from its metadata."""
         if point.dist is None:
             return cls(point.name, point.value)
         return cls(point.name, point.value, point.dist.name, point.dist.version)
 
     @property
     def is_builtin(self) -> bool:
-        """hcat's own: a stranger may call an entry point ``builtin``, too."""
+        """Whether it is hcat's own entry point; another package may also name one ``builtin``."""
         return self.name == BUILTIN and self.distribution in ("", OWN_DISTRIBUTION)
 
     def __str__(self) -> str:
@@ -43,47 +46,51 @@ class Provider:
 
 @dataclass(frozen=True)
 class Allowed:
-    """The plugins that may be imported: those in every one of ``lists``, and who says so.
+    """The plugins that may be imported: those in every one of ``lists``.
 
-    A list has names of entry points or distributions; an empty one lets in hcat's own components alone.
+    Attributes:
+        lists: names of entry points or distributions; an empty list allows only built-in components.
+        source: the option or the recipes that restrict them, for messages.
     """
 
     lists: tuple[tuple[str, ...], ...]
-    said_by: str
+    source: str
 
-    def lets_in(self, provider: Provider) -> bool:
-        """May it be imported? hcat's own components always may."""
-        own = {_canonical(name) for name in (provider.name, provider.distribution) if name}
-        return provider.is_builtin or all(own & set(map(_canonical, names)) for names in self.lists)
+    def permits(self, provider: Provider) -> bool:
+        """Whether a plugin may be imported; built-in components always may."""
+        names_of_provider = {_canonical(name) for name in (provider.name, provider.distribution) if name}
+        return provider.is_builtin or all(
+            names_of_provider & set(map(_canonical, names)) for names in self.lists
+        )
 
 
 NO_PLUGINS = Allowed(((),), "--no-plugins")
 
 
-def strictest(found: Iterable[Allowed | None]) -> Allowed | None:
-    """What all of them allow: no recipe's list is overruled by another's. None allows everything."""
-    given = [allowed for allowed in found if allowed is not None]
+def strictest(several: Iterable[Allowed | None]) -> Allowed | None:
+    """The plugins that all of several lists allow; None allows everything."""
+    given = [allowed for allowed in several if allowed is not None]
     if not given:
         return None
     lists = tuple(names for allowed in given for names in allowed.lists)
-    return Allowed(lists, " and ".join(dict.fromkeys(allowed.said_by for allowed in given)))
+    return Allowed(lists, " and ".join(dict.fromkeys(allowed.source for allowed in given)))
 
 
 def installed() -> list[EntryPoint]:
-    """Entry points of group ``hcat``, in order."""
+    """The installed entry points of group ``hcat``, in the order in which they are loaded."""
     return in_order(entry_points(group=ENTRY_POINT_GROUP))
 
 
 def in_order(points: Iterable[EntryPoint]) -> list[EntryPoint]:
-    """hcat's own first, so that a clash is blamed on the newcomer; then by name, not by disk order."""
+    """Built-in components first, so that a name clash is reported for the other plugin; then by name."""
     return sorted(points, key=lambda p: (not Provider.of(p).is_builtin, p.name))
 
 
 def provenance(point: EntryPoint) -> dict[str, Any]:
-    """Which code this was: entry point, distribution, version.
+    """Identify the code of a plugin: entry point, distribution, version.
 
-    Where the installer wrote them down, also the hash of its list of files (which has theirs), and where it
-    was installed from.
+    Where the installer recorded them, also the sha256 of its list of file hashes (RECORD), and the place
+    that it was installed from.
     """
     provider = Provider.of(point)
     files = [] if point.dist is None else point.dist.files or []

@@ -1,6 +1,6 @@
-"""The hooks: who is here, and what just happened. Hooks never build; registries never emit.
+"""The hooks that a plugin may implement: to offer components, and to be notified of a run.
 
-A plugin is a module named by an entry point of group ``hcat``; it implements any of these with
+A plugin is a module named by an entry point of group ``hcat``; it implements any of these functions with
 ``@hookimpl``.
 """
 
@@ -21,20 +21,20 @@ hookimpl = pluggy.HookimplMarker("hcat")
 
 @hookspec
 def hcat_components() -> Iterable[Component]:
-    """The components this plugin offers. Must not import torch or the components themselves."""
+    """Return the components that this plugin offers, without importing torch or their modules."""
     return ()
 
 
 @hookspec
 def hcat_run_started(run_folder: Path, epochs: int, steps_per_epoch: int) -> None:
-    """A training is about to begin (or go on) in ``run_folder``."""
+    """Called before a training begins or continues in ``run_folder``."""
 
 
 @hookspec
 def hcat_epoch_finished(record: Mapping[str, object]) -> None:
-    """An epoch is over; ``record`` is its line of ``metrics.jsonl``."""
+    """Called after each epoch; ``record`` is its line of ``metrics.jsonl``."""
 
 
 @hookspec
 def hcat_run_finished(run_folder: Path, summary: Mapping[str, object]) -> None:
-    """The run is over; ``summary`` is what the summary file holds."""
+    """Called at the end of a run; ``summary`` has the contents of ``summary.json``."""

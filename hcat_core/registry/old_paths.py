@@ -60,7 +60,7 @@ MOVED = {
         "names": "recipe.names",
         "neural": "training.neural_estimator",
         "new_cohort": "runs.new_patients",
-        "options": "recipe.options",
+        "options": "recipe.command_line",
         "outcome_metrics": "metrics.time_to_event",
         "overrides": "recipe.command_line",
         "parameters": "recipe.parameters",
@@ -104,8 +104,10 @@ MOVED = {
 """Old module -> new module. Modules below an old one have moved with it."""
 
 RENAMED = {
+    "hcat_core.aggregation:Room": "hcat_core.data.aggregation:PreallocatedCells",
     "hcat_core.analysis:paired_auc_difference": "hcat_core.metrics.discrimination:paired_auc_difference",
     "hcat_core.assembly:Assembly": "hcat_core.training.neural_parts:NeuralParts",
+    "hcat_core.device:products_in": "hcat_core.training.device:matmul_precision",
     "hcat_core.doubts:Doubt": "hcat_core.data.data_quality:QualityIssue",
     "hcat_core.doubts:find_doubts": "hcat_core.data.data_quality:find_quality_issues",
     "hcat_core.doubts:refuse_doubts": "hcat_core.data.data_quality:refuse_quality_issues",
@@ -117,6 +119,7 @@ RENAMED = {
     "hcat_core.evaluation:best_threshold": "hcat_core.metrics.discrimination:best_threshold",
     "hcat_core.evaluation:binary_metrics": "hcat_core.metrics.discrimination:binary_metrics",
     "hcat_core.evaluation:predict_cohort": "hcat_core.training.inference:predict_cohort",
+    "hcat_core.fitting:assembly_of": "hcat_core.training.fitting:neural_parts_of",
     "hcat_core.inside:inside": "hcat_core.storage.safe_path:safe_path",
     "hcat_core.inspection:found_layouts": "hcat_core.evaluation.cohort_counts:describe_readers",
     "hcat_core.new_cohort:Files": "hcat_core.runs.new_patients:PatientFiles",
@@ -132,6 +135,7 @@ RENAMED = {
     "hcat_core.recipe:Recipe": "hcat_core.recipe.recipe:Recipe",
     "hcat_core.recipe:check_recipe": "hcat_core.recipe.recipe:check_recipe",
     "hcat_core.recipe:load_recipe": "hcat_core.recipe.recipe:load_recipe",
+    "hcat_core.recipe_source:drop_assembly": "hcat_core.recipe.loading:drop_neural_tables",
     "hcat_core.run_lock:held": "hcat_core.storage.folder_lock:folder_lock",
     "hcat_core.run_lock:new_run": "hcat_core.runs.lock:create_locked",
     "hcat_core.run_lock:old_run": "hcat_core.runs.lock:open_locked",
@@ -150,6 +154,7 @@ RENAMED = {
     "hcat_core.storage:sync": "hcat_core.storage.atomic_files:sync",
     "hcat_core.storage:written_whole": "hcat_core.storage.atomic_files:atomic_write",
     "hcat_core.summary:describe_in_words": "hcat_core.evaluation.cohort_counts:describe_cohort",
+    "hcat_core.summary:score_tasks": "hcat_core.evaluation.scores:score_tasks",
     "hcat_core.trained:Training": "hcat_core.runs.trained_run:TrainingStatistics",
     "hcat_core.training:Checkpoints": "hcat_core.training.checkpoints:Checkpoints",
     "hcat_core.training:Progress": "hcat_core.training.checkpoints:Progress",
@@ -157,6 +162,8 @@ RENAMED = {
     "hcat_core.training:epoch_seed": "hcat_core.training.loop:epoch_seed",
     "hcat_core.training:train": "hcat_core.training.loop:train",
     "hcat_core.training:validate": "hcat_core.training.loop:validate",
+    "hcat_core.workers:Workers": "hcat_core.training.distributed:Processes",
+    "hcat_core.workers:joined": "hcat_core.training.distributed:process_group",
 }
 """Old ``module:name`` -> new one, where the name changed or did not move with its module.
 

@@ -25,8 +25,8 @@ def summary_in_words(inputs: ReportInputs) -> list[str]:
         sentences += _against(task.name, baselines)
     if summary.run.training is not None and summary.run.training.outcome_informed_imputation:
         sentences.append(
-            "The imputer was trained with the prediction's gradient: imputed values are informed by the "
-            "outcome and must not be used as data in an analysis of the same outcome."
+            "The imputation is outcome-informed: the imputer was trained with the prediction's gradient. "
+            "Imputed values must not be used as data in an analysis of the same outcome."
         )
     sentences.append(
         "The test patients come from the same cohort as the training patients. Performance at another "

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and paths that stay inside their folder."""
+"""Atomic files, checkpoints, locks on folders, and paths that stay inside their folder."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and what to say when a disk takes no more."""
+"""Write files atomically, and turn errors of the operating system into messages that name the file."""
 
 from __future__ import annotations
 
@@ -23,17 +23,18 @@ ADVICE = {
 
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """A temporary name beside ``path`` to write to; synced and renamed at the end, removed on an error.
+    """Give a temporary path to write to, which replaces ``path`` at the end, or is removed after an error.
 
-    So ``path`` is the old file or the new one, never half, whenever process or machine stop.
+    The file is synced before it is renamed: ``path`` is always the complete old or the complete new file,
+    also when the process is killed or the machine stops.
 
     Raises:
-        StorageError: when the disk takes no more, naming ``path``.
+        StorageError: when the disk is full or not writable.
     """
     temporary = path.with_name(f".{path.name}{PARTIAL}")
     with storage_errors(path):
         try:
-            temporary.unlink(missing_ok=True)  # of a process that was killed
+            temporary.unlink(missing_ok=True)  # left by a process that was killed
             yield temporary
             sync(temporary)
             temporary.replace(path)
@@ -46,7 +47,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
-    """Whatever keeps ``path`` from being written becomes one message that names it.
+    """Turn any error of the operating system into a ``StorageError`` that names ``path``.
 
     Raises:
         StorageError: for any error of the operating system.
@@ -54,21 +55,23 @@ def storage_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        # A library's own text may be lines of what happened inside it.
+        # The message of a library may be several lines about its internals.
         reason = os.strerror(error.errno) if error.errno else str(error)
         advice = ADVICE.get(error.errno or 0, "Name another place.")
         raise StorageError(f"{path} cannot be written: {reason}. {advice}") from error
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder, where it is not there yet."""
+    """Make a folder if it does not exist."""
     with storage_errors(path):
         path.mkdir(exist_ok=True)
 
 
 def sync(path: Path) -> None:
-    """Wait until a file's bytes, or a folder's names, are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
+    """Wait until a file's bytes, or the names in a folder (not on Windows), are on the disk."""
+    if os.name == "nt" and path.is_dir():
+        return
+    descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
@@ -76,12 +79,12 @@ def sync(path: Path) -> None:
 
 
 def remove_partial(folder: Path) -> None:
-    """Remove the files that a killed process was writing, at any depth.
+    """Remove files that a killed process left unfinished, at any depth.
 
     Raises:
         StorageError: when one cannot be removed.
     """
     for path in folder.rglob(f".*{PARTIAL}"):
-        if path.is_symlink() or not path.is_dir():  # hcat makes no folder of such a name here
+        if path.is_symlink() or not path.is_dir():  # hcat makes no folders with such names
             with storage_errors(path):
                 path.unlink(missing_ok=True)

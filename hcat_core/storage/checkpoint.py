@@ -1,4 +1,4 @@
-"""Checkpoints: tensors, a manifest and a JSON header in one safetensors file, whole or not at all."""
+"""Checkpoints: tensors, a manifest and a JSON header in one safetensors file, written atomically."""
 
 from __future__ import annotations
 
@@ -25,42 +25,41 @@ ENTRY = "hcat-checkpoint"
 def write_checkpoint(
     path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, object], recipe: str = ""
 ) -> None:
-    """Write a checkpoint: ``path`` is the old file or the new one, never half. Equal input, equal bytes.
+    """Write a checkpoint atomically. Equal input gives equal bytes.
 
     Args:
         path: the file.
         tensors: by name.
-        header: anything that JSON can say.
-        recipe: text of the run's recipe, which the checkpoint is bound to; "" for one of no run folder.
+        header: any JSON values.
+        recipe: text of the recipe that the checkpoint belongs to; "" outside a run folder.
 
     Raises:
-        StorageError: when the disk takes no more.
+        StorageError: when the disk is full or not writable.
     """
-    kept = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     manifest: dict[str, object] = {
         "format": FORMAT,
         "hcat": __version__,
         "recipe": text_digest(recipe),
-        "tensors": _described(kept),
+        "tensors": _described(contiguous),
     }
-    plain = json.loads(json.dumps(header))  # as it will be read: keys are text
-    manifest["sha256"] = _digest(manifest, plain, kept)
+    plain = json.loads(json.dumps(header))  # as it will be read: all keys are strings
+    manifest["sha256"] = _digest(manifest, plain, contiguous)
     document = json.dumps({"manifest": manifest, "header": plain})
     with atomic_write(path) as temporary:
-        # Not save_file: it makes a temporary file of its own, which a killed process leaves behind.
-        temporary.write_bytes(save(kept, {ENTRY: document}))
+        # Not save_file, which makes another temporary file that a killed process would leave behind.
+        temporary.write_bytes(save(contiguous, {ENTRY: document}))
 
 
 def read_checkpoint(path: Path, recipe: str | None = None) -> tuple[dict[str, Tensor], dict[str, object]]:
-    """The tensors and the JSON header.
+    """Read the tensors and the JSON header of a checkpoint.
 
     Args:
         path: the file.
-        recipe: text of the recipe it must have been written under; any, when not given.
+        recipe: text of the recipe that it must belong to; not checked when None.
 
     Raises:
-        DataError: for a file that is missing, truncated, edited, written under another recipe, or not one
-            of hcat's.
+        DataError: for a file that is missing, truncated, edited, of another recipe, or no hcat checkpoint.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -71,7 +70,7 @@ def read_checkpoint(path: Path, recipe: str | None = None) -> tuple[dict[str, Te
     except (SafetensorError, OSError) as error:
         raise DataError(f"{path}: damaged or truncated checkpoint ({error}).") from None
     if text is None:
-        raise DataError(f"{path}: not an hcat checkpoint, or one of an older hcat.")
+        raise DataError(f"{path}: not an hcat checkpoint, or one written by an older hcat.")
     try:
         document = json.loads(text)
         manifest, header = document["manifest"], document["header"]
@@ -81,22 +80,24 @@ def read_checkpoint(path: Path, recipe: str | None = None) -> tuple[dict[str, Te
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path}: damaged checkpoint: its manifest is unreadable ({error!r}).") from None
     if not known:
-        raise DataError(f"{path}: written by hcat {version}, in a format that {__version__} does not read.")
+        raise DataError(
+            f"{path}: written by hcat {version} in a format that hcat {__version__} cannot read."
+        )
     if described != _described(tensors) or digest != _digest(manifest, header, tensors):
         raise DataError(
-            f"{path}: damaged or edited since hcat {version} wrote it: its sha256 is not the one in its "
-            "manifest. Put a copy of it back."
+            f"{path}: damaged or edited since hcat {version} wrote it: its sha256 differs from the one in "
+            "its manifest. Restore it from a copy."
         )
     if recipe is not None and written_under != text_digest(recipe):
         raise DataError(
-            f"{path}: of another run: it was written under another recipe than the recipe.toml of this "
-            "run folder. Put back the one that belongs here."
+            f"{path}: of another run: it was written with another recipe than the recipe.toml of this "
+            "run folder. Restore the checkpoint of this run."
         )
     return tensors, header
 
 
 def text_digest(text: str) -> str:
-    """sha256 of a text, in hexadecimal."""
+    """sha256 of a string, in hexadecimal."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -116,7 +117,7 @@ def _digest(manifest: Mapping[str, Any], header: object, tensors: Mapping[str, T
 
 
 def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimiser's per-parameter state, flat, by ``optimiser.<number>.<name>``."""
+    """The optimiser's state of each parameter as flat tensors named ``optimiser.<number>.<name>``."""
     state = optimiser.state_dict()["state"]
     return {
         f"optimiser.{number}.{name}": value.detach().cpu()
@@ -126,18 +127,18 @@ def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Put back what ``optimiser_tensors`` gave; the parameter groups stay as they were built."""
+    """Restore what ``optimiser_tensors`` returned; the parameter groups stay as they were built."""
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         if key.startswith("optimiser."):
             _, number, name = key.split(".", 2)
             state.setdefault(int(number), {})[name] = value
-    whole = optimiser.state_dict()
-    whole["state"] = state
-    optimiser.load_state_dict(whole)
+    complete = optimiser.state_dict()
+    complete["state"] = state
+    optimiser.load_state_dict(complete)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a small text file whole or not at all."""
+    """Write a small text file atomically."""
     with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""HDF5 files that hcat writes: made in memory, then written the ordinary way."""
+"""Write HDF5 files: they are built in memory and then written as ordinary files."""
 
 from __future__ import annotations
 
@@ -16,12 +16,16 @@ from hcat_core.storage.atomic_files import atomic_write
 
 @contextmanager
 def new_h5(path: Path, **options: Any) -> Iterator[h5py.File]:
-    """An HDF5 file to fill, written to ``path`` at the end; ``options`` are those of ``h5py.File``.
+    """Give an HDF5 file to fill, which is written to ``path`` at the end.
 
-    On a full disk the HDF5 library loses what it still had to write without an error, or crashes.
+    On a full disk the HDF5 library itself would lose data without an error, or crash.
+
+    Args:
+        path: the file to write.
+        options: those of ``h5py.File``.
 
     Raises:
-        OSError: when the disk takes no more.
+        OSError: when the disk is full or not writable.
     """
     content = io.BytesIO()
     with h5py.File(content, "w", **options) as file:
@@ -30,17 +34,17 @@ def new_h5(path: Path, **options: Any) -> Iterator[h5py.File]:
 
 
 def fill_h5(file: h5py.File, data: Mapping[str, np.ndarray]) -> None:
-    """A dataset for each array, at the top; arrays of objects are text."""
+    """Write each array as a dataset at the top level; arrays of objects are strings."""
     for name, values in data.items():
         dtype = h5py.string_dtype("utf-8") if values.dtype == object else values.dtype
         file.create_dataset(name, data=values, dtype=dtype)
 
 
 def write_h5(path: Path, data: Mapping[str, np.ndarray]) -> None:
-    """A dataset for each array, at the top, written whole or not at all.
+    """Write an HDF5 file atomically, with each array as a dataset at the top level.
 
     Raises:
-        StorageError: when the disk takes no more.
+        StorageError: when the disk is full or not writable.
     """
     with atomic_write(path) as temporary, new_h5(temporary) as file:
         fill_h5(file, data)

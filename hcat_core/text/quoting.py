@@ -1,4 +1,4 @@
-"""Text from outside (recipes, files, plugins) made safe to show: nothing in it moves a terminal."""
+"""Text from recipes, files and plugins made safe to print: it cannot contain terminal control codes."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ MOST_SHOWN = 60
 
 
 def printable(text: str) -> str:
-    """``text`` with what cannot be seen spelled out: controls, escapes, marks of direction. Lines stay."""
+    """``text`` with invisible characters escaped: controls, marks of direction. Line breaks stay."""
     if text.isprintable():
         return text
     return "\n".join("".join(map(_visible, line)) for line in text.split("\n"))
 
 
 def one_line(text: str, longest: int | None = None) -> str:
-    """``printable``, line breaks spelled out too, and no longer than ``longest`` letters of the text."""
-    kept = text[:longest]
-    return "".join(map(_visible, kept)) + ("" if len(kept) == len(text) else " ...")
+    """``text`` on one line, line breaks escaped too, cut after ``longest`` characters."""
+    start = text[:longest]
+    return "".join(map(_visible, start)) + ("" if len(start) == len(text) else " ...")
 
 
 def shown(value: object) -> str:
-    """A recipe's value as a message shows it: on one line, texts in quotes, shortened."""
+    """A value of a recipe for a message: on one line, strings in quotes, shortened."""
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)  # inf and nan, as TOML spells them
     text = one_line(json.dumps(value, default=str, ensure_ascii=False))
@@ -32,10 +32,10 @@ def shown(value: object) -> str:
 
 
 def name_in_quotes(name: str) -> str:
-    """A name that was not found; letters that may only look like the right ones are named."""
-    strange = sorted({f"U+{ord(letter):04X}" for letter in name if ord(letter) > 127})
-    return shown(name) + (f" (it has {', '.join(strange[:3])})" if strange else "")
+    """A name that was not found, in quotes; with the code points of characters outside ASCII."""
+    others = sorted({f"U+{ord(character):04X}" for character in name if ord(character) > 127})
+    return shown(name) + (f" (it has {', '.join(others[:3])})" if others else "")
 
 
-def _visible(letter: str) -> str:
-    return letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
+def _visible(character: str) -> str:
+    return character if character.isprintable() else character.encode("unicode_escape").decode("ascii")

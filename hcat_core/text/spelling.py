@@ -1,4 +1,4 @@
-"""The nearest of the names that there are, for a name that there is not."""
+"""Suggest the most similar known name for a name that does not exist."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import difflib
 from collections.abc import Iterable
 from itertools import islice
 
-NEAR = 0.6  # how alike two names are, for one to be meant by the other
-LOOKED_AT = 1_000
-SHOWN = 40
+SIMILAR = 0.6  # similarity (difflib) from which a name is suggested
+MOST_COMPARED = 1_000
+MOST_LISTED = 40
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`` Did you mean "vae"?`` or the whole short list, with a leading blank."""
-    names = sorted(islice(known, LOOKED_AT))
-    near = difflib.get_close_matches(name, names, n=1, cutoff=NEAR)
-    if near:
-        return f' Did you mean "{near[0]}"?'
-    more = ", ..." if len(names) > SHOWN else ""
-    return f" Known: {', '.join(names[:SHOWN])}{more}." if names else ""
+    """The sentence `` Did you mean "vae"?``, or a list of the known names; with a leading blank."""
+    names = sorted(islice(known, MOST_COMPARED))
+    similar = difflib.get_close_matches(name, names, n=1, cutoff=SIMILAR)
+    if similar:
+        return f' Did you mean "{similar[0]}"?'
+    more = ", ..." if len(names) > MOST_LISTED else ""
+    return f" Known: {', '.join(names[:MOST_LISTED])}{more}." if names else ""

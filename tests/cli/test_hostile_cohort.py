@@ -30,7 +30,7 @@ SHORT = ["--folds=3", "--repeats=1", "--no-baselines", "--jobs=1"]
 
 
 def canary(row):
-    """An id. Some begin as a formula does, some differ in their ending alone, which is said by row."""
+    """An id. Some begin like a formula, some differ only in their ending, which a warning names by row."""
     return f"{'=+-@'[row // 2 % 4]}canary{row // 2}_{row % 2}"
 
 
@@ -97,7 +97,7 @@ def test_ids_are_in_the_predictions_alone_as_they_were_written(run):
 def test_inspect_evaluate_and_compare_say_no_id_and_no_code(hcat, cohort, run, tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "250")
     code, out, err = hcat("inspect", LOGISTIC, f"--set=cohort.root={cohort}")
-    assert code == 0 and "ids differ in their ending alone" in err
+    assert code == 0 and "ids differ only in their ending" in err
     assert inert(out + err)
     code, out, err = hcat("evaluate", run, "--root", cohort, "--by=site", "--outdir=e")
     assert code == 0

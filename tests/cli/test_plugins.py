@@ -73,7 +73,7 @@ def test_no_plugins_imports_none(hcat, spy, recipe, monkeypatch):
         assert code == 0 and "spy/mean" not in out
     code, _, err = hcat("show", "imputer", "spy/mean", "--no-plugins")
     assert code == 2
-    assert '"spy/mean" is of the plugin spy (spy-dist 3.1), which --no-plugins does not let in' in err
+    assert '"spy/mean" is of the plugin spy (spy-dist 3.1), which --no-plugins does not allow' in err
     monkeypatch.setenv("HCAT_NO_PLUGINS", "1")
     assert hcat("list-components", "--json")[0] == 0
     assert not spy()
@@ -91,7 +91,7 @@ def test_a_run_imports_no_plugin_that_its_recipe_does_not_let_in(hcat, spy, reci
     # The run folder keeps the list, and whoever predicts from it keeps to it.
     assert hcat("predict", "run", f"--clinical={RECIPES}/none.h5")[0] == 3
     assert hcat("evaluate", "run", "--root", tmp_path)[0] == 3
-    # Nor do other commands import what the recipe does not let in.
+    # Nor do other commands import what the recipe does not allow.
     assert hcat("inspect", child)[0] == 0
     assert hcat("convert", child, "converted", "--to=h5")[0] == 0
     assert hcat("compare", child, "--folds=2", "--repeats=1", "--no-baselines", "--jobs=1")[0] == 0
@@ -103,7 +103,7 @@ def test_a_component_of_a_plugin_that_is_not_let_in_is_a_problem_of_the_recipe(h
     path = recipe(text, parent=RECIPES / "enhanced.toml")
     code, _, err = hcat("run", path, "--outdir=run")
     assert code == 2
-    assert f'which plugins = ["other"] of {path} does not let in' in err
+    assert f'which plugins = ["other"] of {path} does not allow' in err
     assert not spy()
     code, _, err = hcat("inspect", path, "--set=plugins=[]")
     assert code == 2 and "which plugins = [] of" in err
@@ -162,22 +162,22 @@ def test_a_comparison_lets_in_what_every_recipe_does(hcat, spy, recipe):
     free = recipe('[imputer]\nuse = "spy/mean"', "free.toml", RECIPES / "enhanced.toml")
     strict = recipe("plugins = []", "strict.toml")
     code, _, err = hcat("compare", free, strict, "--outdir=c")
-    assert code == 2 and f"which plugins = [] of {strict} does not let in" in err
+    assert code == 2 and f"which plugins = [] of {strict} does not allow" in err
     assert not spy()
 
 
 def test_lists_are_joined_to_the_strictest():
     one, other = Allowed((("a", "b-c"),), "one"), Allowed((("B_C", "d"),), "other")
     both = strictest([one, None, other])
-    let_in = [name for name in ("a", "b-c", "d") if both.lets_in(Provider(name, "m"))]
+    let_in = [name for name in ("a", "b-c", "d") if both.permits(Provider(name, "m"))]
     assert let_in == ["b-c"]
-    assert both.said_by == "one and other"
+    assert both.source == "one and other"
     assert strictest([None]) is None
 
 
 def test_a_stranger_who_calls_itself_builtin_is_a_stranger():
-    assert NO_PLUGINS.lets_in(Provider("builtin", "hcat_builtin", "hcat-core", "0.1.0"))
-    assert not NO_PLUGINS.lets_in(Provider("builtin", "evil", "evil-dist", "1.0"))
+    assert NO_PLUGINS.permits(Provider("builtin", "hcat_builtin", "hcat-core", "0.1.0"))
+    assert not NO_PLUGINS.permits(Provider("builtin", "evil", "evil-dist", "1.0"))
 
 
 def test_a_program_that_has_imported_everything_is_still_told(spy, recipe):
@@ -186,5 +186,5 @@ def test_a_program_that_has_imported_everything_is_still_told(spy, recipe):
     path = recipe('plugins = []\n[imputer]\nuse = "spy/mean"', parent=RECIPES / "enhanced.toml")
     catalog = load_catalog()
     assert catalog.registries["imputer"].find("spy/mean") is not None
-    with pytest.raises(RecipeError, match="does not let in"):
+    with pytest.raises(RecipeError, match="does not allow"):
         load_recipe(path, catalog)

@@ -107,7 +107,7 @@ def test_a_feature_without_a_telling_name_is_found_by_its_auc_in_either_directio
     (leak,) = find_leaks(replace(cohort, emb=emb), EVERYONE, TARGETS)
     assert leak.feature == "x17" and leak.auc > 0.95 and "recurrence" in leak.reason
     with pytest.raises(
-        DataError, match=r'(?s)x17 alone tells recurrence .*cohort\.allow = \["x17"\]'
+        DataError, match=r'(?s)x17 alone predicts recurrence .*cohort\.allow = \["x17"\]'
     ) as error:
         refuse_leaks(replace(cohort, emb=emb), EVERYONE, TARGETS)
     assert error.value.exit_code == 3

@@ -23,31 +23,13 @@ from hcat_core.metrics.survival import (
 )
 
 
-def patients(n=200, seed=0, tied=True):
-    rng = np.random.default_rng(seed)
-    x = rng.standard_normal((n, 3))
-    event_time = rng.exponential(np.exp(-x[:, 0]) * 900)
-    lost = rng.exponential(1500, n)
-    time = np.minimum(event_time, lost)
-    time = np.ceil(time / 20) * 20 if tied else time
-    return x, time, (event_time <= lost).astype(np.int64)
-
-
-def targets(time, event):
-    return Targets(
-        torch.zeros((len(time), 1), dtype=torch.int8),
-        torch.from_numpy(time).float().unsqueeze(1),
-        torch.from_numpy(event).to(torch.int8).unsqueeze(1),
-    )
-
-
-def test_kaplan_meier_equals_scikit_survival():
+def test_kaplan_meier_equals_scikit_survival(patients):
     _, time, event = patients()
     days, survival = kaplan_meier_estimator(event == 1, time)
     np.testing.assert_allclose(kaplan_meier(time, event, days), survival, atol=1e-12)
 
 
-def test_breslow_equals_the_baseline_of_scikit_survival():
+def test_breslow_equals_the_baseline_of_scikit_survival(patients):
     x, time, event = patients()
     model = CoxPHSurvivalAnalysis(ties="breslow", n_iter=50).fit(x, Surv.from_arrays(event, time))
     step = model.cum_baseline_hazard_
@@ -56,7 +38,7 @@ def test_breslow_equals_the_baseline_of_scikit_survival():
     np.testing.assert_allclose(ours, [step(day) for day in days], rtol=1e-9)
 
 
-def test_the_fast_partial_likelihood_equals_torchsurv():
+def test_the_fast_partial_likelihood_equals_torchsurv(patients):
     x, time, event = patients()
     w = np.array([0.5, -0.3, 0.1])
     value, slope = CoxLikelihood(x, time, event == 1)(w)
@@ -76,7 +58,7 @@ def test_the_fast_partial_likelihood_equals_torchsurv():
     np.testing.assert_allclose(slope * event.sum(), at.grad, rtol=1e-5)
 
 
-def test_the_elastic_net_equals_scikit_survival():
+def test_the_elastic_net_equals_scikit_survival(patients):
     from hcat_builtin.estimators.coxnet import CoxnetEstimator
     from hcat_core.testing.cohorts import random_cohort
 
@@ -97,7 +79,7 @@ def test_the_partial_likelihood_without_events_is_zero():
     assert loss.item() == 0 and (risk.grad == 0).all()
 
 
-def test_pseudo_observations_equal_the_jackknife():
+def test_pseudo_observations_equal_the_jackknife(patients):
     _, time, event = patients(60)
     found = pseudo_observations(time, event, 500.0)
 
@@ -111,13 +93,13 @@ def test_pseudo_observations_equal_the_jackknife():
         assert found[row] == pytest.approx(60 * risk(everyone) - 59 * risk(others), abs=1e-9)
 
 
-def test_without_censoring_a_pseudo_observation_equals_the_outcome():
+def test_without_censoring_a_pseudo_observation_equals_the_outcome(patients):
     _, time, _ = patients(60)
     found = pseudo_observations(time, np.ones(60, int), 500.0)
     np.testing.assert_allclose(found, time <= 500, atol=1e-9)
 
 
-def test_weighted_known_outcomes_have_the_event_share_of_kaplan_meier():
+def test_weighted_known_outcomes_have_the_event_share_of_kaplan_meier(patients, targets):
     _, time, event = patients(400)
     labels = derive_labels(time, event, 500.0)
     found = replace(targets(time, event), labels=torch.from_numpy(labels)[:, None])

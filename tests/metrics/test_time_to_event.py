@@ -11,25 +11,7 @@ from hcat_core.metrics.recalibration import sigmoid
 from hcat_core.metrics.time_to_event import TimeScores, c_index_interval, time_metrics
 
 
-def patients(n=200, seed=0, tied=True):
-    rng = np.random.default_rng(seed)
-    x = rng.standard_normal((n, 3))
-    event_time = rng.exponential(np.exp(-x[:, 0]) * 900)
-    lost = rng.exponential(1500, n)
-    time = np.minimum(event_time, lost)
-    time = np.ceil(time / 20) * 20 if tied else time
-    return x, time, (event_time <= lost).astype(np.int64)
-
-
-def targets(time, event):
-    return Targets(
-        torch.zeros((len(time), 1), dtype=torch.int8),
-        torch.from_numpy(time).float().unsqueeze(1),
-        torch.from_numpy(event).to(torch.int8).unsqueeze(1),
-    )
-
-
-def test_time_metrics_equal_scikit_survival():
+def test_time_metrics_equal_scikit_survival(patients, targets):
     _, train_time, train_event = patients(seed=1, tied=False)
     x, time, event = patients(seed=2, tied=False)
     keep = time < train_time.max()  # scikit-survival knows no censoring beyond
@@ -49,7 +31,7 @@ def test_time_metrics_equal_scikit_survival():
     )
 
 
-def test_the_interval_of_the_c_index_equals_resampling_patients():
+def test_the_interval_of_the_c_index_equals_resampling_patients(patients, targets):
     _, train_time, train_event = patients(seed=1, tied=False)
     x, time, event = patients(n=120, seed=2)
     task = Task("survival", 1200.0, "death")

@@ -81,11 +81,11 @@ def test_what_is_no_file_is_told_before_it_is_read(catalog, tmp_path):
     (tmp_path / "folder.toml").mkdir()
     assert "is a folder; name the recipe in it" in refused(tmp_path / "folder.toml", catalog)
     os.mkfifo(tmp_path / "pipe.toml")
-    assert "is no ordinary file" in refused(tmp_path / "pipe.toml", catalog)
-    assert "is no ordinary file" in refused(Path("/dev/zero"), catalog)
+    assert "is not a regular file" in refused(tmp_path / "pipe.toml", catalog)
+    assert "is not a regular file" in refused(Path("/dev/zero"), catalog)
     with (tmp_path / "large.toml").open("wb") as file:
         file.truncate(1 << 40)  # a hole: takes no disk
-    assert "bytes: that is no recipe" in refused(tmp_path / "large.toml", catalog)
+    assert "which is too large for a recipe" in refused(tmp_path / "large.toml", catalog)
     assert "there is no recipe at" in refused(Path("a\0b.toml"), catalog)
     assert "cannot be read: File name too long" in refused(tmp_path / ("a" * 300 + ".toml"), catalog)
 

@@ -142,5 +142,5 @@ def test_a_recipe_with_another_estimator_has_no_neural_tables(tmp_path, estimato
     enhanced = estimators.recipes / "enhanced.toml"
     swapped, _ = load_recipe(enhanced, estimators.catalog, sets=["estimator.use=logistic"])
     assert not swapped.is_neural
-    with pytest.raises(RecipeError, match='fusion .*has no part in the estimator "logistic"'):
+    with pytest.raises(RecipeError, match='fusion .*is not used by the estimator "logistic"'):
         load_recipe(enhanced, estimators.catalog, sets=["estimator.use=logistic", "fusion.d_model=8"])
