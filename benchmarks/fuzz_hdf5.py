@@ -1,10 +1,10 @@
-"""Mutated HDF5 files of every layout that hcat reads, each read as a user would have it read.
+"""Read mutated HDF5 files of every layout that hcat reads, each as a user would read it.
 
     python benchmarks/fuzz_hdf5.py --mutations 10000 --seed 0
 
-Mutation n of a seed is the same on every machine (``--only N`` repeats one, and keeps its file). Prints how
-many files were read, were refused, brought a worker down or used up its time. Exits with 1 if anything
-but a ``DataError`` came out, or if a refusal names neither file nor, where one was being read, dataset.
+Mutation n of a seed is the same on every machine (``--only N`` repeats one and keeps its file). Prints how
+many files were read, were refused, crashed a worker or used up its time. Exits with 1 if anything but a
+``DataError`` was raised, or if a refusal does not name the file and, where one was being read, the dataset.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ WHOLE_FILE = (
     "has no modality",
     "has the count",
 )
-"""Refusals that are about a file's make-up, its ids or its rows, and not about one dataset."""
+"""Parts of refusals that concern a file's layout, its ids or its rows, and not one dataset."""
 NAMES = re.compile(r"(patient_ids?|patient_index_map|pid|case_id|X|(obs|var|layers|obsm|mod)(/\S+)?) ")
-"""Datasets before a verb, without a colon."""
+"""Names of datasets that are followed by a verb and not by a colon."""
 
 
 def mutate(data: bytes, rng: np.random.Generator) -> bytes:
@@ -69,8 +69,8 @@ def mutate(data: bytes, rng: np.random.Generator) -> bytes:
             length = min(int(rng.integers(1, 257)), size - place)
             changed[place : place + length] = bytes([int(rng.choice([0, 255]))]) * length
         elif kind in (3, 4):
-            found = [m.start() for s in SIGNATURES for m in re.finditer(re.escape(s), changed)]
-            start = int(rng.choice(found)) if found else 0
+            places = [m.start() for s in SIGNATURES for m in re.finditer(re.escape(s), changed)]
+            start = int(rng.choice(places)) if places else 0
             for _ in range(int(rng.integers(1, 5))):
                 write_extreme(changed, start + 4 + int(rng.integers(0, 92)), rng)
         elif kind == 5:
@@ -85,7 +85,7 @@ def mutate(data: bytes, rng: np.random.Generator) -> bytes:
 
 
 def write_extreme(changed: bytearray, at: int, rng: np.random.Generator) -> None:
-    """An integer of 1, 2, 4 or 8 bytes that nobody expects."""
+    """Overwrite 1, 2, 4 or 8 bytes with an extreme integer."""
     width = int(rng.choice([1, 2, 4, 8]))
     if at + width <= len(changed):
         number = int(EXTREMES[rng.integers(0, len(EXTREMES))]) & ((1 << 8 * width) - 1)
@@ -93,7 +93,7 @@ def write_extreme(changed: bytearray, at: int, rng: np.random.Generator) -> None
 
 
 def read(path: Path, layout: str) -> None:
-    """What ``hcat inspect`` does: the cohort, the columns of outcomes, and what was found."""
+    """Do what ``hcat inspect`` does: read the cohort, the outcome columns, and the description."""
     reader = LAYOUTS[layout].reader(path)
     assemble_cohort({"m": reader})
     if LAYOUTS[layout].columns:
@@ -102,36 +102,36 @@ def read(path: Path, layout: str) -> None:
 
 
 def outcome(path: Path, layout: str) -> tuple[str, str]:
-    """What became of a file, in a word, and what was said."""
+    """The kind of result for a file, and the message."""
     try:
         read(path, layout)
     except DataError as error:
-        said = str(error)
-        if "made no progress" in said:
-            return "out of time", said
-        if "crashed on it" in said or "the process that read it" in said:
-            return "worker brought down", said
-        _, _, rest = said.partition("mutated.h5: ")
-        if not rest or not said.isprintable():
-            return "REFUSED WITHOUT THE FILE'S NAME", said
-        if any(phrase in said for phrase in WHOLE_FILE) or re.match(r"(row \d+|damaged): ", rest):
-            return "refused as a whole", said
+        message = str(error)
+        if "made no progress" in message:
+            return "out of time", message
+        if "crashed on it" in message or "the process that read it" in message:
+            return "worker crashed", message
+        _, _, rest = message.partition("mutated.h5: ")
+        if not rest or not message.isprintable():
+            return "REFUSED WITHOUT THE FILE'S NAME", message
+        if any(phrase in message for phrase in WHOLE_FILE) or re.match(r"(row \d+|damaged): ", rest):
+            return "refused as a whole", message
         if re.match(r"([^ :]+: )?(attribute )?[^ :]+: ", rest) or NAMES.match(rest):
-            return "refused, dataset named", said
-        return "REFUSED WITHOUT THE DATASET'S NAME", said
+            return "refused, dataset named", message
+        return "REFUSED WITHOUT THE DATASET'S NAME", message
     except Exception:
-        return "SOMETHING ELSE CAME OUT", traceback.format_exc()
+        return "ANOTHER ERROR WAS RAISED", traceback.format_exc()
     return "read", ""
 
 
 def main() -> int:
-    """Mutate, read, count."""
+    """Mutate, read and count."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mutations", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", type=int, help="one mutation; its file is kept")
     parser.add_argument("--seconds", type=int, default=5, help="the worker's budget without progress")
-    parser.add_argument("--show", action="store_true", help="say what each file came to")
+    parser.add_argument("--show", action="store_true", help="print the result of each file")
     arguments = parser.parse_args()
     isolated_reader.SECONDS = arguments.seconds
     isolated_reader.MEMORY = 1 << 30
@@ -143,17 +143,16 @@ def main() -> int:
         originals = write_originals(folder)
         keys = list(originals)
         for (layout, version), data in originals.items():
-            whole = place_file(folder, layout, data)
-            what, said = outcome(whole, layout)
-            assert what == "read", (layout, version, said)
+            what, message = outcome(place_file(folder, layout, data), layout)
+            assert what == "read", (layout, version, message)
         for number in numbers:
             rng = np.random.default_rng([arguments.seed, number])
             layout, version = keys[number % len(keys)]
             data = mutate(originals[layout, version], rng)
-            what, said = outcome(place_file(folder, layout, data), layout)
+            what, message = outcome(place_file(folder, layout, data), layout)
             counts[what] += 1
-            if arguments.show or what.isupper() or what in ("out of time", "worker brought down"):
-                print(f"{number} {layout} ({version}): {what}: {said}", flush=True)
+            if arguments.show or what.isupper() or what in ("out of time", "worker crashed"):
+                print(f"{number} {layout} ({version}): {what}: {message}", flush=True)
             if arguments.only is not None:
                 Path(f"mutation-{arguments.seed}-{number}.h5").write_bytes(data)
     for what, count in counts.most_common():
@@ -163,7 +162,7 @@ def main() -> int:
 
 
 def place_file(folder: Path, layout: str, data: bytes) -> Path:
-    """The file, or the folder with it as one of two slides; returns what a reader is given."""
+    """Write the file, or a folder with it as one of two slides; returns the reader's path."""
     if not LAYOUTS[layout].in_folder:
         (folder / "mutated.h5").write_bytes(data)
         return folder / "mutated.h5"

@@ -1,4 +1,4 @@
-"""Small HDF5 files of every layout that hcat reads, and how a user would have each read."""
+"""Small HDF5 files of every layout that hcat reads, and the reader that a user would choose for each."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def three_dimensional(file: h5py.File, rng: np.random.Generator) -> None:
 
 
 def one_dimensional(file: h5py.File, rng: np.random.Generator) -> None:
-    """One number a patient."""
+    """One number per patient."""
     file["case_id"] = np.array(IDS, "S4")
     file["embedding"] = values(rng)[:, 0]
 
@@ -92,7 +92,7 @@ def map_as_group(file: h5py.File, rng: np.random.Generator) -> None:
 
 
 def group_per_patient(file: h5py.File, rng: np.random.Generator) -> None:
-    """A group a patient, outcomes as datasets and attributes."""
+    """One group per patient, outcomes as datasets and attributes."""
     for row, patient in enumerate(IDS):
         group = file.create_group(f"patients/{patient}")
         group["embedding"] = values(rng)[: row + 1]
@@ -128,15 +128,15 @@ def stamp_one_file(file: h5py.File, rng: np.random.Generator) -> None:
     file.attrs.update({"encoder": "cobra", "version": "2.0.0"})
 
 
-def element(group: h5py.Group, name: str, held: object, kind: str) -> h5py.Group | h5py.Dataset:
-    """An element of AnnData's format: a group of what ``held`` names, or an array."""
-    if isinstance(held, dict):
+def element(group: h5py.Group, name: str, content: object, kind: str) -> h5py.Group | h5py.Dataset:
+    """An element of AnnData's format: a group for a dictionary, an array for anything else."""
+    if isinstance(content, dict):
         node = group.require_group(name)
-        for part, inner in held.items():
+        for part, inner in content.items():
             element(node, part, inner, "array")
     else:
-        text = isinstance(held, list)
-        node = group.create_dataset(name, data=held, dtype=h5py.string_dtype() if text else None)
+        text = isinstance(content, list)
+        node = group.create_dataset(name, data=content, dtype=h5py.string_dtype() if text else None)
         kind = "string-array" if text else kind
     node.attrs.update({"encoding-type": kind, "encoding-version": "0.2.0"})
     return node
@@ -195,7 +195,7 @@ def anndata_columns(file: h5py.File, rng: np.random.Generator) -> None:
 
 
 def anndata_0_7(file: h5py.File, rng: np.random.Generator) -> None:
-    """AnnData as 0.7 wrote it: no word about what the file is, all categories in one place."""
+    """AnnData as 0.7 wrote it: no encoding of the file, all categories in one group."""
     obs = annotated(file, IDS, rng)
     del obs["site"]
     obs["site"] = np.arange(ROWS, dtype=np.int8) % 2
@@ -225,9 +225,9 @@ def plain(path: Path) -> Reader:
 
 @dataclass(frozen=True)
 class Layout:
-    """How a file is written, which of its columns are outcomes, and who reads it.
+    """How a file is written, which of its columns are outcomes, and which reader reads it.
 
-    ``in_folder`` says that it is one of several in a folder; ``block`` is the text in front of its data.
+    ``in_folder``: it is one of several in a folder; ``block``: the text in front of its data.
     """
 
     write: Callable[[h5py.File, np.random.Generator], None]

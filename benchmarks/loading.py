@@ -1,6 +1,6 @@
-"""Five HDF5 files of 512 features to a cohort, against reading them into one array made before.
+"""Load five HDF5 files of 512 features into a cohort, compared with a raw read into an existing array.
 
-Files are in the page cache for both. Memory is what the process held at most, less what it held before.
+Files are in the page cache for both. Memory is the peak of the process minus its memory before loading.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PATIENTS, WIDTH = 100_000, 512
 
 
 def measure(plan: Plan) -> list[Record]:
-    """Time over a raw read, and memory over that of the cohort's tensors."""
+    """Time relative to a raw read, and memory relative to the cohort's tensors."""
     patients = PATIENTS // plan.scale
     folder = plan.folder / f"loading-{patients}"
     write_files(folder, patients)
@@ -45,7 +45,7 @@ def measure(plan: Plan) -> list[Record]:
 
 
 def write_files(folder: Path, patients: int) -> None:
-    """One row a patient, contiguous float32."""
+    """Write one row per patient, contiguous float32."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(0)
     for name in MODALITIES:
@@ -80,11 +80,13 @@ def ours(folder: str) -> dict[str, float]:
     cohort, _ = assemble_cohort(readers)
     taken = time.perf_counter() - began
     tensors = (cohort.emb, cohort.measured, cohort.present, cohort.quality, cohort.n_rows)
-    held = sum(min(t.nbytes, t.untyped_storage().nbytes()) for t in tensors)  # a mask may be expanded
-    return {"seconds": taken, "peak": peak_bytes() - before, "held": held}
+    tensor_bytes = sum(
+        min(t.nbytes, t.untyped_storage().nbytes()) for t in tensors
+    )  # a mask may be expanded
+    return {"seconds": taken, "peak": peak_bytes() - before, "held": tensor_bytes}
 
 
 def peak_bytes() -> int:
-    """The most memory that this process has held; Linux counts it in KiB."""
+    """The peak memory of this process in bytes; Linux counts it in KiB."""
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most if sys.platform == "darwin" else most << 10

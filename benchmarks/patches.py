@@ -1,7 +1,7 @@
-"""Patch rows of many slide files to one embedding a patient, against reading the same rows.
+"""Aggregate patch rows of many slide files to one embedding per patient, compared with a raw read.
 
-The raw read fills the same array anew from each file. Memory is that of the process and its worker
-beyond what they held with a tenth of the files: constant memory is nothing.
+The raw read fills the same array again from each file. Memory is that of the process and its worker beyond
+their memory for a tenth of the files: 0 means constant memory.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FILES, ROWS, WIDTH, SLIDES_A_PATIENT = 1_000, 10_000, 256, 4
 
 
 def measure(plan: Plan) -> list[Record]:
-    """Time over a raw read, and how memory grows from a tenth of the files to all."""
+    """Time relative to a raw read, and the growth of memory from a tenth of the files to all."""
     files = max(10, FILES // plan.scale)
     folder = plan.folder / f"patches-{files}"
     write_slides(folder, files)
@@ -44,7 +44,7 @@ def measure(plan: Plan) -> list[Record]:
 
 
 def write_slides(folder: Path, files: int) -> None:
-    """``features`` of one slide each; the first tenth again in ``tenth``; ``slides.csv`` says whose."""
+    """Write one file of ``features`` per slide, links to a tenth of them, and ``slides.csv``."""
     slides, tenth = folder / "slides", folder / "tenth"
     slides.mkdir(parents=True, exist_ok=True)
     tenth.mkdir(exist_ok=True)
@@ -81,9 +81,9 @@ def ours(folder: str, slides: str, files: int) -> dict[str, float]:
     reader = H5Reader(path=Path(folder) / slides, slide_map=Path(folder) / "slides.csv")
     settle()
     began = time.perf_counter()
-    found = aggregate_spatial(reader.read_views(), reader.source)
+    result = aggregate_spatial(reader.read_views(), reader.source)
     taken = time.perf_counter() - began
-    assert found.n_rows_read == files * ROWS
+    assert result.n_rows_read == files * ROWS
     close_workers()
     worker = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss << 10
     return {"seconds": taken, "peak": peak_bytes() + worker}

@@ -103,17 +103,17 @@ def _main(arguments: list[str]) -> int:
     except Exception as error:
         if debug:
             traceback.print_exc()
-        said = printable(f"hcat: internal error: {type(error).__name__}: {error}")
+        message = printable(f"hcat: internal error: {type(error).__name__}: {error}")
         if _speaks():
             print(
-                f"{said}\nThis is a fault of hcat or of a plugin. --debug shows where it happened.",
+                f"{message}\nThis is an error in hcat or in a plugin; --debug shows where.",
                 file=sys.stderr,
             )
         return 1
 
 
 def _speaks() -> bool:
-    """Of several processes that were started together, one tells what is wrong."""
+    """True for the one of several processes that prints errors."""
     if launch.size() == 1:
         return True
     from hcat_core.training.distributed import reports_error

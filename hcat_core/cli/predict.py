@@ -108,12 +108,12 @@ def _print_one(output: Output, record: dict[str, Any]) -> None:
     for one in record["tasks"].values():
         if one["curve"] is not None:
             points = zip(one["curve"]["days"], one["curve"]["probability"], strict=True)
-            said = ", ".join(f"{p:.2f} by day {day:.0f}" for day, p in list(points)[2::3])
-            output.say(f"{one['output']}: {said}")
+            curve = ", ".join(f"{p:.2f} by day {day:.0f}" for day, p in list(points)[2::3])
+            output.say(f"{one['output']}: {curve}")
         if "contributions" in one:
             parts = sorted(one["contributions"].items(), key=lambda item: -abs(item[1]))
-            said = ", ".join(f"{name} {value:+.3f}" for name, value in parts)
-            output.say(f"{one['output']}: {one['base_rate']:.3f} for anyone; {said}")
+            contributions = ", ".join(f"{name} {value:+.3f}" for name, value in parts)
+            output.say(f"{one['output']}: {one['base_rate']:.3f} for anyone; {contributions}")
         if one["measure_next"]:
             output.say(f"{one['output']}: {what_to_measure(one)}")
 

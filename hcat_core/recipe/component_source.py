@@ -11,7 +11,7 @@ import ast
 import builtins
 import importlib
 import importlib.util
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +28,7 @@ class UnusualSourceError(Exception):
 
 @dataclass(frozen=True)
 class ComponentSource:
-    """What a component's source tells of it."""
+    """A component's documentation and parameters, as its source has them."""
 
     documentation: str
     parameters: Parameters
@@ -57,10 +57,8 @@ def _source_file(module: str) -> Path:
 
 
 def _keywords(cls: ast.ClassDef, names: _Names) -> Iterable[Keyword]:
-    """The keyword-only arguments of the class's own constructor."""
-    (constructor,) = (
-        node for node in cls.body if isinstance(node, ast.FunctionDef) and node.name == "__init__"
-    )
+    """The keyword-only arguments of the class's constructor."""
+    constructor = _constructor(cls, names.classes)
     arguments = constructor.args
     if constructor.decorator_list or arguments.kwarg is not None:
         raise UnusualSourceError(cls.name)
@@ -73,6 +71,17 @@ def _keywords(cls: ast.ClassDef, names: _Names) -> Iterable[Keyword]:
         yield Keyword(argument.arg, hint, ... if default is None else names.evaluate(default))
 
 
+def _constructor(cls: ast.ClassDef, classes: Mapping[str, ast.ClassDef]) -> ast.FunctionDef:
+    """The class's ``__init__``, or that of its only base class where the module has that too."""
+    for node in cls.body:
+        if isinstance(node, ast.FunctionDef) and node.name == "__init__":
+            return node
+    (base,) = cls.bases
+    if not isinstance(base, ast.Name) or base.id not in classes:
+        raise UnusualSourceError(cls.name)
+    return _constructor(classes[base.id], classes)
+
+
 class _Names:
     """The values of a module's names, found when they are asked for.
 
@@ -83,10 +92,13 @@ class _Names:
     def __init__(self, body: Iterable[ast.stmt]) -> None:
         self.imported: dict[str, tuple[str, str]] = {}
         self.assigned: dict[str, ast.expr] = {}
+        self.classes: dict[str, ast.ClassDef] = {}
         for statement in body:
             if isinstance(statement, ast.ImportFrom) and statement.level == 0 and statement.module:
                 for alias in statement.names:
                     self.imported[alias.asname or alias.name] = (statement.module, alias.name)
+            elif isinstance(statement, ast.ClassDef):
+                self.classes[statement.name] = statement
             elif isinstance(statement, ast.Assign):
                 for target in statement.targets:
                     if isinstance(target, ast.Name):

@@ -1,4 +1,4 @@
-"""The conformance kit: what third parties run on their components.
+"""The conformance kit: checks that authors of plugins run on their components.
 
 On the command line ``hcat check imputer acme/mean``; in a test suite::
 
@@ -23,10 +23,11 @@ def conformance(
     """Parametrise a test over every check of a component; the test calls its argument ``check``.
 
     Args:
-        kind: of the component.
-        name: as in a recipe.
-        expected_failures: check -> reason; beside those that the component declares. They become xfail.
-        **parameters: of the component's recipe table.
+        kind: the kind of the component.
+        name: its name, as a recipe gives it.
+        expected_failures: reasons by check, in addition to those that the component declares; these checks
+            become xfail.
+        **parameters: keys of the component's recipe table.
     """
     import pytest
 

@@ -1,4 +1,4 @@
-"""The checks of each kind, and how a component is made ready for them."""
+"""The checks of each kind of component, and how they are run."""
 
 from __future__ import annotations
 
@@ -31,8 +31,11 @@ NEEDED_VALUES: Mapping[Kind, Mapping[str, Any]] = {
 
 @dataclass(frozen=True)
 class Result:
-    """``status`` is ``passed``, ``failed``, ``expected`` (a failure that was announced) or ``surprise``
-    (an announced failure that passed)."""
+    """The result of one check.
+
+    ``status`` is ``passed``, ``failed``, ``expected`` (it failed as the component announces) or
+    ``surprise`` (it was announced to fail, and passed).
+    """
 
     check: str
     status: str
@@ -40,13 +43,13 @@ class Result:
 
     @property
     def good(self) -> bool:
-        """Does the exit code stay 0?"""
+        """True for a result that leaves the exit code at 0."""
         return self.status in ("passed", "expected")
 
 
 def checks_of(kind: Kind) -> list[Check]:
     """Every check of a kind."""
-    found = {
+    checks = {
         "reader": READER_CHECKS,
         "imputer": IMPUTER_CHECKS,
         "fusion": FUSION_CHECKS,
@@ -54,17 +57,19 @@ def checks_of(kind: Kind) -> list[Check]:
         "loss": LOSS_CHECKS,
         "estimator": ESTIMATOR_CHECKS,
     }
-    assert set(found) == set(KINDS)
-    return found[kind]
+    assert set(checks) == set(KINDS)
+    return checks[kind]
 
 
 def subject_of(
     catalog: Catalog, kind: Kind, name: str, parameters: Mapping[str, Any] | None = None
 ) -> Subject:
-    """A component with a table of its own: networks are fitted alone, refiners start from ``gaussian``.
+    """A component with a table to build it from.
+
+    A network is fitted by itself; an imputer that refines another starts from ``gaussian``.
 
     Raises:
-        RecipeError: for parameters that it does not have.
+        RecipeError: for parameters that the component does not have.
         UsageError: for a component that cannot be loaded.
     """
     names = required_parameters(catalog.find(kind, name)).names
@@ -86,12 +91,12 @@ def run_checks(
     *,
     done: Callable[[Result], None] = lambda result: None,
 ) -> list[Result]:
-    """Run every check of a component; failures that the component announces are told as such."""
+    """Run every check of a component; ``done`` is called with each result."""
     subject = subject_of(catalog, kind, name, parameters)
     expected = catalog.find(kind, name).expected_failures
     results = []
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # the cohort is small: handing its cells to threads costs more than it brings
+    torch.set_num_threads(1)  # the cohort is small: several threads would be slower
     try:
         for check in checks_of(kind):
             result = _run_check(check, subject, expected.get(check.name))
@@ -108,7 +113,7 @@ def _run_check(check: Check, subject: Subject, announced: str | None) -> Result:
         status, message = "passed", ""
     except CheckFailed as failure:
         status, message = "failed", str(failure)
-    except Exception as error:  # a component that crashes has failed, whatever it raises
+    except Exception as error:  # a third-party component may raise anything
         status, message = "failed", f"{type(error).__name__}: {error}"
     if announced is not None:
         status = "expected" if status == "failed" else "surprise"

@@ -1,4 +1,4 @@
-"""Small cohorts for tests: any shape, any gaps, outcomes that depend on what was measured."""
+"""Small random cohorts for tests, whose outcomes depend on the measured values."""
 
 from __future__ import annotations
 
@@ -17,10 +17,17 @@ def random_cohort(
     gaps: float = 0.05,
     seed: int = 0,
 ) -> Cohort:
-    """A standardised-looking cohort: blocks missing at ``missing``, cells within them at ``gaps``.
+    """A random cohort of roughly standardised values.
 
-    The first modality is always there. A third of the outcomes is unknown; the others follow the
-    first cell of the first modality, so that there is something to learn.
+    The first modality is never missing. A third of the outcomes is unknown; the others depend on the first
+    cell of the first modality, so that a model can learn them.
+
+    Args:
+        patients: N.
+        widths: by modality; three small ones when not given.
+        missing: share of blocks that are missing.
+        gaps: share of cells that are not measured, within blocks that are present.
+        seed: random seed.
     """
     widths = widths or {"clinical": 4, "temporal": 6, "spatial": 8}
     g = torch.Generator().manual_seed(seed)
@@ -29,7 +36,7 @@ def random_cohort(
     has = torch.rand((n, m), generator=g) >= missing
     has[:, 0] = True
     measured = has.unsqueeze(-1) & layout.cells & (torch.rand((n, m, d), generator=g) >= gaps)
-    # No block may lose its last cell: then it would be missing, and the rate another.
+    # A block without any measured cell would be missing, and the share of missing blocks another.
     measured[:, :, 0] |= has
     factor = torch.randn((n, 1, 1), generator=g)
     emb = (factor + torch.randn((n, m, d), generator=g)) * 0.7 * measured

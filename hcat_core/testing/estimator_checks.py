@@ -1,4 +1,4 @@
-"""What every estimator promises."""
+"""The checks of every estimator."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from hcat_core.cohort import CURVE_STEPS, Cohort
-from hcat_core.interfaces import FitContext, Prediction
+from hcat_core.interfaces import FitContext, Prediction, RefittingEstimator
 from hcat_core.recipe.loading import uses_neural
 from hcat_core.recipe.recipe import load_recipe
 from hcat_core.testing.harness import Check, Subject, require
@@ -57,7 +57,7 @@ def context_for(subject: Subject) -> FitContext:
 
 
 def predicts_probabilities(subject: Subject) -> None:
-    """(N, T) in [0, 1], with a curve and an interval of the right shapes where there are any."""
+    """Probabilities (N, T) in [0, 1], and a curve and an interval of the right shapes, if any."""
     batch = subject.test
     found = _predict(subject, batch)
     n, t = len(batch), len(batch.layout.tasks)
@@ -73,7 +73,7 @@ def predicts_probabilities(subject: Subject) -> None:
 
 
 def finite_with_one_modality(subject: Subject) -> None:
-    """Whichever is left; for one patient."""
+    """Finite with any single modality left, also for one patient."""
     batch = subject.test
     for column in range(batch.present.shape[1]):
         rows = batch.present[:, column].nonzero().squeeze(1)[:8]
@@ -86,7 +86,7 @@ def finite_with_one_modality(subject: Subject) -> None:
 
 
 def finite_with_a_modality_never_seen(subject: Subject) -> None:
-    """No training patient has it."""
+    """Finite where no training patient had a modality."""
     hide = torch.zeros_like(subject.train.present)
     hide[:, 2] = True
     estimator = _fit(subject, subject.train.hide(hide))
@@ -94,14 +94,14 @@ def finite_with_a_modality_never_seen(subject: Subject) -> None:
 
 
 def outcomes_are_not_looked_at(subject: Subject) -> None:
-    """When predicting."""
+    """Outcomes have no influence on a prediction."""
     one = _predict(subject, subject.test).event_probability
     two = _fitted(subject).predict(subject.test).event_probability
     require(torch.equal(one, two), "a prediction changes when the patient's outcome is known")
 
 
 def absent_slots_change_nothing(subject: Subject) -> None:
-    """Whatever lies where nothing was measured."""
+    """Values in cells that were not measured have no influence."""
     batch = subject.test
     rubbish = replace(batch, emb=torch.where(batch.measured, batch.emb, 1e4))
     one, two = _predict(subject, batch), _predict(subject, rubbish)
@@ -112,7 +112,7 @@ def absent_slots_change_nothing(subject: Subject) -> None:
 
 
 def same_seed_same_prediction(subject: Subject) -> None:
-    """Two fits."""
+    """Two fits with one seed give one prediction."""
     again = _fit(subject, subject.train).predict(_blind(subject.test)).event_probability
     require(
         torch.equal(_predict(subject, subject.test).event_probability, again),
@@ -121,7 +121,7 @@ def same_seed_same_prediction(subject: Subject) -> None:
 
 
 def saved_and_loaded(subject: Subject) -> None:
-    """To the same prediction, and no pickle on the disk."""
+    """Saved and loaded, it gives the same prediction; no pickle is written."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         _fitted(subject).save(folder)
@@ -130,11 +130,14 @@ def saved_and_loaded(subject: Subject) -> None:
         fresh = subject.make()
         fresh.load(folder, context_for(subject))
         loaded = fresh.predict(_blind(subject.test)).event_probability
-    require(torch.equal(_predict(subject, subject.test).event_probability, loaded), "it predicts otherwise")
+    require(
+        torch.equal(_predict(subject, subject.test).event_probability, loaded),
+        "after saving and loading, the prediction differs",
+    )
 
 
 def learns_something(subject: Subject) -> None:
-    """Better than chance on patients it has not seen."""
+    """Better than chance on patients that it was not fitted on."""
     assert subject.test.targets is not None
     labels = subject.test.targets.labels[:, 0]
     p = _predict(subject, subject.test).event_probability[:, 0]
@@ -146,21 +149,22 @@ def learns_something(subject: Subject) -> None:
 def _fit(subject: Subject, train: Cohort) -> Any:
     torch.manual_seed(3)
     estimator = subject.make()
-    nobody = subject.validation[slice(0, 0)]
-    held = nobody if getattr(estimator, "refits", False) else subject.validation
-    estimator.fit(train, held, context_for(subject))
+    validation = subject.validation
+    if isinstance(estimator, RefittingEstimator) and estimator.refits:
+        validation = validation[slice(0, 0)]
+    estimator.fit(train, validation, context_for(subject))
     return estimator
 
 
 def _fitted(subject: Subject) -> Any:
-    if "estimator" not in subject.kept:
-        subject.kept["estimator"] = _fit(subject, subject.train)
-    return subject.kept["estimator"]
+    if "estimator" not in subject.cache:
+        subject.cache["estimator"] = _fit(subject, subject.train)
+    return subject.cache["estimator"]
 
 
 def _predict(subject: Subject, batch: Cohort) -> Prediction:
-    found: Prediction = _fitted(subject).predict(_blind(batch))
-    return found
+    prediction: Prediction = _fitted(subject).predict(_blind(batch))
+    return prediction
 
 
 def _blind(batch: Cohort) -> Cohort:

@@ -1,4 +1,4 @@
-"""What every fusion promises."""
+"""The checks of every fusion."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _make(subject: Subject) -> Any:
 
 
 def shapes(subject: Subject) -> None:
-    """One vector a patient, as wide as ``width`` says."""
+    """One vector per patient, of the fusion's ``width``."""
     batch = subject.test
     fusion = _make(subject)
     for some in (batch, batch[slice(0, 1)]):
@@ -38,7 +38,7 @@ def shapes(subject: Subject) -> None:
 
 
 def finite_with_one_modality(subject: Subject) -> None:
-    """Filled or not."""
+    """Finite with a single modality, whether the others were imputed or not."""
     batch = subject.test
     hide = torch.ones_like(batch.present)
     hide[:, 0] = False
@@ -50,7 +50,7 @@ def finite_with_one_modality(subject: Subject) -> None:
 
 
 def imputed_blocks_count(subject: Subject) -> None:
-    """They move patients who lack something, and nobody else."""
+    """Imputed blocks change the vectors of patients who lack a modality, and no others."""
     batch = subject.test
     fusion = _make(subject)
     low, high = (fusion(batch, _filled(batch, value)).pooled for value in (-1.0, 1.0))
@@ -62,7 +62,7 @@ def imputed_blocks_count(subject: Subject) -> None:
 
 
 def absent_slots_are_not_looked_at(subject: Subject) -> None:
-    """Whatever lies where nothing was measured or filled."""
+    """Values in cells that were neither measured nor filled have no influence."""
     batch = subject.test
     nothing = Imputation(batch.emb, torch.zeros_like(batch.emb), torch.zeros_like(batch.measured))
     emb = torch.where(batch.measured, batch.emb, 1e4)
@@ -74,7 +74,7 @@ def absent_slots_are_not_looked_at(subject: Subject) -> None:
 
 
 def order_changes_nothing(subject: Subject) -> None:
-    """Patients are fused on their own."""
+    """Each patient is fused independently of the others."""
     batch = subject.test
     order = torch.randperm(len(batch), generator=torch.Generator().manual_seed(0))
     fusion = _make(subject)
@@ -83,7 +83,7 @@ def order_changes_nothing(subject: Subject) -> None:
 
 
 def gradients_are_finite(subject: Subject) -> None:
-    """And reach the parameters."""
+    """Gradients reach the parameters, and are finite."""
     fusion = subject.make()
     if not isinstance(fusion, nn.Module):
         return
@@ -94,7 +94,7 @@ def gradients_are_finite(subject: Subject) -> None:
 
 
 def state_round_trips(subject: Subject) -> None:
-    """Through safetensors, to the same vector."""
+    """A state saved as safetensors and loaded gives the same vector."""
     fusion = _make(subject)
     torch.manual_seed(99)
     fresh = _make(subject)
@@ -105,7 +105,7 @@ def state_round_trips(subject: Subject) -> None:
     fresh.load_state_dict(through_a_file(fusion))
     imputation = _filled(subject.test)
     one, two = fusion(subject.test, imputation).pooled, fresh(subject.test, imputation).pooled
-    require(torch.equal(one, two), "what was saved and loaded fuses otherwise")
+    require(torch.equal(one, two), "after saving and loading, the fused vector differs")
 
 
 FUSION_CHECKS = [

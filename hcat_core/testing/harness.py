@@ -1,4 +1,4 @@
-"""A component under test, its cohort, and what checks of every kind use."""
+"""A component under test, its cohort, and helpers for checks of every kind."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ TEST = slice(420, 520)
 
 
 class CheckFailed(AssertionError):
-    """What a component does that its contract forbids, in words for its author."""
+    """A component breaks its contract; the message explains to its author how."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One promise of a contract; ``function`` raises ``CheckFailed`` when it is not kept."""
+    """One requirement of a contract; ``function`` raises ``CheckFailed`` where it is not met."""
 
     name: str
     function: Callable[[Any], None]
@@ -46,15 +46,15 @@ class Check:
 class Subject:
     """A component under test, and the linear synthetic cohort that it is tested on.
 
-    ``make()`` gives a fresh one; ``fitted`` an imputer fitted on ``train``, for checks that only look;
-    ``kept`` is where the checks of other kinds keep what is costly to make.
+    ``make()`` gives a new instance; ``fitted`` is an imputer fitted on ``train``, shared by the checks that
+    do not change it. ``cache`` holds what checks of other kinds share.
     """
 
     catalog: Catalog
     kind: Kind
     name: str
     table: Mapping[str, Any]
-    kept: dict[str, Any] = field(default_factory=dict)
+    cache: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
     def cohort(self) -> Cohort:
@@ -85,25 +85,25 @@ class Subject:
 
     @property
     def validation(self) -> Cohort:
-        """100 others."""
+        """Another 100 patients."""
         return self.cohort[VALIDATION]
 
     @property
     def test(self) -> Cohort:
-        """100 others again."""
+        """A further 100 patients."""
         return self.cohort[TEST]
 
     def make(self, *injected: object) -> Any:
-        """A fresh component; ``injected`` instead of the layout alone."""
+        """A new instance of the component; ``injected`` replaces the layout as its first arguments."""
         torch.manual_seed(11)
         return construct(self.catalog, self.kind, self.table, injected or (self.cohort.layout,), Path.cwd())
 
     def make_reader(self) -> Any:
-        """A fresh reader: nothing is injected into one."""
+        """A new instance of a reader, which gets no layout."""
         return construct(self.catalog, self.kind, self.table, (), Path.cwd())
 
     def fit(self, imputer: Any, train: Cohort, seed: int = 3) -> Any:
-        """Fit an imputer as a run would; networks are left in evaluation mode."""
+        """Fit an imputer as a run does; a network is then in evaluation mode."""
         torch.manual_seed(seed)
         imputer.fit(train, self.validation.without_targets(), FitContext(seed))
         if isinstance(imputer, nn.Module):
@@ -117,7 +117,7 @@ class Subject:
 
     @cached_property
     def tags(self) -> tuple[str, ...]:
-        """Of the component."""
+        """The tags of the component."""
         return self.catalog.find(self.kind, self.name).tags
 
 
@@ -135,7 +135,7 @@ def state_of(component: Any) -> dict[str, torch.Tensor]:
 def through_a_file(component: Any) -> dict[str, torch.Tensor]:
     """A component's state, written as a checkpoint writes it and read again.
 
-    Two names for one tensor are refused there: which of them would be loaded last?
+    Two names for one tensor are refused, as in a checkpoint.
     """
     state = {name: tensor.detach().contiguous() for name, tensor in component.state_dict().items()}
     with tempfile.TemporaryDirectory() as folder:
@@ -148,7 +148,7 @@ def through_a_file(component: Any) -> dict[str, torch.Tensor]:
 
 
 def same_state(a: Mapping[str, torch.Tensor], b: Mapping[str, torch.Tensor]) -> bool:
-    """Bit for bit, NaN equal to NaN."""
+    """True where two states are equal to the bit; NaN equals NaN."""
     return a.keys() == b.keys() and all(
         a[k].shape == b[k].shape and torch.equal(a[k].nan_to_num(), b[k].nan_to_num()) for k in a
     )

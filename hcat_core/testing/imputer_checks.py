@@ -1,4 +1,4 @@
-"""What every imputer promises."""
+"""The checks of every imputer."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ DRAWS = 400
 
 
 def annotated(subject: Subject) -> None:
-    """Loading it already read the signature; the documentation is what is left."""
+    """The class has a docstring; its annotations were checked when it was loaded."""
     cls = subject.catalog.find("imputer", subject.name).load()
-    require((cls.__doc__ or "").strip(), "the class has no docstring: hcat show has nothing to say")
+    require((cls.__doc__ or "").strip(), "the class has no docstring, which hcat show prints")
 
 
 def keeps_measured_cells(subject: Subject) -> None:
-    """Bit for bit."""
+    """Measured cells are equal to the bit, and are not marked as filled."""
     batch = subject.test
     found = _imputed(subject, batch)
     require(
@@ -33,7 +33,7 @@ def keeps_measured_cells(subject: Subject) -> None:
 
 
 def fills_every_gap(subject: Subject) -> None:
-    """Missing blocks, and gaps within present ones, with a spread."""
+    """Missing blocks, and gaps within present ones, are filled with a standard deviation above 0."""
     batch = subject.test
     found = _imputed(subject, batch)
     gaps = ~batch.measured & batch.layout.cells
@@ -42,7 +42,7 @@ def fills_every_gap(subject: Subject) -> None:
 
 
 def finite_whatever_is_left(subject: Subject) -> None:
-    """One modality left, whichever it is; a batch of one."""
+    """Values are finite with any single modality left, also for one patient."""
     batch = subject.test
     for column in range(batch.present.shape[1]):
         rows = batch.present[:, column].nonzero().squeeze(1)[:8]
@@ -57,7 +57,7 @@ def finite_whatever_is_left(subject: Subject) -> None:
 
 
 def finite_with_a_modality_never_seen(subject: Subject) -> None:
-    """No training patient has it."""
+    """Values are finite where no training patient had a modality."""
     column = 2
     hide = torch.zeros_like(subject.train.present)
     hide[:, column] = True
@@ -67,7 +67,7 @@ def finite_with_a_modality_never_seen(subject: Subject) -> None:
 
 
 def absent_slots_are_not_looked_at(subject: Subject) -> None:
-    """Whatever lies where nothing was measured."""
+    """Values in cells that were not measured have no influence."""
     batch = subject.test
     rubbish = replace(batch, emb=torch.where(batch.measured, batch.emb, 1e4))
     one, two = _imputed(subject, batch), _imputed(subject, rubbish)
@@ -79,7 +79,7 @@ def absent_slots_are_not_looked_at(subject: Subject) -> None:
 
 
 def order_changes_nothing(subject: Subject) -> None:
-    """Patients are imputed on their own."""
+    """Each patient is imputed independently of the others."""
     batch = subject.test
     order = torch.randperm(len(batch), generator=torch.Generator().manual_seed(0))
     one, two = _imputed(subject, batch), _imputed(subject, batch[order])
@@ -91,7 +91,7 @@ def order_changes_nothing(subject: Subject) -> None:
 
 
 def targets_do_not_matter(subject: Subject) -> None:
-    """Other outcomes, the same state; and the cohort is as it was."""
+    """Other outcomes give the same state, and the cohort is not changed."""
     train = subject.train
     assert train.targets is not None
     flipped = Targets(1 - train.targets.labels.abs(), train.targets.time + 100, train.targets.event)
@@ -103,13 +103,13 @@ def targets_do_not_matter(subject: Subject) -> None:
 
 
 def same_seed_same_result(subject: Subject) -> None:
-    """Two fits, one state."""
+    """Two fits give one state."""
     again = subject.fit(subject.make(), subject.train.without_targets())
     require(same_state(state_of(subject.fitted), state_of(again)), "the same seed gives another state")
 
 
 def state_round_trips(subject: Subject) -> None:
-    """Through safetensors, to the same imputation."""
+    """A state saved as safetensors and loaded gives the same imputation."""
     fresh = subject.make()
     fresh.load_state_dict(through_a_file(subject.fitted))
     if isinstance(fresh, nn.Module):
@@ -122,7 +122,7 @@ def state_round_trips(subject: Subject) -> None:
 
 
 def gradients_are_finite(subject: Subject) -> None:
-    """For networks: every loss is a scalar, its gradient finite, and some of it is not zero."""
+    """Every loss of a network is a finite scalar with a finite gradient that is not all zero."""
     imputer: Any = subject.make()
     if not isinstance(imputer, nn.Module) or "trainable" not in subject.tags:
         return
@@ -144,7 +144,7 @@ def gradients_are_finite(subject: Subject) -> None:
 
 
 def draws_as_claimed(subject: Subject) -> None:
-    """Mean and spread of each cell; measured cells stay."""
+    """Draws have the mean and the spread that are claimed, and keep measured cells."""
     batch = subject.test[slice(0, 20)]
     found = _imputed(subject, batch)
     where = found.filled
@@ -162,7 +162,7 @@ def draws_as_claimed(subject: Subject) -> None:
 
 
 def draws_vary_together(subject: Subject) -> None:
-    """Of an imputer that says so: a block's mean is as uncertain as its error shows (tag ``draws``)."""
+    """With the tag ``draws``, the mean of a block's draws varies as much as its error."""
     if "draws" not in subject.tags:
         return
     truth = _truth(subject)
@@ -171,7 +171,7 @@ def draws_vary_together(subject: Subject) -> None:
     with torch.no_grad():
         drawn = found.draw(100, torch.Generator().manual_seed(1))
     missing = ~batch.present
-    # Along the direction that a block's cells share most: noise of single cells averages out there.
+    # Along the first principal direction of a block, where the noise of single cells averages out.
     ratios = []
     for column, width in enumerate(batch.layout.widths):
         rows = missing[:, column].nonzero().squeeze(1)
@@ -188,7 +188,7 @@ def draws_vary_together(subject: Subject) -> None:
 
 
 def beats_the_mean(subject: Subject) -> None:
-    """On the linear cohort, where the oracle explains about two thirds of what is hidden."""
+    """Better than the mean on the linear cohort, where the best possible R2 is about two thirds."""
     truth = _truth(subject)
     batch = subject.test
     found = _imputed(subject, batch)
@@ -198,7 +198,7 @@ def beats_the_mean(subject: Subject) -> None:
 
 
 def wrong_shapes_are_refused(subject: Subject) -> None:
-    """A batch of another layout is an error, never an answer."""
+    """A batch of another layout is an error."""
     batch = subject.test[slice(0, 4)]
     layout = Layout((*batch.layout.modalities[:-1], Modality("other", 99)), batch.layout.tasks)
     n, m, d = 4, len(layout.modalities), layout.widest
@@ -214,9 +214,9 @@ def wrong_shapes_are_refused(subject: Subject) -> None:
     try:
         _imputed(subject, other)
     except (ValueError, RuntimeError, IndexError, TypeError) as error:
-        require(str(error), "the error says nothing")
+        require(str(error), "the error has no message")
         return
-    require(False, "a batch of other widths was imputed without a word")
+    require(False, "a batch of other widths was imputed without an error")
 
 
 def _truth(subject: Subject) -> Tensor:

@@ -1,4 +1,4 @@
-"""What heads, losses and readers promise."""
+"""The checks of every head, loss and reader."""
 
 from __future__ import annotations
 
@@ -11,7 +11,16 @@ from torch import Tensor, nn
 
 from hcat_core.cohort import Cohort
 from hcat_core.errors import DataError
-from hcat_core.interfaces import Average, Fused, Head, Imputation, Outputs, Prediction
+from hcat_core.interfaces import (
+    Average,
+    Fused,
+    Head,
+    HeadSpecificLoss,
+    Imputation,
+    Outputs,
+    Prediction,
+    StatefulComponent,
+)
 from hcat_core.recipe.component_tables import construct
 from hcat_core.testing.harness import MISSING_FILE, Check, Subject, require, through_a_file
 
@@ -32,7 +41,7 @@ def _head(subject: Subject) -> Any:
 
 
 def head_predicts_probabilities(subject: Subject) -> None:
-    """(N, 1) in [0, 1] at the task's horizon, also for one patient."""
+    """Probabilities (N, 1) in [0, 1] at the task's horizon, also for one patient."""
     head = _head(subject)
     horizon = subject.cohort.layout.tasks[0].horizon_days
     for n in (7, 1):
@@ -44,7 +53,7 @@ def head_predicts_probabilities(subject: Subject) -> None:
 
 
 def head_is_prepared_without_outcomes(subject: Subject) -> None:
-    """Where every outcome is unknown."""
+    """A head can be prepared where every outcome is unknown."""
     train = subject.train
     assert train.targets is not None
     unknown = replace(train.targets, labels=torch.full_like(train.targets.labels, -1))
@@ -54,7 +63,7 @@ def head_is_prepared_without_outcomes(subject: Subject) -> None:
 
 
 def head_gradients_are_finite(subject: Subject) -> None:
-    """And reach the fused vector."""
+    """Gradients reach the fused vector, and are finite."""
     fused = _fused(9)
     _head(subject)(fused).square().sum().backward()
     grad = fused.pooled.grad
@@ -62,9 +71,9 @@ def head_gradients_are_finite(subject: Subject) -> None:
 
 
 def head_state_round_trips(subject: Subject) -> None:
-    """Through safetensors, to the same prediction."""
-    head = _head(subject)
-    if not hasattr(head, "state_dict"):
+    """A state saved as safetensors and loaded gives the same prediction."""
+    head: Any = _head(subject)
+    if not issubclass(type(head), StatefulComponent):
         return
     torch.manual_seed(99)
     fresh: Any = subject.make(subject.cohort.layout, "survival", WIDTH)
@@ -75,11 +84,11 @@ def head_state_round_trips(subject: Subject) -> None:
         if isinstance(one, nn.Module):
             one.train(False)
         found.append(one.predict(one(_fused(7)), (horizon,)).event_probability)
-    require(torch.equal(*found), "what was saved and loaded predicts otherwise")
+    require(torch.equal(*found), "after saving and loading, the prediction differs")
 
 
 class _LogitHead(nn.Module):
-    """The simplest head that a binary loss can be asked about."""
+    """The simplest head that a binary loss can be tested with."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -88,7 +97,7 @@ class _LogitHead(nn.Module):
         self.pos_weight = torch.tensor(2.0)
 
     def prepare(self, train: Cohort) -> None:
-        """Nothing."""
+        """Nothing to prepare."""
 
     def forward(self, fused: Fused) -> Tensor:
         """Logits."""
@@ -103,10 +112,10 @@ class _LogitHead(nn.Module):
 def _outputs(subject: Subject, batch: Cohort) -> Outputs:
     fused = _fused(len(batch))
     head: Head = _LogitHead()
-    made_for = getattr(subject.catalog.find("loss", subject.name).load(), "made_for", None)
-    if made_for is not None:
+    loss = subject.catalog.find("loss", subject.name).load()
+    if isinstance(loss, HeadSpecificLoss):
         injected = (batch.layout, "survival", WIDTH)
-        head = construct(subject.catalog, "head", {"use": made_for}, injected, Path.cwd())
+        head = construct(subject.catalog, "head", {"use": loss.made_for}, injected, Path.cwd())
         head.prepare(subject.train)
     emb = batch.emb
     imputation = Imputation(
@@ -124,7 +133,7 @@ def _outputs(subject: Subject, batch: Cohort) -> Outputs:
 
 
 def loss_is_a_finite_scalar(subject: Subject) -> None:
-    """With a finite gradient, also for one patient."""
+    """A finite scalar with a finite gradient, also for one patient."""
     loss = subject.make()
     for batch in (subject.train[slice(0, 24)], subject.train[slice(0, 1)]):
         outputs = _outputs(subject, batch)
@@ -161,7 +170,7 @@ def loss_is_zero_without_targets(subject: Subject) -> None:
 
 
 def reader_names_a_missing_file(subject: Subject) -> None:
-    """One clear ``DataError``, with the path."""
+    """A missing file is a ``DataError`` with its path."""
     if "path" not in subject.table:
         return
     reader = subject.make_reader()
@@ -175,7 +184,7 @@ def reader_names_a_missing_file(subject: Subject) -> None:
 
 
 def reader_has_a_source(subject: Subject) -> None:
-    """For messages."""
+    """``source`` is text, for messages."""
     require(isinstance(subject.make_reader().source, str), "source is not text")
 
 

@@ -288,7 +288,7 @@ def test_the_demo_is_written_below_the_callers_folder_alone(hcat, tmp_path, monk
     ("sides", "measured_on_validation"),
     [(("test",), ()), (("validation", "test"), ("imputer.factors", "imputer.overall"))],
 )
-def test_trap_7_the_held_out_patients_shape_nothing_that_is_fitted(
+def test_the_held_out_patients_shape_nothing_that_is_fitted(
     small_run, tmp_path, cohort_folder, sides, measured_on_validation
 ):
     """Test patients nothing at all; validation patients their own measure, the calibration, alone."""

@@ -101,26 +101,26 @@ def test_many_ids_at_once_are_normalised_as_each_alone(kind, ids):
 
 
 @pytest.mark.parametrize("ids", [("7", "007"), ("007", "7")])
-def test_trap_8_ids_that_collide_in_two_pieces_of_a_file_stop(ids):
+def test_ids_that_collide_in_two_pieces_of_a_file_stop(ids):
     book = IdNormaliser("a.h5")
     book.normalize([ids[0], "x"])
     with pytest.raises(DataError, match=f"'{ids[0]}' and '{ids[1]}'"):
         book.normalize([ids[1]])
 
 
-def test_trap_8_ids_that_share_digits_stay_two_patients():
+def test_ids_that_share_digits_stay_two_patients():
     readers = {"a": MemoryReader("a.h5", ["A12", "B12"], [[1.0], [2.0]])}
     embeddings, _ = build_patient_embedding_map(readers, PatientIndex())
     assert embeddings["a"].ids == ("A12", "B12")
 
 
-def test_trap_8_ids_that_collide_stop_with_both_and_the_file():
+def test_ids_that_collide_stop_with_both_and_the_file():
     readers = {"a": MemoryReader("a.h5", ["12", "012"], [[1.0], [2.0]])}
     with pytest.raises(DataError, match=r"a\.h5.*'12' and '012'"):
         assemble_cohort(readers)
 
 
-def test_trap_8_ids_that_differ_in_case_between_files_stop_with_both_files():
+def test_ids_that_differ_in_case_between_files_stop_with_both_files():
     readers = {
         "a": MemoryReader("a.h5", ["p1"], [[1.0]]),
         "b": MemoryReader("b.h5", ["P1"], [[1.0]]),
@@ -225,7 +225,7 @@ def test_patients_are_numbered_as_one_after_the_other_would(files, same, step, k
 
 @pytest.mark.parametrize("first", ["7", "007", b"007", 7])
 @pytest.mark.parametrize("second", ["7.0", "07"])
-def test_trap_8_ids_known_from_another_file_collide_with_those_that_follow(first, second):
+def test_ids_known_from_another_file_collide_with_those_that_follow(first, second):
     index = PatientIndex()
     raw = np.array(["x", first], dtype=object)
     FileIds("a.h5", index).numbers(raw, 0)

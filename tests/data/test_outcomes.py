@@ -29,7 +29,7 @@ def table(**task):
     return TargetsTable(path="clinical.h5", tasks={"survival": {"horizon_days": 100, **task}})
 
 
-def test_trap_10_a_patient_censored_before_the_horizon_is_unknown():
+def test_a_patient_censored_before_the_horizon_is_unknown():
     labels = derive_labels(np.array([50.0, 50.0, 150.0, 150.0, np.nan]), np.array([1, 0, 1, 0, 1]), 100)
     assert labels.tolist() == [1, -1, 0, 0, -1]
 
@@ -47,7 +47,7 @@ def test_nobody_is_event_free_without_being_followed_to_the_horizon(pairs, horiz
     assert (labels[event == -1] == -1).all()
 
 
-def test_trap_10_labels_that_disagree_with_their_times_stop_with_counts():
+def test_labels_that_disagree_with_their_times_stop_with_counts():
     reader = Columns(y=[0, 0, 1, 0], t=[50.0, 50.0, 150.0, 150.0], e=[0, 1, 1, 0])
     with pytest.raises(DataError, match=r"2 labels say the opposite, 1 patients censored"):
         read_targets(reader, table(label="y", time="t", event="e"))

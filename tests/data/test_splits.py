@@ -44,7 +44,7 @@ def test_the_same_seed_gives_the_same_split_and_another_another():
     assert torch.equal(one.test, same.test) and not torch.equal(one.test, other.test)
 
 
-def test_trap_12_records_of_one_group_never_cross_sides():
+def test_records_of_one_group_never_cross_sides():
     cohort = random_cohort(120)
     cohort = replace(cohort, groups=tuple(f"family {row % 30}" for row in range(120)))
     split = split_cohort(cohort, SplitTable(), 0)

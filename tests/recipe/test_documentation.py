@@ -46,10 +46,12 @@ PLAIN = """
             pass
 """
 OTHERS = {
-    "a constructor of a base class": """
-        class Base:
-            def __init__(self, layout, *, rank: int = 3): ...
-        class One(Base):
+    "a constructor of a base class that is made elsewhere": """
+        def base():
+            class Base:
+                def __init__(self, layout, *, rank: int = 3): ...
+            return Base
+        class One(base()):
             '''An imputer.'''
     """,
     "a type of a module of its own": """

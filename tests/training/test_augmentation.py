@@ -34,7 +34,7 @@ def test_per_batch_hides_the_same_from_everyone_and_per_sample_does_not():
     assert len(together.unique(dim=0)) == 1 and len(apart.unique(dim=0)) > 5
 
 
-def test_trap_5_two_views_of_a_patient_differ():
+def test_two_views_of_a_patient_differ():
     torch.manual_seed(0)
     cohort = random_cohort(32)
     one, two = (augment(cohort, TrainingTable()) for _ in range(2))

@@ -37,7 +37,7 @@ def logits(model, cohort):
     return torch.stack(list(model(cohort).raw.values()), dim=1)
 
 
-def test_trap_1_an_imputed_block_reaches_the_prediction_and_only_where_something_is_missing():
+def test_an_imputed_block_reaches_the_prediction_and_only_where_something_is_missing():
     cohort = random_cohort(gaps=0.0)
     complete = cohort.present.all(dim=1)
     assert 0 < complete.sum() < len(cohort)

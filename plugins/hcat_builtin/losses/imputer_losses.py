@@ -8,8 +8,8 @@ from hcat_core.cohort import Cohort, Layout
 from hcat_core.interfaces import Outputs
 
 
-class KLDivergence:
-    """The imputer's loss ``kl``; 0 for an imputer without it.
+class ImputerLoss:
+    """Base of the losses that are read from the imputation.
 
     Args:
         layout: not used; every loss receives it.
@@ -19,6 +19,14 @@ class KLDivergence:
 
     def __init__(self, layout: Layout) -> None:
         pass
+
+
+class KLDivergence(ImputerLoss):
+    """The imputer's loss ``kl``; 0 for an imputer without it.
+
+    Args:
+        layout: not used; every loss receives it.
+    """
 
     def __call__(self, outputs: Outputs, batch: Cohort) -> Tensor:
         """A scalar."""
@@ -26,17 +34,12 @@ class KLDivergence:
         return losses["kl"].value if "kl" in losses else outputs.fused.pooled.new_zeros(())
 
 
-class ImputationLoss:
+class ImputationLoss(ImputerLoss):
     """The sum of the imputer's other losses: reconstruction, hidden blocks, refinement steps.
 
     Args:
         layout: not used; every loss receives it.
     """
-
-    needs_second_view = False
-
-    def __init__(self, layout: Layout) -> None:
-        pass
 
     def __call__(self, outputs: Outputs, batch: Cohort) -> Tensor:
         """A scalar."""

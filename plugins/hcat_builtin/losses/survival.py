@@ -23,7 +23,21 @@ class KnownTimes:
     event: Tensor
 
 
-class CoxLoss:
+class SurvivalLoss:
+    """Base of the losses of one survival head.
+
+    Args:
+        layout: not used; every loss receives it.
+        head: name of the head that is trained.
+    """
+
+    needs_second_view = False
+
+    def __init__(self, layout: Layout, *, head: str) -> None:
+        self.head = head
+
+
+class CoxLoss(SurvivalLoss):
     """Mean negative log partial likelihood (Cox 1972; Efron's ties) among the patients of a batch.
 
     Args:
@@ -31,11 +45,7 @@ class CoxLoss:
         head: name of the ``cox`` head that is trained.
     """
 
-    needs_second_view = False
     made_for = "cox"
-
-    def __init__(self, layout: Layout, *, head: str) -> None:
-        self.head = head
 
     def __call__(self, outputs: Outputs, batch: Cohort) -> Tensor:
         """A scalar; 0 without an event in the batch.
@@ -50,7 +60,7 @@ class CoxLoss:
         return partial_likelihood(known.raw, known.time, known.event)
 
 
-class HazardLoss:
+class HazardLoss(SurvivalLoss):
     """Mean negative log likelihood of a ``discrete_hazard`` head over patients whose time is known.
 
     A bin counts for a patient who was at risk at its start and survived it, or whose event is in it. A
@@ -61,11 +71,7 @@ class HazardLoss:
         head: name of the ``discrete_hazard`` head that is trained.
     """
 
-    needs_second_view = False
     made_for = "discrete_hazard"
-
-    def __init__(self, layout: Layout, *, head: str) -> None:
-        self.head = head
 
     def __call__(self, outputs: Outputs, batch: Cohort) -> Tensor:
         """A scalar; 0 where no time of the batch is known.

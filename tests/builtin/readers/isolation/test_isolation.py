@@ -1,4 +1,4 @@
-"""A worker that dies, hangs or talks nonsense is an error of its file; the next file is read."""
+"""A worker that crashes, hangs or sends nonsense is an error of its file; the next file is read."""
 
 import os
 import signal
@@ -40,8 +40,8 @@ class Misbehaving(IsolatedReader):
     def read_here(self):
         progress.start_file("bad.h5")
         progress.start_dataset("p1/embedding")
-        if self.does.startswith("say "):
-            yield replace(piece(0), patients=eval(self.does[4:]))
+        if self.does.startswith("claim "):
+            yield replace(piece(0), patients=eval(self.does[6:]))
             return
         yield piece(0)
         if self.does == "crash":
@@ -58,7 +58,7 @@ class Misbehaving(IsolatedReader):
             os._exit(7)
         elif self.does == "raise":
             raise AttributeError("no such thing\\x1b[2J")
-        elif self.does == "talk nonsense":
+        elif self.does == "send nonsense":
             for descriptor in range(3, 20):
                 try:
                     os.write(descriptor, b"x" * 8)
@@ -67,7 +67,7 @@ class Misbehaving(IsolatedReader):
             time.sleep(100)
         elif self.does == "print":
             print("a word on stdout"); os.write(1, b"and another"); os.write(2, b"and one on stderr")
-        elif self.does == "tell its limits":
+        elif self.does == "report its limits":
             kinds = (resource.RLIMIT_AS, resource.RLIMIT_CORE, resource.RLIMIT_FSIZE)
             limits = [resource.getrlimit(kind)[0] for kind in kinds]
             raise DataError(f"{' '.join(map(str, limits))} {os.environ['HDF5_PLUGIN_PRELOAD']}")
@@ -85,7 +85,7 @@ class Misbehaving(IsolatedReader):
 
 @pytest.fixture
 def misbehaving(tmp_path, monkeypatch):
-    """A reader that misbehaves as told, in a worker with two seconds of patience."""
+    """A reader that misbehaves as requested, in a worker with a limit of two seconds."""
     (tmp_path / "misbehaving.py").write_text(MISBEHAVING)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(isolated_reader, "SECONDS", 2)
@@ -122,7 +122,7 @@ def worker_ids():
         ("allocate", "more memory than hcat gives"),
         ("exit", "ended with code 7"),
         ("raise", "AttributeError: no such thing\\x1b[2J"),
-        ("talk nonsense", "worker"),
+        ("send nonsense", "worker"),
     ],
 )
 def test_a_worker_at_fault_is_an_error_that_names_file_and_dataset(misbehaving, good, does, says):
@@ -133,7 +133,7 @@ def test_a_worker_at_fault_is_an_error_that_names_file_and_dataset(misbehaving, 
     assert aggregate_spatial(good.read(), good.source).ids == ("a", "b")
 
 
-def test_what_a_library_prints_reaches_neither_the_rows_nor_the_terminal(misbehaving, capfd):
+def test_what_a_library_prints_reaches_neither_rows_nor_terminal(misbehaving, capfd):
     rows = [table.values[0, 0] for table in misbehaving("print").read()]
     assert rows == [0, 1]
     assert capfd.readouterr() == ("", "")
@@ -144,7 +144,7 @@ def test_a_worker_has_its_limits_and_loads_no_filter(misbehaving, monkeypatch):
     monkeypatch.setattr(isolated_reader, "MEMORY", 3 << 30)
     monkeypatch.setenv("HDF5_PLUGIN_PRELOAD", "")
     with pytest.raises(DataError) as error:
-        list(misbehaving("tell its limits").read())
+        list(misbehaving("report its limits").read())
     memory, core, file_size, preload = str(error.value).split()
     assert (core, file_size, preload) == ("0", "0", "::")
     least = (3 << 30) + MEMORY_BYTES
@@ -228,7 +228,7 @@ def large(path, rows=40_000, width=64):
     return H5Reader(path=path)
 
 
-def test_a_worker_says_what_the_same_reader_says_here(tmp_path):
+def test_a_worker_reads_what_the_same_reader_reads_in_this_process(tmp_path):
     reader = large(tmp_path / "a.h5")
     here, there = list(reader.read_here()), list(reader.read())
     assert len(there) > 2
@@ -246,7 +246,7 @@ def test_a_worker_says_what_the_same_reader_says_here(tmp_path):
     assert reader.describe() == reader.describe_here()
 
 
-def test_rows_that_were_handed_over_stay_as_they_are(tmp_path):
+def test_rows_that_were_read_do_not_change_later(tmp_path):
     tables = list(large(tmp_path / "a.h5").read())
     assert all(table.values.flags.writeable and table.values.flags.owndata for table in tables)
     assert len({float(table.values[0, 0]) for table in tables}) == len(tables)
@@ -261,19 +261,19 @@ def test_after_an_abandoned_answer_the_next_file_is_read(tmp_path, good, rows, h
     assert aggregate_spatial(good.read(), good.source).ids == ("a", "b")
 
 
-def test_rows_that_are_lent_are_the_same_and_lie_in_the_workers_memory(tmp_path):
+def test_views_are_the_same_rows_in_the_workers_memory(tmp_path):
     reader = large(tmp_path / "a.h5")
-    lent = []
-    for table, kept in zip(reader.read_views(), reader.read(), strict=True):
+    views = []
+    for table, copied in zip(reader.read_views(), reader.read(), strict=True):
         assert not table.values.flags.owndata and not table.values.flags.writeable
-        np.testing.assert_array_equal(table.values, kept.values)
-        np.testing.assert_array_equal(table.ids, kept.ids)
-        lent.append(table.values)
-    assert len(lent) > 2
-    assert np.shares_memory(lent[0], lent[2])
+        np.testing.assert_array_equal(table.values, copied.values)
+        np.testing.assert_array_equal(table.ids, copied.ids)
+        views.append(table.values)
+    assert len(views) > 2
+    assert np.shares_memory(views[0], views[2])
 
 
-def test_a_worker_that_dies_while_its_memory_is_lent_leaves_it_readable(misbehaving):
+def test_views_stay_readable_when_their_worker_dies(misbehaving):
     stream = misbehaving("crash").read_views()
     values = next(stream).values
     with pytest.raises(DataError, match="crashed on it"):
@@ -281,18 +281,18 @@ def test_a_worker_that_dies_while_its_memory_is_lent_leaves_it_readable(misbehav
     assert (values == 0).all()
 
 
-def test_it_is_known_before_the_last_row_how_many_patients_there_may_be(tmp_path, good):
+def test_the_greatest_number_of_patients_is_known_with_the_first_rows(tmp_path, good):
     assert [table.patients for table in good.read()] == [2]
     assert {table.patients for table in large(tmp_path / "a.h5").read()} == {13_334}
 
 
 @pytest.mark.parametrize("patients", [-1, True, "7", 1 << 40, None, 1.5])
-def test_a_number_of_patients_that_is_none_is_not_taken(misbehaving, patients):
-    assert [table.patients for table in misbehaving(f"say {patients!r}").read()] == [None]
+def test_an_invalid_number_of_patients_is_ignored(misbehaving, patients):
+    assert [table.patients for table in misbehaving(f"claim {patients!r}").read()] == [None]
 
 
 def test_an_answer_that_is_still_open_when_the_program_ends(tmp_path):
-    """The workers end first; nothing is said about the rest of the answer."""
+    """The workers end first, and the rest of the answer is no error."""
     stream = large(tmp_path / "a.h5").read()
     next(stream)
     close_workers()
@@ -326,7 +326,7 @@ def test_the_worker_imports_neither_torch_nor_pandas():
 
 @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
 def test_no_worker_outlives_a_process_that_is_stopped(misbehaving, tmp_path, sent):
-    """Ctrl-C reaches the whole group, SIGKILL the parent alone; the worker says nothing and goes."""
+    """Ctrl-C reaches the whole group, SIGKILL the parent alone; the worker ends without a message."""
     program = textwrap.dedent(
         f"""
         import sys; sys.path.insert(0, {str(tmp_path)!r})
