@@ -21,22 +21,22 @@ SLICE = 4096  # patients
 
 @dataclass(frozen=True)
 class Modality:
-    """One kind of embedding: its name, its width, and the names of its features where known."""
+    """One kind of embedding: its name, its width, and the names of its features if known."""
 
     name: str
     width: int
     features: tuple[str, ...] = ()
 
     def feature(self, column: int) -> str:
-        """What to call one column in a message."""
+        """The name of a column for messages."""
         return self.features[column] if self.features else f"{self.name}[{column}]"
 
 
 @dataclass(frozen=True)
 class Task:
-    """One outcome to predict: has it happened within ``horizon_days`` of the start?
+    """One outcome to predict: an event within ``horizon_days`` of the start.
 
-    ``competing`` names the task whose event, coming first, keeps this one from ever happening.
+    ``competing`` names the task whose event, if it comes first, makes this one impossible.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Task:
 
     @property
     def curve_days(self) -> tuple[float, ...]:
-        """Where a risk curve is given: twelve equal steps, the last of them the horizon."""
+        """The times of a risk curve: twelve equal steps up to the horizon."""
         return tuple(self.horizon_days * step / CURVE_STEPS for step in range(1, CURVE_STEPS + 1))
 
 
@@ -62,7 +62,7 @@ class Task:
 class Layout:
     """What the axes mean: modalities in recipe order, and tasks.
 
-    ``absent`` names modalities that the recipe knows and that this run was given no file for.
+    ``absent`` names modalities of the recipe that have no file in this run.
     """
 
     modalities: tuple[Modality, ...]
@@ -152,8 +152,8 @@ class Cohort:
         quality: (N, M) float32 in [0, 1]; the reader's score, 0 where absent.
         n_rows: (N, M) int32; file rows aggregated into the embedding.
         targets: what happened, None at inference.
-        groups: N names of records that must stay in one fold (a site, a family), or None.
-        spelling: ids that the files spell otherwise, and how: for what people read.
+        groups: N names of groups (sites, families) that must stay in one fold, or None.
+        spelling: the spelling in the files of ids that normalisation changed, for display.
     """
 
     patient_ids: tuple[str, ...]
@@ -206,7 +206,7 @@ class Cohort:
         )
 
     def ids_as_written(self) -> tuple[str, ...]:
-        """N ids as the first file that names each spells them: ``001``, where ``patient_ids`` has ``1``."""
+        """N ids as spelled by the first file that has each: ``001`` where ``patient_ids`` has ``1``."""
         return tuple(self.spelling.get(patient, patient) for patient in self.patient_ids)
 
     def to(self, device: torch.device | str) -> Cohort:
@@ -236,7 +236,7 @@ class Cohort:
         )
 
     def extremes(self) -> tuple[Tensor, Tensor]:
-        """(M, D) each: the lowest and the highest value measured; inf and -inf where none was."""
+        """Lowest and highest measured value of each feature, (M, D) each; inf and -inf where none is."""
         if not len(self):  # amin and amax refuse an empty axis
             low = self.emb.new_full(self.emb.shape[1:], torch.inf)
             return low, -low
@@ -244,17 +244,17 @@ class Cohort:
         return low, torch.where(self.measured, self.emb, -torch.inf).amax(dim=0)
 
     def two_valued(self) -> Tensor:
-        """(M, D) bool, features of which at most two values were measured; False on padding."""
+        """(M, D) bool: features with at most two distinct measured values; False on padding."""
         low, high = self.extremes()
         either = (self.emb == low) | (self.emb == high) | ~self.measured
         return either.all(dim=0) & self.layout.cells.to(self.emb.device)
 
     def without_targets(self) -> Cohort:
-        """The same patients with nothing of what happened to them: all an imputer may see."""
+        """The same patients without outcomes, which an imputer must not see."""
         return replace(self, targets=None)
 
     def fingerprint(self) -> str:
-        """A sha256 over ids, layout, values, mask, quality and targets: the same data, the same text."""
+        """A sha256 of ids, layout, values, mask, quality and targets; equal for equal data."""
         digest = hashlib.sha256()
         digest.update("\0".join(self.patient_ids).encode())
         digest.update(repr((self.layout.names, self.layout.widths, self.layout.task_names)).encode())
@@ -268,7 +268,7 @@ class Cohort:
 
 
 def concatenate(first: Cohort, second: Cohort) -> Cohort:
-    """The patients of both; targets and groups where both have them."""
+    """The patients of both cohorts; with targets and groups if both have them."""
 
     def join(name: str) -> Tensor:
         return torch.cat([getattr(first, name), getattr(second, name)])
@@ -300,7 +300,7 @@ def _pick(values: tuple[str, ...], rows: list[int] | slice) -> tuple[str, ...]:
 
 
 class MultiModalDataset:
-    """The document's per-patient dictionaries (its section 4), as a view of a Cohort.
+    """Per-patient dictionaries, as in the published script: a view of a Cohort.
 
     ``dataset[i]`` is ``{"patient_id", "emb" (M, D), "quality" (M,), "present" (M,), "targets" (T,)}``.
     """

@@ -1,4 +1,4 @@
-"""Patient identifiers: one spelling for every file, and no two patients under one (SCIENCE trap 8)."""
+"""Normalise patient ids, so that files of different programs match, and refuse ids that collide."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import numpy as np
 from hcat_core.errors import DataError
 
 _INTEGRAL = re.compile(r"([0-9]+)(?:\.0+)?")
-# Lines that normalize_pid would leave as they are: printable ASCII, neither padded nor "no value".
+# Lines that normalize_pid does not change: printable ASCII, neither padded nor a word for "no value".
 _PLAIN = re.compile(r"(?:(?!0|[0-9]+\.0+\n|(?i:nan|none|<na>)\n)[!-~]++\n)*+")
 
 
 def normalize_pid(raw: object) -> str:
-    """The one spelling of a patient id: text, NFKC, no outer blanks, whole numbers without padding.
+    """Normalise a patient id: NFKC text without outer blanks, whole numbers without padding.
 
-    ``b"001"``, ``"1"``, ``1`` and ``1.0`` are the same patient in files from different programs.
-    Everything else is kept as it is: letters, their case, and punctuation tell patients apart.
+    ``b"001"``, ``"1"``, ``1`` and ``1.0`` are the same patient in files from different programs. Letters,
+    their case and punctuation are not changed.
 
     Raises:
-        ValueError: for an empty id, NaN, undecodable bytes, control characters or something that is no id.
+        ValueError: for an empty id, NaN, undecodable bytes, control characters or another type.
     """
     if isinstance(raw, np.generic):
         raw = raw.item()
@@ -44,7 +44,7 @@ def normalize_pid(raw: object) -> str:
 
 
 class IdNormaliser:
-    """The raw spellings seen for each normalised id of one file; refuses two for one patient.
+    """Normalises the ids of one file, and refuses two spellings of one id.
 
     ``"A12"`` and ``"B12"`` stay two patients; ``"7"`` and ``"007"`` in the same file would become
     one, which only the file's owner can confirm, so reading stops with both spellings.
@@ -59,14 +59,14 @@ class IdNormaliser:
         self._deferred: list[np.ndarray] = []
 
     def normalize(self, raw_ids: Iterable[object], rows: Sequence[int] | None = None) -> list[str]:
-        """Normalise one chunk of ids, remembering how each was spelt.
+        """Normalise a chunk of ids, and remember their spellings.
 
         Args:
-            raw_ids: as the file gives them.
-            rows: their rows in the file, for messages; 0, 1, ... when not given.
+            raw_ids: ids as the file has them.
+            rows: their rows in the file, for messages; 0, 1, ... if None.
 
         Raises:
-            DataError: for an id that is none (with its row) or two spellings of one id.
+            DataError: for an invalid id (with its row), or two spellings of one id.
         """
         deferred, self._deferred = self._deferred, []
         for known in deferred:
@@ -74,11 +74,11 @@ class IdNormaliser:
         return self._learn(list(raw_ids), rows)
 
     def respelt(self) -> dict[str, str]:
-        """How the file spells those ids that stand otherwise in it."""
+        """The spellings in the file of the ids that normalisation changed."""
         return {known: self._spelling[known] for known in self._respelt}
 
     def defer_check(self, raw_ids: np.ndarray) -> None:
-        """Ids that are known to be fine among themselves: looked at when others follow, if any do."""
+        """Add ids that are known to be valid; they are compared with others only if others follow."""
         self._deferred.append(raw_ids)
 
     def _learn(self, raw_ids: list[object], rows: Sequence[int] | None) -> list[str]:
@@ -113,7 +113,7 @@ class IdNormaliser:
 
 
 def _plain(raw_ids: list[object]) -> list[str] | None:
-    """The ids as text where all of them are normalised already, else None: one look at many."""
+    """The ids as text if all of them are normalised already, else None; checks all at once."""
     try:
         if isinstance(raw_ids[0], bytes):
             text = b"\n".join(raw_ids).decode("ascii")  # type: ignore[arg-type]
@@ -126,10 +126,10 @@ def _plain(raw_ids: list[object]) -> list[str] | None:
 
 
 def refuse_case_twins(ids_by_source: Mapping[str, Iterable[str]]) -> None:
-    """Stop when two ids of a cohort differ in nothing but upper and lower case.
+    """Stop if two ids of a cohort differ only in upper and lower case.
 
     Raises:
-        DataError: with both spellings and the files that hold them.
+        DataError: with both spellings and their files.
     """
     if not _may_differ_in_case(ids_by_source.values()):
         return
@@ -145,6 +145,6 @@ def refuse_case_twins(ids_by_source: Mapping[str, Iterable[str]]) -> None:
 
 
 def _may_differ_in_case(groups: Iterable[Iterable[str]]) -> bool:
-    """One look at all of them: no ids have become one, where case is taken away from all at once."""
+    """Whether any ids may become equal without case; checks all at once."""
     ids = set().union(*groups)
     return bool(ids) and len(set("\n".join(ids).casefold().split("\n"))) < len(ids)

@@ -1,4 +1,4 @@
-"""Raw ids of many rows -> numbers of patients, which all files of a cohort share."""
+"""Number the patients of a cohort: from raw ids in rows of files to numbers that all files share."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from hcat_core.reading import run_starts
 
 
 class PatientIndex:
-    """The number of each patient, by normalised id, in the order in which files name them.
+    """Numbers patients by normalised id, in the order in which files name them.
 
-    The files of a cohort mostly name the same patients in the same order. How the first one writes their
-    ids is kept as long as it has one patient after the other, so that the next need only be compared.
+    The files of a cohort mostly name the same patients in the same order. The raw ids of the first file are
+    remembered as long as no patient repeats, so that those of the next files need only be compared.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class PatientIndex:
         return len(self.ids)
 
     def numbers(self, ids: Sequence[str], raw: np.ndarray) -> np.ndarray:
-        """(R,) number of each id; new ones get the next. ``raw`` is how the file writes them."""
+        """(R,) numbers of ids; new ids get the next numbers. ``raw`` are the ids as the file has them."""
         before = len(self.ids)
         new = [one for one in dict.fromkeys(ids) if one not in self.ids]
         self.ids.update(zip(new, count(before)))
@@ -38,7 +38,7 @@ class PatientIndex:
         return np.fromiter(map(self.ids.__getitem__, ids), np.int64, len(ids))
 
     def written(self, raw: np.ndarray, first: int) -> bool:
-        """Whether these are the patients from number ``first`` on, written as at first."""
+        """Whether these are the raw ids of the patients from number ``first`` on, as first written."""
         if not first + len(raw) <= self._kept:
             return False
         if len(self._written) > 1:
@@ -48,7 +48,7 @@ class PatientIndex:
 
     def _keep(self, raw: np.ndarray, first: int) -> None:
         alike = not self._written or self._written[0].dtype.kind == raw.dtype.kind
-        # Of objects, text only: others may be equal and be no ids, as True is 1.
+        # Of objects only text: others may be equal without being valid ids, as True equals 1.
         text = raw.dtype.kind != "O" or set(map(type, raw.tolist())) <= {str, bytes}
         if first == self._kept and alike and text:
             self._written.append(raw)
@@ -56,7 +56,7 @@ class PatientIndex:
 
 
 class FileIds:
-    """The ids of one file, as they come: their patients' numbers, and no two spellings of one id."""
+    """Numbers the patients of one file, chunk by chunk, and refuses two spellings of one id."""
 
     def __init__(self, source: str, index: PatientIndex) -> None:
         self._book = IdNormaliser(source)
@@ -64,11 +64,11 @@ class FileIds:
         self._next = 0  # the patient after the last row's
 
     def numbers(self, raw: np.ndarray, first_row: int) -> np.ndarray:
-        """(R,) number of each row's patient. Python sees each run of equal ids once, not each row.
+        """(R,) number of each row's patient; each run of equal ids is looked up once.
 
         Raises:
-            DataError: for an id that is none (``first_row`` is the file's row of the first), or two
-                spellings of one.
+            DataError: for an invalid id (``first_row`` is the first one's row in the file), or two
+                spellings of one id.
         """
         if not len(raw):
             return np.zeros(0, np.int64)
@@ -83,7 +83,7 @@ class FileIds:
         return numbers if len(heads) == len(raw) else np.repeat(numbers, np.diff(starts, append=len(raw)))
 
     def finish(self) -> None:
-        """The file is read: remember how it spells its ids."""
+        """Remember the spellings of this file, after its last row."""
         for known, text in self._book.respelt().items():
             self._index.spelling.setdefault(known, text)
 

@@ -69,7 +69,7 @@ def test_a_label_alone_and_a_time_alone_are_enough():
         ({"y": [0, 2, 3]}, {"label": "y"}, "2 values that are not 1 .* first in row 1"),
         ({"t": [-1.0], "e": [1]}, {"time": "t", "event": "e"}, "1 times are negative"),
         ({"t": [1.0]}, {"time": "t"}, "belong together"),
-        ({"y": ["dead"]}, {"label": "y"}, "not a number"),
+        ({"y": ["dead"]}, {"label": "y"}, "not numbers"),
     ],
 )
 def test_values_that_are_no_outcome_are_refused(columns, task, message):

@@ -98,7 +98,7 @@ def test_the_users_own_split_is_taken_as_it_is():
     assert split.test.tolist() == [6, 7] and split.validation.tolist() == [8, 9]
     with pytest.raises(DataError, match="row 11 of the cohort has 'holdout'"):
         split_by_column(cohort, Sides(cohort.patient_ids, [*sides[:-1], "holdout"]), "side")
-    with pytest.raises(DataError, match="row 11 of the cohort has nothing"):
+    with pytest.raises(DataError, match="row 11 of the cohort has no value"):
         split_by_column(cohort, Sides(cohort.patient_ids[:-1], sides[:-1]), "side")
     grouped = replace(cohort, groups=("north",) * 12)
     with pytest.raises(DataError, match="1 groups are in both train and validation"):
