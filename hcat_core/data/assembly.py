@@ -49,11 +49,11 @@ class ReadReport:
 def build_patient_embedding_map(
     readers: Mapping[str, Reader], index: PatientIndex
 ) -> tuple[dict[str, PatientEmbeddings], np.ndarray]:
-    """Read every modality and aggregate its rows to one embedding a patient, by normalised id.
+    """Read every modality and aggregate its rows to one embedding per patient, by normalised id.
 
     ``index`` gets the row of each patient, which is the same in every modality. Also returns the memory
     (M, rows, D) that holds the means of those modalities that are no wider and name no more patients than
-    the first one made likely: a large cohort is written to its place, and not held twice.
+    the first one led to expect: a large cohort is written to its place, and not held twice.
 
     Raises:
         DataError: for a file that cannot be read, or ids that would make one patient of two.
@@ -104,36 +104,15 @@ def assemble_cohort(
         absent=absent,
     )
     reports = tuple(_report(name, e) for name, e in embeddings.items())
-    n, m = len(index), len(embeddings)
-    in_place = cells.shape[1] >= n and cells.shape[2] == layout.widest
-    if not in_place:
-        cells = np.zeros((m, n, layout.widest), np.float32)
-    # The mask is a quarter of the cells' size: where no cell is missing on its own, patients tell it.
-    whole = len(set(layout.widths)) == 1 and all(e.complete for e in embeddings.values())
-    measured = np.zeros((m, n, 1 if whole else layout.widest), np.bool_)
-    present = np.zeros((n, m), np.bool_)
-    quality = np.zeros((n, m), np.float32)
-    n_rows = np.zeros((n, m), np.int32)
-    for column, name in enumerate(layout.names):
-        modality = embeddings.pop(name)  # gone once it is copied
-        rows, width = modality.mean.shape
-        if not in_place:
-            cells[column, :rows, :width] = modality.mean
-        measured[column, :rows, :width] = modality.measured[:, : measured.shape[2]]
-        present[:rows, column] = modality.present
-        quality[:rows, column] = modality.quality
-        n_rows[:rows, column] = modality.n_rows
-    # In memory a modality after the other: each is written in one piece.
-    emb, measured = cells[:, :n].transpose(1, 0, 2), measured.transpose(1, 0, 2)
-
+    arrays = _stack(embeddings, cells, layout, len(index))
     cohort = Cohort(
         patient_ids=tuple(index),
         layout=layout,
-        emb=torch.from_numpy(emb),
-        measured=torch.from_numpy(measured).expand(emb.shape),
-        present=torch.from_numpy(present),
-        quality=torch.from_numpy(quality * present),
-        n_rows=torch.from_numpy(n_rows),
+        emb=torch.from_numpy(arrays.emb),
+        measured=torch.from_numpy(arrays.measured).expand(arrays.emb.shape),
+        present=torch.from_numpy(arrays.present),
+        quality=torch.from_numpy(arrays.quality),
+        n_rows=torch.from_numpy(arrays.n_rows),
         targets=None if outcomes is None else _align(outcomes.ids, outcomes.targets, index),
         groups=None if groups is None else _read_groups(targets_reader, groups, index),
         spelling=patients.spelling,
@@ -145,6 +124,50 @@ def assemble_cohort(
         targets_source=None if targets_reader is None else targets_reader.source,
     )
     return cohort, report
+
+
+@dataclass(frozen=True)
+class _Arrays:
+    """The arrays of a cohort, patients first; ``measured`` is (N, M, 1) where no single cell is missing."""
+
+    emb: np.ndarray
+    measured: np.ndarray
+    present: np.ndarray
+    quality: np.ndarray
+    n_rows: np.ndarray
+
+
+def _stack(embeddings: dict[str, PatientEmbeddings], cells: np.ndarray, layout: Layout, n: int) -> _Arrays:
+    """Put the modalities of n patients side by side; each is dropped from ``embeddings`` once it is copied.
+
+    Args:
+        embeddings: of each modality, with its patients in cohort order.
+        cells: (M, rows, D) memory that already holds them where it has enough rows.
+        layout: of the cohort.
+        n: patients of the cohort.
+    """
+    m = len(embeddings)
+    in_place = cells.shape[1] >= n and cells.shape[2] == layout.widest
+    if not in_place:
+        cells = np.zeros((m, n, layout.widest), np.float32)
+    # A mask of all cells is a quarter of their size: without single missing cells, one of patients will do.
+    complete = len(set(layout.widths)) == 1 and all(e.complete for e in embeddings.values())
+    measured = np.zeros((m, n, 1 if complete else layout.widest), np.bool_)
+    present = np.zeros((n, m), np.bool_)
+    quality = np.zeros((n, m), np.float32)
+    n_rows = np.zeros((n, m), np.int32)
+    for column, name in enumerate(layout.names):
+        modality = embeddings.pop(name)
+        rows, width = modality.mean.shape
+        if not in_place:
+            cells[column, :rows, :width] = modality.mean
+        measured[column, :rows, :width] = modality.measured[:, : measured.shape[2]]
+        present[:rows, column] = modality.present
+        quality[:rows, column] = modality.quality
+        n_rows[:rows, column] = modality.n_rows
+    # In memory one modality lies after the other: each is written in one piece.
+    emb, measured = cells[:, :n].transpose(1, 0, 2), measured.transpose(1, 0, 2)
+    return _Arrays(emb, measured, present, quality * present, n_rows)
 
 
 def _align(ids: tuple[str, ...], targets: Targets, index: Mapping[str, int]) -> Targets:

@@ -131,7 +131,7 @@ def describe_readers(readers: Mapping[str, Reader]) -> dict[str, str]:
 
 
 def inspect_cohort(cohort: Cohort, report: ReadReport, layouts: Mapping[str, str]) -> dict[str, object]:
-    """Make the document of ``hcat inspect``: counts alone, no patient ids.
+    """Make the JSON document of ``hcat inspect``: counts alone, no patient ids.
 
     Args:
         cohort: N patients.

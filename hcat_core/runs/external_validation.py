@@ -33,7 +33,7 @@ class Evaluation:
         metrics: scores by task.
         patterns: scores by missingness pattern.
         groups: scores by the name of a grouping, group and task.
-        predictions: of every patient; they are not part of the document.
+        predictions: of every patient; they are not part of the JSON document.
     """
 
     run_folder: str
