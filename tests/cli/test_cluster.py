@@ -51,7 +51,7 @@ def test_imputers_compared_on_two_dask_workers_have_one_processs_results(hcat, s
     assert len(one) == 8 and one == two
 
 
-def test_a_cluster_that_does_not_answer_is_said_at_once(hcat, monkeypatch):
+def test_a_cluster_that_does_not_answer_is_an_error_at_once(hcat, monkeypatch):
     monkeypatch.setattr("hcat_core.experiments.jobs.PATIENCE", 1)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # and nobody listens
@@ -61,7 +61,7 @@ def test_a_cluster_that_does_not_answer_is_said_at_once(hcat, monkeypatch):
     assert err.startswith(f"hcat: --scheduler {address}: no Dask scheduler answers there")
 
 
-def test_without_the_extra_it_is_said_what_to_install(hcat, monkeypatch):
+def test_without_the_extra_the_error_names_what_to_install(hcat, monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     code, _, err = hcat("compare-imputers", *IMPUTERS, "--backend=dask", "--scheduler=tcp://host:8786")
     assert code == 2

@@ -90,7 +90,7 @@ def test_ctrl_c_says_what_is_kept_and_how_it_goes_on(hcat, cohort, tmp_path, mon
     assert not list((tmp_path / "c").glob(".lock*"))
 
 
-def test_a_comparison_in_a_folder_in_use_is_told_who_has_it_and_writes_nothing(hcat, cohort, tmp_path):
+def test_a_comparison_in_a_folder_in_use_names_the_holder_and_writes_nothing(hcat, cohort, tmp_path):
     folder = tmp_path / "c"
     with folder_lock(folder):
         told = [
@@ -140,7 +140,7 @@ def test_a_recipe_with_the_name_of_a_baseline_stays(hcat, cohort, tmp_path):
     assert found["random_forest"] != found["random_forest (baseline)"]
 
 
-def test_a_recipe_that_fails_is_told_and_the_others_go_on(hcat, cohort, tmp_path):
+def test_a_recipe_that_fails_is_reported_and_the_others_go_on(hcat, cohort, tmp_path):
     recipes = [str(BASELINES / f"{name}.toml") for name in ("logistic", "coxnet")]
     code, out, err = hcat(
         "compare", *recipes, "--set", f"cohort.root={cohort}", "--folds", "2", "--repeats", "1",

@@ -61,7 +61,7 @@ def test_what_is_done_is_not_run_again(hcat, tmp_path, monkeypatch):
     assert "was run again" in err
 
 
-def test_an_imputer_that_fails_is_told_and_the_others_go_on(hcat, monkeypatch):
+def test_an_imputer_that_fails_is_reported_and_the_others_go_on(hcat, monkeypatch):
     from hcat_builtin.imputers import mean
 
     def broken(self, train, validation, context):

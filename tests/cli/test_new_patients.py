@@ -126,7 +126,7 @@ def test_one_patient_with_one_modality_and_with_all(hcat, trained, files, tmp_pa
         (0.298, "no modality that is missing would narrow the interval, of 0.30, by as much as 0.01"),
     ],
 )
-def test_a_measurement_that_would_change_nothing_one_can_read_is_not_recommended(width, said):
+def test_a_measurement_that_would_not_narrow_the_interval_visibly_is_not_recommended(width, said):
     record = {
         "interval_90": [0.1, 0.4],
         "measure_next": "lab",
@@ -145,7 +145,7 @@ def test_a_model_that_knows_time_gives_risk_over_time(hcat, trained, files, tmp_
     assert task["interval_90"] is None
 
 
-def test_what_does_not_fit_the_model_is_told(hcat, trained, files, tmp_path):
+def test_what_does_not_fit_the_model_is_an_error(hcat, trained, files, tmp_path):
     run = trained["neural"]
     _, wide = one_patient(files, tmp_path / "wide", ["clinical"], lambda _, c: np.hstack([c, c]))
     code, _, err = hcat("predict", run, *wide)
@@ -201,7 +201,7 @@ def test_completed_files_keep_what_was_measured_and_can_be_read_again(hcat, trai
     assert code == 2 and "does not impute" in err and not (tmp_path / "none").exists()
 
 
-def test_an_outcome_informed_imputer_says_so(hcat, files, tmp_path):
+def test_an_outcome_informed_imputer_is_announced(hcat, files, tmp_path):
     sets = [f"--set={text}" for text in (f"cohort.root={files}", *SMALL, "training.imputer_gradient=true")]
     sets = [text.replace("gaussian", "attention") for text in sets]
     assert hcat("run", ROOT / "recipes/enhanced.toml", *sets, "--outdir", "run", "-q")[0] == 0

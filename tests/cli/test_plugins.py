@@ -180,7 +180,7 @@ def test_a_stranger_who_calls_itself_builtin_is_a_stranger():
     assert not NO_PLUGINS.permits(Provider("builtin", "evil", "evil-dist", "1.0"))
 
 
-def test_a_program_that_has_imported_everything_is_still_told(spy, recipe):
+def test_a_program_that_has_imported_everything_still_gets_the_error(spy, recipe):
     from hcat_core.errors import RecipeError
 
     path = recipe('plugins = []\n[imputer]\nuse = "spy/mean"', parent=RECIPES / "enhanced.toml")

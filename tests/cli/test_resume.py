@@ -149,7 +149,7 @@ def test_what_a_resumed_run_keeps_cannot_be_given_anew(finished, hcat, option):
     assert code == 2 and f"a resumed run keeps its recipe; leave out: {name}. Start a new run" in err
 
 
-def test_a_finished_run_is_said_to_be_finished_and_no_file_is_touched(finished, hcat):
+def test_a_finished_run_is_reported_as_finished_and_no_file_is_touched(finished, hcat):
     def stamps():
         return {p: (p.stat().st_mtime_ns, p.stat().st_ino) for p in Path("run").rglob("*") if p.is_file()}
 

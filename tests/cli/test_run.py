@@ -207,7 +207,7 @@ def test_a_modality_not_named_is_absent(hcat, cohort_folder, tmp_path):
     assert set(summary["data"]["modalities"]) == {"clinical", "spatial"}
 
 
-def test_three_mistakes_are_told_at_once(small_run, tmp_path):
+def test_three_mistakes_are_reported_at_once(small_run, tmp_path):
     code, _, err = small_run("--set=imputer.use=meen", "--set=training.epocs=1", "--dropout=2")
     assert code == 2
     assert "3 problems" in err
@@ -259,7 +259,7 @@ def test_debug_shows_the_traceback(small_run, tmp_path):
     assert "Traceback" in err
 
 
-def test_the_demo_is_written_once_said_and_read_back(hcat, tmp_path):
+def test_the_demo_is_written_once_announced_and_read_back(hcat, tmp_path):
     small = ("--set=cohort.demo.patients=80", "--set=cohort.demo.width=8")
     code, out, _ = hcat("inspect", RECIPES / "enhanced.toml", *small)
     assert code == 0

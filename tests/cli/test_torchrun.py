@@ -170,7 +170,7 @@ def test_each_process_draws_its_own_random_numbers(recipe, tmp_path):
         ("--no-such-option", "No such option"),
     ],
 )
-def test_a_mistake_is_told_once(recipe, tmp_path, option, said):
+def test_a_mistake_is_reported_by_one_process(recipe, tmp_path, option, said):
     code, out, err = run(tmp_path, *TWO, "-m", "hcat_core", "run", recipe, option)
     assert code != 0
     assert (out + err).count(said) == 1

@@ -34,7 +34,7 @@ def test_features_come_in_the_models_order():
         (("", ""), None),
     ],
 )
-def test_a_feature_that_does_not_fit_is_told_by_its_name(features, said):
+def test_a_feature_that_does_not_fit_is_named(features, said):
     if said is None:  # without names there is only the width
         cohort = random_cohort(5, {"clinical": 2})
         said = "the file has 2 features a row, the model was trained on 3"

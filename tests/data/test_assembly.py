@@ -274,7 +274,7 @@ def test_without_memory_for_the_room_a_cohort_is_read_all_the_same(monkeypatch, 
     assert refused and cohort.emb.tolist() == np.stack([values, values], axis=1).tolist()
 
 
-def test_where_it_says_so_no_modality_is_held_twice(monkeypatch):
+def test_with_preallocated_cells_no_modality_is_held_twice(monkeypatch):
     made = []
     monkeypatch.setattr(
         PreallocatedCells, "_allocate", lambda cells, *size, make=PreallocatedCells._allocate: (made.append(size), make(cells, *size))

@@ -81,7 +81,7 @@ def test_the_licence_is_permissive(name):
     assert is_permissive(licence(name)), f"{name}: {licence(name)}"
 
 
-def test_licences_that_ask_for_more_are_told_apart():
+def test_licences_with_further_conditions_are_recognised():
     for expression in ("GPL-3.0-or-later", "MPL-2.0", "MIT AND LGPL-2.1-only", "unknown", ""):
         assert not is_permissive(expression)
     for expression in ("MIT", "Apache-2.0 OR GPL-2.0-only", "(Apache-2.0 WITH LLVM-exception) AND MIT"):

@@ -77,7 +77,7 @@ def refused(path, catalog):
     return str(error.value)
 
 
-def test_what_is_no_file_is_told_before_it_is_read(catalog, tmp_path):
+def test_a_path_that_is_not_a_file_is_refused_before_it_is_read(catalog, tmp_path):
     (tmp_path / "folder.toml").mkdir()
     assert "is a folder; name the recipe in it" in refused(tmp_path / "folder.toml", catalog)
     os.mkfifo(tmp_path / "pipe.toml")
@@ -104,7 +104,7 @@ def test_a_circle_through_a_link_is_a_circle(catalog, tmp_path):
     assert "Too many levels of symbolic links" in refused(tmp_path / "loop.toml", catalog)
 
 
-def test_a_key_inside_many_tables_is_told(catalog, tmp_path):
+def test_a_key_inside_many_tables_is_reported(catalog, tmp_path):
     path = tmp_path / "deep.toml"
     path.write_text(f"[{'.'.join('a' * 5000)}]\n")
     assert "more than 32 deep" in refused(path, catalog)

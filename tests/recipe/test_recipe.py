@@ -23,7 +23,7 @@ def problems(catalog, path=RECIPES / "enhanced.toml", **arguments):
     return {p.key: p.message for p in error.value.problems}
 
 
-def test_every_problem_is_told_at_once_with_the_nearest_name(catalog):
+def test_every_problem_is_reported_at_once_with_the_nearest_name(catalog):
     found = problems(
         catalog,
         sets=[

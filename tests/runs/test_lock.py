@@ -121,7 +121,7 @@ def test_an_error_before_the_run_began_leaves_what_was_there_and_no_more(tmp_pat
     assert sorted(p.name for p in (tmp_path / "here").iterdir()) == ["environment.json", "recipe.toml"]
 
 
-def test_a_run_that_goes_on_elsewhere_is_told_that_its_figures_may_differ(tmp_path):
+def test_a_run_that_goes_on_elsewhere_warns_that_its_figures_may_differ(tmp_path):
     said = []
     with create_locked(tmp_path, "seed = 1") as folder:
         first = folder.begin({"threads": 2, "data": "x"}, said.append)

@@ -150,6 +150,6 @@ def test_a_safetensors_file_of_another_program_is_refused_by_name(path, metadata
         checkpoint.read_checkpoint(path)
 
 
-def test_one_that_is_missing_is_said_so(tmp_path):
+def test_a_missing_checkpoint_is_named(tmp_path):
     with pytest.raises(DataError, match="best.safetensors: no such checkpoint"):
         checkpoint.read_checkpoint(tmp_path / "best.safetensors")

@@ -69,7 +69,7 @@ def test_a_full_disk_leaves_the_last_good_checkpoint_and_says_how_to_go_on(run_o
     assert list((tmp_path / "run").rglob(".*")) == []
 
 
-def test_a_disk_with_no_room_for_the_recipe_is_said_so_and_nothing_is_left(run_on_small_disk, tmp_path):
+def test_a_disk_without_room_for_the_recipe_is_an_error_and_nothing_is_left(run_on_small_disk, tmp_path):
     done = run_on_small_disk("1")
     assert done.returncode == 4
     assert "cannot be written: No space left on device. Free some space." in done.stderr

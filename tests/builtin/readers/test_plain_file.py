@@ -37,7 +37,7 @@ def test_a_pipe_and_a_device_are_refused_by_name(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_what_is_not_there_is_told_by_name(tmp_path, name):
+def test_a_missing_file_is_named(tmp_path, name):
     with pytest.raises(DataError, match=f"{name}: no such file"):
         READERS[name](tmp_path / name)
 

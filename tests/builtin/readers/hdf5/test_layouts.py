@@ -98,7 +98,7 @@ def test_stamp_2_0_kept_all_slides_in_one_file(tmp_path):
     )
 
 
-def test_arrays_of_one_width_are_no_patients_unless_stamp_says_so(tmp_path):
+def test_arrays_of_one_width_are_patients_only_in_a_stamp_file(tmp_path):
     path = write(tmp_path / "a.h5", {"s1": VALUES, "s2": VALUES}, encoder="cobra")
     with pytest.raises(DataError, match="no embedding found"):
         read(path)

@@ -287,7 +287,7 @@ def test_a_damaged_archive_is_an_error_with_its_name(tmp_path):
         ({"patient_id": ["a"], "vectors": ROWS}, "Name yours in the recipe"),
     ],
 )
-def test_what_is_no_embedding_says_so(tmp_path, held, says):
+def test_what_is_not_an_embedding_is_an_error_that_names_it(tmp_path, held, says):
     with pytest.raises(DataError, match=rf"a\.pt: .*{says}"):
         read(saved(tmp_path / "a.pt", held))
 
