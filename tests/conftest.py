@@ -17,7 +17,6 @@ FAST = (
     "builtin/readers/tables",
     "builtin/readers/test_plain_file.py",
     "cli/test_commands.py",
-    "cli/test_hostile_names.py",
     "cli/test_how_scored.py",
     "data",
     "evaluation",

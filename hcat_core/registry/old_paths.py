@@ -97,6 +97,7 @@ MOVED = {
         "h5": "hdf5.reader",
         "h5ad": "anndata.h5ad",
         "h5mu": "anndata.h5mu",
+        "hdf5_worker": "isolation.reader",
         "pt": "tensors.reader",
         "table": "tables.reader",
     }.items()
@@ -104,7 +105,8 @@ MOVED = {
 """Old module -> new module. Modules below an old one have moved with it."""
 
 RENAMED = {
-    "hcat_core.aggregation:Room": "hcat_core.data.aggregation:PreallocatedCells",
+    "hcat_builtin.readers.hdf5_worker:WorkerReader": "hcat_builtin.readers.isolation.reader:IsolatedReader",
+    "hcat_core.aggregation:Room": "hcat_core.data.preallocation:PreallocatedCells",
     "hcat_core.analysis:paired_auc_difference": "hcat_core.metrics.discrimination:paired_auc_difference",
     "hcat_core.assembly:Assembly": "hcat_core.training.neural_parts:NeuralParts",
     "hcat_core.device:products_in": "hcat_core.training.device:matmul_precision",

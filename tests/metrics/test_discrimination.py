@@ -34,6 +34,7 @@ def test_unknown_outcomes_are_left_out():
     assert binary_metrics(np.r_[p, np.ones(50)], unknown, 0.5) == binary_metrics(p, y, 0.5)
 
 
+@pytest.mark.slow
 @given(st.integers(0, 200), st.integers(2, 60))
 def test_no_other_threshold_has_a_higher_f1(seed, n):
     p, y = draw(n, seed)
@@ -62,6 +63,7 @@ def test_fewer_than_five_events_get_no_interval(events):
         assert (interval is None, difference is None) == (events < 5, events < 5)
 
 
+@pytest.mark.slow
 def test_the_bootstrap_equals_resampling_patient_by_patient():
     p, y = draw(60, signal=0.8)
     p = p.round(1)

@@ -31,6 +31,7 @@ def test_time_metrics_equal_scikit_survival(patients, targets):
     )
 
 
+@pytest.mark.slow
 def test_the_interval_of_the_c_index_equals_resampling_patients(patients, targets):
     _, train_time, train_event = patients(seed=1, tied=False)
     x, time, event = patients(n=120, seed=2)
