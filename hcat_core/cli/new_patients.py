@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hcat_core.cli.recipe_options import given_inputs
-from hcat_core.recipe.command_line import INPUTS
+from hcat_core.recipe.options import INPUTS
 
 if TYPE_CHECKING:
     from hcat_core.runs.new_patients import PatientFiles

@@ -11,7 +11,7 @@ import click
 
 from hcat_core.cli.console import Output
 from hcat_core.errors import UsageError
-from hcat_core.recipe.command_line import INPUTS, OPTIONS
+from hcat_core.recipe.options import INPUTS, OPTIONS
 from hcat_core.recipe.shipped import find_recipe
 from hcat_core.registry.catalog import Catalog
 

@@ -60,7 +60,7 @@ MOVED = {
         "names": "recipe.names",
         "neural": "training.neural_estimator",
         "new_cohort": "runs.new_patients",
-        "options": "recipe.command_line",
+        "options": "recipe.options",
         "outcome_metrics": "metrics.time_to_event",
         "overrides": "recipe.command_line",
         "parameters": "recipe.parameters",

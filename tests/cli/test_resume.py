@@ -11,7 +11,7 @@ from hcat_core.runs import recipe_cohort
 from hcat_core.runs import run as running
 from hcat_core.runs.folder import RunFolder
 from hcat_core.storage.checkpoint import read_checkpoint, write_checkpoint
-from hcat_core.training import checkpoints
+from hcat_core.training import checkpoints, neural_training
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 QUICK = (
@@ -82,11 +82,11 @@ def stop(monkeypatch):
     ("owner", "name", "call"),
     [
         (recipe_cohort, "assemble_cohort", 1),
-        (running, "prepare", 1),
+        (neural_training, "fit_imputer_and_heads", 1),
         (checkpoints, "write_checkpoint", 1),
         (checkpoints, "write_checkpoint", 3),
         (RunFolder, "write_metrics", 1),
-        (running, "load_trained_member", 1),
+        (running, "calibrated_on", 1),
         (RunFolder, "write_predictions", 1),
         (running, "write_trained", 1),
     ],

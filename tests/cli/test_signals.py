@@ -76,7 +76,7 @@ def test_sigterm_ends_any_command_with_143(hcat, cohort_folder, monkeypatch):
     from hcat_core.cli import inspect
 
     monkeypatch.setattr(inspect, "open_catalog", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
-    assert hcat("inspect", "any.toml")[::2] == (143, "\ninterrupted\n")
+    assert hcat("inspect", "enhanced.toml")[::2] == (143, "\ninterrupted\n")
 
 
 def test_handlers_are_those_of_before_when_a_command_is_done(hcat):

@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hcat_core.errors import RecipeError, UsageError
-from hcat_core.recipe.command_line import INPUTS, OPTIONS
 from hcat_core.recipe.loading import read_recipe_tree
+from hcat_core.recipe.options import INPUTS, OPTIONS
 from hcat_core.recipe.recipe import KEYS, load_recipe
 from hcat_core.registry.catalog import load_catalog
 
