@@ -8,7 +8,7 @@ one annotated ``pathlib.Path`` is resolved against ``cohort.root``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -130,13 +130,15 @@ class Imputer(Protocol):
 class Fused:
     """One patient, one vector: ``pooled`` (N, H), ``tokens`` (N, K, H), ``projection`` (N, P) or None.
 
-    ``weights`` (N, M) is how much each modality counted in the pooling, where the fusion knows.
+    ``weights`` (N, M) is how much each modality counted in the pooling, and ``gates`` (N, M) in [0, 1] how
+    far each is relied on, where the fusion knows.
     """
 
     pooled: Tensor
     tokens: Tensor
     projection: Tensor | None = None
     weights: Tensor | None = None
+    gates: Tensor | None = None
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Fused:
         """The same with ``function`` applied to every tensor that is there."""
@@ -145,7 +147,26 @@ class Fused:
             function(self.tokens),
             None if self.projection is None else function(self.projection),
             None if self.weights is None else function(self.weights),
+            None if self.gates is None else function(self.gates),
         )
+
+
+@runtime_checkable
+class PreparedFusion(Protocol):
+    """A fusion that takes what it needs from training patients before the first step."""
+
+    def prepare(self, train: Cohort) -> None:
+        """Take statistics of (N,) standardised patients without targets."""
+        ...
+
+
+@runtime_checkable
+class GatedFusion(Protocol):
+    """A fusion with gates, whose few parameters are trained with a learning rate of their own."""
+
+    def gate_parameters(self) -> Iterable[torch.nn.Parameter]:
+        """The parameters of the gates."""
+        ...
 
 
 @runtime_checkable
@@ -244,6 +265,26 @@ class TimedHead(Protocol):
 
     def fit_baseline(self, raw: Tensor, train: Cohort) -> None:
         """Fit what turns raw outputs into probabilities over time, from training patients alone."""
+        ...
+
+
+@runtime_checkable
+class ResidualHead(Protocol):
+    """A head whose raw outputs are logits or log hazards, to which those of another model can be added.
+
+    The other model is the evidence of the estimator ``neural``: the head then learns what is left.
+    """
+
+    def start_at_zero(self) -> None:
+        """Set what the network adds to 0, so that raw outputs are those of a patient at average risk."""
+        ...
+
+    def scale_residual(self, weight: float) -> None:
+        """Multiply what the network adds by a weight of at least 0."""
+        ...
+
+    def log_likelihood(self, raw: Tensor, targets: Targets) -> Tensor:
+        """(N,) log likelihood of each patient's outcome, in nats; NaN where it is not known."""
         ...
 
 
@@ -380,6 +421,41 @@ class SinglePassEstimator(Protocol):
 
     def predict_once(self, cohort: Cohort) -> Prediction:
         """Predict without sampling; used where an explanation takes very many predictions."""
+        ...
+
+
+@runtime_checkable
+class CrossFittedEstimator(Protocol):
+    """A refitting estimator that already has predictions for patients left out of a fit of its members.
+
+    Attributes:
+        out_of_fold: (N, T) probabilities of the patients passed to ``fit``; NaN without any modality.
+    """
+
+    out_of_fold: np.ndarray
+
+
+@runtime_checkable
+class AdditiveEstimator(Protocol):
+    """An estimator whose logit, or log hazard ratio, is a sum over modalities: evidence for a network.
+
+    Its fitted tensors are those of ``state_dict``, so that they can be a part of a network's checkpoint.
+    """
+
+    def contributions(self, cohort: Cohort) -> Tensor:
+        """(N, M, T) what each modality adds to the sum; 0 is usual, and what a missing modality adds."""
+        ...
+
+    def out_of_fold_contributions(self) -> Tensor:
+        """(N, M, T) of the patients passed to ``fit``, each by models fitted without the patient."""
+        ...
+
+    def state_dict(self) -> Mapping[str, Tensor]:
+        """Everything that was fitted, as flat tensors."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> object:
+        """Restore what ``state_dict`` gave."""
         ...
 
 

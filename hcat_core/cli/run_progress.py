@@ -36,10 +36,15 @@ class RunProgress:
             self.bar = None
 
     @hookimpl
-    def hcat_run_started(self, run_folder: Path, epochs: int, steps_per_epoch: int) -> None:
+    def hcat_run_started(
+        self, run_folder: Path, epochs: int, steps_per_epoch: int, member: int, members: int
+    ) -> None:
         """Open the bar."""
+        self.stop()
         self.began = self.epoch_began = time.monotonic()
-        self.output.say(f"training in {run_folder}: {epochs} epochs of {steps_per_epoch} steps")
+        self.first_epoch = None
+        which = f"member {member} of {members}: at most " if members > 1 else ""
+        self.output.say(f"training in {run_folder}: {which}{epochs} epochs of {steps_per_epoch} steps")
         if self.output.words.is_terminal and not self.output.quiet:
             self.bar = Progress(
                 TextColumn("epoch"),
@@ -87,11 +92,10 @@ class RunProgress:
 def print_results(console: Console, summary: Mapping[str, Any], folder: Path) -> None:
     """Print the metrics of validation and test patients, and the files of the run."""
     run = summary["run"]
-    if "epochs" in run:
-        stop = "stopped early" if run["stopped_early"] else "ran to the end"
-        best = run["best_epoch"].get("average")
-        weights = "the last epoch's weights" if best is None else f"the weights of epoch {best}"
-        console.print(f"{run['epochs']} epochs, {stop}; {weights} are scored", markup=False)
+    if "estimator" not in run:
+        console.print(_how_trained(run), markup=False)
+    for task, correction in run.get("correction", {}).items():
+        console.print(_what_attention_added(task, correction, run["evidence"]), markup=False)
     table = Table(box=None, pad_edge=False)
     for heading in ("split", "task", "events/n", "AUC", "95 %", "Uno C", "95 %", "slope", "Brier", "F1"):
         table.add_column(heading, no_wrap=True)
@@ -116,6 +120,32 @@ def print_results(console: Console, summary: Mapping[str, Any], folder: Path) ->
         console.print(f"  {path.relative_to(folder)}", markup=False)
 
 
+def _how_trained(run: Mapping[str, Any]) -> str:
+    """How long the trainings took, and which weights are scored."""
+    if "members" in run:
+        members = run["members"]
+        epochs = [member["best_epoch"].get("average", member["epochs"]) for member in members]
+        return (
+            f"{len(members)} members, each at the epoch that its held-out patients chose: "
+            f"{', '.join(map(str, epochs))}"
+        )
+    stop = "stopped early" if run["stopped_early"] else "ran to the end"
+    best = run["best_epoch"].get("average")
+    weights = "the last epoch's weights" if best is None else f"the weights of epoch {best}"
+    return f"{run['epochs']} epochs, {stop}; {weights} are scored"
+
+
+def _what_attention_added(task: str, correction: Mapping[str, Any], evidence: str) -> str:
+    """A sentence on the weight of the network's correction, and on what it gained."""
+    gain = f"{correction['gain']:+.4f} ± {correction['error']:.4f} nats a patient"
+    if correction["weight"] == 0:
+        return f"{task}: attention adds nothing to {evidence} (held-out log likelihood {gain})"
+    return (
+        f"{task}: attention corrects {evidence} with weight {correction['weight']:.2f} "
+        f"(held-out log likelihood {gain})"
+    )
+
+
 def _how_scored(summary: Mapping[str, Any]) -> str:
     """Sentences on which patients chose the thresholds, and which were only scored."""
     split, metrics = summary["data"]["split"], summary["metrics"]
@@ -123,6 +153,8 @@ def _how_scored(summary: Mapping[str, Any]) -> str:
         chosen = "Thresholds were chosen on validation patients, so their figures are optimistic."
     elif "epochs" in summary["run"]:
         chosen = "There are no validation patients: thresholds are 0.5 and nothing is recalibrated."
+    elif "members" in summary["run"]:
+        chosen = "Thresholds were chosen with each patient's prediction by a member not fitted on them."
     else:
         chosen = "Thresholds were chosen in inner folds of all patients except the test patients."
     scored = (

@@ -14,24 +14,54 @@ from hcat_core.metrics.recalibration import Recalibration
 
 
 @dataclass(frozen=True)
-class TrainingSummary:
-    """How the neural training of a run went.
+class MemberSummary:
+    """How one neural training went.
 
     Attributes:
         epochs: trained.
         stopped_early: the training ended before the recipe's number of epochs was reached.
-        best_epoch: the epoch of the best validation score, by task and for their average.
+        best_epoch: the epoch of the best score of held-out patients, by task and for their average; 0 is
+            the state before the first one.
         best_validation: the metric that was scored, and its best value by task and for their average.
-        outcome_informed_imputation: the imputer was trained with the prediction's gradient.
-        parameters: number of trained and fixed weights.
     """
 
     epochs: int
     stopped_early: bool
     best_epoch: Mapping[str, int]
     best_validation: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class TrainingSummary:
+    """How the neural trainings of a run went.
+
+    Attributes:
+        members: one record per training.
+        outcome_informed_imputation: the imputer was trained with the prediction's gradient.
+        parameters: number of trained and fixed weights of each member.
+        evidence: the component that the network corrects; None for a network that predicts alone.
+        correction: by task, the weight of the network's correction of the evidence, and what it gained on
+            held-out patients.
+    """
+
+    members: Sequence[MemberSummary]
     outcome_informed_imputation: bool
     parameters: int
+    evidence: str | None = None
+    correction: Mapping[str, Mapping[str, object]] | None = None
+
+    def as_json(self) -> dict[str, object]:
+        """The record for a JSON document; that of a single training has its epochs at the top."""
+        members = [asdict(member) for member in self.members]
+        how = members[0] if len(members) == 1 else {"members": members}
+        document = {
+            **how,
+            "outcome_informed_imputation": self.outcome_informed_imputation,
+            "parameters": self.parameters,
+        }
+        if self.evidence is not None:
+            document |= {"evidence": self.evidence, "correction": self.correction}
+        return document
 
 
 @dataclass(frozen=True)
@@ -42,7 +72,7 @@ class FitSummary:
         estimator: the component's name.
         thresholds: by task, chosen on held-out patients.
         recalibration: fitted on held-out patients.
-        training: of a single neural network; None for any other estimator.
+        training: of the neural estimator; None for any other.
     """
 
     estimator: str
@@ -52,7 +82,7 @@ class FitSummary:
 
     def as_json(self) -> dict[str, object]:
         """The record for a JSON document."""
-        fitted = {"estimator": self.estimator} if self.training is None else asdict(self.training)
+        fitted = {"estimator": self.estimator} if self.training is None else self.training.as_json()
         return {
             **fitted,
             "thresholds": list(self.thresholds),

@@ -12,17 +12,22 @@ from hcat_core.registry.parameter_types import Count, CountOrZero, Fraction, Non
 
 
 class TrainingTable(Table):
-    """Settings of the training loop; ``moddrop`` is the probability that a present modality is hidden."""
+    """Settings of the training loop; ``moddrop`` is the probability that a present modality is hidden.
+
+    ``monitor`` is the score of validation patients that decides which epoch is the best. With
+    ``likelihood``, the state before the first epoch takes part: training that does not help is undone.
+    """
 
     epochs: Count = 50
     batch: Count = 32
     lr: Positive = 5e-5
+    gate_lr: Positive = 2e-2
     weight_decay: NonNegative = 1e-4
     restart_epochs: Count = 10
     restart_factor: Count = 2
     grad_clip: Positive = 1.0
     early_stop_patience: Count = 10
-    monitor: Literal["auc", "f1"] = "auc"
+    monitor: Literal["likelihood", "auc", "f1"] = "auc"
     moddrop: Fraction = 0.2
     moddrop_mode: Literal["per_sample", "per_batch"] = "per_sample"
     emb_noise: NonNegative = 0.05

@@ -26,8 +26,10 @@ def hcat_components() -> Iterable[Component]:
 
 
 @hookspec
-def hcat_run_started(run_folder: Path, epochs: int, steps_per_epoch: int) -> None:
-    """Called before a training begins or continues in ``run_folder``."""
+def hcat_run_started(
+    run_folder: Path, epochs: int, steps_per_epoch: int, member: int, members: int
+) -> None:
+    """Called before training ``member`` of ``members`` begins or continues in ``run_folder``."""
 
 
 @hookspec

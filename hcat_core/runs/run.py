@@ -20,9 +20,16 @@ from hcat_core.evaluation.analysis import analyse_modalities, imputation_quality
 from hcat_core.evaluation.baselines import score_baselines
 from hcat_core.evaluation.cohort_counts import count_cohort, describe_cohort
 from hcat_core.evaluation.scores import ScoringSettings, score_split
-from hcat_core.evaluation.summary import Analysis, FitSummary, RunSummary, TrainingSummary
+from hcat_core.evaluation.summary import (
+    Analysis,
+    FitSummary,
+    MemberSummary,
+    RunSummary,
+    TrainingSummary,
+)
 from hcat_core.interfaces import ImputingEstimator, Prediction
 from hcat_core.recipe import build
+from hcat_core.recipe.loading import NEURAL
 from hcat_core.recipe.provenance import components_that_store_patients
 from hcat_core.recipe.recipe import Recipe, load_recipe
 from hcat_core.registry.catalog import Catalog
@@ -35,11 +42,10 @@ from hcat_core.training.checkpoints import Epoch
 from hcat_core.training.context import CheckpointFolder, TrainingContext
 from hcat_core.training.device import choose_device, refuse_precision
 from hcat_core.training.distributed import SINGLE_PROCESS, Processes
-from hcat_core.training.fitting import Fitted, calibrated_on, fit_estimator, neural_parts_of
+from hcat_core.training.fitting import Fitted, fit_estimator, neural_parts_of
 from hcat_core.training.neural_estimator import NeuralEstimator
 
 Say = Callable[[str], None]
-ONE_TRAINING = {"use": "neural", "seeds": 1}
 
 
 @dataclass(frozen=True)
@@ -82,9 +88,9 @@ class FittedRun:
         data: the cohort, split as the estimator has used it.
         context: that it was fitted in, without the folder of its checkpoints.
         environment: what the numbers depend on beside recipe and data.
-        training: how the training went, of one neural training.
-        history: every epoch of one neural training.
-        checkpoint: the file with the weights of one neural training.
+        training: how the trainings of the neural estimator went.
+        history: every epoch of these.
+        checkpoint: the file with the weights of a single training; None where ``estimator/`` holds them.
     """
 
     fitted: Fitted
@@ -144,9 +150,9 @@ def resume_run(
 
 
 def _refuse_to_share(recipe: Recipe, processes: Processes) -> None:
-    if processes.size > 1 and recipe.estimator != ONE_TRAINING:
+    if processes.size > 1 and recipe.estimator["use"] != NEURAL:
         raise UsageError(
-            f"{recipe.source}: one neural training can be shared by several processes, the estimator "
+            f"{recipe.source}: a neural training can be shared by several processes, the estimator "
             f"{recipe.estimator['use']} cannot: run this recipe without torchrun."
         )
 
@@ -173,8 +179,7 @@ def _run(
     refuse_precision(recipe.training.precision, device)
     run = Run(recipe, catalog, folder, device, say, processes)
     data = _read(run, strict)
-    fit = _fit_one_training if recipe.estimator == ONE_TRAINING else _fit_estimator
-    fitted = fit(run, data)
+    fitted = _fit(run, data)
     return {} if fitted is None else _finish(run, fitted)
 
 
@@ -215,21 +220,27 @@ class RunObserver:
         self.run = run
         self.environment = environment
         self.history: list[Epoch] = []
+        self.begun = False
 
     def model_built(self) -> None:
-        """Begin the run folder: an error from here on leaves it."""
-        if self.run.processes.is_main:
+        """Begin the run folder, once: an error from here on leaves it."""
+        if self.run.processes.is_main and not self.begun:
             self.environment = self.run.folder.begin(self.environment, self.run.say)
+        self.begun = True
 
-    def training_started(self, steps_per_epoch: int, history: Sequence[Epoch]) -> None:
+    def training_started(
+        self, steps_per_epoch: int, history: Sequence[Epoch], member: int, members: int
+    ) -> None:
         """Write the epochs that the last checkpoint knows; a line written after it is dropped."""
-        self.history = list(history)
-        if history:
+        self.history = [epoch for epoch in self.history if epoch.member < member] + list(history)
+        if self.history:
             self._write()
         self.run.catalog.plugins.hook.hcat_run_started(
             run_folder=self.run.folder.path,
             epochs=self.run.recipe.training.epochs,
             steps_per_epoch=steps_per_epoch,
+            member=member,
+            members=members,
         )
 
     def epoch_finished(self, epoch: Epoch) -> None:
@@ -242,65 +253,64 @@ class RunObserver:
         self.run.folder.write_metrics([asdict(epoch) for epoch in self.history])
 
 
-def _fit_one_training(run: Run, data: RunData) -> FittedRun | None:
-    """Train the neural parts with a checkpoint after each epoch; None in all but the main process."""
+def _fit(run: Run, data: RunData) -> FittedRun | None:
+    """Fit the recipe's estimator; None in all but the main process.
+
+    A neural training is kept after each epoch and goes on from there; other estimators are fitted anew.
+    """
     recipe, cohort, split = run.recipe, data.cohort, data.split
-    # The main process may write its first checkpoint while another still looks for the text.
-    text = run.processes.broadcast(run.folder.recipe_text() if run.processes.is_main else "")
-    observer = RunObserver(
-        run,
-        environment(recipe, run.catalog, run.device)
-        | {"data": cohort.fingerprint(), "processes": run.processes.size},
-    )
-    context = TrainingContext(
+    facts = environment(recipe, run.catalog, run.device) | {"data": cohort.fingerprint()}
+    is_neural = recipe.estimator["use"] == NEURAL
+    if is_neural:
+        facts |= {"processes": run.processes.size}
+    observer = RunObserver(run, facts)
+    plain = TrainingContext(
         recipe.seed,
         run.device,
         run.say,
         parts=neural_parts_of(recipe, run.catalog),
-        folder=CheckpointFolder(run.folder.checkpoints, text),
-        observer=observer,
         processes=run.processes,
     )
-    estimator = NeuralEstimator(cohort.layout)
-    estimator.fit(cohort[split.train], cohort[split.validation], context)
+    context = plain
+    if is_neural:
+        # The main process may write its first checkpoint while another still looks for the text.
+        text = run.processes.broadcast(run.folder.recipe_text() if run.processes.is_main else "")
+        folder = CheckpointFolder(run.folder.checkpoints, text)
+        context = replace(plain, folder=folder, observer=observer)
+    else:
+        observer.model_built()
+        run.say(f"fitting {recipe.estimator['use']}")
+    fitted = fit_estimator(recipe, run.catalog, cohort[split.train], cohort[split.validation], context)
     if not run.processes.is_main:
         return None
-    (member,) = estimator.members
-    assert member.progress is not None
-    progress = member.progress
-    training = TrainingSummary(
-        epochs=progress.epoch,
-        stopped_early=progress.finished,
-        best_epoch=progress.best_epoch,
-        best_validation={"metric": recipe.training.monitor, **progress.best},
-        outcome_informed_imputation=recipe.training.imputer_gradient,
-        parameters=sum(p.numel() for p in member.model.parameters()),
-    )
-    return FittedRun(
-        calibrated_on(cohort[split.validation], estimator),
-        data,
-        TrainingContext(recipe.seed, run.device, run.say, parts=context.parts),
-        observer.environment,
-        training,
-        progress.history,
-        member.checkpoint,
-    )
-
-
-def _fit_estimator(run: Run, data: RunData) -> FittedRun:
-    """Fit any other estimator, whole, and keep it in ``estimator/``."""
-    recipe, cohort, split = run.recipe, data.cohort, data.split
-    facts = environment(recipe, run.catalog, run.device) | {"data": cohort.fingerprint()}
-    facts = run.folder.begin(facts, run.say)
-    parts = neural_parts_of(recipe, run.catalog)
-    context = TrainingContext(recipe.seed, run.device, run.say, parts=parts)
-    run.say(f"fitting {recipe.estimator['use']}")
-    fitted = fit_estimator(recipe, run.catalog, cohort[split.train], cohort[split.validation], context)
     if fitted.took_validation:
         taken = torch.cat([split.train, split.validation]).sort().values
         data = replace(data, split=replace(split, train=taken, validation=split.validation[:0]))
-    save_estimator(run.folder, fitted.estimator)
-    return FittedRun(fitted, data, context, facts)
+    checkpoint, training = None, None
+    if isinstance(fitted.estimator, NeuralEstimator):
+        checkpoint, training = fitted.estimator.checkpoint, summarise_training(recipe, fitted.estimator)
+    if checkpoint is None:
+        save_estimator(run.folder, fitted.estimator)
+    plain = replace(plain, processes=SINGLE_PROCESS)
+    return FittedRun(fitted, data, plain, observer.environment, training, observer.history, checkpoint)
+
+
+def summarise_training(recipe: Recipe, estimator: NeuralEstimator) -> TrainingSummary:
+    """How the trainings of a fitted estimator went."""
+    members = []
+    for member in estimator.members:
+        progress = member.progress
+        assert progress is not None, "an estimator that was fitted knows how"
+        best = {"metric": recipe.training.monitor, **progress.best}
+        members.append(MemberSummary(progress.epoch, progress.finished, progress.best_epoch, best))
+    evidence = recipe.estimator.get("evidence")
+    return TrainingSummary(
+        members=members,
+        outcome_informed_imputation=recipe.training.imputer_gradient,
+        parameters=sum(p.numel() for p in estimator.members[0].model.parameters()),
+        evidence=None if evidence is None else str(evidence["use"]),
+        correction={task: asdict(weight) for task, weight in estimator.residual_weights.items()},
+    )
 
 
 def _finish(run: Run, result: FittedRun) -> dict[str, object]:

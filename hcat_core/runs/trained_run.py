@@ -26,7 +26,7 @@ from hcat_core.storage.safe_path import safe_path
 from hcat_core.training.context import TrainingContext
 from hcat_core.training.fitting import Fitted, neural_parts_of
 from hcat_core.training.neural_estimator import NeuralEstimator
-from hcat_core.training.neural_training import load_member
+from hcat_core.training.neural_training import MemberPlan, load_member
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def load_run(path: Path, catalog: Catalog, device: torch.device | None = None) -
         weights = safe_path(folder.checkpoints, checkpoint[0])
         _refuse_another_file(weights, checkpoint[1])
         estimator = NeuralEstimator.trained(
-            layout, context, load_member(weights, layout, context, folder.recipe_text())
+            layout, context, load_member(weights, MemberPlan(layout), context, folder.recipe_text())
         )
     else:
         for name in sorted(files.keys() | _files(folder.estimator)):

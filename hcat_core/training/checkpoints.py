@@ -43,6 +43,7 @@ class Epoch:
         losses: each unweighted term by name.
         val: metrics of the validation patients by task.
         best: whether the validation score, averaged over tasks, is the best so far.
+        member: number of the training, from 1, among those of an ensemble.
     """
 
     epoch: int
@@ -52,6 +53,7 @@ class Epoch:
     losses: Mapping[str, float]
     val: Mapping[str, TaskMetrics]
     best: bool
+    member: int = 1
 
 
 @dataclass
@@ -82,6 +84,13 @@ class Progress:
 
     def scored(self, val: Mapping[str, TaskMetrics], monitor: str) -> list[str]:
         """Take in an epoch's validation metrics; the names (of tasks, ``average``) it is the best for."""
+        self.epoch += 1
+        better = self.scored_start(val, monitor)
+        self.stale = 0 if BEST_AVERAGE in better else self.stale + 1
+        return better
+
+    def scored_start(self, val: Mapping[str, TaskMetrics], monitor: str) -> list[str]:
+        """Take in the metrics of the present state, which is no further epoch."""
         scores = {task: metrics[monitor] for task, metrics in val.items() if metrics[monitor] is not None}
         if scores:
             scores[BEST_AVERAGE] = float(np.mean(list(scores.values())))
@@ -90,10 +99,8 @@ class Progress:
             for name, score in scores.items()
             if score is not None and score > self.best.get(name, -math.inf)
         }
-        self.epoch += 1
         self.best |= better
         self.best_epoch |= dict.fromkeys(better, self.epoch)
-        self.stale = 0 if BEST_AVERAGE in better else self.stale + 1
         return list(better)
 
 
@@ -158,16 +165,20 @@ class Checkpoints:
                 f"its place. Put it back, or remove {LAST} there, and --resume trains from the beginning."
             )
 
-    def write_start(self, model: HcatModel) -> None:
+    def write_start(self, model: HcatModel, progress: Progress) -> None:
         """The state before the first epoch."""
-        self._write(self.last, model, {}, progress=asdict(Progress()))
+        self._write(self.last, model, {}, progress=asdict(progress))
+
+    def write_best(self, model: HcatModel, progress: Progress, better: list[str]) -> None:
+        """The state that is the best so far for some names."""
+        for name in better:
+            self._write(self.best(name), model, {}, epoch=progress.epoch, score=progress.best[name])
 
     def write_epoch(
         self, model: HcatModel, optimiser: Optimizer, progress: Progress, better: list[str]
     ) -> None:
         """Write the best ones first: an epoch that ``last`` counts as done has left all its files."""
-        for name in better:
-            self._write(self.best(name), model, {}, epoch=progress.epoch, score=progress.best[name])
+        self.write_best(model, progress, better)
         self._write(self.last, model, optimiser_tensors(optimiser), progress=asdict(progress))
 
     def write_final(self, model: HcatModel, progress: Progress) -> None:

@@ -34,12 +34,15 @@ class TrainingContext(FitContext):
         folder: where the training is kept and resumed from; None for one that is not kept.
         observer: is informed of each epoch.
         processes: this process and those that share the training.
+        member: number of the training, from 1, among ``members``.
     """
 
     parts: NeuralParts | None = None
     folder: CheckpointFolder | None = None
     observer: Observer = NoObserver()
     processes: Processes = SINGLE_PROCESS
+    member: int = 1
+    members: int = 1
 
 
 def training_context(context: FitContext) -> TrainingContext:

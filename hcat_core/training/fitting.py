@@ -11,6 +11,7 @@ import torch
 from hcat_core.cohort import Cohort, concatenate
 from hcat_core.data.folds import at_most, joint_folds
 from hcat_core.interfaces import (
+    CrossFittedEstimator,
     Estimator,
     FitContext,
     Prediction,
@@ -65,8 +66,8 @@ def fit_estimator(
     """Fit a recipe's estimator; recalibrate it and choose thresholds on held-out patients.
 
     For an estimator that stops by validation patients, those are the held-out ones. A
-    ``RefittingEstimator`` is fitted on both and recalibrated with its predictions in inner folds; a
-    ``ThresholdingEstimator`` has done that itself.
+    ``RefittingEstimator`` is fitted on both and recalibrated with its predictions in inner folds, which a
+    ``CrossFittedEstimator`` already has; a ``ThresholdingEstimator`` has done that itself.
     """
 
     def fresh() -> Estimator:
@@ -81,7 +82,10 @@ def fit_estimator(
     if isinstance(estimator, ThresholdingEstimator):
         unchanged = Recalibration.none(len(train.layout.tasks))
         return Fitted(estimator, unchanged, list(estimator.thresholds), True)
-    probability = out_of_fold(fresh, both, context)
+    if isinstance(estimator, CrossFittedEstimator):
+        probability = estimator.out_of_fold
+    else:
+        probability = out_of_fold(fresh, both, context)
     recalibration, thresholds = _recalibrate(probability, both)
     return Fitted(estimator, recalibration, thresholds, True)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,6 +14,43 @@ from hcat_core.training.common_random import common_dropout
 from hcat_core.training.model import HcatModel
 
 MC_ROWS = 512  # patients in one forward pass: enough to keep the matrix products busy
+
+
+@dataclass(frozen=True)
+class SinglePass:
+    """What a model gives for N patients in one pass; on the CPU.
+
+    Attributes:
+        raw: outputs (N, ...) by head.
+        prediction: of every task.
+    """
+
+    raw: dict[str, torch.Tensor]
+    prediction: Prediction
+
+
+@torch.inference_mode()
+def single_pass(model: HcatModel, cohort: Cohort, device: torch.device) -> SinglePass:
+    """Predict a standardised cohort in one pass, at the imputation's mean and without dropout."""
+    training = model.training
+    model.eval()
+    raw: dict[str, list[torch.Tensor]] = {name: [] for name in model.heads}
+    probabilities, curves = [], []
+    for rows in torch.arange(len(cohort)).split(MC_ROWS):
+        batch = cohort[rows].to(device)
+        outputs = model.fuse(batch, model.impute(batch), model.contributions(batch))
+        prediction = model.predict(outputs)
+        for name, parts in raw.items():
+            parts.append(outputs.raw[name].cpu())
+        probabilities.append(prediction.event_probability.cpu().double())
+        curves.append(_curve(prediction).cpu().double())
+    model.train(training)
+    tasks = len(model.layout.tasks)
+    if not probabilities:
+        nothing = torch.zeros((0, tasks), dtype=torch.float64)
+        return SinglePass({}, Prediction(nothing, nothing.unsqueeze(2).expand(0, tasks, CURVE_STEPS)))
+    prediction = Prediction(torch.cat(probabilities), torch.cat(curves))
+    return SinglePass({name: torch.cat(parts) for name, parts in raw.items()}, prediction)
 
 
 @torch.inference_mode()
@@ -42,11 +79,11 @@ def predict_cohort(
             _dropout_only(model)
         for rows in torch.arange(len(cohort)).split(MC_ROWS):
             batch = cohort[rows].to(device)
-            imputation = model.impute(batch)
+            imputation, contributions = model.impute(batch), model.contributions(batch)
             found = [
-                model.predict(model.fuse(batch, imputation))
+                model.predict(model.fuse(batch, imputation, contributions))
                 if not mc_samples
-                else _sample(model, batch, imputation, seed, sample)
+                else _sample(model, batch, imputation, contributions, seed, sample)
                 for sample in range(max(1, mc_samples))
             ]
             parts.append(torch.stack([one.event_probability for one in found]).cpu())
@@ -61,7 +98,14 @@ def predict_cohort(
     return Prediction(torch.from_numpy(draws.mean(axis=0)), torch.from_numpy(curve), interval)
 
 
-def _sample(model: HcatModel, batch: Cohort, imputation: Imputation, seed: int, sample: int) -> Prediction:
+def _sample(
+    model: HcatModel,
+    batch: Cohort,
+    imputation: Imputation,
+    contributions: torch.Tensor | None,
+    seed: int,
+    sample: int,
+) -> Prediction:
     """One draw of what is missing and one network, the same for whichever patients are asked about."""
     number = int(np.random.SeedSequence([seed, sample]).generate_state(1, np.uint64)[0] >> 2)
     torch.manual_seed(number)
@@ -69,7 +113,7 @@ def _sample(model: HcatModel, batch: Cohort, imputation: Imputation, seed: int, 
     generator.manual_seed(number)
     drawn = replace(imputation, emb=imputation.draw(1, generator)[0])
     with common_dropout():
-        return model.predict(model.fuse(batch, drawn))
+        return model.predict(model.fuse(batch, drawn, contributions))
 
 
 def _curve(prediction: Prediction) -> torch.Tensor:

@@ -18,14 +18,14 @@ from torch import Tensor, nn
 from hcat_core.cohort import Cohort
 from hcat_core.errors import TrainingError
 from hcat_core.imputation.conformal import Calibrated
-from hcat_core.interfaces import TimedHead
+from hcat_core.interfaces import ResidualHead, TimedHead
 from hcat_core.metrics.discrimination import best_threshold, binary_metrics
 from hcat_core.recipe.build import WeightedLoss
 from hcat_core.recipe.schema import TrainingTable
 from hcat_core.training.checkpoints import Checkpoints, Epoch, Progress, TaskMetrics
 from hcat_core.training.device import refuse_precision
 from hcat_core.training.distributed import SINGLE_PROCESS, Processes
-from hcat_core.training.inference import MC_ROWS, predict_cohort
+from hcat_core.training.inference import MC_ROWS, single_pass
 from hcat_core.training.model import HcatModel
 from hcat_core.training.step import TotalLoss, build_optimiser, training_step
 
@@ -37,8 +37,10 @@ class Observer(Protocol):
         """The model is built; nothing is fitted or written yet."""
         ...
 
-    def training_started(self, steps_per_epoch: int, history: Sequence[Epoch]) -> None:
-        """The first epoch is about to begin, or to follow those of ``history``."""
+    def training_started(
+        self, steps_per_epoch: int, history: Sequence[Epoch], member: int, members: int
+    ) -> None:
+        """The first epoch of training ``member`` is about to begin, or to follow those of ``history``."""
         ...
 
     def epoch_finished(self, epoch: Epoch) -> None:
@@ -52,7 +54,9 @@ class NoObserver:
     def model_built(self) -> None:
         """Nothing."""
 
-    def training_started(self, steps_per_epoch: int, history: Sequence[Epoch]) -> None:
+    def training_started(
+        self, steps_per_epoch: int, history: Sequence[Epoch], member: int, members: int
+    ) -> None:
         """Nothing."""
 
     def epoch_finished(self, epoch: Epoch) -> None:
@@ -71,6 +75,7 @@ class RunContext:
         observer: is informed of each epoch; in the main process only.
         say: shows one message.
         processes: this process and those that share the training.
+        member: number of the training, from 1, among ``members``.
     """
 
     seed: int
@@ -80,6 +85,8 @@ class RunContext:
     observer: Observer = NoObserver()
     say: Callable[[str], None] = lambda message: None
     processes: Processes = SINGLE_PROCESS
+    member: int = 1
+    members: int = 1
 
 
 def train(
@@ -89,11 +96,23 @@ def train(
     validation: Cohort,
     settings: TrainingTable,
     context: RunContext,
+    *,
+    contributions: Tensor | None = None,
 ) -> Progress:
     """Train until the last epoch or until ``early_stop_patience`` epochs bring nothing better.
 
     Every epoch ends with a complete ``last`` checkpoint; a better one for a task, or for the average
-    over tasks, is kept as ``best_<name>``.
+    over tasks, is kept as ``best_<name>``. Where ``likelihood`` decides, the start can be the best one.
+
+    Args:
+        model: with fitted imputer, evidence and heads.
+        losses: to minimise.
+        training: patients to learn from, standardised.
+        validation: patients who decide which epoch is the best, standardised.
+        settings: of the recipe.
+        context: seed, device, checkpoints, observer, processes.
+        contributions: (N, M, T) of the model's evidence to the training patients, by models fitted
+            without them, so that the network learns what is left for new patients.
 
     Raises:
         DataError: for checkpoints to go on from that are not those of this training.
@@ -112,7 +131,7 @@ def train(
     if context.resume:
         progress = context.checkpoints.restore(model, optimiser)
     else:
-        context.checkpoints.write_start(model)
+        _score_start(model, training, validation, settings, context, progress, contributions)
     step = Step(
         context.processes.wrap(TotalLoss(model, losses, settings, context.processes)),
         optimiser,
@@ -120,13 +139,14 @@ def train(
         settings,
     )
     if context.processes.is_main:
-        context.observer.training_started(math.ceil(len(training) / settings.batch), progress.history)
+        steps = math.ceil(len(training) / settings.batch)
+        context.observer.training_started(steps, progress.history, context.member, context.members)
     while progress.epoch < settings.epochs and not progress.finished:
         model.train()
-        train_loss, terms = _train_epoch(step, training, progress.epoch, context)
+        train_loss, terms = _train_epoch(step, training, progress.epoch, context, contributions)
         if isinstance(model.imputer, Calibrated) and model.imputer_trains():
             model.imputer.calibrate(training.present, validation.to(context.device))
-        fit_baselines(model, training, context)
+        fit_baselines(model, training, context, contributions)
         val = context.processes.broadcast(validate(model, validation, context))
         better = progress.scored(val, settings.monitor)
         progress.finished = progress.stale >= settings.early_stop_patience
@@ -138,6 +158,7 @@ def train(
             losses=terms,
             val=val,
             best=progress.stale == 0,
+            member=context.member,
         )
         progress.history.append(epoch)
         context.checkpoints.write_epoch(model, optimiser, progress, better)
@@ -159,8 +180,25 @@ class Step:
     settings: TrainingTable
 
 
+def _score_start(
+    model: HcatModel,
+    training: Cohort,
+    validation: Cohort,
+    settings: TrainingTable,
+    context: RunContext,
+    progress: Progress,
+    contributions: Tensor | None,
+) -> None:
+    """Keep the state before the first step, with its score where the likelihood decides."""
+    if settings.monitor == "likelihood":
+        fit_baselines(model, training, context, contributions)
+        val = context.processes.broadcast(validate(model, validation, context))
+        context.checkpoints.write_best(model, progress, progress.scored_start(val, settings.monitor))
+    context.checkpoints.write_start(model, progress)
+
+
 def _train_epoch(
-    step: Step, training: Cohort, epoch: int, context: RunContext
+    step: Step, training: Cohort, epoch: int, context: RunContext, contributions: Tensor | None
 ) -> tuple[float, dict[str, float]]:
     """One pass over the training patients; the mean total and the mean of each unweighted term.
 
@@ -177,8 +215,11 @@ def _train_epoch(
         stream = () if processes.is_main else (processes.rank,)
         torch.manual_seed(epoch_seed(context.seed, epoch, 1 + number, *stream))
         batch = training[rows].to(context.device)
+        evidence = None if contributions is None else contributions[rows].to(context.device)
         with processes.peer_errors():
-            total, terms = training_step(step.total_loss, batch, step.optimiser, settings.grad_clip)
+            total, terms = training_step(
+                step.total_loss, batch, step.optimiser, settings.grad_clip, evidence
+            )
         if not math.isfinite(total):
             bad = [
                 f"the loss {name} is {value}" for name, value in terms.items() if not math.isfinite(value)
@@ -196,7 +237,9 @@ def _train_epoch(
 
 
 @torch.no_grad()
-def fit_baselines(model: HcatModel, training: Cohort, context: RunContext) -> None:
+def fit_baselines(
+    model: HcatModel, training: Cohort, context: RunContext, contributions: Tensor | None = None
+) -> None:
     """Fit the baseline hazard of heads that need one, from their outputs for all training patients."""
     heads = {n: h for n, h in model.heads.items() if isinstance(h, TimedHead) and h.needs_baseline}
     if not heads:
@@ -205,7 +248,8 @@ def fit_baselines(model: HcatModel, training: Cohort, context: RunContext) -> No
     raw: dict[str, list[Tensor]] = {name: [] for name in heads}
     share = torch.arange(len(training))[context.processes.rows(len(training))]
     for rows in share.split(MC_ROWS):
-        outputs = model(training[rows].to(context.device))
+        evidence = None if contributions is None else contributions[rows].to(context.device)
+        outputs = model(training[rows].to(context.device), None, evidence)
         for name, parts in raw.items():
             parts.append(outputs.raw[name])
     on_device = training.to(context.device)
@@ -217,15 +261,38 @@ def validate(model: HcatModel, validation: Cohort, context: RunContext) -> dict[
     """Metrics by task on the validation patients, at each task's own best threshold there."""
     n = len(validation)
     share = validation[context.processes.rows(n)]
-    predicted = predict_cohort(model, share, mc_samples=0, seed=context.seed, device=context.device)
-    probability = context.processes.all_gather(predicted.event_probability, n).numpy()
+    single = single_pass(model, share, context.device)
+    probability = context.processes.all_gather(single.prediction.event_probability, n).numpy()
+    raw = {name: context.processes.all_gather(outputs, n) for name, outputs in single.raw.items()}
+    likelihoods = log_likelihoods(model, raw, validation, context.device)
     assert validation.targets is not None
     result: dict[str, TaskMetrics] = {}
     for column, task in enumerate(validation.layout.task_names):
         p = probability[:, column]
         y = validation.targets.labels[:, column].numpy()
         threshold = best_threshold(p[y >= 0], y[y >= 0])
-        result[task] = vars(binary_metrics(p, y, threshold))
+        terms = likelihoods.get(task, np.zeros(0))
+        known = terms[np.isfinite(terms)]
+        likelihood = float(known.mean()) if len(known) else None
+        result[task] = {**vars(binary_metrics(p, y, threshold)), "likelihood": likelihood}
+    return result
+
+
+def log_likelihoods(
+    model: HcatModel, raw: Mapping[str, Tensor], patients: Cohort, device: torch.device
+) -> dict[str, np.ndarray]:
+    """By task, the (N,) log likelihood of each patient's outcome under its first head; NaN if unknown.
+
+    Tasks are left out whose head cannot give it.
+    """
+    assert patients.targets is not None
+    targets = patients.targets.to(device)
+    result = {}
+    for name, outputs in model.first_heads(raw).items():
+        head = model.heads[name]
+        if isinstance(head, ResidualHead):
+            terms = head.log_likelihood(outputs.to(device), targets)
+            result[model.tasks[name]] = terms.detach().double().cpu().numpy()
     return result
 
 

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from hcat_core.cohort import CURVE_STEPS, Cohort, Layout, concatenate
 from hcat_core.interfaces import (
+    AdditiveEstimator,
+    Fused,
     Fusion,
     Head,
     Imputation,
@@ -32,6 +34,8 @@ class HcatModel(nn.Module):
         tasks: head name -> task name.
         imputer_gradient: whether the gradient of the prediction reaches the imputer. Without it imputations
             are statements about the missing data alone; with it they are informed by the outcome.
+        evidence: a model that is a sum over modalities, to whose logits or log hazards the heads add what
+            the fusion finds; None for heads that predict alone.
     """
 
     def __init__(
@@ -43,6 +47,7 @@ class HcatModel(nn.Module):
         tasks: Mapping[str, str],
         *,
         imputer_gradient: bool = False,
+        evidence: AdditiveEstimator | None = None,
     ) -> None:
         super().__init__()
         self.layout = layout
@@ -51,18 +56,26 @@ class HcatModel(nn.Module):
         self.heads = dict(heads)
         self.tasks = dict(tasks)
         self.imputer_gradient = imputer_gradient
+        self.evidence = evidence
         # A plain dict hides its modules from torch: this one exists for .to(), .train(), parameters().
         self.head_modules = nn.ModuleDict(
             {name: head for name, head in heads.items() if isinstance(head, nn.Module)}
         )
 
-    def forward(self, batch: Cohort, second: Cohort | None = None) -> Outputs:
-        """Impute and fuse a batch, and with it ``second``, another view of the same patients."""
+    def forward(
+        self, batch: Cohort, second: Cohort | None = None, contributions: Tensor | None = None
+    ) -> Outputs:
+        """Impute and fuse a batch, and with it ``second``, another view of the same patients.
+
+        Args:
+            batch: N patients.
+            second: the same patients under another modality mask and other noise.
+            contributions: (N, M, T) of the evidence; those that it computes for the batch where None.
+        """
         n = len(batch)
         both = batch if second is None else concatenate(batch.without_targets(), second.without_targets())
         imputation = self.impute(both)
         fused = self.fusion(both, imputation if self.imputer_gradient else _detached(imputation))
-        fused = fused.map(Tensor.float)  # under autocast a fusion may compute it in less
         fused = fused.map(Tensor.float)  # under autocast a fusion may compute it in less
         other = None
         if second is not None:
@@ -73,23 +86,45 @@ class HcatModel(nn.Module):
                 std=imputation.std[:n],
                 filled=imputation.filled[:n],
             )
+        if contributions is None:
+            contributions = self.contributions(batch)
         return Outputs(
-            raw={name: head(fused).float() for name, head in self.heads.items()},
+            raw=self._raw(fused, contributions),
             heads=self.heads,
             fused=fused,
             imputation=imputation,
             second_view=other,
         )
 
+    def contributions(self, batch: Cohort) -> Tensor | None:
+        """(N, M, T) what each modality adds to the prediction by itself; None without evidence."""
+        return None if self.evidence is None else self.evidence.contributions(batch.without_targets())
+
     def impute(self, batch: Cohort) -> Imputation:
         """The imputation of a batch; the imputer does not see targets."""
         return self.imputer(batch.without_targets())
 
-    def fuse(self, batch: Cohort, imputation: Imputation) -> Outputs:
-        """Fusion and heads alone, for an imputation that is given."""
+    def fuse(self, batch: Cohort, imputation: Imputation, contributions: Tensor | None = None) -> Outputs:
+        """Fusion and heads alone, for an imputation and contributions of the evidence that are given."""
         fused = self.fusion(batch, imputation)
-        raw = {name: head(fused) for name, head in self.heads.items()}
+        raw = self._raw(fused, contributions)
         return Outputs(raw=raw, heads=self.heads, fused=fused, imputation=imputation)
+
+    def _raw(self, fused: Fused, contributions: Tensor | None) -> dict[str, Tensor]:
+        """Raw outputs of every head, with the evidence of its task added.
+
+        A modality's contribution counts as far as its gate is open.
+        """
+        raw = {name: head(fused).float() for name, head in self.heads.items()}
+        if contributions is None:
+            return raw
+        gates = 1.0 if fused.gates is None else fused.gates.unsqueeze(2)
+        evidence = (gates * contributions).sum(dim=1)
+        for name, outputs in raw.items():
+            column = self.layout.task_names.index(self.tasks[name])
+            of_task = evidence[:, column].to(outputs.dtype)
+            raw[name] = outputs + of_task.reshape(-1, *[1] * (outputs.ndim - 1))
+        return raw
 
     def imputer_trains(self) -> bool:
         """Whether the imputer is trained together with the predictor."""
@@ -118,10 +153,18 @@ class HcatModel(nn.Module):
         curve = torch.stack([curves.get(t, nothing) for t in self.layout.task_names], dim=1)
         return Prediction(curve[:, :, -1], curve)
 
+    def first_heads(self, raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Outputs of the head that predicts each task: the first one of the recipe."""
+        first: dict[str, str] = {}
+        for name in self.heads:
+            first.setdefault(self.tasks[name], name)
+        return {name: raw[name] for name in first.values() if name in raw}
+
     def parts(self) -> dict[str, object]:
         """Every component, by the prefix of its tensors' names in a checkpoint."""
         heads = {f"heads.{name}": head for name, head in self.heads.items()}
-        return {"imputer": self.imputer, "fusion": self.fusion, **heads}
+        evidence = {} if self.evidence is None else {"evidence": self.evidence}
+        return {"imputer": self.imputer, "fusion": self.fusion, **heads, **evidence}
 
     def state(self) -> dict[str, Tensor]:
         """All fitted and trained tensors by ``part.tensor``, on the CPU."""

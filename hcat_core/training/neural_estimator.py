@@ -3,60 +3,89 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from hcat_core.cohort import Cohort, Layout
+from hcat_core.data.folds import at_most, joint_folds
 from hcat_core.data.standardisation import Standardiser
-from hcat_core.interfaces import FitContext, Imputation, Prediction
+from hcat_core.interfaces import Estimator, FitContext, Imputation, Prediction
 from hcat_core.registry.parameter_types import Count
-from hcat_core.storage.checkpoint import write_checkpoint
+from hcat_core.storage.atomic_files import make_folder
+from hcat_core.storage.checkpoint import read_checkpoint, write_checkpoint
 from hcat_core.training.context import TrainingContext, parts_of, training_context
 from hcat_core.training.inference import predict_cohort
-from hcat_core.training.neural_training import TrainedMember, load_member, train_member
+from hcat_core.training.neural_training import (
+    FittedImputer,
+    MemberPlan,
+    TrainedMember,
+    additive,
+    fit_imputer,
+    load_member,
+    train_member,
+)
+from hcat_core.training.residual_weight import (
+    ResidualWeight,
+    apply_residual_weights,
+    choose_residual_weights,
+    held_out_outputs,
+)
+
+IMPUTER = "imputer.safetensors"  # of all members, in the folder of their checkpoints
+MEMBERS = "members.json"
 
 
 class NeuralEstimator:
-    """Standardise, impute, fuse, predict: trained until the score of validation patients stops rising.
+    """Standardise, impute, fuse, predict: trained until the score of held-out patients stops rising.
+
+    With several ``members``, each is trained without one part of the patients, who decide when it stops
+    (cross-fitting): every patient teaches, and every patient has a prediction by a member that was not
+    fitted on them. These predictions choose the weight of the network's correction to the evidence, the
+    recalibration and the thresholds. Probabilities are averaged over members. With one member, validation
+    patients do all that.
 
     Args:
         layout: modalities and tasks.
-        seeds: trainings that differ in their seed alone; probabilities are averaged (deep ensembles,
-            Lakshminarayanan et al. 2017).
+        members: number of trainings.
+        evidence: an estimator that is a sum over modalities, to which the network adds what it finds beyond
+            it. It is fitted on each member's training patients. Without it the network predicts alone.
     """
 
-    refits = False
-
-    def __init__(self, layout: Layout, *, seeds: Count = 1) -> None:
-        self.layout = layout
-        self.seeds = seeds
+    def __init__(self, layout: Layout, *, members: Count = 1, evidence: Estimator | None = None) -> None:
+        additive(evidence)
+        self.plan = MemberPlan(layout, evidence)
+        self.number = members
+        self.refits = members > 1
         self.members: list[TrainedMember] = []
+        self.residual_weights: dict[str, ResidualWeight] = {}
+        self.out_of_fold = np.zeros((0, len(layout.tasks)))
         self.context = TrainingContext(0)
 
     def fit(self, train: Cohort, validation: Cohort, context: FitContext) -> None:
-        """Train each member from its own seed, to its best validation epoch.
-
-        A single member is kept in ``context.folder`` where there is one, and resumed from there.
-        """
+        """Train each member to its best epoch; each is kept in ``context.folder`` and resumed from it."""
         self.context = training_context(context)
-        if self.seeds > 1:
-            self.context = replace(self.context, folder=None)
-        self.members = [
-            train_member(
-                self.layout,
-                train,
-                validation,
-                replace(self.context, seed=self.context.seed + 1000 * number),
-            )
-            for number in range(self.seeds)
-        ]
+        sides = [(train, validation)] if self.number == 1 else self._sides(train)
+        if self.number > 1:
+            self.plan = replace(self.plan, imputer=self._fit_imputer(*sides[0]))
+        self.members, outputs = [], []
+        for number, (rest, held_out) in enumerate(sides):
+            member = train_member(self.plan, rest, held_out, self._context_of(number))
+            self.members.append(member)
+            outputs.append(held_out_outputs(member, held_out, self.context.device))
+        if self.plan.evidence is not None:
+            self.residual_weights = choose_residual_weights(outputs)
+            for member in self.members:
+                apply_residual_weights(member, self.residual_weights)
+        if self.number > 1:
+            self._predict_out_of_fold(train)
 
     @classmethod
     def trained(cls, layout: Layout, context: TrainingContext, member: TrainedMember) -> NeuralEstimator:
-        """The estimator of one member that was trained elsewhere."""
+        """The estimator of one member that was trained elsewhere, without evidence."""
         estimator = cls(layout)
         estimator.context = context
         estimator.members = [member]
@@ -78,8 +107,84 @@ class NeuralEstimator:
             imputation = model.impute(standardiser.apply(cohort).to(self.context.device))
             return ImputationInFileUnits.of(imputation, standardiser, cohort)
 
+    def save(self, folder: Path) -> None:
+        """Write one checkpoint per member."""
+        for number, member in enumerate(self.members):
+            statistics = {f"standardiser.{k}": v for k, v in member.standardiser.state_dict().items()}
+            path = folder / f"member_{number}.safetensors"
+            write_checkpoint(path, {**member.model.state(), **statistics}, {"member": number})
+        weights = {task: asdict(weight) for task, weight in self.residual_weights.items()}
+        text = json.dumps({"members": len(self.members), "residual_weights": weights})
+        (folder / MEMBERS).write_text(text + "\n", encoding="utf-8")
+
+    def load(self, folder: Path, context: FitContext) -> None:
+        """Restore every member."""
+        self.context = training_context(context)
+        written = json.loads((folder / MEMBERS).read_text(encoding="utf-8"))
+        self.residual_weights = {
+            task: ResidualWeight(**weight) for task, weight in written["residual_weights"].items()
+        }
+        self.members = [
+            load_member(folder / f"member_{number}.safetensors", self.plan, self.context)
+            for number in range(int(written["members"]))
+        ]
+
+    @property
+    def checkpoint(self) -> Path | None:
+        """The file that holds all that was fitted: of a single member that was kept, without evidence."""
+        if len(self.members) > 1 or self.plan.evidence is not None:
+            return None
+        return self.members[0].checkpoint
+
+    def _sides(self, train: Cohort) -> list[tuple[Cohort, Cohort]]:
+        """The training and the held-out patients of each member."""
+        folds = joint_folds(train, at_most(self.number, train), 1, self.context.seed)
+        self.number = len(folds)
+        return [(train[fold.rest], train[fold.test]) for fold in folds]
+
+    def _context_of(self, number: int) -> TrainingContext:
+        """The context of one member: its seed, and its own folder of checkpoints."""
+        context = replace(
+            self.context,
+            seed=self.context.seed + 1000 * number,
+            member=number + 1,
+            members=self.number,
+        )
+        if self.number == 1 or context.folder is None:
+            return context
+        path = context.folder.path / f"member_{number + 1}"
+        return replace(context, folder=replace(context.folder, path=path))
+
+    def _fit_imputer(self, training: Cohort, validation: Cohort) -> FittedImputer:
+        """Fit the imputer for all members, or read it where an interrupted run has left it."""
+        folder = self.context.folder
+        path = None if folder is None else folder.path / IMPUTER
+        if folder is not None and self.context.processes.broadcast(path is not None and path.is_file()):
+            assert path is not None
+            return FittedImputer.from_tensors(read_checkpoint(path, folder.recipe)[0])
+        imputer = fit_imputer(self.plan, training, validation, self.context)
+        if folder is not None and path is not None and self.context.processes.is_main:
+            self.context.observer.model_built()
+            make_folder(folder.path)
+            write_checkpoint(path, imputer.tensors(), {}, folder.recipe)
+        self.context.processes.barrier()
+        return imputer
+
+    def _predict_out_of_fold(self, train: Cohort) -> None:
+        """(N, T) predictions by the member that was not fitted on the patient."""
+        self.out_of_fold = np.full((len(train), len(train.layout.tasks)), np.nan)
+        folds = joint_folds(train, self.number, 1, self.context.seed)
+        for member, fold in zip(self.members, folds, strict=True):
+            prediction = self._predict_with([member], train[fold.test].without_targets(), 0)
+            self.out_of_fold[fold.test.numpy()] = prediction.probability
+
     def _predict(self, cohort: Cohort, mc_samples: int) -> Prediction:
         assert self.members, "fit or load comes first"
+        return self._predict_with(self.members, cohort, mc_samples)
+
+    def _predict_with(
+        self, members: Sequence[TrainedMember], cohort: Cohort, mc_samples: int
+    ) -> Prediction:
         predictions = [
             predict_cohort(
                 member.model,
@@ -88,25 +193,9 @@ class NeuralEstimator:
                 seed=self.context.seed,
                 device=self.context.device,
             )
-            for member in self.members
+            for member in members
         ]
         return averaged(predictions)
-
-    def save(self, folder: Path) -> None:
-        """Write one checkpoint per member."""
-        for number, member in enumerate(self.members):
-            statistics = {f"standardiser.{k}": v for k, v in member.standardiser.state_dict().items()}
-            path = folder / f"member_{number}.safetensors"
-            write_checkpoint(path, {**member.model.state(), **statistics}, {"member": number})
-        (folder / "members.json").write_text(json.dumps({"seeds": self.seeds}) + "\n", encoding="utf-8")
-
-    def load(self, folder: Path, context: FitContext) -> None:
-        """Restore every member."""
-        self.context = training_context(context)
-        self.members = [
-            load_member(folder / f"member_{number}.safetensors", self.layout, self.context)
-            for number in range(self.seeds)
-        ]
 
 
 @dataclass(frozen=True)

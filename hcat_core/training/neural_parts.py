@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from hcat_core.cohort import Layout
 from hcat_core.imputation.conformal import Calibrated
+from hcat_core.interfaces import AdditiveEstimator
 from hcat_core.recipe import build
 from hcat_core.recipe.build import WeightedLoss
 from hcat_core.recipe.recipe import Recipe
@@ -31,8 +32,8 @@ class NeuralParts:
         """Draws and dropout samples a patient when predicting."""
         return self.recipe.evaluation.mc_samples
 
-    def build_model(self, layout: Layout) -> HcatModel:
-        """Imputer, fusion and heads, for a cohort's layout."""
+    def build_model(self, layout: Layout, evidence: AdditiveEstimator | None = None) -> HcatModel:
+        """Imputer, fusion and heads, for a cohort's layout, beside the evidence that they add to."""
         fusion = build.build_fusion(self.recipe, self.catalog, layout)
         return HcatModel(
             layout,
@@ -41,6 +42,7 @@ class NeuralParts:
             build.build_heads(self.recipe, self.catalog, layout, fusion.width),
             {name: str(table["task"]) for name, table in self.recipe.heads.items()},
             imputer_gradient=self.recipe.training.imputer_gradient,
+            evidence=evidence,
         )
 
     def build_losses(self, layout: Layout) -> list[WeightedLoss]:

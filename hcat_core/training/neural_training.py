@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import copy
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
-from hcat_core.cohort import Cohort, Layout
+from hcat_core.cohort import Cohort, Layout, concatenate
 from hcat_core.data.standardisation import Standardiser
 from hcat_core.errors import DataError
-from hcat_core.interfaces import FitContext
+from hcat_core.interfaces import (
+    AdditiveEstimator,
+    Estimator,
+    FitContext,
+    PreparedFusion,
+    ResidualHead,
+)
 from hcat_core.storage.atomic_files import make_folder
 from hcat_core.storage.checkpoint import read_checkpoint
 from hcat_core.training.checkpoints import LAST, Checkpoints, Progress
@@ -35,8 +43,42 @@ class TrainedMember:
     checkpoint: Path | None = None
 
 
+@dataclass(frozen=True)
+class FittedImputer:
+    """A standardiser, and the state of an imputer fitted after it, which several members share."""
+
+    standardiser: Standardiser
+    state: Mapping[str, Tensor]
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Both, by name, for a file."""
+        statistics = {f"standardiser.{k}": t for k, t in self.standardiser.state_dict().items()}
+        return {**statistics, **{f"imputer.{k}": t for k, t in self.state.items()}}
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, Tensor]) -> FittedImputer:
+        """Restore what ``tensors`` gave."""
+        state = {k.removeprefix("imputer."): t for k, t in tensors.items() if k.startswith("imputer.")}
+        return cls(Standardiser.from_state(tensors, "standardiser."), state)
+
+
+@dataclass(frozen=True)
+class MemberPlan:
+    """What is trained, on whichever patients.
+
+    Attributes:
+        layout: modalities and tasks.
+        evidence: not yet fitted; None for heads that predict alone.
+        imputer: fitted on more patients than one member's; None where a member fits its own.
+    """
+
+    layout: Layout
+    evidence: Estimator | None = None
+    imputer: FittedImputer | None = None
+
+
 def train_member(
-    layout: Layout, training: Cohort, validation: Cohort, context: TrainingContext
+    plan: MemberPlan, training: Cohort, validation: Cohort, context: TrainingContext
 ) -> TrainedMember:
     """Train from ``context.seed`` to the best validation epoch, or to the last where none is the best.
 
@@ -44,7 +86,7 @@ def train_member(
     last whole epoch.
 
     Args:
-        layout: modalities and tasks.
+        plan: layout, evidence and imputer.
         training: patients to learn from, in the units of their files.
         validation: patients who decide when to stop, likewise.
         context: seed, device, neural parts, and where to keep what.
@@ -57,8 +99,9 @@ def train_member(
     devices = [] if context.device.type == "cpu" else [context.device]
     with torch.random.fork_rng(devices=devices), _checkpoint_folder(context) as folder:
         torch.manual_seed(context.seed)
-        model = parts.build_model(layout)
-        losses = parts.build_losses(layout)
+        evidence = additive(copy.deepcopy(plan.evidence))
+        model = parts.build_model(plan.layout, evidence)
+        losses = parts.build_losses(plan.layout)
         context.observer.model_built()
         # The main process decides: it may write its first checkpoint while another still looks for one.
         resume = processes.broadcast((folder.path / LAST).is_file())
@@ -68,14 +111,15 @@ def train_member(
         else:
             if processes.is_main:
                 make_folder(folder.path)
-            standardiser = Standardiser.fit(training)
+            standardiser = plan.imputer.standardiser if plan.imputer else Standardiser.fit(training)
         standard, held_out = standardiser.apply(training), standardiser.apply(validation)
+        contributions = _fit_evidence(model, standard, context)
         if not resume:
-            fit_imputer_and_heads(model, standard, held_out, context)
+            fit_imputer_and_heads(model, standard, held_out, context, plan.imputer)
         checkpoints = Checkpoints(
             folder.path,
             {f"standardiser.{name}": tensor for name, tensor in standardiser.state_dict().items()},
-            {"layout": layout.as_json(), "recipe": folder.recipe} if context.folder else {},
+            {"layout": plan.layout.as_json(), "recipe": folder.recipe} if context.folder else {},
             folder.recipe,
             writes=processes.is_main,
         )
@@ -87,8 +131,12 @@ def train_member(
             observer=context.observer,
             say=context.progress,
             processes=processes,
+            member=context.member,
+            members=context.members,
         )
-        progress = train(model, losses, standard, held_out, parts.training, run)
+        progress = train(
+            model, losses, standard, held_out, parts.training, run, contributions=contributions
+        )
         processes.barrier()  # the main process has written the checkpoints that all load
         chosen = checkpoints.chosen(progress)
         model.load(read_checkpoint(chosen, folder.recipe)[0])
@@ -96,14 +144,14 @@ def train_member(
 
 
 def load_member(
-    path: Path, layout: Layout, context: TrainingContext, recipe: str | None = None
+    path: Path, plan: MemberPlan, context: TrainingContext, recipe: str | None = None
 ) -> TrainedMember:
     """The trained member in a checkpoint; with ``recipe``, one that was written under this text.
 
     Raises:
         DataError: for a checkpoint that is damaged or does not fit the context's neural parts.
     """
-    model = parts_of(context).build_model(layout)
+    model = parts_of(context).build_model(plan.layout, additive(copy.deepcopy(plan.evidence)))
     tensors, _ = read_checkpoint(path, recipe)
     try:
         model.load(tensors)
@@ -114,13 +162,71 @@ def load_member(
     return TrainedMember(standardiser, model)
 
 
+def additive(evidence: Estimator | None) -> AdditiveEstimator | None:
+    """The estimator as evidence.
+
+    Raises:
+        ValueError: for one that is not a sum over modalities.
+    """
+    if evidence is not None and not isinstance(evidence, AdditiveEstimator):
+        raise ValueError(
+            f"{type(evidence).__name__} cannot be evidence: it has no contributions of modalities "
+            "(hcat_core.interfaces.AdditiveEstimator)"
+        )
+    return evidence
+
+
+def fit_imputer(
+    plan: MemberPlan, training: Cohort, validation: Cohort, context: TrainingContext
+) -> FittedImputer:
+    """Fit standardiser and imputer, which see no targets, for all members of an ensemble.
+
+    Args:
+        plan: its layout is used.
+        training: patients to fit the imputer on.
+        validation: patients to choose and calibrate it by; the standardiser is fitted on both.
+        context: seed, device and neural parts.
+    """
+    both = concatenate(training, validation).without_targets()
+    standardiser = Standardiser.fit(both)
+    devices = [] if context.device.type == "cpu" else [context.device]
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(context.seed)
+        model = parts_of(context).build_model(plan.layout)
+        standard, held_out = standardiser.apply(training), standardiser.apply(validation)
+        model.imputer.fit(standard.without_targets(), held_out.without_targets(), context)
+    state = {name: tensor.detach().cpu() for name, tensor in model.imputer.state_dict().items()}
+    return FittedImputer(standardiser, state)
+
+
 def fit_imputer_and_heads(
-    model: HcatModel, training: Cohort, validation: Cohort, context: FitContext
+    model: HcatModel,
+    training: Cohort,
+    validation: Cohort,
+    context: FitContext,
+    imputer: FittedImputer | None = None,
 ) -> None:
-    """Fit what is fitted before the first step; the imputer never sees a target."""
-    model.imputer.fit(training.without_targets(), validation.without_targets(), context)
+    """Fit what is fitted before the first step; imputer and fusion never see a target."""
+    if imputer is None:
+        model.imputer.fit(training.without_targets(), validation.without_targets(), context)
+    else:
+        model.imputer.load_state_dict(imputer.state)
+    if isinstance(model.fusion, PreparedFusion):
+        model.fusion.prepare(training.without_targets())
     for head in model.heads.values():
         head.prepare(training)
+        if model.evidence is not None and isinstance(head, ResidualHead):
+            head.start_at_zero()
+
+
+def _fit_evidence(model: HcatModel, training: Cohort, context: FitContext) -> Tensor | None:
+    """Fit the model's evidence; its (N, M, T) contributions to each patient without that patient."""
+    evidence = model.evidence
+    if evidence is None:
+        return None
+    assert isinstance(evidence, Estimator)
+    evidence.fit(training, training[slice(0, 0)], context)
+    return evidence.out_of_fold_contributions()
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from hcat_core.cohort import Cohort
+from hcat_core.interfaces import GatedFusion
 from hcat_core.recipe.build import WeightedLoss
 from hcat_core.recipe.schema import TrainingTable
 from hcat_core.training.augmentation import augment
@@ -38,17 +39,23 @@ class TotalLoss(nn.Module):
         self.settings = settings
         self.processes = processes
 
-    def forward(self, batch: Cohort) -> tuple[Tensor, dict[str, Tensor]]:
+    def forward(
+        self, batch: Cohort, contributions: Tensor | None = None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """The weighted total, a scalar, and each unweighted term by name.
 
         Args:
             batch: N standardised patients, the whole batch in every process.
+            contributions: (N, M, T) of the evidence, by models that were fitted without these patients.
         """
-        share = batch if self.processes.size == 1 else batch[self.processes.rows(len(batch))]
+        rows = slice(0, len(batch)) if self.processes.size == 1 else self.processes.rows(len(batch))
+        share = batch if self.processes.size == 1 else batch[rows]
         view = augment(share, self.settings)
+        if contributions is not None:  # a modality that is hidden contributes what a missing one does
+            contributions = contributions[rows] * view.present.unsqueeze(2)
         second = augment(share, self.settings) if self._needs_second_view() else None
         with matmul_precision(self.settings.precision, batch.emb.device):
-            outputs = self.model(view, second)
+            outputs = self.model(view, second, contributions)
         outputs = gather_outputs(outputs, self.processes, len(batch))
         terms = {term.name: term.loss(outputs, batch) for term in self.losses}
         total = torch.stack([term.weight * terms[term.name] for term in self.losses]).sum()
@@ -59,20 +66,28 @@ class TotalLoss(nn.Module):
 
 
 def build_optimiser(model: HcatModel, settings: TrainingTable) -> torch.optim.AdamW:
-    """AdamW, with weight decay on matrices only: gains, biases and tokens are not shrunk."""
-    trainable = [p for p in model.parameters() if p.requires_grad]
-    return torch.optim.AdamW(
-        [
-            {"params": [p for p in trainable if p.ndim >= 2], "weight_decay": settings.weight_decay},
-            {"params": [p for p in trainable if p.ndim < 2], "weight_decay": 0.0},
-        ],
-        lr=settings.lr,
-        fused=True,
-    )
+    """AdamW, with weight decay on matrices only: gains, biases and tokens are not shrunk.
+
+    Gates have few parameters and must be able to move: their learning rate is ``gate_lr``.
+    """
+    gates = list(model.fusion.gate_parameters()) if isinstance(model.fusion, GatedFusion) else []
+    of_gates = {id(parameter) for parameter in gates}
+    trainable = [p for p in model.parameters() if p.requires_grad and id(p) not in of_gates]
+    groups: list[dict[str, object]] = [
+        {"params": [p for p in trainable if p.ndim >= 2], "weight_decay": settings.weight_decay},
+        {"params": [p for p in trainable if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    if gates:
+        groups.append({"params": gates, "weight_decay": 0.0, "lr": settings.gate_lr})
+    return torch.optim.AdamW(groups, lr=settings.lr, fused=True)
 
 
 def training_step(
-    total_loss: nn.Module, batch: Cohort, optimiser: torch.optim.Optimizer, grad_clip: float
+    total_loss: nn.Module,
+    batch: Cohort,
+    optimiser: torch.optim.Optimizer,
+    grad_clip: float,
+    contributions: Tensor | None = None,
 ) -> tuple[float, dict[str, float]]:
     """One step of gradient descent; the weighted total and each unweighted term.
 
@@ -83,8 +98,9 @@ def training_step(
         batch: N standardised patients.
         optimiser: of the model's parameters.
         grad_clip: the largest norm of the gradient.
+        contributions: (N, M, T) of the evidence, where the model has one.
     """
-    total, terms = total_loss(batch)
+    total, terms = total_loss(batch, contributions)
     optimiser.zero_grad()
     total.backward()
     norm = torch.nn.utils.clip_grad_norm_(total_loss.parameters(), grad_clip)

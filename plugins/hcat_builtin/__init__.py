@@ -205,6 +205,12 @@ def hcat_components() -> list[Component]:
         ),
         Component(
             "estimator",
+            "evidence",
+            "hcat_builtin.estimators.evidence:EvidenceEstimator",
+            "a sum over modalities of sparse linear log hazards, or logits",
+        ),
+        Component(
+            "estimator",
             "survival_forest",
             "hcat_builtin.estimators.survival_forest:SurvivalForestEstimator",
             "random forest on pseudo-observations; uses censored patients too",

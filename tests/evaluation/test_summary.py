@@ -1,13 +1,14 @@
 """The JSON document of a run: its keys are public."""
 
-from hcat_core.evaluation.summary import Analysis, FitSummary, TrainingSummary
+from hcat_core.evaluation.summary import Analysis, FitSummary, MemberSummary, TrainingSummary
 from hcat_core.metrics.recalibration import Recalibration
 
 LINE = Recalibration((0.1, 0.0), (0.9, 1.0))
 
 
 def test_a_neural_run_gives_its_training_and_another_estimator_its_name():
-    training = TrainingSummary(3, True, {"average": 2}, {"metric": "auc", "average": 0.7}, False, 12)
+    member = MemberSummary(3, True, {"average": 2}, {"metric": "auc", "average": 0.7})
+    training = TrainingSummary([member], False, 12)
     neural = FitSummary("neural", [0.5, 0.4], LINE, training).as_json()
     assert neural == {
         "epochs": 3,

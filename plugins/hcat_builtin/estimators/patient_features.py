@@ -152,8 +152,13 @@ def _cells(cohort: Cohort, column: int, width: int) -> np.ndarray:
 def _limits(cells: np.ndarray, tails: float) -> tuple[np.ndarray, np.ndarray]:
     """(d,) quantiles at both ends; infinite for features of few values, or that no patient has."""
     low, high = np.full(cells.shape[1], -np.inf), np.full(cells.shape[1], np.inf)
-    for column, values in enumerate(cells.T):
-        finite = values[np.isfinite(values)]
-        if len(np.unique(finite)) > FEW_VALUES:
-            low[column], high[column] = np.quantile(finite, [tails, 1 - tails])
+    ordered = np.sort(cells, axis=0)  # NaN comes last
+    distinct = np.isfinite(ordered[:1]).sum(axis=0) + (np.diff(ordered, axis=0) > 0).sum(axis=0)
+    several = distinct > FEW_VALUES
+    complete = several & np.isfinite(cells).all(axis=0)
+    ends = [tails, 1 - tails]
+    low[complete], high[complete] = np.quantile(cells[:, complete], ends, axis=0)
+    for column in np.flatnonzero(several & ~complete):
+        values = cells[np.isfinite(cells[:, column]), column]
+        low[column], high[column] = np.quantile(values, ends)
     return low, high

@@ -1,35 +1,40 @@
 """``EnhancedHCAT``: hierarchical cross-modal attention over one token per modality.
 
-modality cells -> token -> position -> quality gate -> branches -> global encoder -> pooling ->
-cross-modal fusion. N patients, M modalities, D widest modality, H = ``d_model``. What each part is in
-Enhanced-HCAT, and every deviation: ``docs/reference/enhanced-hcat.md``.
+modality cells -> principal components -> token -> gates -> position -> branches -> global encoder ->
+pooling -> cross-modal fusion. N patients, M modalities, D widest modality, H = ``d_model``. What each part
+is in Enhanced-HCAT, and every deviation: ``docs/reference/enhanced-hcat.md``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from hcat_builtin.fusions.enhanced_hcat_parts import (
     AttentionPooling,
-    ByteDropout,
     CrossModalFusion,
+    Encoder,
     ModalityPositionalEncoding,
+    PrincipalAxes,
     QualityGate,
     SemanticProjection,
     UncertaintyWeighting,
 )
 from hcat_core.cohort import Cohort, Layout
 from hcat_core.interfaces import Fused, Imputation
-from hcat_core.registry.parameter_types import Count, Fraction
+from hcat_core.registry.parameter_types import Count, CountOrZero, Fraction
 
 
 class EnhancedHCAT(nn.Module):
     """Fuses each patient's modalities into one vector.
 
-    A missing block that the imputer filled becomes a mixture of its token and the modality's learned mask
-    token, with less of the former the more uncertain the imputation is. A block left unfilled is the mask
-    token alone. So a very uncertain imputation counts as little as a block that was not measured.
+    Each block has a weight: the quality gate of a measured one, the uncertainty weighting of an imputed
+    one. Its token is a mixture of what its cells give and the modality's learned mask token, with less of
+    the former the smaller the weight is, and every attention gives it as much smaller a share. A block left
+    unfilled is the mask token alone. So a very uncertain imputation counts as little as a block that was
+    not measured.
 
     Args:
         layout: modalities and their widths.
@@ -41,6 +46,8 @@ class EnhancedHCAT(nn.Module):
         projection_dim: P, the width of the contrastive projection.
         branches: branch name -> its modalities; every modality belongs to exactly one. A branch of one
             modality is a projection. Where None, there is one branch of all modalities.
+        components: number of principal components of the training patients that replace the cells of a
+            wider modality; 0 embeds all cells.
 
     Raises:
         ValueError: where ``n_heads`` does not divide ``d_model``, or branches do not cover the layout.
@@ -57,6 +64,7 @@ class EnhancedHCAT(nn.Module):
         dropout: Fraction = 0.2,
         projection_dim: Count = 128,
         branches: dict[str, list[str]] | None = None,
+        components: CountOrZero = 32,
     ) -> None:
         super().__init__()
         if d_model % n_heads:
@@ -66,24 +74,30 @@ class EnhancedHCAT(nn.Module):
         self.members = _branch_members(layout, branches)
 
         m, d = len(layout.modalities), layout.widest
-        self.embed = nn.ModuleList(nn.Linear(width, d_model) for width in layout.widths)
+        reduced = [min(width, components) if components else width for width in layout.widths]
+        self.reduce = nn.ModuleList(
+            PrincipalAxes(width, number) if number < width else nn.Identity()
+            for width, number in zip(layout.widths, reduced, strict=True)
+        )
+        self.embed = nn.ModuleList(nn.Linear(number, d_model) for number in reduced)
         self.cell_token = nn.Parameter(torch.zeros(m, d))
-        self.mask_token = nn.Parameter(torch.randn(m, d_model) * 0.02)
+        # As long as the normalised tokens that it replaces: a mixture stays a mixture when normalised.
+        self.mask_token = nn.Parameter(torch.randn(m, d_model))
         self.position = ModalityPositionalEncoding(m, d_model)
         self.norm = nn.LayerNorm(d_model)
         self.uncertainty = UncertaintyWeighting(m)
-        self.quality_gate = QualityGate(d_model)
+        self.quality_gate = QualityGate(m, d_model)
         self.branches = nn.ModuleDict(
             {
                 f"branch_{name}": (
-                    _encoder(d_model, n_heads, n_local_layers, dropout)
+                    Encoder(d_model, n_heads, n_local_layers, dropout)
                     if len(columns) > 1
                     else SemanticProjection(d_model, dropout)
                 )
                 for name, columns in self.members.items()
             }
         )
-        self.global_encoder = _encoder(d_model, n_heads, n_global_layers, dropout)
+        self.global_encoder = Encoder(d_model, n_heads, n_global_layers, dropout)
         self.branch_pooling = AttentionPooling(d_model)
         self.global_pooling = AttentionPooling(d_model)
         self.cross_modal_fusion = CrossModalFusion(d_model, n_heads, len(self.members) + 1, dropout)
@@ -98,45 +112,47 @@ class EnhancedHCAT(nn.Module):
         confidence = self.uncertainty(imputation.std, imputation.filled, batch.present, filled)
 
         cells = torch.where(has_value, imputation.emb, self.cell_token)
-        tokens = torch.stack(
-            [
-                embed(cells[:, column, :width])
-                for column, (embed, width) in enumerate(zip(self.embed, self.widths, strict=True))
-            ],
-            dim=1,
-        )
-        # 1 where measured, 0 where neither measured nor filled, in between for a filled block.
-        trust = torch.where(batch.present, 1.0, confidence * filled).unsqueeze(-1)
-        tokens = trust * tokens + (1 - trust) * self.mask_token
-        tokens = self.norm(self.position(tokens))
-        tokens = self.quality_gate(tokens, torch.where(batch.present, batch.quality, confidence))
+        content = self.norm(self._embed(cells))
+        gates = self.quality_gate(content, batch.quality)
+        # 0 where neither measured nor filled.
+        weight = torch.where(batch.present, gates, confidence)
+        share = torch.where(batch.present, gates, confidence * filled).unsqueeze(-1)
+        tokens = self.position(share * content + (1 - share) * self.mask_token)
 
-        log_weight = confidence.log()
+        log_weight = weight.clamp_min(1e-6).log()
         local = torch.empty_like(tokens)
         pooled = []
         for name, columns in self.members.items():
-            encoded = self.branches[f"branch_{name}"](tokens[:, columns])
+            encoded = self.branches[f"branch_{name}"](tokens[:, columns], log_weight[:, columns])
             local[:, columns] = encoded
             pooled.append(self.branch_pooling(encoded, log_weight[:, columns])[0])
-        encoded = self.global_encoder(local)
+        encoded = self.global_encoder(local, log_weight)
         everything, weights = self.global_pooling(encoded, log_weight)
-        fused = self.cross_modal_fusion(torch.stack([everything, *pooled], dim=1), encoded)
+        fused = self.cross_modal_fusion(torch.stack([everything, *pooled], dim=1), encoded, log_weight)
         projection = nn.functional.normalize(self.cproj(fused), dim=-1)
-        return Fused(pooled=fused, tokens=encoded, projection=projection, weights=weights)
+        return Fused(fused, encoded, projection, weights, gates=weight)
 
+    def prepare(self, train: Cohort) -> None:
+        """Compute the principal axes of wide modalities from standardised training patients."""
+        for column, (reduce, width) in enumerate(zip(self.reduce, self.widths, strict=True)):
+            if isinstance(reduce, PrincipalAxes):
+                cells = torch.where(train.measured[:, column, :width], train.emb[:, column, :width], 0.0)
+                reduce.prepare(cells[train.present[:, column]])
 
-def _encoder(d_model: int, n_heads: int, n_layers: int, dropout: float) -> nn.TransformerEncoder:
-    layer = nn.TransformerEncoderLayer(
-        d_model,
-        n_heads,
-        dim_feedforward=4 * d_model,
-        dropout=dropout,
-        activation="gelu",
-        batch_first=True,
-        norm_first=True,
-    )
-    layer.dropout, layer.dropout1, layer.dropout2 = (ByteDropout(dropout) for _ in range(3))
-    return nn.TransformerEncoder(layer, n_layers, norm=nn.LayerNorm(d_model), enable_nested_tensor=False)
+    def gate_parameters(self) -> Iterator[nn.Parameter]:
+        """The offsets and slopes of both gates; the part that looks at content is trained like the rest."""
+        yield from (self.quality_gate.offset, self.quality_gate.slope)
+        yield from self.uncertainty.parameters()
+
+    def _embed(self, cells: Tensor) -> Tensor:
+        """(N, M, D) cells -> tokens (N, M, H)."""
+        tokens = [
+            embed(reduce(cells[:, column, :width]))
+            for column, (reduce, embed, width) in enumerate(
+                zip(self.reduce, self.embed, self.widths, strict=True)
+            )
+        ]
+        return torch.stack(tokens, dim=1)
 
 
 def _branch_members(layout: Layout, branches: dict[str, list[str]] | None) -> dict[str, list[int]]:

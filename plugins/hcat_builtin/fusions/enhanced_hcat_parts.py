@@ -62,44 +62,162 @@ class UncertaintyWeighting(nn.Module):
 
 
 class QualityGate(nn.Module):
-    """Scales each token by a learned function of its content and its quality.
+    """How far each measured modality is relied on, in (0, 1): a learned function of quality and content.
 
-    ``quality`` is the reader's score for a measured modality and the confidence for a missing one.
+    ``sigmoid(offset_m + slope_m * (quality - 1) + content)``: it starts almost open for blocks of full
+    quality, and its few parameters can be trained with a learning rate of their own. What it gives is a
+    share of the token, a bias of every attention, and the weight of the modality's evidence, none of which
+    a later normalisation undoes.
     """
 
-    def __init__(self, d_model: int) -> None:
+    def __init__(self, n_modalities: int, d_model: int) -> None:
         super().__init__()
+        self.offset = nn.Parameter(torch.full((n_modalities,), 4.0))
+        self.slope = nn.Parameter(torch.full((n_modalities,), 2.0))
         hidden = max(8, d_model // 8)
-        self.content = nn.Linear(d_model, hidden)
-        self.quality = nn.Linear(1, hidden, bias=False)
-        self.gate = nn.Linear(hidden, 1)
-        # The gate starts nearly open, because at one half it would halve every gradient that passes it.
-        nn.init.constant_(self.gate.bias, 2.0)
+        last = nn.Linear(hidden, 1, bias=False)
+        nn.init.zeros_(last.weight)  # at first quality alone decides
+        self.content = nn.Sequential(nn.Linear(d_model, hidden), nn.Tanh(), last)
 
     def forward(self, tokens: Tensor, quality: Tensor) -> Tensor:
-        """(N, M, H) tokens and (N, M) quality -> gated tokens (N, M, H)."""
-        hidden = torch.tanh(self.content(tokens) + self.quality(quality.unsqueeze(-1)))
-        return tokens * torch.sigmoid(self.gate(hidden))
+        """(N, M, H) tokens and (N, M) quality in [0, 1] -> gates (N, M)."""
+        content = self.content(tokens).squeeze(-1)
+        return torch.sigmoid(self.offset + self.slope * (quality - 1) + content)
 
 
-class SemanticProjection(nn.Module):
-    """The branch of a single modality: a residual feed-forward block, (N, 1, H) -> (N, 1, H)."""
+class PrincipalAxes(nn.Module):
+    """Reduces the cells (N, D) of one modality to scores (N, R) on principal axes of training patients.
 
-    def __init__(self, d_model: int, dropout: float) -> None:
+    Args:
+        width: D.
+        components: R.
+    """
+
+    axes: Tensor
+
+    def __init__(self, width: int, components: int) -> None:
+        super().__init__()
+        self.register_buffer("axes", torch.eye(components, width))
+
+    @torch.no_grad()
+    def prepare(self, cells: Tensor) -> None:
+        """Compute the axes from (n, D) standardised cells, 0 where not measured.
+
+        The first score has a standard deviation of about 1; axes beyond the rank of the cells are 0.
+        """
+        number = min(len(self.axes), *cells.shape)
+        self.axes.zero_()
+        if number:
+            _, scale, axes = torch.linalg.svd(
+                cells.double() - cells.double().mean(dim=0), full_matrices=False
+            )
+            spread = (scale[0] / max(1, len(cells) - 1) ** 0.5).clamp_min(1e-6)
+            largest = axes.gather(1, axes.abs().argmax(dim=1, keepdim=True))
+            self.axes[:number] = (axes * largest.sign() / spread)[:number].float()
+
+    def forward(self, cells: Tensor) -> Tensor:
+        """(N, D) -> (N, R)."""
+        return cells @ self.axes.T
+
+
+class FeedForward(nn.Module):
+    """A feed-forward block, normalised before and added to its input: (N, K, H) -> (N, K, H)."""
+
+    def __init__(self, d_model: int, hidden: int, dropout: float) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(d_model)
         self.block = nn.Sequential(
-            nn.Linear(d_model, 2 * d_model),
+            nn.Linear(d_model, hidden),
             nn.GELU(),
             ByteDropout(dropout),
-            nn.Linear(2 * d_model, d_model),
+            nn.Linear(hidden, d_model),
             ByteDropout(dropout),
         )
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Refine the one token of the branch."""
+        """Refine each token by itself."""
         refined: Tensor = tokens + self.block(self.norm(tokens))
         return refined
+
+
+class SemanticProjection(FeedForward):
+    """The branch of a single modality: a feed-forward block, (N, 1, H) -> (N, 1, H)."""
+
+    def __init__(self, d_model: int, dropout: float) -> None:
+        super().__init__(d_model, 2 * d_model, dropout)
+
+    def forward(self, tokens: Tensor, log_weight: Tensor | None = None) -> Tensor:
+        """Refine the one token of the branch, whose share in it is 1 whatever its weight."""
+        refined: Tensor = super().forward(tokens)
+        return refined
+
+
+class WeightedAttention(nn.Module):
+    """Multi-head attention (Vaswani et al. 2017) in which each key has a weight.
+
+    The logarithm of the weight is added to the logits, which multiplies the key's share by the weight. Not
+    torch's ``MultiheadAttention``: in evaluation, its fast path takes such a bias for a mask.
+    """
+
+    def __init__(self, d_model: int, n_heads: int, dropout: float) -> None:
+        super().__init__()
+        self.n_heads = n_heads
+        self.query = nn.Linear(d_model, d_model)
+        self.key_value = nn.Linear(d_model, 2 * d_model)
+        self.out = nn.Linear(d_model, d_model)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, queries: Tensor, tokens: Tensor, log_weight: Tensor) -> Tensor:
+        """(N, Q, H) queries, (N, K, H) tokens with log weights (N, K) -> (N, Q, H)."""
+        query = self._by_head(self.query(queries))
+        key, value = (self._by_head(part) for part in self.key_value(tokens).chunk(2, dim=-1))
+        attended = nn.functional.scaled_dot_product_attention(
+            query,
+            key,
+            value,
+            attn_mask=log_weight[:, None, None, :].to(query.dtype),
+            dropout_p=self.dropout.p if self.dropout.training else 0.0,
+        )
+        joined: Tensor = self.out(attended.transpose(1, 2).flatten(2))
+        return joined
+
+    def _by_head(self, rows: Tensor) -> Tensor:
+        """(N, L, H) -> (N, heads, L, H / heads)."""
+        return rows.unflatten(2, (self.n_heads, -1)).transpose(1, 2)
+
+
+class EncoderLayer(nn.Module):
+    """Weighted self-attention and a feed-forward block, each normalised before and added to its input."""
+
+    def __init__(self, d_model: int, n_heads: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(d_model)
+        self.attention = WeightedAttention(d_model, n_heads, dropout)
+        self.dropout = ByteDropout(dropout)
+        self.feed_forward = FeedForward(d_model, 4 * d_model, dropout)
+
+    def forward(self, tokens: Tensor, log_weight: Tensor) -> Tensor:
+        """(N, K, H) tokens with log weights (N, K) -> (N, K, H)."""
+        normed = self.norm(tokens)
+        tokens = tokens + self.dropout(self.attention(normed, normed, log_weight))
+        refined: Tensor = self.feed_forward(tokens)
+        return refined
+
+
+class Encoder(nn.Module):
+    """Layers of weighted self-attention, and a normalisation at the end."""
+
+    def __init__(self, d_model: int, n_heads: int, n_layers: int, dropout: float) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(EncoderLayer(d_model, n_heads, dropout) for _ in range(n_layers))
+        self.norm = nn.LayerNorm(d_model)
+
+    def forward(self, tokens: Tensor, log_weight: Tensor) -> Tensor:
+        """(N, K, H) tokens with log weights (N, K) -> (N, K, H)."""
+        for layer in self.layers:
+            tokens = layer(tokens, log_weight)
+        normed: Tensor = self.norm(tokens)
+        return normed
 
 
 class AttentionPooling(nn.Module):
@@ -126,14 +244,14 @@ class CrossModalFusion(nn.Module):
     def __init__(self, d_model: int, n_heads: int, n_pooled: int, dropout: float) -> None:
         super().__init__()
         self.norm_query = nn.LayerNorm(d_model)
-        self.attention = nn.MultiheadAttention(d_model, n_heads, dropout=dropout, batch_first=True)
-        self.refine = SemanticProjection(d_model, dropout)
+        self.attention = WeightedAttention(d_model, n_heads, dropout)
+        self.refine = FeedForward(d_model, 2 * d_model, dropout)
         self.join = nn.Linear(n_pooled * d_model, d_model)
         self.norm = nn.LayerNorm(d_model)
 
-    def forward(self, pooled: Tensor, tokens: Tensor) -> Tensor:
-        """(N, B, H) pooled vectors and (N, M, H) tokens -> (N, H)."""
-        attended, _ = self.attention(self.norm_query(pooled), tokens, tokens, need_weights=False)
+    def forward(self, pooled: Tensor, tokens: Tensor, log_weight: Tensor) -> Tensor:
+        """(N, B, H) pooled vectors, (N, M, H) tokens and their log weights (N, M) -> (N, H)."""
+        attended = self.attention(self.norm_query(pooled), tokens, log_weight)
         refined = self.refine(pooled + attended)
         joined: Tensor = self.norm(self.join(refined.flatten(1)))
         return joined

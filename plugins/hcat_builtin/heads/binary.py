@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hcat_builtin.heads.mlp import mlp
+from hcat_builtin.heads.mlp import HeadNetwork
 from hcat_core.cohort import Cohort, Layout, Targets
 from hcat_core.errors import DataError
 from hcat_core.interfaces import Fused, Prediction
@@ -34,6 +34,7 @@ class BinaryHead(nn.Module):
     """
 
     pos_weight: Tensor
+    usual: Tensor
     uncensored: Tensor
 
     def __init__(
@@ -52,8 +53,9 @@ class BinaryHead(nn.Module):
         self.horizon = layout.tasks[self.column].horizon_days
         self.balance = balance
         self.ipcw = ipcw
-        self.mlp = mlp(width, hidden, 1, dropout)
+        self.mlp = HeadNetwork(width, hidden, 1, dropout)
         self.register_buffer("pos_weight", torch.ones(()))
+        self.register_buffer("usual", torch.zeros(()))  # log odds of the training patients
         # P(not censored before) at equal steps from 0 to the horizon.
         self.register_buffer("uncensored", torch.ones(STEPS + 1))
 
@@ -67,12 +69,28 @@ class BinaryHead(nn.Module):
             return
         if self.ipcw:
             self._fit_censoring(train.targets)
-        if not self.balance:
-            return
         labels = train.targets.labels[:, self.column]
         events, free = (labels == 1).sum(), (labels == 0).sum()
         if events > 0 and free > 0:
-            self.pos_weight.copy_(free / events)
+            self.usual.copy_((events / free).log())
+            if self.balance:
+                self.pos_weight.copy_(free / events)
+
+    def start_at_zero(self) -> None:
+        """Start at the log odds of the training patients, as they are learned under the class weight."""
+        self.mlp.scale(0.0)
+        self.mlp.set_bias(self.usual + self.pos_weight.log())
+
+    def scale_residual(self, weight: float) -> None:
+        """Multiply what the network adds by a weight."""
+        self.mlp.scale(weight)
+
+    def log_likelihood(self, raw: Tensor, targets: Targets) -> Tensor:
+        """(N,) log likelihood of known labels; NaN elsewhere."""
+        labels = targets.labels[:, self.column]
+        logits = raw - self.pos_weight.log()
+        likelihood = nn.functional.logsigmoid(torch.where(labels == 1, logits, -logits))
+        return torch.where(labels >= 0, likelihood, torch.nan)
 
     def forward(self, fused: Fused) -> Tensor:
         """Logits (N,), as learned under the class weight."""

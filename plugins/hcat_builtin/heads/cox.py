@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from hcat_builtin.heads.event_times import patients_with_times
-from hcat_builtin.heads.mlp import mlp
-from hcat_core.cohort import CURVE_STEPS, Cohort, Layout
+from hcat_builtin.heads.mlp import HeadNetwork
+from hcat_core.cohort import CURVE_STEPS, Cohort, Layout, Targets
 from hcat_core.interfaces import Fused, Prediction
 from hcat_core.metrics.survival import breslow, timed
 from hcat_core.registry.parameter_types import CountOrZero, Fraction
@@ -39,7 +39,7 @@ class CoxHead(nn.Module):
     ) -> None:
         super().__init__()
         self.column = layout.task_names.index(task)
-        self.mlp = mlp(width, hidden, 1, dropout, bias=False)
+        self.mlp = HeadNetwork(width, hidden, 1, dropout, bias=False)
         days = torch.tensor(layout.tasks[self.column].curve_days)
         self.register_buffer("days", days)
         self.register_buffer("baseline", torch.zeros(CURVE_STEPS, dtype=torch.float64))
@@ -67,6 +67,23 @@ class CoxHead(nn.Module):
                 self.days,
             )
         )
+
+    def start_at_zero(self) -> None:
+        """Start at equal risks."""
+        self.mlp.scale(0.0)
+
+    def scale_residual(self, weight: float) -> None:
+        """Multiply what the network adds by a weight."""
+        self.mlp.scale(weight)
+
+    def log_likelihood(self, raw: Tensor, targets: Targets) -> Tensor:
+        """(N,) each patient's term of the log partial likelihood among these; NaN without a known time."""
+        known = timed(targets, self.column)
+        time, event = targets.time[:, self.column], targets.event[:, self.column] == 1
+        at_risk = known & (time >= time.unsqueeze(1))  # (N, N)
+        total = torch.where(at_risk, raw.double(), -torch.inf).logsumexp(dim=1)
+        terms = torch.where(event, raw.double() - total, 0.0)
+        return torch.where(known, terms, torch.nan)
 
     def forward(self, fused: Fused) -> Tensor:
         """Log hazard ratios (N,)."""

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from hcat_builtin.heads.event_times import patients_with_times
-from hcat_builtin.heads.mlp import mlp
-from hcat_core.cohort import Cohort, Layout
+from hcat_builtin.heads.mlp import HeadNetwork
+from hcat_core.cohort import Cohort, Layout, Targets
 from hcat_core.interfaces import Fused, Prediction
-from hcat_core.metrics.survival import kaplan_meier
+from hcat_core.metrics.survival import kaplan_meier, timed
 from hcat_core.registry.parameter_types import Count, CountOrZero, Fraction
 
 
@@ -46,7 +46,7 @@ class DiscreteHazardHead(nn.Module):
         super().__init__()
         self.column = layout.task_names.index(task)
         self.horizon = layout.tasks[self.column].horizon_days
-        self.mlp = mlp(width, hidden, bins + 1, dropout)
+        self.mlp = HeadNetwork(width, hidden, bins + 1, dropout)
         # Right ends of the bins; the last bin, after the horizon, has none.
         self.register_buffer("edges", torch.linspace(0, self.horizon, bins + 1)[1:])
 
@@ -71,10 +71,39 @@ class DiscreteHazardHead(nn.Module):
         ends = np.r_[self.edges.double().numpy(), np.inf]
         survival = np.r_[1.0, kaplan_meier(time, event, ends)]
         hazard = np.clip(1 - survival[1:] / np.maximum(survival[:-1], 1e-9), 1e-3, 0.5)
-        last = self.mlp[-1]
-        assert isinstance(last, nn.Linear)
-        with torch.no_grad():
-            last.bias.copy_(torch.from_numpy(np.log(hazard / (1 - hazard))))
+        self.mlp.set_bias(torch.from_numpy(np.log(hazard / (1 - hazard))))
+
+    def start_at_zero(self) -> None:
+        """Start at the Kaplan-Meier hazards."""
+        self.mlp.scale(0.0)
+
+    def scale_residual(self, weight: float) -> None:
+        """Multiply what the network adds by a weight; the hazards of a patient at average risk stay."""
+        self.mlp.scale(weight)
+
+    def log_likelihood(self, raw: Tensor, targets: Targets) -> Tensor:
+        """(N,) log likelihood of each patient's follow-up; NaN where no time is known.
+
+        A bin counts for a patient who was at risk at its start and survived it, or whose event is in it. A
+        patient who was censored within a bin counts as having survived it if censored in its second half.
+
+        Args:
+            raw: (N, bins + 1) hazard logits.
+            targets: of N patients.
+        """
+        known = timed(targets, self.column)
+        time = torch.where(known, targets.time[:, self.column], 0.0).unsqueeze(1)
+        event = (targets.event[:, self.column] == 1).unsqueeze(1)
+        endless = torch.full_like(self.edges[:1], torch.inf)
+        starts = torch.cat([torch.zeros_like(self.edges[:1]), self.edges])
+        ends = torch.cat([self.edges, endless])
+        middle = torch.cat([(starts[:-1] + self.edges) / 2, endless])
+        within = (time > starts) & (time <= ends)
+        counts = (time > ends) | (within & event) | (within & (time > middle))
+        terms = nn.functional.binary_cross_entropy_with_logits(
+            raw, (within & event).to(raw.dtype), reduction="none"
+        )
+        return torch.where(known, -(terms * counts).sum(dim=1), torch.nan)
 
     def fit_baseline(self, raw: Tensor, train: Cohort) -> None:
         """Do nothing: hazards are absolute."""

@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 
-def mlp(width: int, hidden: int, outputs: int, dropout: float, *, bias: bool = True) -> nn.Sequential:
-    """Map a fused vector to a head's outputs.
+class HeadNetwork(nn.Sequential):
+    """Maps a fused vector (N, H) to a head's outputs (N, O).
 
     Args:
-        width: of the fused vector.
+        width: H.
         hidden: width of the hidden layer; 0 for none.
-        outputs: number of outputs.
+        outputs: O.
         dropout: rate before the last layer.
         bias: give the last layer a bias.
     """
-    first: list[nn.Module] = [nn.Linear(width, hidden), nn.GELU()] if hidden else []
-    return nn.Sequential(*first, nn.Dropout(dropout), nn.Linear(hidden or width, outputs, bias=bias))
+
+    def __init__(self, width: int, hidden: int, outputs: int, dropout: float, *, bias: bool = True) -> None:
+        first: list[nn.Module] = [nn.Linear(width, hidden), nn.GELU()] if hidden else []
+        super().__init__(*first, nn.Dropout(dropout), nn.Linear(hidden or width, outputs, bias=bias))
+
+    @property
+    def last(self) -> nn.Linear:
+        """The last layer."""
+        layer = self[-1]
+        assert isinstance(layer, nn.Linear)
+        return layer
+
+    @torch.no_grad()
+    def scale(self, weight: float) -> None:
+        """Multiply what depends on the fused vector by a weight; the bias stays."""
+        self.last.weight.mul_(weight)
+
+    @torch.no_grad()
+    def set_bias(self, bias: Tensor) -> None:
+        """Set the last layer's bias (O,)."""
+        self.last.bias.copy_(bias)

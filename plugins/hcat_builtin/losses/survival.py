@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from hcat_builtin.heads.cox import CoxHead
 from hcat_builtin.heads.discrete_hazard import DiscreteHazardHead
@@ -63,9 +62,6 @@ class CoxLoss(SurvivalLoss):
 class HazardLoss(SurvivalLoss):
     """Mean negative log likelihood of a ``discrete_hazard`` head over patients whose time is known.
 
-    A bin counts for a patient who was at risk at its start and survived it, or whose event is in it. A
-    patient who was censored within a bin counts as having survived it if censored in its second half.
-
     Args:
         layout: not used; every loss receives it.
         head: name of the ``discrete_hazard`` head that is trained.
@@ -79,23 +75,15 @@ class HazardLoss(SurvivalLoss):
         Raises:
             ValueError: for another kind of head, or a batch without targets.
         """
-        head = outputs.heads[self.head]
+        head, raw = outputs.heads[self.head], outputs.raw[self.head]
         if not isinstance(head, DiscreteHazardHead):
             raise ValueError(f'head "{self.head}" has no hazards of intervals: use a discrete_hazard head')
-        known = known_times(outputs.raw[self.head], batch, head.column)
-        if not len(known.raw):
-            return outputs.raw[self.head].sum() * 0
-        time, event = known.time.unsqueeze(1), known.event.unsqueeze(1)
-        edges, endless = head.edges, torch.full_like(head.edges[:1], torch.inf)
-        starts = torch.cat([torch.zeros_like(edges[:1]), edges])
-        ends = torch.cat([edges, endless])
-        middle = torch.cat([(starts[:-1] + edges) / 2, endless])
-        within = (time > starts) & (time <= ends)
-        counts = (time > ends) | (within & event) | (within & (time > middle))
-        terms = nn.functional.binary_cross_entropy_with_logits(
-            known.raw, (within & event).to(known.raw.dtype), reduction="none"
-        )
-        return (terms * counts).sum() / len(known.raw)
+        if batch.targets is None:
+            raise ValueError("a supervised loss needs a batch with targets")
+        known = timed(batch.targets, head.column)
+        if not known.any():
+            return raw.sum() * 0
+        return -head.log_likelihood(raw[known], batch.targets[known]).mean()
 
 
 def known_times(raw: Tensor, batch: Cohort, column: int) -> KnownTimes:

@@ -1,0 +1,109 @@
+"""How much of a network's correction is kept: as much as raises the likelihood of held-out patients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hcat_core.cohort import Cohort
+from hcat_core.interfaces import ResidualHead
+from hcat_core.training.inference import single_pass
+from hcat_core.training.loop import log_likelihoods
+from hcat_core.training.neural_training import TrainedMember
+
+WEIGHTS = np.linspace(0.0, 1.5, 31)  # that are tried
+
+
+@dataclass(frozen=True)
+class ResidualWeight:
+    """The weight of a network's correction in one task.
+
+    Attributes:
+        weight: at least 0; 0 where the correction does not raise the likelihood by more than noise.
+        gain: by how much the log likelihood of held-out patients is higher than without correction, in nats
+            per patient, at the best weight.
+        error: standard error of the gain over patients.
+        patients: how many held-out patients it was measured on.
+    """
+
+    weight: float
+    gain: float
+    error: float
+    patients: int
+
+
+@dataclass(frozen=True)
+class HeldOutOutputs:
+    """Raw outputs of one member for patients that it was not fitted on, with its correction and without.
+
+    Attributes:
+        member: the trained member.
+        patients: standardised, with targets.
+        corrected: (N, ...) by head.
+        uncorrected: the same at a correction of 0.
+        device: that the member is on.
+    """
+
+    member: TrainedMember
+    patients: Cohort
+    corrected: Mapping[str, Tensor]
+    uncorrected: Mapping[str, Tensor]
+    device: torch.device
+
+    def log_likelihoods(self, weight: float) -> dict[str, np.ndarray]:
+        """By task, the (N,) log likelihoods at a weight of the correction; NaN where unknown."""
+        raw = {
+            name: base + weight * (self.corrected[name] - base) for name, base in self.uncorrected.items()
+        }
+        return log_likelihoods(self.member.model, raw, self.patients, self.device)
+
+
+def held_out_outputs(member: TrainedMember, held_out: Cohort, device: torch.device) -> HeldOutOutputs:
+    """Raw outputs for patients in the units of their files, in one pass."""
+    patients = member.standardiser.apply(held_out)
+    corrected = single_pass(member.model, patients, device).raw
+    heads = [head for head in member.model.head_modules.values() if isinstance(head, ResidualHead)]
+    states = [{k: t.clone() for k, t in head.state_dict().items()} for head in heads]
+    for head in heads:
+        head.scale_residual(0.0)
+    uncorrected = single_pass(member.model, patients, device).raw
+    for head, state in zip(heads, states, strict=True):
+        head.load_state_dict(state)
+    return HeldOutOutputs(member, patients, corrected, uncorrected, device)
+
+
+def choose_residual_weights(outputs: Sequence[HeldOutOutputs]) -> dict[str, ResidualWeight]:
+    """By task, the weight with the highest likelihood of all members' held-out patients.
+
+    A correction whose gain is not above its standard error is not kept.
+    """
+    tables = [[one.log_likelihoods(float(weight)) for weight in WEIGHTS] for one in outputs]
+    result = {}
+    for task in tables[0][0]:
+        terms = np.concatenate([np.stack([at[task] for at in table]) for table in tables], axis=1)
+        result[task] = choose_weight(terms[:, np.isfinite(terms).all(axis=0)])
+    return result
+
+
+def choose_weight(terms: np.ndarray) -> ResidualWeight:
+    """The weight for (W, N) log likelihoods of N patients at each of ``WEIGHTS``, which begin with 0."""
+    n = terms.shape[1]
+    if not n:
+        return ResidualWeight(0.0, 0.0, 0.0, 0)
+    best = int(terms.sum(axis=1).argmax())
+    difference = terms[best] - terms[0]
+    gain, error = float(difference.mean()), float(difference.std() / np.sqrt(n))
+    return ResidualWeight(float(WEIGHTS[best]) if gain > error else 0.0, gain, error, n)
+
+
+def apply_residual_weights(member: TrainedMember, weights: Mapping[str, ResidualWeight]) -> None:
+    """Scale what each head of a member adds to the evidence of its task."""
+    model = member.model
+    for name, head in model.heads.items():
+        chosen = weights.get(model.tasks[name])
+        if chosen is not None and isinstance(head, ResidualHead):
+            head.scale_residual(chosen.weight)
