@@ -92,13 +92,13 @@ class EvidenceEstimator:
                 self._fit_modality(column, train[has], has, context.seed)
         for number in range(len(self.layout.tasks)):
             scale = _scale(self.left_out[:, :, number].sum(dim=1), _outcomes(train.targets, number))
-            self.state[f"{number}.scale"] = torch.tensor(scale)
+            self.state[f"task_{number}.factor"] = torch.tensor(scale)
             self.left_out[:, :, number] *= scale
         total = self.contributions(train).sum(dim=1).double()
         for number, task in enumerate(self.layout.tasks):
             outcomes = _outcomes(train.targets, number)
             curve = _baseline(total[:, number], outcomes, torch.tensor(task.curve_days))
-            self.state[f"{number}.baseline"] = curve
+            self.state[f"task_{number}.baseline"] = curve
 
     def contributions(self, cohort: Cohort) -> Tensor:
         """(N, M, T) log hazard ratios, or logits, around what is usual; 0 for a missing modality."""
@@ -112,7 +112,7 @@ class EvidenceEstimator:
                 score = (
                     x @ self.state[f"{column}.{number}.weights"] - self.state[f"{column}.{number}.usual"]
                 )
-                scale = self.state.get(f"{number}.scale", 1.0)
+                scale = self.state.get(f"task_{number}.factor", 1.0)
                 result[has, column, number] = score.clamp(-10, 10).float() * scale
         return result.to(cohort.emb.device)
 
@@ -125,7 +125,7 @@ class EvidenceEstimator:
         total = self.contributions(cohort).sum(dim=1).double().cpu()
         curves = []
         for number in range(len(self.layout.tasks)):
-            baseline = self.state[f"{number}.baseline"]
+            baseline = self.state[f"task_{number}.baseline"]
             if len(baseline) == 1:
                 last = torch.sigmoid(total[:, number] + baseline).unsqueeze(1)
                 unknown = last.new_full((len(last), CURVE_STEPS - 1), torch.nan)

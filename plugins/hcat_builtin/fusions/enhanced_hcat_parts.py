@@ -183,7 +183,7 @@ class WeightedAttention(nn.Module):
 
     def _by_head(self, rows: Tensor) -> Tensor:
         """(N, L, H) -> (N, heads, L, H / heads)."""
-        return rows.unflatten(2, (self.n_heads, -1)).transpose(1, 2)
+        return rows.reshape(*rows.shape[:2], self.n_heads, -1).transpose(1, 2)
 
 
 class EncoderLayer(nn.Module):

@@ -32,7 +32,8 @@ TABLES = {
     "late_fusion": ("baselines/late_fusion.toml", ["estimator.model={use='logistic'}"]),
     "survival_forest": ("baselines/coxnet.toml", ["estimator={use='survival_forest', trees=60}"]),
     "stack": ("baselines/stack.toml", ["estimator.members=[{use='logistic'},{use='coxnet'}]"]),
-    "neural": ("enhanced.toml", [*SMALL_MODEL, "estimator={use='neural', seeds=2}"]),
+    "evidence": ("baselines/coxnet.toml", ["estimator={use='evidence', widest=100}"]),
+    "neural": ("enhanced.toml", [*SMALL_MODEL, "estimator={use='neural', members=2}"]),
 }
 
 

@@ -1,0 +1,101 @@
+"""``evidence``: a sum over modalities of what each says alone."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from hcat_builtin.estimators.evidence import EvidenceEstimator
+from hcat_core.interfaces import AdditiveEstimator, FitContext
+
+
+def fitted(cohort, **parameters):
+    estimator = EvidenceEstimator(cohort.layout, **parameters)
+    estimator.fit(cohort, cohort[slice(0, 0)], FitContext(0))
+    return estimator
+
+
+@pytest.fixture(scope="module")
+def evidence(estimators):
+    return fitted(estimators.train)
+
+
+def test_it_is_a_sum_over_modalities_and_a_missing_one_adds_nothing(estimators, evidence):
+    test = estimators.test.without_targets()
+    parts = evidence.contributions(test)
+    assert isinstance(evidence, AdditiveEstimator)
+    assert parts.shape == (len(test), 5, 2)
+    assert not parts[~test.present].any()
+    hide = torch.zeros_like(test.present)
+    hide[:, 1] = True
+    without = evidence.contributions(test.hide(hide))
+    expected = parts.clone()
+    expected[:, 1] = 0
+    assert torch.allclose(without, expected, atol=1e-5)
+
+
+def test_the_usual_contribution_of_a_modality_is_nothing(estimators, evidence):
+    train = estimators.train
+    parts = evidence.contributions(train)
+    for column in range(parts.shape[1]):
+        assert parts[train.present[:, column], column].mean(dim=0).abs().max() < 1e-5
+
+
+def test_a_patient_with_a_higher_sum_has_a_higher_probability(estimators, evidence):
+    test = estimators.test.without_targets()
+    total = evidence.contributions(test).sum(dim=1)
+    probability = evidence.predict(test).event_probability
+    for task in range(2):
+        order = total[:, task].argsort()
+        assert (probability[order, task].diff() >= 0).all()
+
+
+def test_out_of_fold_contributions_to_a_patient_do_not_know_the_patients_outcome(estimators):
+    # Outcomes that nothing explains: contributions that knew them would rank patients by them.
+    train = estimators.train
+    order = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))
+    noise = replace(train, targets=train.targets[order])
+    estimator = fitted(noise, l1_ratio=0.0)
+    label = noise.targets.labels[:, 0]
+    known = label >= 0
+
+    def auc(score):
+        events, free = score[known & (label == 1)], score[known & (label == 0)]
+        return float((events[:, None] > free).float().mean())
+
+    assert auc(estimator.contributions(noise)[:, :, 0].sum(dim=1)) > 0.6
+    assert auc(estimator.out_of_fold_contributions()[:, :, 0].sum(dim=1)) < 0.56
+
+
+def test_modalities_of_noise_contribute_next_to_nothing(estimators):
+    train = estimators.train
+    emb = train.emb.clone()
+    noise = torch.randn(emb.shape, generator=torch.Generator().manual_seed(1))
+    emb[:, 1] = torch.where(train.measured[:, 1], noise[:, 1], emb[:, 1])
+    parts = fitted(replace(train, emb=emb)).contributions(train)
+    spread = parts.std(dim=0)
+    assert (spread[1] < 0.5 * spread[[0, 2, 3, 4]].max(dim=0).values).all()
+
+
+def test_a_task_without_times_is_predicted_from_its_labels(estimators):
+    targets = estimators.train.targets
+    labels_only = replace(
+        targets,
+        time=torch.full_like(targets.time, torch.nan),
+        event=torch.full_like(targets.event, -1),
+    )
+    estimator = fitted(replace(estimators.train, targets=labels_only))
+    prediction = estimator.predict(estimators.test.without_targets())
+    assert prediction.event_probability.isfinite().all()
+    assert prediction.curve[..., :-1].isnan().all()
+    known = targets.labels[:, 0] >= 0
+    share = float((targets.labels[known, 0] == 1).float().mean())
+    assert abs(float(prediction.event_probability[:, 0].mean()) - share) < 0.12
+
+
+def test_the_factor_of_the_sum_corrects_scores_that_are_too_timid(estimators):
+    # One signal in five modalities, each penalised by itself: the sum must not be five times too sure.
+    train = estimators.train
+    same = replace(train, emb=train.emb[:, :1].expand_as(train.emb) * train.measured)
+    estimator = fitted(same)
+    assert float(estimator.state["task_0.factor"]) < 0.8

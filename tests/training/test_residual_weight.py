@@ -1,0 +1,32 @@
+"""How much of a network's correction is kept."""
+
+import numpy as np
+import pytest
+
+from hcat_core.training.residual_weight import WEIGHTS, choose_weight
+
+
+def likelihoods(slope, noise, patients=400, seed=0):
+    """(W, N) log likelihoods, quadratic in the weight, highest at ``slope`` on average."""
+    each = slope + noise * np.random.default_rng(seed).standard_normal(patients)
+    return np.stack([-((weight - each) ** 2) for weight in WEIGHTS])
+
+
+def test_a_correction_that_helps_is_kept_at_its_best_weight():
+    chosen = choose_weight(likelihoods(0.8, 0.5))
+    assert chosen.weight == pytest.approx(0.8, abs=0.1)
+    assert chosen.gain > 5 * chosen.error > 0
+
+
+def test_a_correction_that_harms_is_not_kept():
+    assert choose_weight(likelihoods(-0.5, 0.5)).weight == 0
+
+
+def test_a_correction_of_noise_is_not_kept_more_often_than_chance_makes_it():
+    kept = [choose_weight(likelihoods(0.0, 1.0, seed=seed)).weight > 0 for seed in range(200)]
+    assert np.mean(kept) < 0.25
+
+
+def test_without_patients_of_known_outcome_there_is_no_correction():
+    chosen = choose_weight(np.zeros((len(WEIGHTS), 0)))
+    assert (chosen.weight, chosen.patients) == (0.0, 0)
