@@ -425,6 +425,15 @@ class SinglePassEstimator(Protocol):
 
 
 @runtime_checkable
+class GatedEstimator(Protocol):
+    """An estimator that relies on each modality as far as a gate is open, and can return its gates."""
+
+    def gates(self, cohort: Cohort) -> Tensor | None:
+        """(N, M) gates in [0, 1]; None where its parts have none."""
+        ...
+
+
+@runtime_checkable
 class CrossFittedEstimator(Protocol):
     """A refitting estimator that already has predictions for patients left out of a fit of its members.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +115,10 @@ def print_results(console: Console, summary: Mapping[str, Any], folder: Path) ->
             )
     print_table(console, table)
     console.print(_how_scored(summary), markup=False)
+    analysis = summary["analysis"]
+    for line in _how_imputed(analysis):
+        console.print(line, markup=False)
+    _print_baselines(console, summary)
     console.print(f"{folder}/", markup=False)
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         console.print(f"  {path.relative_to(folder)}", markup=False)
@@ -144,6 +148,63 @@ def _what_attention_added(task: str, correction: Mapping[str, Any], evidence: st
         f"{task}: attention corrects {evidence} with weight {correction['weight']:.2f} "
         f"(held-out log likelihood {gain})"
     )
+
+
+def _how_imputed(analysis: Mapping[str, Any]) -> list[str]:
+    """A sentence on imputation, means over modalities, beside simple imputers on the same blocks."""
+    tables = {"model": analysis.get("imputation", {}), **analysis.get("imputation_references", {})}
+    means = {
+        name: [_mean(q[score] for q in table.values()) for score in ("r2", "crps")]
+        for name, table in tables.items()
+    }
+    r2, crps = means.pop("model")
+    if r2 is None or not means:
+        return []
+    others = ", ".join(f"{name} {_number(r)} and {_number(c)}" for name, (r, c) in means.items())
+    return [
+        f"Imputation of hidden blocks of test patients: R2 {_number(r2)}, CRPS {_number(crps)} ({others})."
+    ]
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _print_baselines(console: Console, summary: Mapping[str, Any]) -> None:
+    """Print the simple models beside the run's own, on the same test patients."""
+    baselines = summary["analysis"].get("baselines", {})
+    if not baselines:
+        return
+    table = Table(box=None, pad_edge=False)
+    for heading in ("simple model", "task", "AUC", "this model's AUC less it", "95 %"):
+        table.add_column(heading)
+    for name, tasks in baselines.items():
+        for task, scores in tasks.items():
+            difference = scores["difference"]
+            table.add_row(
+                name,
+                task,
+                _number(scores["auc"]),
+                f"{difference[0]:+.3f}" if difference else "-",
+                f"{difference[1]:+.3f} to {difference[2]:+.3f}" if difference else "-",
+            )
+    print_table(console, table)
+    for task in summary["metrics"]["test"]:
+        console.print(_verdict(task, baselines), markup=False)
+
+
+def _verdict(task: str, baselines: Mapping[str, Any]) -> str:
+    """A sentence: better than the best simple model, as good, or worse?"""
+    compared = {
+        name: tasks[task] for name, tasks in baselines.items() if tasks.get(task, {}).get("difference")
+    }
+    if not compared:
+        return f"{task}: too few events to compare with simple models."
+    best = max(compared, key=lambda name: compared[name]["auc"])
+    _, low, high = compared[best]["difference"]
+    verdict = "better than" if low > 0 else "worse than" if high < 0 else "no different, beyond noise, from"
+    return f"{task}: {verdict} the best simple model, {best} (difference {low:+.3f} to {high:+.3f})."
 
 
 def _how_scored(summary: Mapping[str, Any]) -> str:

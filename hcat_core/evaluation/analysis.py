@@ -10,12 +10,9 @@ import torch
 
 from hcat_core.cohort import Cohort
 from hcat_core.data.missingness_patterns import count_patterns
-from hcat_core.data.standardisation import Standardiser
 from hcat_core.evaluation.scores import FEWEST_FOR_SLOPE, ScoringSettings, TaskScores, score_tasks
 from hcat_core.evaluation.shapley import MOST_MODALITIES, shapley_of, value_of_subsets
-from hcat_core.imputation.hidden_blocks import HiddenBlock, leave_one_block_out
-from hcat_core.imputation.scores import Z50, Z90, covered
-from hcat_core.interfaces import Imputation, Prediction
+from hcat_core.interfaces import Prediction
 from hcat_core.metrics.discrimination import binary_metrics
 
 # -------------------------------------------------------------------- by missingness pattern
@@ -130,70 +127,3 @@ def _aucs(cohort: Cohort, probability: np.ndarray) -> dict[str, float | None]:
         task: binary_metrics(probability[:, column], labels[:, column], 0.5).auc
         for column, task in enumerate(cohort.layout.task_names)
     }
-
-
-# ---------------------------------------------------------------------------- imputation
-
-
-@dataclass(frozen=True)
-class ImputationQuality:
-    """How well one modality's measured blocks are imputed when they are hidden.
-
-    Attributes:
-        blocks: number of hidden blocks, one per patient.
-        r2: R2 against the mean of the training patients, over all cells; None without any.
-        coverage_50: share of cells within their 50 % interval, over features with more than two values.
-        coverage_90: share of cells within their 90 % interval, over the same features.
-        width_90: mean width of the 90 % intervals, in standard deviations of the training patients.
-    """
-
-    blocks: int
-    r2: float | None = None
-    coverage_50: float | None = None
-    coverage_90: float | None = None
-    width_90: float | None = None
-
-
-def imputation_quality(
-    impute: Callable[[Cohort], Imputation], cohort: Cohort, standardiser: Standardiser
-) -> dict[str, ImputationQuality]:
-    """Score an imputer by modality, on the modality's measured blocks, hidden one at a time.
-
-    Args:
-        impute: cohort -> imputation, in the units of the files.
-        cohort: patients that the imputer was not fitted on.
-        standardiser: of the training patients; scores are in its units.
-    """
-    two_valued = cohort.two_valued()
-    return {
-        cohort.layout.names[block.column]: _quality(
-            block, impute(block.cohort), standardiser, two_valued[block.column]
-        )
-        for block in leave_one_block_out(cohort.without_targets())
-    }
-
-
-def _quality(
-    block: HiddenBlock, imputation: Imputation, standardiser: Standardiser, two_valued: torch.Tensor
-) -> ImputationQuality:
-    blocks = len(block.rows)
-    mean, scale = standardiser.mean[block.column], standardiser.scale[block.column]
-    cells = block.measured & imputation.filled[:, block.column]
-    if not bool(cells.any()):
-        return ImputationQuality(blocks)
-    truth = ((block.truth - mean) / scale)[cells]
-    imputed = ((imputation.emb[:, block.column] - mean) / scale)[cells]
-    std = (imputation.std[:, block.column] / scale)[cells]
-    total = truth.square().sum()
-    r2 = float(1 - (truth - imputed).square().sum() / total) if total > 0 else None
-    several = (~two_valued).expand(cells.shape)[cells]
-    truth, imputed, std = truth[several], imputed[several], std[several]
-    if not len(truth):
-        return ImputationQuality(blocks, r2)
-    return ImputationQuality(
-        blocks,
-        r2,
-        coverage_50=float(covered(truth, imputed, std, Z50).float().mean()),
-        coverage_90=float(covered(truth, imputed, std, Z90).float().mean()),
-        width_90=float(2 * Z90 * std.mean()),
-    )

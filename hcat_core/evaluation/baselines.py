@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hcat_core.cohort import Cohort
@@ -85,6 +85,33 @@ def score_baselines(
         settings = ScoringSettings(fitted.thresholds, train, recipe.evaluation.bootstrap, recipe.seed)
         result[name] = _compare(test, predicted[split.test.numpy()], other, settings)
     return result
+
+
+def compared_with_the_best(task: str, baselines: Mapping[str, Mapping[str, BaselineScores]]) -> list[str]:
+    """A sentence: is the model better or worse than the best baseline? None where it cannot be compared.
+
+    Args:
+        task: its name.
+        baselines: scores by baseline and task.
+    """
+    comparable = {
+        name: tasks[task]
+        for name, tasks in baselines.items()
+        if task in tasks and tasks[task].difference and tasks[task].auc is not None
+    }
+    if not comparable:
+        return []
+    best = max(comparable, key=lambda name: comparable[name].auc or 0.0)
+    mean, low, high = comparable[best].difference or (0.0, 0.0, 0.0)
+    verdict = "there is no detectable difference"
+    if low > 0:
+        verdict = "the model is better"
+    elif high < 0:
+        verdict = "the model is worse"
+    return [
+        f"Compared with the best simple model ({best}, AUC {comparable[best].auc:.3f}) on the same "
+        f"patients, {verdict} (difference {mean:+.3f}, {low:+.3f} to {high:+.3f})."
+    ]
 
 
 def _compare(

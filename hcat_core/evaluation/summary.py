@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from hcat_core.evaluation.analysis import ImputationQuality, ModalityAnalysis, PatternScores
+from hcat_core.evaluation.analysis import ModalityAnalysis, PatternScores
 from hcat_core.evaluation.baselines import BaselineScores
 from hcat_core.evaluation.cohort_counts import CohortCounts
+from hcat_core.evaluation.gates import GateSummary
+from hcat_core.evaluation.imputation_quality import ImputationAnalysis
 from hcat_core.evaluation.scores import TaskScores
 from hcat_core.metrics.recalibration import Recalibration
 
@@ -99,7 +101,8 @@ class Analysis:
         allowed: features that the recipe allows although they look like leaks.
         patterns: scores of test patients by missingness pattern.
         modalities: what each modality contributes on test patients.
-        imputation: quality by modality, on hidden blocks of test patients.
+        imputation: quality by modality, on hidden blocks of test patients, beside simple imputers.
+        gates: by modality, how far the network relies on measured and on imputed blocks.
         baselines: scores on test patients by baseline and task.
     """
 
@@ -107,7 +110,8 @@ class Analysis:
     allowed: Sequence[str]
     patterns: Sequence[PatternScores] | None = None
     modalities: ModalityAnalysis | None = None
-    imputation: Mapping[str, ImputationQuality] | None = None
+    imputation: ImputationAnalysis | None = None
+    gates: Mapping[str, GateSummary] | None = None
     baselines: Mapping[str, Mapping[str, BaselineScores]] | None = None
 
     def as_json(self) -> dict[str, object]:
@@ -120,7 +124,13 @@ class Analysis:
         if self.modalities is not None:
             document |= self.modalities.as_json()
         if self.imputation is not None:
-            document["imputation"] = {name: asdict(quality) for name, quality in self.imputation.items()}
+            document["imputation"] = {n: asdict(quality) for n, quality in self.imputation.model.items()}
+            document["imputation_references"] = {
+                name: {modality: asdict(quality) for modality, quality in table.items()}
+                for name, table in self.imputation.references.items()
+            }
+        if self.gates is not None:
+            document["gates"] = {name: asdict(gates) for name, gates in self.gates.items()}
         if self.baselines is not None:
             document["baselines"] = {name: _tasks(scores) for name, scores in self.baselines.items()}
         return document

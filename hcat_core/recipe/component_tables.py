@@ -71,6 +71,8 @@ def check_component(
     if values is not None:
         result |= values.model_dump(mode="json", exclude_none=True)
     for name, nested in spec.nested.items():
+        if nested.default is None and given.get(name) is False:
+            continue  # the way to undo a component of the recipe that is extended
         if name in given:
             checked, more = _check_nested(catalog, nested, given[name], f"{key}.{name}")
             result[name] = checked

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from hcat_core.evaluation.baselines import BaselineScores
+from hcat_core.evaluation.baselines import compared_with_the_best
 from hcat_core.evaluation.scores import TaskScores
 from hcat_core.report.inputs import ReportInputs
 
@@ -22,7 +22,7 @@ def summary_in_words(inputs: ReportInputs) -> list[str]:
         scores = summary.metrics["test"][task.name]
         sentences.append(_discrimination(task.name, task.output_name, scores))
         sentences += _calibration(scores)
-        sentences += _against(task.name, baselines)
+        sentences += compared_with_the_best(task.name, baselines)
     if summary.run.training is not None and summary.run.training.outcome_informed_imputation:
         sentences.append(
             "The imputation is outcome-informed: the imputer was trained with the prediction's gradient. "
@@ -70,24 +70,3 @@ def _calibration(scores: TaskScores) -> list[str]:
     elif pair[0] > 1:
         verdict = "above 1: high probabilities are too low, and low ones too high"
     return [f"The calibration slope is {slope:.2f} ({pair[0]:.2f} to {pair[1]:.2f}), {verdict}."]
-
-
-def _against(task: str, baselines: Mapping[str, Mapping[str, BaselineScores]]) -> list[str]:
-    comparable = {
-        name: tasks[task]
-        for name, tasks in baselines.items()
-        if task in tasks and tasks[task].difference and tasks[task].auc is not None
-    }
-    if not comparable:
-        return []
-    best = max(comparable, key=lambda name: comparable[name].auc or 0.0)
-    mean, low, high = comparable[best].difference or (0.0, 0.0, 0.0)
-    verdict = "there is no detectable difference"
-    if low > 0:
-        verdict = "the model is better"
-    elif high < 0:
-        verdict = "the model is worse"
-    return [
-        f"Compared with the best simple model ({best}, AUC {comparable[best].auc:.3f}) on the same "
-        f"patients, {verdict} (difference {mean:+.3f}, {low:+.3f} to {high:+.3f})."
-    ]

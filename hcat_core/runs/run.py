@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -15,10 +15,13 @@ from hcat_core.data.assembly import ReadReport
 from hcat_core.data.data_quality import find_quality_issues, refuse_quality_issues
 from hcat_core.data.leakage import refuse_leaks
 from hcat_core.data.splits import Split, split_by_column, split_cohort
+from hcat_core.data.standardisation import Standardiser
 from hcat_core.errors import UsageError
-from hcat_core.evaluation.analysis import analyse_modalities, imputation_quality, score_patterns
+from hcat_core.evaluation.analysis import analyse_modalities, score_patterns
 from hcat_core.evaluation.baselines import score_baselines
 from hcat_core.evaluation.cohort_counts import count_cohort, describe_cohort
+from hcat_core.evaluation.gates import GateSummary, summarise_gates
+from hcat_core.evaluation.imputation_quality import analyse_imputation, closed_form_imputer
 from hcat_core.evaluation.scores import ScoringSettings, score_split
 from hcat_core.evaluation.summary import (
     Analysis,
@@ -27,7 +30,7 @@ from hcat_core.evaluation.summary import (
     RunSummary,
     TrainingSummary,
 )
-from hcat_core.interfaces import ImputingEstimator, Prediction
+from hcat_core.interfaces import GatedEstimator, Imputation, ImputingEstimator, Prediction
 from hcat_core.recipe import build
 from hcat_core.recipe.loading import NEURAL
 from hcat_core.recipe.provenance import components_that_store_patients
@@ -368,13 +371,44 @@ def _analyse(
         return analysis
     test, imputation = cohort[split.test], None
     run.say("looking at patterns and modalities")
+    gates = None
     patterns = score_patterns(test, predicted[split.test.numpy()], settings)
     # Shapley values start at the mean prediction of the single-pass predictor that they explain.
     base_rate = fitted.predict_once(cohort[split.train]).mean(axis=0)
     modalities = analyse_modalities(fitted.predict_once, test, base_rate)
     if isinstance(fitted.estimator, ImputingEstimator):
-        imputation = imputation_quality(fitted.estimator.impute, test, statistics.standardiser)
+        estimator, standardiser = fitted.estimator, statistics.standardiser
+        imputation = analyse_imputation(
+            estimator.impute,
+            cohort[split.train],
+            test,
+            standardiser,
+            closed_form_imputer(recipe, run.catalog, cohort),
+        )
+        if isinstance(estimator, GatedEstimator):
+            gates = _summarise_gates(estimator, estimator.impute(test), test, standardiser)
+        warning = imputation.warning()
+        if warning is not None:
+            run.say(warning)
+            analysis = replace(analysis, findings=[*analysis.findings, warning])
     baselines = score_baselines(recipe, run.catalog, cohort, split, predicted, result.context)
     return replace(
-        analysis, patterns=patterns, modalities=modalities, imputation=imputation, baselines=baselines
+        analysis,
+        patterns=patterns,
+        modalities=modalities,
+        imputation=imputation,
+        gates=gates,
+        baselines=baselines,
     )
+
+
+def _summarise_gates(
+    estimator: GatedEstimator, imputation: Imputation, test: Cohort, standardiser: Standardiser
+) -> Mapping[str, GateSummary] | None:
+    """The gates of test patients by modality; None where the estimator has none."""
+    gates = estimator.gates(test.without_targets())
+    if gates is None:
+        return None
+    filled = imputation.filled & ~test.present.unsqueeze(-1)
+    std = (imputation.std / standardiser.scale * filled).sum(dim=2) / filled.sum(dim=2).clamp_min(1)
+    return summarise_gates(gates, std, test)

@@ -23,10 +23,12 @@ class SinglePass:
     Attributes:
         raw: outputs (N, ...) by head.
         prediction: of every task.
+        gates: (N, M) of the fusion, where it has them.
     """
 
     raw: dict[str, torch.Tensor]
     prediction: Prediction
+    gates: torch.Tensor | None = None
 
 
 @torch.inference_mode()
@@ -35,7 +37,7 @@ def single_pass(model: HcatModel, cohort: Cohort, device: torch.device) -> Singl
     training = model.training
     model.eval()
     raw: dict[str, list[torch.Tensor]] = {name: [] for name in model.heads}
-    probabilities, curves = [], []
+    probabilities, curves, gates = [], [], []
     for rows in torch.arange(len(cohort)).split(MC_ROWS):
         batch = cohort[rows].to(device)
         outputs = model.fuse(batch, model.impute(batch), model.contributions(batch))
@@ -44,13 +46,19 @@ def single_pass(model: HcatModel, cohort: Cohort, device: torch.device) -> Singl
             parts.append(outputs.raw[name].cpu())
         probabilities.append(prediction.event_probability.cpu().double())
         curves.append(_curve(prediction).cpu().double())
+        if outputs.fused.gates is not None:
+            gates.append(outputs.fused.gates.cpu())
     model.train(training)
     tasks = len(model.layout.tasks)
     if not probabilities:
         nothing = torch.zeros((0, tasks), dtype=torch.float64)
         return SinglePass({}, Prediction(nothing, nothing.unsqueeze(2).expand(0, tasks, CURVE_STEPS)))
     prediction = Prediction(torch.cat(probabilities), torch.cat(curves))
-    return SinglePass({name: torch.cat(parts) for name, parts in raw.items()}, prediction)
+    return SinglePass(
+        {name: torch.cat(parts) for name, parts in raw.items()},
+        prediction,
+        torch.cat(gates) if gates else None,
+    )
 
 
 @torch.inference_mode()

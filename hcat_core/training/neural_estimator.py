@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from hcat_core.cohort import Cohort, Layout
 from hcat_core.data.folds import at_most, joint_folds
@@ -18,7 +19,7 @@ from hcat_core.registry.parameter_types import Count
 from hcat_core.storage.atomic_files import make_folder
 from hcat_core.storage.checkpoint import read_checkpoint, write_checkpoint
 from hcat_core.training.context import TrainingContext, parts_of, training_context
-from hcat_core.training.inference import predict_cohort
+from hcat_core.training.inference import predict_cohort, single_pass
 from hcat_core.training.neural_training import (
     FittedImputer,
     MemberPlan,
@@ -106,6 +107,15 @@ class NeuralEstimator:
         with torch.inference_mode():
             imputation = model.impute(standardiser.apply(cohort).to(self.context.device))
             return ImputationInFileUnits.of(imputation, standardiser, cohort)
+
+    def gates(self, cohort: Cohort) -> Tensor | None:
+        """(N, M) mean gates of the members; None where the fusion has none."""
+        gates = [
+            single_pass(m.model, m.standardiser.apply(cohort), self.context.device).gates
+            for m in self.members
+        ]
+        known = [one for one in gates if one is not None]
+        return torch.stack(known).mean(dim=0) if known else None
 
     def save(self, folder: Path) -> None:
         """Write one checkpoint per member."""

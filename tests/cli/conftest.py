@@ -7,7 +7,14 @@ from hcat_core.synth.generator import generate, preset_spec
 from hcat_core.synth.write import write_cohort
 
 RECIPES = Path(__file__).parents[2] / "recipes"
+ONE_NETWORK = (
+    "--set=estimator.members=1",
+    "--set=estimator.evidence=false",
+    "--set=training.monitor=auc",
+    "--batch=32",
+)
 SMALL = (
+    *ONE_NETWORK,
     "--d_model=16",
     "--n_heads=2",
     "--epochs=2",

@@ -26,6 +26,8 @@ SMALL = [
     "evaluation.mc_samples=8",
     "evaluation.bootstrap=20",
     "evaluation.baselines=[]",
+    "estimator.members=1",
+    "estimator.evidence=false",
 ]
 
 

@@ -11,7 +11,7 @@ from hcat_core.runs import recipe_cohort
 from hcat_core.runs import run as running
 from hcat_core.runs.folder import RunFolder
 from hcat_core.storage.checkpoint import read_checkpoint, write_checkpoint
-from hcat_core.training import checkpoints, neural_training
+from hcat_core.training import checkpoints, fitting, neural_estimator, neural_training
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 QUICK = (
@@ -19,7 +19,14 @@ QUICK = (
     "--set=evaluation.bootstrap=0",
     "--set=evaluation.mc_samples=2",
 )
-NEURAL = (RECIPES / "enhanced.toml", "--set=imputer.use=mean", "--d_model=16", "--n_heads=2", "--epochs=2")
+SMALL = ("--set=imputer.use=mean", "--d_model=16", "--n_heads=2", "--epochs=2")
+NEURAL = (
+    RECIPES / "enhanced.toml",
+    *SMALL,
+    "--set=estimator.members=1",
+    "--set=estimator.evidence=false",
+)
+MEMBERS = (RECIPES / "enhanced.toml", *SMALL, "--set=estimator.members=2")
 
 
 def files(folder):
@@ -86,7 +93,7 @@ def stop(monkeypatch):
         (checkpoints, "write_checkpoint", 1),
         (checkpoints, "write_checkpoint", 3),
         (RunFolder, "write_metrics", 1),
-        (running, "calibrated_on", 1),
+        (fitting, "calibrated_on", 1),
         (RunFolder, "write_predictions", 1),
         (running, "write_trained", 1),
     ],
@@ -98,6 +105,28 @@ def test_a_run_stopped_anywhere_ends_with_the_same_files(
     undo = stop(owner, name, call)
     assert begin(*NEURAL, outdir="run") == 130
     assert "hcat run --resume run" in capsys.readouterr().err
+    undo()
+    assert hcat("run", "--resume", "run")[0] == 0
+    assert files("run") == files(whole)
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "call"),
+    [
+        (neural_estimator, "fit_imputer", 1),
+        (neural_estimator, "train_member", 2),
+        (checkpoints, "write_checkpoint", 9),
+        (neural_estimator, "choose_residual_weights", 1),
+        (running, "save_estimator", 1),
+        (running, "write_trained", 1),
+    ],
+)
+def test_an_ensemble_stopped_anywhere_ends_with_the_same_files(
+    begin, unbroken, hcat, stop, owner, name, call
+):
+    whole = unbroken(*MEMBERS)
+    undo = stop(owner, name, call)
+    assert begin(*MEMBERS, outdir="run") == 130
     undo()
     assert hcat("run", "--resume", "run")[0] == 0
     assert files("run") == files(whole)

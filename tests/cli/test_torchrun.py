@@ -20,6 +20,10 @@ root = "{cohort}"
 [cohort.targets.tasks.survival]
 time = "days_to_death_or_last_info"
 event = "death_event"
+[estimator]
+use = "neural"
+members = 1
+evidence = false
 [imputer]
 hidden = 32
 first = {{ use = "vae", latent_dim = 8, hidden = 32 }}
@@ -59,6 +63,8 @@ use = "kl"
 use = "imputation"
 [training]
 epochs = 3
+batch = 32
+monitor = "auc"
 emb_noise = 0.0
 [evaluation]
 mc_samples = 0

@@ -12,11 +12,12 @@ from sklearn.metrics import roc_auc_score
 from hcat_core.cohort import Layout, Modality
 from hcat_core.data.assembly import ModalityReport
 from hcat_core.data.splits import Split
-from hcat_core.evaluation.analysis import ImputationQuality, analyse_modalities, score_patterns
+from hcat_core.evaluation.analysis import analyse_modalities, score_patterns
 from hcat_core.evaluation.baselines import BaselineScores
 from hcat_core.evaluation.cohort_counts import CohortCounts, OutcomeCounts, SideCounts
+from hcat_core.evaluation.imputation_quality import ImputationAnalysis, ImputationQuality
 from hcat_core.evaluation.scores import ScoringSettings, score_split
-from hcat_core.evaluation.summary import Analysis, FitSummary, RunSummary, TrainingSummary
+from hcat_core.evaluation.summary import Analysis, FitSummary, MemberSummary, RunSummary, TrainingSummary
 from hcat_core.interfaces import Prediction
 from hcat_core.metrics.recalibration import Recalibration, sigmoid
 from hcat_core.report import ReportInputs, performance_figures, write_report
@@ -63,7 +64,9 @@ class Page(HTMLParser):
 
 
 SIDES = ("train", "validation", "test")
-TRAINED = TrainingSummary(2, False, {"average": 1}, {"metric": "auc", "average": 0.6}, False, 10)
+TRAINED = TrainingSummary(
+    [MemberSummary(2, False, {"average": 1}, {"metric": "auc", "average": 0.6})], False, 10
+)
 
 
 def inputs(cohort=COHORT, test=None, **changes):
@@ -121,7 +124,10 @@ def analysed(cohort=COHORT, **changes):
         allowed=["days_to_x"],
         patterns=score_patterns(test, made.predicted[made.split.test.numpy()], settings),
         modalities=analyse_modalities(predict, test, [0.3, 0.3]),
-        imputation={"clinical": ImputationQuality(9, 0.41, 0.5, 0.9)},
+        imputation=ImputationAnalysis(
+            {"clinical": ImputationQuality(9, 0.41, 0.3, 0.5, 0.9)},
+            {"mean": {"clinical": ImputationQuality(9, 0.0, 0.6, 0.5, 0.9)}},
+        ),
         baselines={"logistic": baseline},
     )
     return changed(made, analysis=analysis)

@@ -17,6 +17,7 @@ RECIPE = Path(__file__).parents[2] / "recipes" / "enhanced.toml"
 QUICK = (
     "--set=cohort.root=cohort", "--set=imputer.use=mean", "--d_model=16", "--n_heads=2", "--epochs=2",
     "--set=evaluation.baselines=[]", "--set=evaluation.bootstrap=0", "--set=evaluation.mc_samples=2",
+    "--set=estimator.members=1", "--set=estimator.evidence=false",
 )  # fmt: skip
 MOUNT = "mount -t tmpfs -o size={size} tmpfs small"
 

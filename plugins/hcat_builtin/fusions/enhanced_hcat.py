@@ -48,6 +48,7 @@ class EnhancedHCAT(nn.Module):
             modality is a projection. Where None, there is one branch of all modalities.
         components: number of principal components of the training patients that replace the cells of a
             wider modality; 0 embeds all cells.
+        gates: False relies on every measured block alike, whatever its quality.
 
     Raises:
         ValueError: where ``n_heads`` does not divide ``d_model``, or branches do not cover the layout.
@@ -65,6 +66,7 @@ class EnhancedHCAT(nn.Module):
         projection_dim: Count = 128,
         branches: dict[str, list[str]] | None = None,
         components: CountOrZero = 32,
+        gates: bool = True,
     ) -> None:
         super().__init__()
         if d_model % n_heads:
@@ -86,7 +88,7 @@ class EnhancedHCAT(nn.Module):
         self.position = ModalityPositionalEncoding(m, d_model)
         self.norm = nn.LayerNorm(d_model)
         self.uncertainty = UncertaintyWeighting(m)
-        self.quality_gate = QualityGate(m, d_model)
+        self.quality_gate = QualityGate(m, d_model) if gates else None
         self.branches = nn.ModuleDict(
             {
                 f"branch_{name}": (
@@ -113,7 +115,9 @@ class EnhancedHCAT(nn.Module):
 
         cells = torch.where(has_value, imputation.emb, self.cell_token)
         content = self.norm(self._embed(cells))
-        gates = self.quality_gate(content, batch.quality)
+        gates = torch.ones_like(confidence)
+        if self.quality_gate is not None:
+            gates = self.quality_gate(content, batch.quality)
         # 0 where neither measured nor filled.
         weight = torch.where(batch.present, gates, confidence)
         share = torch.where(batch.present, gates, confidence * filled).unsqueeze(-1)
@@ -141,7 +145,8 @@ class EnhancedHCAT(nn.Module):
 
     def gate_parameters(self) -> Iterator[nn.Parameter]:
         """The offsets and slopes of both gates; the part that looks at content is trained like the rest."""
-        yield from (self.quality_gate.offset, self.quality_gate.slope)
+        if self.quality_gate is not None:
+            yield from (self.quality_gate.offset, self.quality_gate.slope)
         yield from self.uncertainty.parameters()
 
     def _embed(self, cells: Tensor) -> Tensor:
