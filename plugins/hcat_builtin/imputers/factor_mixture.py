@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from hcat_builtin.imputers.incomplete_rows import ObservedRows, Rows, make_rows, observe
 from hcat_core.interfaces import categories, normal
@@ -143,7 +144,7 @@ def moments(model: FactorMixture, factors: Posterior) -> tuple[Tensor, Tensor]:
     second = torch.zeros_like(mean)
     for c in range(k):
         loading = model.loading[c]
-        z = torch.nn.functional.pad(factors.mean[:, c].to(dtype), (1, 0), value=1.0)
+        z = pad(factors.mean[:, c].to(dtype), (1, 0), value=1.0)
         here = z @ loading.T
         covariance = factors.covariance[:, c].to(dtype)
         outer = (loading[:, 1:, None] * loading[:, None, 1:]).reshape(p, -1)
@@ -167,7 +168,7 @@ def draw(model: FactorMixture, factors: Posterior, n: int, generator: torch.Gene
         every = torch.arange(rows, device=device)
         white = normal((rows, q - 1, 1), generator, rows=0, device=device, dtype=torch.float64)
         z = factors.mean[every, cluster] + (root[factors.pattern, cluster] @ white).squeeze(-1)
-        extended = torch.nn.functional.pad(z.to(dtype), (1, 0), value=1.0)
+        extended = pad(z.to(dtype), (1, 0), value=1.0)
         noise = normal((rows, p), generator, rows=0, device=device, dtype=dtype)
         for c in range(k):
             mine = cluster == c
@@ -211,14 +212,19 @@ def pattern_sums(model: FactorMixture, observed: ObservedRows, blocks: BlockSums
     gram = torch.einsum("sm,kmij->skij", observed.has, blocks.gram)
     gram = gram + torch.einsum("sm,kmij->skij", observed.counts, model.spread.double())
     constant = observed.has @ blocks.constant
+    if not observed.gaps:
+        return gram, constant
+    # One more cell, without loadings, stands for the gaps that a pattern has fewer than others.
+    scaled = pad(model.loading / model.noise.sqrt()[:, None], (0, 0, 0, 1))
+    log_noise = pad(model.noise.double().log() + math.log(2 * math.pi), (0, 1))
+    products, constants = [], []
     for gaps in observed.gaps:
-        noise = model.noise[gaps.cell]
-        scale = gaps.there.to(noise.dtype) / noise.sqrt()
-        missing = model.loading[:, gaps.cell] * scale.unsqueeze(-1)  # (K, s, G, Q)
-        gram = gram.index_add(0, gaps.pattern, -(missing.mT @ missing).transpose(0, 1).double())
-        log_noise = (noise.double().log() + math.log(2 * math.pi)) * gaps.there
-        constant = constant.index_add(0, gaps.pattern, -log_noise.sum(dim=1))
-    return gram, constant
+        missing = scaled[:, gaps.cell]  # (K, s, G, Q)
+        products.append((missing.mT @ missing).transpose(0, 1))
+        constants.append(log_noise[gaps.cell].sum(dim=1))
+    patterns = torch.cat([gaps.pattern for gaps in observed.gaps])
+    gram = gram.index_add(0, patterns, torch.cat(products).double(), alpha=-1)
+    return gram, constant.index_add(0, patterns, torch.cat(constants), alpha=-1)
 
 
 def _quadratic(z: Tensor, covariance: Tensor, spread: Tensor, pattern: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -21,10 +21,13 @@ from hcat_builtin.imputers.factor_mixture import (
 )
 from hcat_builtin.imputers.factor_mixture_fit import (
     Fit,
+    Start,
     TrainingRows,
     begin,
+    everyone,
     first_clusters,
     improve,
+    principal_directions,
 )
 from hcat_builtin.imputers.incomplete_rows import ObservedRows, hide_block, observe
 from hcat_core.imputation.scores import gaussian_crps
@@ -32,8 +35,13 @@ from hcat_core.imputation.scores import gaussian_crps
 FIRST_RANK = 16
 OTHER_RANKS = (4, 8, 24, 32)  # tried after the first
 MOST_CLUSTERS = 8
-SHORT = 6  # iterations of EM after which candidates are compared
-FINALISTS = 2  # candidates that are fitted until convergence
+PROBE = 2  # iterations of EM after which two candidates are compared first
+SHORT = 6  # and after which they are compared again, where they were close
+DECIDED = 0.02  # relative difference of CRPS that no further iteration makes up for
+CLOSE = 0.005  # relative difference of CRPS up to which candidates are fitted until they stop improving
+FINALISTS = 2  # at most
+STEP = 4  # iterations after which such a candidate is scored again
+LEAST_GAIN = 1e-4  # of CRPS, relative, for which it is fitted on
 
 
 @dataclass(frozen=True)
@@ -81,12 +89,17 @@ class HiddenBlock:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A fit and its CRPS on hidden blocks."""
+    """A fit and its CRPS on hidden blocks, now and after the first iterations."""
 
     fit: Fit
-    score: float
     rank: int
-    clusters: int
+    score: float
+    first_score: float
+
+    @property
+    def clusters(self) -> int:
+        """K."""
+        return len(self.fit.model.weight)
 
 
 def predict_hidden_blocks(model: FactorMixture, judge: Judge) -> Iterator[HiddenBlock]:
@@ -128,7 +141,7 @@ class Search:
     Attributes:
         training: rows to fit on.
         judge: rows to compare by.
-        iterations: of EM for those that are fitted until convergence, at most.
+        iterations: of EM, at most.
         seed: of k-means and the randomised SVD.
         progress: receives a line for each candidate.
     """
@@ -140,63 +153,92 @@ class Search:
     progress: Callable[[str], None]
 
     def run(self, rank: int | None, clusters: int | None) -> Candidate:
-        """The best number of clusters at the first rank, then the best rank at that number."""
-        n = len(self.training.observed.cells)
-        largest = max(1, n // 4)
-        start = improve(
-            begin(
-                self.training,
-                rank or min(FIRST_RANK, largest),
-                [torch.ones(n, dtype=torch.bool)],
-                self.seed,
-            ),
-            self.training,
-            SHORT,
-        )
-        found = self._clusters(start, rank or min(FIRST_RANK, largest), clusters)
-        best = min(found, key=_score)
-        if rank is None:
-            members = self._members(start, best.clusters)
-            for other in OTHER_RANKS:
-                if other <= largest:
-                    found.append(self._candidate(other, members))
-        finalists = sorted(found, key=_score)[:FINALISTS]
-        return min((self._finish(c) for c in finalists), key=_score)
+        """Find the best number of clusters at the first rank, then the best rank at that number.
 
-    def _members(self, start: Fit, clusters: int) -> list[Tensor]:
-        if clusters == 1:
-            return [torch.ones(len(self.training.observed.cells), dtype=torch.bool)]
-        return first_clusters(self.training, clusters, self.seed, start.model)
+        Args:
+            rank: the only one to use; None to choose it.
+            clusters: the only number to use; None to choose it.
+        """
+        largest = max(1, len(self.training.observed.cells) // 4)
+        first = rank or min(FIRST_RANK, largest)
+        one = self._probe(self._start(everyone(self.training), first), first)
+        found = self._try_numbers(one, clusters)
+        others = [] if rank else [other for other in OTHER_RANKS if other <= largest]
+        if others:
+            start = self._start(self._members(one, _best(found).clusters), max(others))
+            for other in others:
+                found = self._compare(found, self._probe(start, other))
+        most = (1 + CLOSE) * _best(found).score
+        close = [candidate for candidate in found if not candidate.score > most]
+        return _best([self._finish(c) for c in sorted(close, key=_score)[:FINALISTS]])
 
-    def _clusters(self, start: Fit, rank: int, clusters: int | None) -> list[Candidate]:
+    def _try_numbers(self, one: Candidate, clusters: int | None) -> list[Candidate]:
         """Try one cluster more at a time, until two in a row bring no improvement."""
+        if clusters:
+            numbers = [clusters]
+        else:
+            most = min(MOST_CLUSTERS, len(self.training.observed.cells) // 10)
+            numbers = list(range(1, max(1, most) + 1))
         found: list[Candidate] = []
-        n = len(self.training.observed.cells)
-        for number in [clusters] if clusters else range(1, MOST_CLUSTERS + 1):
-            if clusters is None and 1 < number and n < 10 * number:
-                break
+        for number in numbers:
             if number == 1:
-                found.append(self._scored(start, rank, 1))
+                found = [one]
             else:
-                found.append(self._candidate(rank, self._members(start, number)))
-            if number - min(found, key=_score).clusters == 2:
+                start = self._start(self._members(one, number), one.rank)
+                found = self._compare(found, self._probe(start, one.rank))
+            if number - _best(found).clusters == 2:
                 break
         return found
 
-    def _candidate(self, rank: int, members: list[Tensor]) -> Candidate:
-        fit = improve(begin(self.training, rank, members, self.seed), self.training, SHORT)
-        return self._scored(fit, rank, len(members))
+    def _members(self, one: Candidate, clusters: int) -> list[Tensor]:
+        if clusters == 1:
+            return everyone(self.training)
+        return first_clusters(self.training, clusters, self.seed, one.fit.model)
 
-    def _scored(self, fit: Fit, rank: int, clusters: int) -> Candidate:
+    def _start(self, members: list[Tensor], rank: int) -> Start:
+        return principal_directions(self.training, members, rank, self.seed)
+
+    def _probe(self, start: Start, rank: int) -> Candidate:
+        fit = improve(begin(self.training, start, rank), self.training, min(PROBE, self.iterations))
         score = hidden_block_crps(fit.model, self.judge)
-        self.progress(f"gaussian: {clusters} components, rank {rank}: CRPS {score:.4f} on hidden blocks")
-        return Candidate(fit, score, rank, clusters)
+        self.progress(
+            f"gaussian: {len(start.weight)} components, rank {rank}: CRPS {score:.4f} on hidden blocks"
+        )
+        return Candidate(fit, rank, score, score)
+
+    def _compare(self, found: list[Candidate], new: Candidate) -> list[Candidate]:
+        """Add a candidate; where it is close to the best one, both are fitted on before they compete."""
+        if not found:
+            return [new]
+        best = _best(found)
+        if abs(new.first_score - best.first_score) > DECIDED * best.first_score:
+            return [*found, new]
+        longer = self._fit_on(best, SHORT)
+        found = [longer if candidate is best else candidate for candidate in found]
+        return [*found, self._fit_on(new, SHORT)]
 
     def _finish(self, candidate: Candidate) -> Candidate:
-        if candidate.fit.converged:
+        """Fit a candidate until its CRPS stops improving, or EM converges where there is no CRPS."""
+        if math.isnan(candidate.score):
+            return self._fit_on(candidate, self.iterations)
+        while True:
+            later = self._fit_on(candidate, len(candidate.fit.log_likelihood) + STEP)
+            if later.score > (1 - LEAST_GAIN) * candidate.score:
+                return _best([candidate, later])
+            candidate = later
+
+    def _fit_on(self, candidate: Candidate, iterations: int) -> Candidate:
+        """The same candidate after so many iterations in all."""
+        done = len(candidate.fit.log_likelihood)
+        left = min(iterations, self.iterations) - done
+        if left <= 0 or candidate.fit.converged:
             return candidate
-        fit = improve(candidate.fit, self.training, self.iterations)
-        return self._scored(fit, candidate.rank, candidate.clusters)
+        fit = improve(candidate.fit, self.training, left)
+        return replace(candidate, fit=fit, score=hidden_block_crps(fit.model, self.judge))
+
+
+def _best(candidates: list[Candidate]) -> Candidate:
+    return min(candidates, key=_score)
 
 
 def _score(candidate: Candidate) -> float:

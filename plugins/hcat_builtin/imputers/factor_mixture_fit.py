@@ -10,15 +10,21 @@ Shapes: N rows in S patterns, P cells in M blocks, K clusters, R factors, Q = R 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import torch
 from sklearn.cluster import KMeans
 from torch import Tensor
+from torch.nn.functional import pad
 
 from hcat_builtin.imputers.factor_mixture import FactorMixture, Posterior, Rows, expect
-from hcat_builtin.imputers.incomplete_rows import ObservedRows, observe
+from hcat_builtin.imputers.factor_rotation import block_rotation
+from hcat_builtin.imputers.incomplete_rows import Gaps, ObservedRows, observe
 
+TOLERANCE = 1e-5  # change of the log-likelihood, relative to its size, below which EM has converged
+FEWEST_ITERATIONS = 7  # before EM may have converged
+SWEEPS = 4  # of the rotation of the first directions
 NOISE_PRIOR = 20.0  # number of rows that the prior counts for: cells of a block are equally noisy
 SCALE_PRIOR = 4.0  # number of cells that the prior counts for: blocks have equal loadings
 LEAST_NOISE = 1e-3  # variance of a standardised cell; keeps cells that follow from others finite
@@ -40,9 +46,15 @@ class Fit:
 
     @property
     def converged(self) -> bool:
-        """Whether the last iteration gained less than 1e-5 of the log-likelihood's size."""
+        """Whether the last iteration hardly changed the log-likelihood."""
         trace = self.log_likelihood
-        return len(trace) > 6 and trace[-1] - trace[-2] < 1e-5 * max(1.0, abs(trace[-1]))
+        if len(trace) < FEWEST_ITERATIONS:
+            return False
+        return abs(trace[-1] - trace[-2]) < TOLERANCE * max(1.0, abs(trace[-1]))
+
+    def anew(self) -> Fit:
+        """The same mixture before any iteration, for other rows."""
+        return replace(self, log_likelihood=())
 
 
 @dataclass(frozen=True)
@@ -74,6 +86,23 @@ class TrainingRows:
             seen=(of_pattern @ rows.masks).double(),
             masks=rows.masks,
         )
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where EM starts from, for any rank up to R.
+
+    Attributes:
+        weight: (K,) probability of each cluster.
+        mean: (K, P) of each cluster.
+        direction: (K, P, R) principal directions times standard deviations, the longest first.
+        squares: (P,) squared distances of measured cells from the mean of their cluster, summed over rows.
+    """
+
+    weight: Tensor
+    mean: Tensor
+    direction: Tensor
+    squares: Tensor
 
 
 @dataclass(frozen=True)
@@ -113,51 +142,74 @@ def fit_factor_mixture(
         start: a one-cluster fit, in whose factors k-means finds the first clusters; needed for K > 1.
     """
     training = TrainingRows.of(rows, block)
-    members = [torch.ones(len(rows.cells), dtype=torch.bool)]
+    members = everyone(training)
     if clusters > 1:
         assert start is not None
         members = first_clusters(training, clusters, seed, start)
-    return improve(begin(training, rank, members, seed), training, iterations)
+    first = begin(training, principal_directions(training, members, rank, seed), rank)
+    return improve(first, training, iterations)
+
+
+def everyone(training: TrainingRows) -> list[Tensor]:
+    """One cluster of all rows, as a mask (N,)."""
+    return [torch.ones(len(training.observed.cells), dtype=torch.bool)]
 
 
 def first_clusters(training: TrainingRows, clusters: int, seed: int, start: FactorMixture) -> list[Tensor]:
     """K masks (N,) of the rows that each cluster starts with."""
-    size = start.loading[0, :, 1:].square().sum(dim=0).sqrt()
-    scores = (expect(start, training.observed).mean[:, 0] * size).numpy()
-    label = torch.from_numpy(KMeans(clusters, n_init=10, random_state=seed).fit_predict(scores))
+    loading = start.loading[0, :, 1:].double()
+    # Distances between these scores are distances between the cells that the factors stand for.
+    values, vectors = torch.linalg.eigh(loading.T @ loading)
+    scores = expect(start, training.observed).mean[:, 0] @ vectors * values.clamp_min(0).sqrt()
+    label = torch.from_numpy(KMeans(clusters, n_init=10, random_state=seed).fit_predict(scores.numpy()))
     return [label == c for c in range(clusters)]
 
 
-def begin(training: TrainingRows, rank: int, members: list[Tensor], seed: int) -> Fit:
-    """Means, principal directions and noise of the first clusters."""
+def principal_directions(training: TrainingRows, members: list[Tensor], rank: int, seed: int) -> Start:
+    """Mean and principal directions of each of K clusters, whose rows are masks (N,)."""
     cells, masks = training.observed.cells, training.masks
-    n, p = cells.shape
-    clusters, m, q = len(members), len(training.observed.slices), rank + 1
-    loading = torch.zeros((clusters, p, q))
-    explained = torch.zeros(p)
+    p = cells.shape[1]
+    mean = torch.zeros((len(members), p))
+    direction = torch.zeros((len(members), p, rank))
+    squares = torch.zeros(p)
     for c, mine in enumerate(members):
         size = int(mine.sum())
         mask = masks[training.observed.pattern[mine]]
         seen = mask.sum(dim=0)
         here = cells[mine]
-        mean = here.sum(dim=0) / (seen + 1.0)  # shrunk a little towards the cohort's
-        loading[c, :, 0] = mean
-        centred = here.sub_(mean).mul_(mask)
-        explained += centred.square().sum(dim=0)
+        mean[c] = here.sum(dim=0) / (seen + 1.0)  # shrunk a little towards the cohort's
+        here.sub_(mean[c]).mul_(mask)
+        squares += here.square().sum(dim=0)
         # A cell that half the rows lack has half its variance here, which is undone before the SVD.
-        inflate = (size / seen.clamp_min(1.0)).sqrt().clamp_max(3.0)
+        here.mul_((size / seen.clamp_min(1.0)).sqrt().clamp_max(3.0))
         usable = min(rank, size - 1, p)
         if usable > 0:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(seed)
-                _, s, v = torch.svd_lowrank(centred.mul_(inflate), q=min(usable + 5, *centred.shape))
-            loading[c, :, 1 : usable + 1] = v[:, :usable] * s[:usable] / max(1, size) ** 0.5
-    noise = explained / training.seen.float().clamp_min(1.0)
-    noise = noise - loading[:, :, 1:].square().sum(dim=2).mean(dim=0)
-    noise = torch.where(training.seen > 0, noise, 1.0).clamp_min(0.1)
-    weight = (torch.stack([mine.sum() for mine in members]) + 1.0) / (n + clusters)
-    model = FactorMixture(weight, loading, noise, torch.zeros((clusters, m, q, q)), training.block)
-    return Fit(model, torch.ones((clusters, m, q), dtype=torch.float64))
+                _, s, v = torch.svd_lowrank(here, q=min(usable + 5, *here.shape))
+            direction[c, :, :usable] = v[:, :usable] * s[:usable] / size**0.5
+    weight = (torch.stack([mine.sum() for mine in members]) + 1.0) / (len(cells) + len(members))
+    return Start(weight, mean, direction, squares)
+
+
+def begin(training: TrainingRows, start: Start, rank: int) -> Fit:
+    """A mixture with the first directions, turned so that blocks depend on few of them, before any EM."""
+    slices = training.observed.slices
+    direction = start.direction[..., :rank].double()
+    products = torch.stack([direction[:, cells].mT @ direction[:, cells] for cells in slices], dim=1)
+    widths = torch.bincount(training.block).double()
+    turned = (direction @ block_rotation(products, widths, SWEEPS)).to(start.mean.dtype)
+    seen = training.seen.to(turned.dtype)
+    noise = start.squares / seen.clamp_min(1.0) - turned.square().sum(dim=2).mean(dim=0)
+    k, q = len(start.weight), rank + 1
+    model = FactorMixture(
+        weight=start.weight,
+        loading=torch.cat([start.mean.unsqueeze(2), turned], dim=2),
+        noise=torch.where(seen > 0, noise, 1.0).clamp_min(0.1),
+        spread=torch.zeros((k, len(slices), q, q)),
+        block=training.block,
+    )
+    return Fit(model, torch.ones((k, len(slices), q), dtype=torch.float64))
 
 
 def improve(fit: Fit, training: TrainingRows, iterations: int) -> Fit:
@@ -178,8 +230,7 @@ def _maximise(fit: Fit, training: TrainingRows, expected: Posterior) -> tuple[Fa
     k, p, q = model.loading.shape
     slices = observed.slices
     products = _expected_products(observed, expected)
-    of_gaps = _of_gaps(observed, products, model.loading)
-    cross = products.cross if of_gaps is None else products.cross + of_gaps
+    cross = _with_gaps(observed, products, model.loading)
     noise = model.noise.double()
     noise_of_block = torch.stack([noise[cells].sum() for cells in slices])
     widths = torch.tensor([cells.stop - cells.start for cells in slices], dtype=torch.float64)
@@ -187,10 +238,10 @@ def _maximise(fit: Fit, training: TrainingRows, expected: Posterior) -> tuple[Fa
     spread = torch.linalg.inv(products.by_block + torch.diag_embed(ridge))
     loading = torch.cat([cross[:, cells] @ spread[:, m] for m, cells in enumerate(slices)], dim=1)
     second = torch.stack([loading[:, cells].square().sum(dim=1) for cells in slices], dim=1)
+    residual = _residual(products, loading, spread, noise, observed)
     scale = second + noise_of_block[:, None] * spread.diagonal(dim1=-2, dim2=-1)
     # One prior variance per cluster, block and factor, shrunk a little towards that of all blocks.
     scale = (scale + SCALE_PRIOR * scale.sum(dim=1, keepdim=True) / p) / (widths[:, None] + SCALE_PRIOR)
-    residual = _residual(products, loading, spread, noise, observed)
     weight = (expected.share.sum(dim=0) + 1) / (len(expected.share) + k)
     dtype = model.loading.dtype
     new = FactorMixture(
@@ -207,34 +258,43 @@ def _residual(
     products: _Products, loading: Tensor, spread: Tensor, noise: Tensor, observed: ObservedRows
 ) -> Tensor:
     """(P,) expected squared residuals over measured cells, less the squared cells themselves."""
-    slices = observed.slices
     explained = torch.cat(
-        [loading[:, cells] @ products.by_block[:, m] for m, cells in enumerate(slices)], dim=1
+        [loading[:, cells] @ products.by_block[:, m] for m, cells in enumerate(observed.slices)], dim=1
     )
-    of_gaps = _of_gaps(observed, products, loading.to(observed.cells.dtype))
-    if of_gaps is not None:
-        explained = explained - of_gaps
     residual = ((explained - 2 * products.cross) * loading).sum(dim=(0, 2))
     of_spread = (spread * products.by_block).sum(dim=(0, 2, 3))
-    widths = torch.tensor([cells.stop - cells.start for cells in slices])
-    return residual + of_spread.repeat_interleave(widths) * noise
+    widths = torch.tensor([cells.stop - cells.start for cells in observed.slices])
+    residual += of_spread.repeat_interleave(widths) * noise
+    of_gaps = residual.new_zeros(len(residual) + 1)
+    for gaps, here, predicted in _predict_gaps(observed, products, loading):
+        squares = (here * predicted).sum(dim=(0, 3)).double()
+        of_gaps.index_add_(0, gaps.cell.flatten(), squares.flatten())
+    return residual - of_gaps[:-1]
 
 
-def _of_gaps(observed: ObservedRows, products: _Products, loading: Tensor) -> Tensor | None:
-    """(K, P, Q) products of factors with cells missing in a present block, which loadings predict."""
+def _with_gaps(observed: ObservedRows, products: _Products, loading: Tensor) -> Tensor:
+    """(K, P, Q) products of factors with cells of the present blocks; loadings predict missing ones."""
     if not observed.gaps:
-        return None
-    total = torch.zeros_like(loading)
-    by_pattern = products.by_pattern.to(loading.dtype)
+        return products.cross
+    k, p, q = loading.shape
+    total = loading.new_zeros((k, p + 1, q))
+    for gaps, _, predicted in _predict_gaps(observed, products, loading):
+        total.index_add_(1, gaps.cell.flatten(), predicted.flatten(1, 2))
+    return products.cross + total[:, :-1]
+
+
+def _predict_gaps(
+    observed: ObservedRows, products: _Products, loading: Tensor
+) -> Iterator[tuple[Gaps, Tensor, Tensor]]:
+    """Gaps, (K, s, G, Q) their loadings, and the same times the products of their rows' factors."""
+    padded = pad(loading.to(observed.cells.dtype), (0, 0, 0, 1))
     for gaps in observed.gaps:
-        here = loading[:, gaps.cell] * gaps.there.to(loading.dtype).unsqueeze(-1)  # (K, s, G, Q)
-        product = here @ by_pattern[gaps.pattern].transpose(0, 1)
-        total.index_add_(1, gaps.cell.flatten(), product.flatten(1, 2))
-    return total
+        here = padded[:, gaps.cell]
+        yield gaps, here, here @ products.by_pattern[gaps.pattern].transpose(0, 1).to(here.dtype)
 
 
 def _expected_products(observed: ObservedRows, expected: Posterior) -> _Products:
-    z = torch.nn.functional.pad(expected.mean, (1, 0), value=1.0)  # (N, K, Q)
+    z = pad(expected.mean, (1, 0), value=1.0)  # (N, K, Q)
     n, k, q = z.shape
     weighted = expected.share.unsqueeze(2) * z
     cells = observed.cells
@@ -244,7 +304,7 @@ def _expected_products(observed: ObservedRows, expected: Posterior) -> _Products
     of_group = of_group @ z[groups.row].transpose(1, 2)  # (G, K, Q, Q)
     share = torch.zeros((len(observed.has), k), dtype=z.dtype)
     share.index_add_(0, expected.pattern, expected.share)
-    by_pattern = torch.nn.functional.pad(expected.covariance * share[..., None, None], (1, 0, 1, 0))
+    by_pattern = pad(expected.covariance * share[..., None, None], (1, 0, 1, 0))
     by_pattern.index_add_(0, groups.pattern, of_group)
     by_block = torch.einsum("sm,skij->kmij", observed.has, by_pattern)
     return _Products(by_block, by_pattern, cross.transpose(0, 1).double())

@@ -18,7 +18,7 @@ from hcat_builtin.imputers.factor_mixture import (
     posterior,
 )
 from hcat_builtin.imputers.factor_mixture_choice import FIRST_RANK, Judge, Search, predict_hidden_blocks
-from hcat_builtin.imputers.factor_mixture_fit import TrainingRows, fit_factor_mixture
+from hcat_builtin.imputers.factor_mixture_fit import TrainingRows, fit_factor_mixture, improve
 from hcat_core.cohort import Cohort, Layout
 from hcat_core.interfaces import FitContext, Imputation
 from hcat_core.registry.parameter_types import Count
@@ -91,26 +91,28 @@ class GaussianImputer:
     def fit(self, train: Cohort, validation: Cohort, context: FitContext) -> None:
         """Choose rank and components where they are not given, and fit on ``train``."""
         self.trust = torch.ones_like(self.trust)
+        enough = len(validation) >= FEWEST_TO_CHOOSE_BY
         if self.rank is not None and self.components is not None:
             self.model = self._fit(train, self.rank, self.components, context.seed)
-            if len(validation) >= FEWEST_TO_CHOOSE_BY:
-                self.trust = self._measure_trust(validation)
+            if enough:
+                self.trust = self._measure_trust(Judge.of(self._rows(validation), self.block))
             return
-        if len(validation) >= FEWEST_TO_CHOOSE_BY:
+        if enough:
             fitted_on, chosen_on = train, validation
         else:
             order = torch.randperm(len(train), generator=torch.Generator().manual_seed(context.seed))
             fifth = max(1, len(train) // 5)
             fitted_on, chosen_on = train[order[fifth:]], train[order[:fifth]]
-        training = TrainingRows.of(self._rows(fitted_on), self.block)
         judge = Judge.of(self._rows(chosen_on), self.block)
+        training = TrainingRows.of(self._rows(fitted_on), self.block)
         search = Search(training, judge, self.iterations, context.seed, context.progress)
         best = search.run(self.rank, self.components)
         context.progress(f"gaussian: {best.clusters} components of rank {best.rank}")
         self.model = best.fit.model
-        self.trust = self._measure_trust(chosen_on)
+        self.trust = self._measure_trust(judge)
         if fitted_on is not train:
-            self.model = self._fit(train, best.rank, best.clusters, context.seed)
+            everyone = TrainingRows.of(self._rows(train), self.block)
+            self.model = improve(best.fit.anew(), everyone, self.iterations).model
 
     def __call__(self, batch: Cohort) -> Imputation:
         """Fill every gap of the batch."""
@@ -164,15 +166,14 @@ class GaussianImputer:
         index = self.index.to(cohort.emb.device)
         return make_rows(cohort.emb.flatten(1)[:, index], cohort.measured.flatten(1)[:, index])
 
-    def _fit(
-        self, train: Cohort, rank: int, components: int, seed: int, start: FactorMixture | None = None
-    ) -> FactorMixture:
+    def _fit(self, train: Cohort, rank: int, components: int, seed: int) -> FactorMixture:
         rows = self._rows(train)
-        if components > 1 and start is None:
+        start = None
+        if components > 1:
             start = fit_factor_mixture(
                 rows, self.block, rank=max(rank, FIRST_RANK), clusters=1, iterations=15, seed=seed
             ).model
-        return fit_factor_mixture(
+        fit = fit_factor_mixture(
             rows,
             self.block,
             rank=rank,
@@ -180,15 +181,16 @@ class GaussianImputer:
             iterations=self.iterations,
             seed=seed,
             start=start,
-        ).model
+        )
+        return fit.model
 
-    def _measure_trust(self, judge: Cohort) -> Tensor:
+    def _measure_trust(self, judge: Judge) -> Tensor:
         """(M,) slope of the truth on the imputation of hidden blocks, between 0 and 1.
 
         Its standard error is computed over patients; a slope within one standard error of 1 counts as 1.
         """
         trust = torch.ones_like(self.trust)
-        for hidden in predict_hidden_blocks(self.model, Judge.of(self._rows(judge), self.block)):
+        for hidden in predict_hidden_blocks(self.model, judge):
             if len(hidden.truth) < FEWEST_TO_CHOOSE_BY:
                 continue
             imputed = hidden.mean * hidden.measured

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-GAPS_AT_ONCE = 2**16  # cells; bounds the memory for the gaps of many patterns
+GAPS_AT_ONCE = 2**13  # cells; the loadings of so many fit into a processor's cache
 LARGEST_GROUP = 64  # rows of one pattern that share a matrix product
 
 
@@ -35,13 +35,11 @@ class Gaps:
 
     Attributes:
         pattern: (s,) index of each pattern.
-        cell: (s, G) index of each missing cell; any index where the pattern has fewer than G.
-        there: (s, G) 1 where ``cell`` is a gap, float64.
+        cell: (s, G) index of each missing cell; P, one after the last, where a pattern has fewer than G.
     """
 
     pattern: Tensor
     cell: Tensor
-    there: Tensor
 
 
 @dataclass(frozen=True)
@@ -132,10 +130,9 @@ def hide_block(observed: ObservedRows, column: int) -> ObservedRows:
     """The same rows, with the patterns of rows from which a block is hidden; cells are left as they are."""
     kept = torch.ones_like(observed.has[0])
     kept[column] = 0
-    cells = observed.slices[column]
+    start, stop, p = observed.slices[column].start, observed.slices[column].stop, observed.cells.shape[1]
     gaps = tuple(
-        Gaps(g.pattern, g.cell, g.there * ((g.cell < cells.start) | (g.cell >= cells.stop)))
-        for g in observed.gaps
+        Gaps(g.pattern, torch.where((g.cell >= start) & (g.cell < stop), p, g.cell)) for g in observed.gaps
     )
     return replace(observed, has=observed.has * kept, counts=observed.counts * kept, gaps=gaps)
 
@@ -183,5 +180,5 @@ def _find_gaps(masks: Tensor, has: Tensor, block: Tensor, lacking: Tensor) -> tu
         here, order = order[:count], order[count:]
         missing = (masks[here] == 0) & (has[here][:, block] > 0)
         there, cell = missing.to(torch.uint8).topk(int(lacking[here].max()), dim=1)
-        parts.append(Gaps(here, cell, there.double()))
+        parts.append(Gaps(here, torch.where(there > 0, cell, masks.shape[1])))
     return tuple(parts)
