@@ -275,12 +275,17 @@ class ResidualHead(Protocol):
     The other model is the evidence of the estimator ``neural``: the head then learns what is left.
     """
 
-    def start_at_zero(self) -> None:
-        """Set what the network adds to 0, so that raw outputs are those of a patient at average risk."""
+    def start_at_zero(self, evidence: Tensor, targets: Targets) -> None:
+        """Set what the network adds to 0, and what all patients share to what is the most likely.
+
+        Args:
+            evidence: (N,) of the training patients, to be added to the raw outputs.
+            targets: of the training patients.
+        """
         ...
 
     def scale_residual(self, weight: float) -> None:
-        """Multiply what the network adds by a weight of at least 0."""
+        """Multiply how far the outputs are from those at the start by a weight of at least 0."""
         ...
 
     def log_likelihood(self, raw: Tensor, targets: Targets) -> Tensor:

@@ -115,7 +115,7 @@ def train_member(
         standard, held_out = standardiser.apply(training), standardiser.apply(validation)
         contributions = _fit_evidence(model, standard, context)
         if not resume:
-            fit_imputer_and_heads(model, standard, held_out, context, plan.imputer)
+            fit_imputer_and_heads(model, standard, held_out, context, plan.imputer, contributions)
         checkpoints = Checkpoints(
             folder.path,
             {f"standardiser.{name}": tensor for name, tensor in standardiser.state_dict().items()},
@@ -205,18 +205,30 @@ def fit_imputer_and_heads(
     validation: Cohort,
     context: FitContext,
     imputer: FittedImputer | None = None,
+    contributions: Tensor | None = None,
 ) -> None:
-    """Fit what is fitted before the first step; imputer and fusion never see a target."""
+    """Fit what is fitted before the first step; imputer and fusion never see a target.
+
+    Args:
+        model: to fit.
+        training: standardised patients.
+        validation: standardised patients to choose and calibrate the imputer by.
+        context: seed, device, progress.
+        imputer: fitted on more patients; None to fit it on these.
+        contributions: (N, M, T) of the evidence to the training patients, where the model has evidence.
+    """
     if imputer is None:
         model.imputer.fit(training.without_targets(), validation.without_targets(), context)
     else:
         model.imputer.load_state_dict(imputer.state)
     if isinstance(model.fusion, PreparedFusion):
         model.fusion.prepare(training.without_targets())
-    for head in model.heads.values():
+    for name, head in model.heads.items():
         head.prepare(training)
-        if model.evidence is not None and isinstance(head, ResidualHead):
-            head.start_at_zero()
+        if contributions is not None and isinstance(head, ResidualHead):
+            assert training.targets is not None
+            column = model.layout.task_names.index(model.tasks[name])
+            head.start_at_zero(contributions[:, :, column].sum(dim=1), training.targets)
 
 
 def _fit_evidence(model: HcatModel, training: Cohort, context: FitContext) -> Tensor | None:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hcat_builtin.heads.mlp import HeadNetwork
+from hcat_builtin.heads.mlp import HeadNetwork, most_likely_bias
 from hcat_core.cohort import Cohort, Layout, Targets
 from hcat_core.errors import DataError
 from hcat_core.interfaces import Fused, Prediction
@@ -76,10 +76,13 @@ class BinaryHead(nn.Module):
             if self.balance:
                 self.pos_weight.copy_(free / events)
 
-    def start_at_zero(self) -> None:
-        """Start at the log odds of the training patients, as they are learned under the class weight."""
-        self.mlp.scale(0.0)
-        self.mlp.set_bias(self.usual + self.pos_weight.log())
+    def start_at_zero(self, evidence: Tensor, targets: Targets) -> None:
+        """Start at the evidence (N,), with the most likely log odds of a patient of evidence 0."""
+        under_weight = self.pos_weight.log()
+        bias = most_likely_bias(
+            (self.usual + under_weight).reshape(1), lambda b: self.log_likelihood(b + evidence, targets)
+        )
+        self.mlp.start_at(bias)
 
     def scale_residual(self, weight: float) -> None:
         """Multiply what the network adds by a weight."""

@@ -68,8 +68,8 @@ class CoxHead(nn.Module):
             )
         )
 
-    def start_at_zero(self) -> None:
-        """Start at equal risks."""
+    def start_at_zero(self, evidence: Tensor, targets: Targets) -> None:
+        """Start at the evidence alone."""
         self.mlp.scale(0.0)
 
     def scale_residual(self, weight: float) -> None:

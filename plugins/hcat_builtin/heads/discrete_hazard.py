@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from hcat_builtin.heads.event_times import patients_with_times
-from hcat_builtin.heads.mlp import HeadNetwork
+from hcat_builtin.heads.mlp import HeadNetwork, most_likely_bias
 from hcat_core.cohort import Cohort, Layout, Targets
 from hcat_core.interfaces import Fused, Prediction
 from hcat_core.metrics.survival import kaplan_meier, timed
@@ -73,9 +73,12 @@ class DiscreteHazardHead(nn.Module):
         hazard = np.clip(1 - survival[1:] / np.maximum(survival[:-1], 1e-9), 1e-3, 0.5)
         self.mlp.set_bias(torch.from_numpy(np.log(hazard / (1 - hazard))))
 
-    def start_at_zero(self) -> None:
-        """Start at the Kaplan-Meier hazards."""
-        self.mlp.scale(0.0)
+    def start_at_zero(self, evidence: Tensor, targets: Targets) -> None:
+        """Start at the evidence (N,), with the most likely hazards of a patient of evidence 0."""
+        bias = most_likely_bias(
+            self.mlp.bias, lambda b: self.log_likelihood(b + evidence.unsqueeze(1), targets)
+        )
+        self.mlp.start_at(bias)
 
     def scale_residual(self, weight: float) -> None:
         """Multiply what the network adds by a weight; the hazards of a patient at average risk stay."""
