@@ -8,7 +8,10 @@ import pytest
 import torch
 
 from hcat_core.cohort import Cohort, Layout
+from hcat_core.data.standardisation import Standardiser
 from hcat_core.registry.catalog import load_catalog
+from hcat_core.synth.cohort_view import to_cohort
+from hcat_core.synth.generator import SynthSpec, generate
 from hcat_core.testing.checks import subject_of
 
 
@@ -41,3 +44,28 @@ class Patients:
 def patients() -> Patients:
     cohort = subject_of(load_catalog(), "imputer", "mean").cohort.without_targets()
     return Patients(cohort[slice(0, 320)], cohort[slice(320, 420)], cohort[slice(420, 520)])
+
+
+@pytest.fixture
+def draw_cohort():
+    """A function that draws 640 standardised patients, of whom the first 240 are for training."""
+    return _draw_cohort
+
+
+def _draw_cohort(*, shared=5, private=0, clusters=3, gap_rate=0.0, width=32, seed=0):
+    spec = SynthSpec(
+        patients=640,
+        widths=dict.fromkeys("abcd", width),
+        clusters=clusters,
+        separation=0.0 if clusters == 1 else 0.8,
+        shared=shared,
+        private=private,
+        visible=1.0,
+        shared_variance=1.0,
+        private_variance=0.8,
+        noise_variance=0.6,
+        gap_rate=gap_rate,
+        seed=seed,
+    )
+    cohort = to_cohort(generate(spec)).without_targets()
+    return Standardiser.fit(cohort[slice(0, 240)]).apply(cohort)
