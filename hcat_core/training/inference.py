@@ -61,15 +61,26 @@ def single_pass(model: HcatModel, cohort: Cohort, device: torch.device) -> Singl
     )
 
 
-@torch.inference_mode()
+@dataclass(frozen=True)
+class SampledPredictions:
+    """Predictions of N patients, S samples of each; on the CPU.
+
+    Attributes:
+        probability: (S, N, T).
+        curve: (N, T, 12) mean over samples.
+    """
+
+    probability: np.ndarray
+    curve: np.ndarray
+
+
 def predict_cohort(
     model: HcatModel, cohort: Cohort, *, mc_samples: int, seed: int, device: torch.device
 ) -> Prediction:
-    """Predict every patient of a standardised cohort.
+    """Predict every patient of a standardised cohort by one model.
 
     Each sample draws the missing values and the dropout masks anew, and the probability is the mean over
-    samples: Rubin's (1987) multiple imputation, so that the interval holds the uncertainty of imputing. A
-    sample is the same for all patients: no prediction depends on the other patients of the cohort.
+    samples: Rubin's (1987) multiple imputation, so that the interval holds the uncertainty of imputing.
 
     Args:
         model: the trained model.
@@ -79,31 +90,52 @@ def predict_cohort(
         seed: of draws and dropout masks; torch's global generator is left as it was.
         device: where to compute.
     """
+    drawn = sample_predictions(model, cohort, samples=mc_samples, dropout=True, seed=seed, device=device)
+    interval = None
+    if len(drawn.probability) > 1:
+        interval = torch.from_numpy(np.quantile(drawn.probability, [0.05, 0.95], axis=0)).movedim(0, -1)
+    mean = torch.from_numpy(drawn.probability.mean(axis=0))
+    return Prediction(mean, torch.from_numpy(drawn.curve), interval)
+
+
+@torch.inference_mode()
+def sample_predictions(
+    model: HcatModel, cohort: Cohort, *, samples: int, dropout: bool, seed: int, device: torch.device
+) -> SampledPredictions:
+    """Predict a standardised cohort under several draws of what is missing.
+
+    A sample is the same for all patients: no prediction depends on the other patients of the cohort.
+
+    Args:
+        model: the trained model.
+        cohort: N patients.
+        samples: S; 0 for a single one, at the imputation's mean and without dropout.
+        dropout: draw dropout masks, too.
+        seed: of draws and masks; torch's global generator is left as it was.
+        device: where to compute.
+    """
     training = model.training
     model.eval()
     parts, curves = [], []
     with torch.random.fork_rng(devices=[] if device.type == "cpu" else [device]):
-        if mc_samples:
+        if samples and dropout:
             _dropout_only(model)
         for rows in torch.arange(len(cohort)).split(MC_ROWS):
             batch = cohort[rows].to(device)
             imputation, contributions = model.impute(batch), model.contributions(batch)
             found = [
                 model.predict(model.fuse(batch, imputation, contributions))
-                if not mc_samples
+                if not samples
                 else _sample(model, batch, imputation, contributions, seed, sample)
-                for sample in range(max(1, mc_samples))
+                for sample in range(max(1, samples))
             ]
             parts.append(torch.stack([one.event_probability for one in found]).cpu())
             curves.append(torch.stack([_curve(one) for one in found]).mean(dim=0).cpu())
     model.train(training)
     tasks = len(model.layout.tasks)
-    draws = torch.cat(parts, dim=1).double().numpy() if parts else np.zeros((1, 0, tasks))
+    probability = torch.cat(parts, dim=1).double().numpy() if parts else np.zeros((1, 0, tasks))
     curve = torch.cat(curves).double().numpy() if curves else np.zeros((0, tasks, CURVE_STEPS))
-    interval = None
-    if len(draws) > 1:
-        interval = torch.from_numpy(np.quantile(draws, [0.05, 0.95], axis=0)).movedim(0, -1)
-    return Prediction(torch.from_numpy(draws.mean(axis=0)), torch.from_numpy(curve), interval)
+    return SampledPredictions(probability, curve)
 
 
 def _sample(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -19,7 +18,8 @@ from hcat_core.registry.parameter_types import Count
 from hcat_core.storage.atomic_files import make_folder
 from hcat_core.storage.checkpoint import read_checkpoint, write_checkpoint
 from hcat_core.training.context import TrainingContext, parts_of, training_context
-from hcat_core.training.inference import predict_cohort, single_pass
+from hcat_core.training.ensemble_interval import combine_members
+from hcat_core.training.inference import predict_cohort, sample_predictions, single_pass
 from hcat_core.training.neural_training import (
     FittedImputer,
     MemberPlan,
@@ -93,7 +93,7 @@ class NeuralEstimator:
         return estimator
 
     def predict(self, cohort: Cohort) -> Prediction:
-        """Mean over members, draws and dropout samples; the interval is the widest of the members'."""
+        """Mean over members and draws of what is missing; of a single member, over dropout samples, too."""
         return self._predict(cohort, parts_of(self.context).mc_samples)
 
     def predict_once(self, cohort: Cohort) -> Prediction:
@@ -185,27 +185,30 @@ class NeuralEstimator:
         self.out_of_fold = np.full((len(train), len(train.layout.tasks)), np.nan)
         folds = joint_folds(train, self.number, 1, self.context.seed)
         for member, fold in zip(self.members, folds, strict=True):
-            prediction = self._predict_with([member], train[fold.test].without_targets(), 0)
+            patients = member.standardiser.apply(train[fold.test].without_targets())
+            prediction = single_pass(member.model, patients, self.context.device).prediction
             self.out_of_fold[fold.test.numpy()] = prediction.probability
 
-    def _predict(self, cohort: Cohort, mc_samples: int) -> Prediction:
+    def _predict(self, cohort: Cohort, samples: int) -> Prediction:
         assert self.members, "fit or load comes first"
-        return self._predict_with(self.members, cohort, mc_samples)
-
-    def _predict_with(
-        self, members: Sequence[TrainedMember], cohort: Cohort, mc_samples: int
-    ) -> Prediction:
-        predictions = [
-            predict_cohort(
-                member.model,
-                member.standardiser.apply(cohort),
-                mc_samples=mc_samples,
-                seed=self.context.seed,
-                device=self.context.device,
-            )
-            for member in members
-        ]
-        return averaged(predictions)
+        seed, device = self.context.seed, self.context.device
+        if len(self.members) == 1:
+            (member,) = self.members
+            patients = member.standardiser.apply(cohort)
+            return predict_cohort(member.model, patients, mc_samples=samples, seed=seed, device=device)
+        return combine_members(
+            [
+                sample_predictions(
+                    member.model,
+                    member.standardiser.apply(cohort),
+                    samples=samples,
+                    dropout=False,
+                    seed=seed,
+                    device=device,
+                )
+                for member in self.members
+            ]
+        )
 
 
 @dataclass(frozen=True)
@@ -230,15 +233,3 @@ class ImputationInFileUnits(Imputation):
         assert self.standardised is not None and self.standardiser is not None
         drawn = self.standardiser.invert(self.standardised.draw(n, generator).cpu())
         return torch.where(self.filled, drawn, self.emb)
-
-
-def averaged(predictions: list[Prediction]) -> Prediction:
-    """Mean of several models' predictions, with the widest of their intervals where they have any."""
-    probability = torch.stack([p.event_probability for p in predictions]).mean(dim=0)
-    curve = torch.from_numpy(np.stack([p.curves for p in predictions])).mean(dim=0)
-    ends = [p.interval for p in predictions if p.interval is not None]
-    if not ends:
-        return Prediction(probability, curve)
-    low = torch.stack([end[..., 0] for end in ends]).amin(dim=0)
-    high = torch.stack([end[..., 1] for end in ends]).amax(dim=0)
-    return Prediction(probability, curve, torch.stack([low, high], dim=-1))

@@ -10,7 +10,6 @@ from hcat_core.metrics.recalibration import Recalibration
 from hcat_core.testing.cohorts import random_cohort
 from hcat_core.training.inference import predict_cohort
 from hcat_core.training.model import HcatModel
-from hcat_core.training.neural_estimator import averaged
 
 
 class EncoderFusion(nn.Module):
@@ -60,8 +59,8 @@ def test_dropout_within_a_transformer_layer_is_sampled():
 def test_without_samples_there_is_no_interval_rather_than_one_of_no_width(samples):
     predicted = encoder_predicts(mc_samples=samples)
     assert np.isnan(predicted.low).all() and np.isnan(predicted.high).all()
-    assert np.isfinite(predicted.probability[:, 0]).all() and averaged([predicted]).interval is None
-    moved = Recalibration((0.4,), (0.6,)).apply(averaged([predicted]))
+    assert np.isfinite(predicted.probability[:, 0]).all() and predicted.interval is None
+    moved = Recalibration((0.4,), (0.6,)).apply(predicted)
     assert moved.interval is None and np.isfinite(moved.probability[:, 0]).all()
 
 
