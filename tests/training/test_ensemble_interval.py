@@ -20,7 +20,7 @@ def width(prediction):
 
 def test_members_and_draws_that_agree_leave_no_interval():
     prediction = combine_members(members(np.full((5, 4, 3), 0.3)))
-    assert prediction.probability == pytest.approx(sigmoid(np.array(0.3)))
+    assert prediction.probability[:, 0] == pytest.approx(np.full(3, sigmoid(np.array(0.3))))
     assert width(prediction) == pytest.approx(0, abs=1e-9)
 
 
