@@ -2,55 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from hcat_builtin.estimators.modality_pairs import ModalityPairs
+from hcat_builtin.estimators.outcome_regression import Outcomes, baseline, most_likely_factor, regress
 from hcat_builtin.estimators.patient_features import FeatureChoice, PatientFeatures
-from hcat_builtin.estimators.penalised_regression import (
-    CoxLikelihood,
-    LabelLikelihood,
-    PenalisedFit,
-    fit_penalised,
-    inner_folds,
-)
+from hcat_builtin.estimators.penalised_regression import inner_folds
 from hcat_builtin.estimators.serialisation import load_models, save_models
-from hcat_core.cohort import CURVE_STEPS, Cohort, Layout, Targets
+from hcat_core.cohort import CURVE_STEPS, Cohort, Layout
 from hcat_core.interfaces import FitContext, Prediction
-from hcat_core.metrics.survival import breslow, timed
-from hcat_core.registry.parameter_types import Count, FoldCount, Share, TailShare
+from hcat_core.registry.parameter_types import Count, CountOrZero, FoldCount, Share, TailShare
 
-
-@dataclass(frozen=True)
-class _Outcomes:
-    """One task's outcomes of N patients, (N,) each: times and events, or labels where none is timed."""
-
-    known: np.ndarray
-    time: np.ndarray
-    event: np.ndarray
-    is_timed: bool
+LARGEST = 10.0  # log hazard ratio of one modality, either way
 
 
 class EvidenceEstimator:
-    """Adds up what each modality says alone: an elastic-net regression per modality and task.
+    """Adds up what each modality says alone, and what pairs of them say beyond that.
 
-    A modality's regression is fitted on the patients who have it, by the partial likelihood of their times,
-    or by the likelihood of their labels in a task without times. Scores are centred, so that a modality
-    that is missing, or not informative, adds 0: what is usual. The tails of each feature are drawn in. A
-    modality wider than ``widest`` is reduced to principal components, whose regression is ridge: as many as
-    there are patients make it the ridge regression on all its features.
+    A modality's regression (elastic net) is fitted on the patients who have it, by the partial likelihood
+    of their times, or by the likelihood of their labels in a task without times. Scores are centred, so that
+    a modality that is missing, or not informative, adds 0: what is usual. The tails of each feature are
+    drawn in. A modality wider than ``widest`` is reduced to principal components, whose regression is
+    ridge: as many as there are patients make it the ridge regression on all its features.
+
+    The sum is multiplied by the factor that is the most likely for patients left out of the regressions:
+    each by itself is too timid, and modalities that say the same are too sure together. Products of
+    components of two modalities are then tried; they are used where the cross-validated likelihood gains
+    more than twice its standard error.
 
     Args:
         layout: modalities and tasks.
-        l1_ratio: 0 is ridge, 1 is lasso; of modalities that are used as they are.
+        l1_ratio: 0 is ridge, 1 is lasso; of modalities that are used as they are, and of products.
         folds: number of inner folds that choose the penalty.
         components: number of principal components that replace a modality wider than ``widest``.
         widest: number of cells up to which a modality is used as it is.
         tails: share of patients at either end of each feature whose values are winsorised.
+        pairs: number of components of each modality whose products are tried; 0 tries none.
     """
 
     refits = True
@@ -64,6 +56,7 @@ class EvidenceEstimator:
         components: Count = 256,
         widest: Count = 64,
         tails: TailShare = 0.02,
+        pairs: CountOrZero = 8,
     ) -> None:
         self.layout = layout
         self.l1_ratio = l1_ratio
@@ -73,11 +66,12 @@ class EvidenceEstimator:
             PatientFeatures(layout, FeatureChoice([name], components, widest), tails=tails)
             for name in layout.names
         ]
+        self.pairs = ModalityPairs(layout, pairs)
         self.state: dict[str, Tensor] = {}
         self.left_out = torch.zeros(0)
 
     def fit(self, train: Cohort, validation: Cohort, context: FitContext) -> None:
-        """Fit every modality and task on the patients who have both.
+        """Fit every modality and task on the patients who have both, then the pairs of modalities.
 
         Raises:
             ValueError: without targets.
@@ -86,22 +80,28 @@ class EvidenceEstimator:
             raise ValueError("fitting needs patients with targets")
         self.state = {}
         self.left_out = torch.zeros((*train.present.shape, len(self.layout.tasks)))
+        groups = np.array(train.patient_ids if train.groups is None else train.groups)
+        fold = inner_folds(groups, self.folds, context.seed)
         for column in range(len(self.layout.names)):
             has = train.present[:, column]
             if has.any():
-                self._fit_modality(column, train[has], has, context.seed)
-        for number in range(len(self.layout.tasks)):
-            scale = _scale(self.left_out[:, :, number].sum(dim=1), _outcomes(train.targets, number))
-            self.state[f"task_{number}.factor"] = torch.tensor(scale)
-            self.left_out[:, :, number] *= scale
+                self._fit_modality(column, train[has], has, fold[has.numpy()])
+        outcomes = [Outcomes.of(train.targets, number) for number in range(len(self.layout.tasks))]
+        for number, of_task in enumerate(outcomes):
+            factor = most_likely_factor(self.left_out[:, :, number].sum(dim=1), of_task)
+            self.state[f"task_{number}.factor"] = torch.tensor(factor)
+            self.left_out[:, :, number] *= factor
+        self._fit_pairs(train, outcomes, fold)
         total = self.contributions(train).sum(dim=1).double()
         for number, task in enumerate(self.layout.tasks):
-            outcomes = _outcomes(train.targets, number)
-            curve = _baseline(total[:, number], outcomes, torch.tensor(task.curve_days))
+            curve = baseline(total[:, number], outcomes[number], torch.tensor(task.curve_days))
             self.state[f"task_{number}.baseline"] = curve
 
     def contributions(self, cohort: Cohort) -> Tensor:
-        """(N, M, T) log hazard ratios, or logits, around what is usual; 0 for a missing modality."""
+        """(N, M, T) log hazard ratios, or logits, around what is usual; 0 for a missing modality.
+
+        What pairs of modalities add belongs to all modalities of the patient in equal parts.
+        """
         result = torch.zeros((*cohort.present.shape, len(self.layout.tasks)))
         for column in range(len(self.layout.names)):
             has = cohort.present[:, column].cpu()
@@ -109,11 +109,10 @@ class EvidenceEstimator:
                 continue
             x = self._features(column, cohort[has])
             for number in range(len(self.layout.tasks)):
-                score = (
-                    x @ self.state[f"{column}.{number}.weights"] - self.state[f"{column}.{number}.usual"]
-                )
-                scale = self.state.get(f"task_{number}.factor", 1.0)
-                result[has, column, number] = score.clamp(-10, 10).float() * scale
+                weights, usual = (self.state[f"{column}.{number}.{name}"] for name in ("weights", "usual"))
+                score = (x @ weights - usual).clamp(-LARGEST, LARGEST).float()
+                result[has, column, number] = score * self.state[f"task_{number}.factor"]
+        self._add_pairs(result, cohort)
         return result.to(cohort.emb.device)
 
     def out_of_fold_contributions(self) -> Tensor:
@@ -148,64 +147,66 @@ class EvidenceEstimator:
         features = {
             f"features.{name}": tensor for part in self.features for name, tensor in part.state.items()
         }
-        return {**features, **self.state}
+        axes = {f"axes.{name}": tensor for name, tensor in self.pairs.state.items()}
+        return {**features, **axes, **self.state}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Restore what ``state_dict`` gave."""
-        self.state = {k: t.cpu() for k, t in state.items() if not k.startswith("features.")}
+        self.state = {k: t.cpu() for k, t in state.items() if not k.startswith(("features.", "axes."))}
+        self.pairs.state = {
+            k.removeprefix("axes."): t.cpu() for k, t in state.items() if k.startswith("axes.")
+        }
         for column, part in enumerate(self.features):
             prefix = f"features.{column}."
             part.state = {
                 k.removeprefix("features."): t.cpu() for k, t in state.items() if k.startswith(prefix)
             }
 
-    def _fit_modality(self, column: int, patients: Cohort, rows: Tensor, seed: int) -> None:
+    def _fit_modality(self, column: int, patients: Cohort, rows: Tensor, fold: np.ndarray) -> None:
         """Fit one modality's regressions on the patients who have it, who are ``rows`` of all."""
         assert patients.targets is not None
         self.features[column].fit(patients)
         self.state[f"{column}.scale"] = torch.ones(())
         x = self._features(column, patients)
         spread = x.std(dim=0, correction=int(len(x) > 1))
-        if self._is_reduced(column):  # in common: a component that varies little must not count as much
+        is_reduced = self.layout.widths[column] > self.widest
+        if is_reduced:  # in common: a component that varies little must not count as much
             spread = spread.max().expand(len(spread))
         self.state[f"{column}.scale"] = torch.where(spread > 1e-8, spread, 1.0)
         x = x / self.state[f"{column}.scale"]
-        groups = np.array(patients.patient_ids if patients.groups is None else patients.groups)
         for number in range(len(self.layout.tasks)):
-            outcomes = _outcomes(patients.targets, number)
-            l1_ratio = 0.0 if self._is_reduced(column) else self.l1_ratio
-            fit = self._regression(x.numpy(), outcomes, inner_folds(groups, self.folds, seed), l1_ratio)
+            outcomes = Outcomes.of(patients.targets, number)
+            fit = regress(x.numpy(), outcomes, fold, 0.0 if is_reduced else self.l1_ratio)
             weights = torch.from_numpy(fit.weights)
-            usual = (x @ weights).mean()
             self.state[f"{column}.{number}.weights"] = weights
-            self.state[f"{column}.{number}.usual"] = usual
-            left_out = torch.from_numpy(fit.out_of_fold) - usual
-            self.left_out[rows, column, number] = left_out.clamp(-10, 10).float()
+            self.state[f"{column}.{number}.usual"] = (x @ weights).mean()
+            left_out = torch.from_numpy(fit.out_of_fold - fit.out_of_fold.mean())
+            self.left_out[rows, column, number] = left_out.clamp(-LARGEST, LARGEST).float()
 
-    def _is_reduced(self, column: int) -> bool:
-        """Whether principal components replace the modality."""
-        return self.layout.widths[column] > self.widest
+    def _fit_pairs(self, train: Cohort, outcomes: Sequence[Outcomes], fold: np.ndarray) -> None:
+        """Fit what pairs of modalities add to each task; none where the gain is not above its error."""
+        if not self.pairs.columns:
+            return
+        products = self.pairs.fit(train)
+        for number, of_task in enumerate(outcomes):
+            offset = self.left_out[:, :, number].sum(dim=1).double().numpy()
+            fit = regress(products, of_task, fold, self.l1_ratio, offset)
+            if fit.gain <= 2 * fit.error:
+                continue
+            weights = torch.from_numpy(fit.weights)
+            usual = torch.from_numpy(products @ fit.weights).mean()
+            self.state |= {f"pairs.{number}.weights": weights, f"pairs.{number}.usual": usual}
+            self.left_out[:, :, number] += _shared_out(torch.from_numpy(fit.out_of_fold), train.present)
 
-    def _regression(
-        self, x: np.ndarray, outcomes: _Outcomes, fold: np.ndarray, l1_ratio: float
-    ) -> PenalisedFit:
-        """One regression; scores of patients without a known outcome are those of the whole fit."""
-        known = outcomes.known
-        events = outcomes.event[known].sum()
-        if events == 0 or (not outcomes.is_timed and events == known.sum()):
-            return PenalisedFit(np.zeros(x.shape[1]), np.zeros(len(x)))
-        cells, time, event = x[known], outcomes.time[known], outcomes.event[known]
-        middle = cells.mean(axis=0)
-
-        def likelihood(rows: np.ndarray) -> CoxLikelihood | LabelLikelihood:
-            if outcomes.is_timed:
-                return CoxLikelihood(cells[rows], time[rows], event[rows])
-            return LabelLikelihood(cells[rows] - middle, event[rows])
-
-        fit = fit_penalised(cells, likelihood, fold[known], l1_ratio)
-        scores = x @ fit.weights
-        scores[known] = fit.out_of_fold
-        return PenalisedFit(fit.weights, scores)
+    def _add_pairs(self, contributions: Tensor, cohort: Cohort) -> None:
+        """Add what pairs of modalities contribute, in place."""
+        tasks = [n for n in range(len(self.layout.tasks)) if f"pairs.{n}.weights" in self.state]
+        if not tasks:
+            return
+        products = torch.from_numpy(self.pairs.transform(cohort))
+        for number in tasks:
+            score = products @ self.state[f"pairs.{number}.weights"] - self.state[f"pairs.{number}.usual"]
+            contributions[:, :, number] += _shared_out(score, cohort.present.cpu())
 
     def _features(self, column: int, patients: Cohort) -> Tensor:
         """(n, F) scaled features of one modality of patients who have it."""
@@ -213,47 +214,7 @@ class EvidenceEstimator:
         return x / self.state[f"{column}.scale"]
 
 
-def _outcomes(targets: Targets, column: int) -> _Outcomes:
-    """Times and events of a task that has them, else its labels."""
-    known = timed(targets, column)
-    if known.any():
-        time = targets.time[:, column].double().numpy()
-        return _Outcomes(known.numpy(), time, (targets.event[:, column] == 1).numpy(), True)
-    labels = targets.labels[:, column].numpy()
-    return _Outcomes(labels >= 0, np.zeros(len(labels)), labels == 1, False)
-
-
-def _scale(left_out: Tensor, outcomes: _Outcomes) -> float:
-    """The factor of the sum that is the most likely for patients whose scores are by models without them.
-
-    Regressions that are penalised, each by itself, are too timid; modalities that say the same, too sure.
-    """
-    from scipy.optimize import minimize_scalar
-
-    score = left_out.double().numpy()[outcomes.known][:, None]
-    if not len(score) or not score.any():
-        return 1.0
-    likelihood = _likelihood(score, outcomes, outcomes.known)
-
-    def loss(factor: float) -> float:
-        return likelihood.value(np.array([factor])) * likelihood.events + 0.5 * (factor - 1) ** 2
-
-    return float(minimize_scalar(loss, bounds=(0.1, 4.0), method="bounded").x)
-
-
-def _likelihood(x: np.ndarray, outcomes: _Outcomes, rows: np.ndarray) -> CoxLikelihood | LabelLikelihood:
-    """The likelihood of features (n, F) of the n patients among ``rows``, (N,) bool."""
-    event = outcomes.event[rows]
-    if outcomes.is_timed:
-        return CoxLikelihood(x, outcomes.time[rows], event)
-    return LabelLikelihood(x, event)
-
-
-def _baseline(score: Tensor, outcomes: _Outcomes, days: Tensor) -> Tensor:
-    """(12,) cumulative baseline hazard by ``days``; of a task without times, the (1,) logit at score 0."""
-    known = torch.from_numpy(outcomes.known)
-    event = torch.from_numpy(outcomes.event)[known]
-    if outcomes.is_timed:
-        return breslow(score[known], torch.from_numpy(outcomes.time)[known], event, days)
-    share = (event.double().sum() + 0.5) / (len(event) + 1)
-    return (share / (1 - share)).log().reshape(1)
+def _shared_out(score: Tensor, present: Tensor) -> Tensor:
+    """(N, M) each patient's score (N,) in equal parts for the modalities that the patient has."""
+    parts = present.double() / present.sum(dim=1, keepdim=True).clamp_min(1)
+    return (score.clamp(-LARGEST, LARGEST).unsqueeze(1) * parts).float()

@@ -42,10 +42,14 @@ class PenalisedFit:
         weights: (F,), fitted on all patients.
         out_of_fold: (N,) each patient's linear score, by weights fitted without the patient at the chosen
             penalty.
+        gain: by how much the cross-validated log likelihood is higher than without features, in nats.
+        error: standard error of the gain, from its spread over folds.
     """
 
     weights: np.ndarray
     out_of_fold: np.ndarray
+    gain: float = 0.0
+    error: float = 0.0
 
 
 def fit_penalised(
@@ -69,19 +73,22 @@ def fit_penalised(
     zero = np.zeros(x.shape[1])
     largest = float(np.abs(everyone(zero)[1]).max(initial=0.0))
     path = largest / max(l1_ratio, 0.05) * np.logspace(0, -2.5, PENALTIES)
-    losses = np.zeros(len(path))
+    folds = np.unique(fold)
+    losses = np.zeros((len(path) + 1, len(folds)))  # the last one without features
     scores = np.zeros((len(path), len(x)))
-    for held_out in np.unique(fold):
+    for column, held_out in enumerate(folds):
         rest = fold != held_out
         fitted = likelihood(rest)
-        for place, weights in enumerate(_along(path, fitted, zero, l1_ratio)):
-            losses[place] += (
-                everyone.value(weights) * everyone.events - fitted.value(weights) * fitted.events
-            )
-            scores[place, ~rest] = x[~rest] @ weights
-    best = int(losses.argmin())
+        for place, weights in enumerate([*_along(path, fitted, zero, l1_ratio), zero]):
+            of_all = everyone.value(weights) * everyone.events
+            losses[place, column] = of_all - fitted.value(weights) * fitted.events
+            if place < len(path):
+                scores[place, ~rest] = x[~rest] @ weights
+    best = int(losses[:-1].sum(axis=1).argmin())
+    gains = losses[-1] - losses[best]
     *_, weights = _along(path[: best + 1], everyone, zero, l1_ratio)
-    return PenalisedFit(weights, scores[best])
+    error = float(gains.std(ddof=1) * np.sqrt(len(folds))) if len(folds) > 1 else np.inf
+    return PenalisedFit(weights, scores[best], float(gains.sum()), error)
 
 
 def inner_folds(groups: np.ndarray | Sequence[str], folds: int, seed: int) -> np.ndarray:
@@ -135,11 +142,15 @@ class CoxLikelihood:
         x: (N, F) features.
         time: (N,).
         event: (N,) bool.
+        offset: (N,) a known part of the score; None for none.
     """
 
-    def __init__(self, x: np.ndarray, time: np.ndarray, event: np.ndarray) -> None:
+    def __init__(
+        self, x: np.ndarray, time: np.ndarray, event: np.ndarray, offset: np.ndarray | None = None
+    ) -> None:
         order = np.argsort(-time, kind="stable")
         self.x, self.event = x[order], event[order]
+        self.offset = 0.0 if offset is None else offset[order]
         # For each patient, the last patient at risk at the same time, and the first; ties are at risk.
         self.last = np.searchsorted(-time[order], -time[order], side="right") - 1
         self.first = np.searchsorted(-time[order], -time[order], side="left")
@@ -147,11 +158,11 @@ class CoxLikelihood:
 
     def value(self, weights: np.ndarray) -> float:
         """The likelihood without its gradient."""
-        return self._terms(self.x @ weights)[0]
+        return self._terms(self.x @ weights + self.offset)[0]
 
     def __call__(self, weights: np.ndarray) -> tuple[float, np.ndarray]:
         """The likelihood and its gradient (F,)."""
-        value, risk, at_risk = self._terms(self.x @ weights)
+        value, risk, at_risk = self._terms(self.x @ weights + self.offset)
         # A patient is in the risk set of every event at the patient's time or before it.
         inverse = np.where(self.event, 1 / at_risk, 0)
         share = risk * inverse[::-1].cumsum()[::-1][self.first]
@@ -174,13 +185,14 @@ class LabelLikelihood:
     Args:
         x: (N, F) centred features.
         label: (N,) 1 for an event, 0 for none.
+        offset: (N,) a known part of the score; None for none.
     """
 
-    def __init__(self, x: np.ndarray, label: np.ndarray) -> None:
+    def __init__(self, x: np.ndarray, label: np.ndarray, offset: np.ndarray | None = None) -> None:
         self.x, self.label = x, label
         self.events = max(1, int(label.sum()))
         share = np.clip(label.mean() if len(label) else 0.5, 1e-3, 1 - 1e-3)
-        self.intercept = float(np.log(share / (1 - share)))
+        self.intercept = np.log(share / (1 - share)) + (0.0 if offset is None else offset)
 
     def value(self, weights: np.ndarray) -> float:
         """The likelihood without its gradient."""

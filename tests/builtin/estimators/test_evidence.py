@@ -7,6 +7,9 @@ import torch
 
 from hcat_builtin.estimators.evidence import EvidenceEstimator
 from hcat_core.interfaces import AdditiveEstimator, FitContext
+from hcat_core.synth.cohort_view import to_cohort
+from hcat_core.synth.generator import SynthSpec, generate
+from hcat_core.synth.spec import preset_spec
 
 
 def fitted(cohort, **parameters):
@@ -99,3 +102,22 @@ def test_the_factor_of_the_sum_corrects_scores_that_are_too_timid(estimators):
     same = replace(train, emb=train.emb[:, :1].expand_as(train.emb) * train.measured)
     estimator = fitted(same)
     assert float(estimator.state["task_0.factor"]) < 0.8
+
+
+def test_pairs_of_modalities_find_what_no_sum_over_modalities_can_say():
+    cohort = to_cohort(generate(preset_spec("demo", patients=1500, width=12, outcome="interactions")))
+    train, test = cohort[slice(0, 1200)], cohort[slice(1200, 1500)]
+    label = test.targets.labels[:, 0]
+
+    def auc(pairs):
+        score = fitted(train, pairs=pairs).predict(test.without_targets()).event_probability[:, 0]
+        return float((score[label == 1][:, None] > score[label == 0]).float().mean())
+
+    assert auc(0) < 0.58
+    assert auc(8) > 0.66
+
+
+def test_pairs_are_not_used_where_they_add_nothing():
+    cohort = to_cohort(generate(SynthSpec(patients=300, clusters=1, widths={"a": 6, "b": 6, "c": 6})))
+    shuffled = replace(cohort, targets=cohort.targets[torch.randperm(300)])
+    assert not [name for name in fitted(shuffled).state if name.startswith("pairs")]

@@ -1,0 +1,106 @@
+"""Regressions of one task's outcomes: of times where they are known, else of labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.optimize import minimize_scalar
+from torch import Tensor
+
+from hcat_builtin.estimators.penalised_regression import (
+    CoxLikelihood,
+    LabelLikelihood,
+    PenalisedFit,
+    fit_penalised,
+)
+from hcat_core.cohort import Targets
+from hcat_core.metrics.survival import breslow, timed
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """One task's outcomes of N patients, (N,) each: times and events, or labels where none is timed."""
+
+    known: np.ndarray
+    time: np.ndarray
+    event: np.ndarray
+    is_timed: bool
+
+    @classmethod
+    def of(cls, targets: Targets, column: int) -> Outcomes:
+        """The outcomes in a column of the targets."""
+        known = timed(targets, column)
+        if known.any():
+            time = targets.time[:, column].double().numpy()
+            return cls(known.numpy(), time, (targets.event[:, column] == 1).numpy(), True)
+        labels = targets.labels[:, column].numpy()
+        return cls(labels >= 0, np.zeros(len(labels)), labels == 1, False)
+
+    @property
+    def vary(self) -> bool:
+        """Whether there is anything to learn: an event, and among labels a patient without it."""
+        events = int(self.event[self.known].sum())
+        return events > 0 and (self.is_timed or events < int(self.known.sum()))
+
+    def likelihood(
+        self, x: np.ndarray, rows: np.ndarray, offset: np.ndarray | None = None
+    ) -> CoxLikelihood | LabelLikelihood:
+        """The likelihood of features (n, F) of the n patients with the numbers ``rows``."""
+        if self.is_timed:
+            return CoxLikelihood(x, self.time[rows], self.event[rows], offset)
+        return LabelLikelihood(x, self.event[rows], offset)
+
+
+def regress(
+    x: np.ndarray, outcomes: Outcomes, fold: np.ndarray, l1_ratio: float, offset: np.ndarray | None = None
+) -> PenalisedFit:
+    """An elastic-net regression at the penalty of the best cross-validated likelihood.
+
+    Out-of-fold scores of patients without a known outcome, who are in no fit, are those of the whole fit.
+
+    Args:
+        x: (N, F) features.
+        outcomes: of N patients.
+        fold: (N,) numbers of inner folds.
+        l1_ratio: 0 is ridge, 1 is lasso.
+        offset: (N,) a known part of the score; None for none.
+    """
+    if not outcomes.vary or not x.shape[1]:
+        return PenalisedFit(np.zeros(x.shape[1]), np.zeros(len(x)))
+    known = np.flatnonzero(outcomes.known)
+    cells = x[known] - x[known].mean(axis=0)
+    part = None if offset is None else offset[known]
+
+    def likelihood(rows: np.ndarray) -> CoxLikelihood | LabelLikelihood:
+        return outcomes.likelihood(cells[rows], known[rows], None if part is None else part[rows])
+
+    fit = fit_penalised(cells, likelihood, fold[known], l1_ratio)
+    scores = (x - x[known].mean(axis=0)) @ fit.weights
+    scores[known] = fit.out_of_fold
+    return PenalisedFit(fit.weights, scores, fit.gain, fit.error)
+
+
+def most_likely_factor(score: Tensor, outcomes: Outcomes) -> float:
+    """The factor of (N,) scores under which the outcomes are the most likely, pulled a little towards 1."""
+    known = np.flatnonzero(outcomes.known)
+    x = score.double().numpy()[known][:, None]
+    if not outcomes.vary or not x.any():
+        return 1.0
+    likelihood = outcomes.likelihood(x, known)
+
+    def loss(factor: float) -> float:
+        return likelihood.value(np.array([factor])) * likelihood.events + 0.5 * (factor - 1) ** 2
+
+    return float(minimize_scalar(loss, bounds=(0.1, 4.0), method="bounded").x)
+
+
+def baseline(score: Tensor, outcomes: Outcomes, days: Tensor) -> Tensor:
+    """(12,) cumulative baseline hazard by ``days``; of a task without times, the (1,) logit at score 0."""
+    known = torch.from_numpy(outcomes.known)
+    event = torch.from_numpy(outcomes.event)[known]
+    if outcomes.is_timed:
+        return breslow(score[known], torch.from_numpy(outcomes.time)[known], event, days)
+    share = (event.double().sum() + 0.5) / (len(event) + 1)
+    return (share / (1 - share)).log().reshape(1)
