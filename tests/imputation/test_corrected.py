@@ -1,4 +1,4 @@
-"""Correcting any imputer by a network: what a third-party imputer may rely on, without built-in components."""
+"""Correcting any imputer by a network: what a third-party imputer may rely on."""
 
 import pytest
 import torch

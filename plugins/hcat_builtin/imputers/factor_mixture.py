@@ -5,7 +5,8 @@ x_p = loading[c, p] . (1, z) + e_p with e_p ~ N(0, noise[p]); the first loading 
 posterior with covariance noise[p] * spread[c, m(p)], which the predictive variance includes.
 
 Every R x R matrix depends only on the pattern of measured cells, and is computed once per pattern (S of
-them). Shapes: N rows, P cells in M blocks, K clusters, Q = R + 1.
+them), from one matrix per block and corrections for cells that are missing in a present block.
+Shapes: N rows, P cells in M blocks, K clusters, Q = R + 1.
 """
 
 from __future__ import annotations
@@ -15,8 +16,12 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
+from hcat_builtin.imputers.incomplete_rows import ObservedRows, Rows, make_rows, observe
 from hcat_core.interfaces import categories, normal
+
+__all__ = ["FactorMixture", "Posterior", "Rows", "draw", "make_rows", "moments", "posterior"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,7 @@ class FactorMixture:
         loading: (K, P, Q) posterior means of loadings, the cluster's mean first.
         noise: (P,) variances.
         spread: (K, M, Q, Q) posterior covariances of loadings, in units of the noise.
-        block: (P,) the block of each cell.
+        block: (P,) the block of each cell, ascending.
     """
 
     weight: Tensor
@@ -47,20 +52,11 @@ class FactorMixture:
             self.block.to(device),
         )
 
-
-@dataclass(frozen=True)
-class Rows:
-    """N incomplete rows, and their distinct patterns of measured cells.
-
-    Attributes:
-        cells: (N, P), 0 where not measured.
-        masks: (S, P) float, 1 where a pattern has a measured cell.
-        pattern: (N,) index of each row's pattern.
-    """
-
-    cells: Tensor
-    masks: Tensor
-    pattern: Tensor
+    def only(self, cells: slice) -> FactorMixture:
+        """The marginal distribution of some cells."""
+        return FactorMixture(
+            self.weight, self.loading[:, cells], self.noise[cells], self.spread, self.block[cells]
+        )
 
 
 @dataclass(frozen=True)
@@ -82,46 +78,61 @@ class Posterior:
     log_likelihood: Tensor
 
 
-def make_rows(cells: Tensor, measured: Tensor) -> Rows:
-    """Find the distinct patterns of measured cells.
+@dataclass(frozen=True)
+class Evidence:
+    """Sums over the measured cells of each row or pattern, all that the posterior depends on.
 
-    Args:
-        cells: (N, P); values of cells that are not measured are ignored.
-        measured: (N, P) bool.
+    Attributes:
+        pull: (N, K, Q) of cells times loadings, over the noise.
+        square: (N,) of squared cells, over the noise.
+        gram: (S, K, Q, Q) of E[loading loading'], over the noise.
+        constant: (S,) of log(2 pi noise).
     """
-    n, p = measured.shape
-    # Eight cells are packed into one number, so that comparing rows is fast.
-    padded = torch.nn.functional.pad(measured.to(torch.uint8), (0, -p % 8)).reshape(n, -1, 8)
-    powers = torch.tensor([1, 2, 4, 8, 16, 32, 64, 128], dtype=torch.uint8, device=measured.device)
-    packed = (padded * powers).sum(dim=2, dtype=torch.int64)
-    _, pattern = torch.unique(packed, dim=0, return_inverse=True)
-    first = torch.full((int(pattern.max()) + 1 if n else 0,), n, device=measured.device)
-    first.scatter_reduce_(0, pattern, torch.arange(n, device=measured.device), "amin")
-    return Rows(torch.where(measured, cells, 0), measured[first].to(cells.dtype), pattern)
+
+    pull: Tensor
+    square: Tensor
+    gram: Tensor
+    constant: Tensor
 
 
 def posterior(model: FactorMixture, rows: Rows) -> Posterior:
     """Clusters and factors given the measured cells of each row: the E-step of EM."""
-    k, p, q = model.loading.shape
-    r = q - 1
-    scaled = model.loading / model.noise[:, None]
-    # (N, K, Q): one product over all cells and clusters, the only one whose cost grows with N x P.
-    pull = (rows.cells @ scaled.permute(1, 0, 2).reshape(p, k * q)).reshape(-1, k, q).double()
-    gram = _gram(model, rows.masks)
-    precision = gram[..., 1:, 1:] + torch.eye(r, dtype=gram.dtype, device=gram.device)
+    return expect(model, observe(rows, model.block))
+
+
+def expect(model: FactorMixture, observed: ObservedRows) -> Posterior:
+    """The same as ``posterior``, for rows that are prepared once for many models."""
+    every = slice(0, model.loading.shape[1])
+    gram, constant = pattern_sums(model, observed, block_sums(model, observed.slices))
+    # One product over all cells and clusters, the only one whose cost grows with N x P.
+    return condition(model, Evidence(*row_sums(model, observed, every), gram, constant), observed)
+
+
+def row_sums(model: FactorMixture, observed: ObservedRows, cells: slice) -> tuple[Tensor, Tensor]:
+    """(N, K, Q) sums of cells times loadings over the noise, and (N,) of squared cells over the noise."""
+    part = model.only(cells)
+    k, p, q = part.loading.shape
+    scaled = (part.loading / part.noise[:, None]).permute(1, 0, 2).reshape(p, k * q)
+    pull = (observed.cells[:, cells] @ scaled).reshape(-1, k, q).double()
+    return pull, (observed.squares[:, cells] @ (1 / part.noise)).double()
+
+
+def condition(model: FactorMixture, evidence: Evidence, observed: ObservedRows) -> Posterior:
+    """Clusters and factors of N rows, given the sums over their measured cells."""
+    pull, gram, pattern = evidence.pull, evidence.gram, observed.pattern
+    precision = gram[..., 1:, 1:] + torch.eye(gram.shape[-1] - 1, dtype=gram.dtype, device=gram.device)
     root = torch.linalg.cholesky(precision)
     covariance = torch.cholesky_inverse(root)
     log_det = 2 * root.diagonal(dim1=-2, dim2=-1).log().sum(dim=-1)
-    b = pull[..., 1:] - gram[rows.pattern][..., 1:, 0]
-    mean = (covariance[rows.pattern] @ b.unsqueeze(-1)).squeeze(-1)
-    square = (rows.cells.square() @ (1 / model.noise)).double().unsqueeze(1)
-    square = square - 2 * pull[..., 0] + gram[rows.pattern][..., 0, 0] - (b * mean).sum(dim=-1)
-    constant = rows.masks.double() @ (model.noise.double().log() + math.log(2 * math.pi))
-    log_p = model.weight.double().log() - 0.5 * (
-        constant[rows.pattern].unsqueeze(1) + log_det[rows.pattern] + square
-    )
+    b = pull[..., 1:] - gram[..., 1:, 0][pattern]
+    groups = observed.groups
+    grouped = b[groups.row].transpose(1, 2) @ covariance[groups.pattern]  # (G, K, g, R)
+    mean = grouped.transpose(1, 2).flatten(0, 1)[groups.place]
+    square = evidence.square.unsqueeze(1) - 2 * pull[..., 0] - (b * mean).sum(dim=-1)
+    of_pattern = evidence.constant.unsqueeze(1) + log_det + gram[..., 0, 0]
+    log_p = model.weight.double().log() - 0.5 * (of_pattern[pattern] + square)
     total = torch.logsumexp(log_p, dim=1)
-    return Posterior((log_p - total.unsqueeze(1)).exp(), mean, covariance, rows.pattern, total)
+    return Posterior((log_p - total.unsqueeze(1)).exp(), mean, covariance, pattern, total)
 
 
 def moments(model: FactorMixture, factors: Posterior) -> tuple[Tensor, Tensor]:
@@ -133,7 +144,7 @@ def moments(model: FactorMixture, factors: Posterior) -> tuple[Tensor, Tensor]:
     second = torch.zeros_like(mean)
     for c in range(k):
         loading = model.loading[c]
-        z = torch.nn.functional.pad(factors.mean[:, c].to(dtype), (1, 0), value=1.0)
+        z = pad(factors.mean[:, c].to(dtype), (1, 0), value=1.0)
         here = z @ loading.T
         covariance = factors.covariance[:, c].to(dtype)
         outer = (loading[:, 1:, None] * loading[:, None, 1:]).reshape(p, -1)
@@ -157,7 +168,7 @@ def draw(model: FactorMixture, factors: Posterior, n: int, generator: torch.Gene
         every = torch.arange(rows, device=device)
         white = normal((rows, q - 1, 1), generator, rows=0, device=device, dtype=torch.float64)
         z = factors.mean[every, cluster] + (root[factors.pattern, cluster] @ white).squeeze(-1)
-        extended = torch.nn.functional.pad(z.to(dtype), (1, 0), value=1.0)
+        extended = pad(z.to(dtype), (1, 0), value=1.0)
         noise = normal((rows, p), generator, rows=0, device=device, dtype=dtype)
         for c in range(k):
             mine = cluster == c
@@ -170,15 +181,50 @@ def draw(model: FactorMixture, factors: Posterior, n: int, generator: torch.Gene
     return result
 
 
-def _gram(model: FactorMixture, masks: Tensor) -> Tensor:
-    """(S, K, Q, Q) sum over measured cells of E[loading loading'] / noise."""
-    k, p, q = model.loading.shape
+@dataclass(frozen=True)
+class BlockSums:
+    """Sums over all cells of each block, measured or not.
+
+    Attributes:
+        gram: (K, M, Q, Q) of loadings' products, over the noise.
+        constant: (M,) of log(2 pi noise).
+    """
+
+    gram: Tensor
+    constant: Tensor
+
+
+def block_sums(model: FactorMixture, slices: tuple[slice, ...]) -> BlockSums:
+    """The sums over each block, from which those of every pattern follow."""
     scaled = model.loading / model.noise.sqrt()[:, None]
-    outer = (scaled.unsqueeze(3) * scaled.unsqueeze(2)).reshape(k, p, q * q)
-    gram = torch.stack([masks @ outer[c] for c in range(k)], dim=1).reshape(-1, k, q, q).double()
-    blocks = torch.nn.functional.one_hot(model.block, model.spread.shape[1]).to(masks.dtype)
-    counts = (masks @ blocks).double()
-    return gram + torch.einsum("sm,kmij->skij", counts, model.spread.double())
+    log_noise = model.noise.double().log() + math.log(2 * math.pi)
+    return BlockSums(
+        gram=torch.stack([scaled[:, cells].mT @ scaled[:, cells] for cells in slices], dim=1).double(),
+        constant=torch.stack([log_noise[cells].sum() for cells in slices]),
+    )
+
+
+def pattern_sums(model: FactorMixture, observed: ObservedRows, blocks: BlockSums) -> tuple[Tensor, Tensor]:
+    """(S, K, Q, Q) sums of E[loading loading'] / noise, and (S,) of log(2 pi noise), per pattern.
+
+    Each is the sum over the blocks that a pattern has, less its gaps within them.
+    """
+    gram = torch.einsum("sm,kmij->skij", observed.has, blocks.gram)
+    gram = gram + torch.einsum("sm,kmij->skij", observed.counts, model.spread.double())
+    constant = observed.has @ blocks.constant
+    if not observed.gaps:
+        return gram, constant
+    # One more cell, without loadings, stands for the gaps that a pattern has fewer than others.
+    scaled = pad(model.loading / model.noise.sqrt()[:, None], (0, 0, 0, 1))
+    log_noise = pad(model.noise.double().log() + math.log(2 * math.pi), (0, 1))
+    products, constants = [], []
+    for gaps in observed.gaps:
+        missing = scaled[:, gaps.cell]  # (K, s, G, Q)
+        products.append((missing.mT @ missing).transpose(0, 1))
+        constants.append(log_noise[gaps.cell].sum(dim=1))
+    patterns = torch.cat([gaps.pattern for gaps in observed.gaps])
+    gram = gram.index_add(0, patterns, torch.cat(products).double(), alpha=-1)
+    return gram, constant.index_add(0, patterns, torch.cat(constants), alpha=-1)
 
 
 def _quadratic(z: Tensor, covariance: Tensor, spread: Tensor, pattern: Tensor) -> Tensor:

@@ -10,14 +10,21 @@ Shapes: N rows in S patterns, P cells in M blocks, K clusters, R factors, Q = R 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import torch
 from sklearn.cluster import KMeans
 from torch import Tensor
+from torch.nn.functional import pad
 
-from hcat_builtin.imputers.factor_mixture import FactorMixture, Posterior, Rows, posterior
+from hcat_builtin.imputers.factor_mixture import FactorMixture, Posterior, Rows, expect
+from hcat_builtin.imputers.factor_rotation import block_rotation
+from hcat_builtin.imputers.incomplete_rows import Gaps, ObservedRows, observe
 
+TOLERANCE = 1e-5  # change of the log-likelihood, relative to its size, below which EM has converged
+FEWEST_ITERATIONS = 7  # before EM may have converged
+SWEEPS = 4  # of the rotation of the first directions
 NOISE_PRIOR = 20.0  # number of rows that the prior counts for: cells of a block are equally noisy
 SCALE_PRIOR = 4.0  # number of cells that the prior counts for: blocks have equal loadings
 LEAST_NOISE = 1e-3  # variance of a standardised cell; keeps cells that follow from others finite
@@ -25,73 +32,92 @@ LEAST_NOISE = 1e-3  # variance of a standardised cell; keeps cells that follow f
 
 @dataclass(frozen=True)
 class Fit:
-    """A fitted mixture and the mean log-likelihood per row at each iteration."""
+    """A mixture after some iterations of EM, from which more can follow.
 
-    model: FactorMixture
-    log_likelihood: list[float]
-
-
-@dataclass(frozen=True)
-class _State:
-    """A mixture, and the (K, M, Q) prior variances of its loadings."""
+    Attributes:
+        model: the mixture.
+        scale: (K, M, Q) prior variances of its loadings.
+        log_likelihood: mean per row at each iteration.
+    """
 
     model: FactorMixture
     scale: Tensor
+    log_likelihood: tuple[float, ...] = ()
+
+    @property
+    def converged(self) -> bool:
+        """Whether the last iteration hardly changed the log-likelihood."""
+        trace = self.log_likelihood
+        if len(trace) < FEWEST_ITERATIONS:
+            return False
+        return abs(trace[-1] - trace[-2]) < TOLERANCE * max(1.0, abs(trace[-1]))
+
+    def anew(self) -> Fit:
+        """The same mixture before any iteration, for other rows."""
+        return replace(self, log_likelihood=())
 
 
 @dataclass(frozen=True)
-class _Blocks:
-    """Which cells and rows belong to which block; the same for every cluster.
+class TrainingRows:
+    """The rows of a fit, and their sums that no iteration changes.
 
     Attributes:
-        membership: (P, M) 1 where a cell belongs to a block.
-        cells: (M,) number of cells of each block.
-        present: (N, M) 1 where a row has a measured cell of the block.
-        gaps: (S, P) 1 where a cell is missing although its block is present.
-        noise: (M,) mean noise variance of each block.
+        observed: the rows.
+        block: (P,) block of each cell.
+        squares: (P,) sum of squared cells.
+        seen: (P,) number of rows in which a cell is measured.
     """
 
-    membership: Tensor
-    cells: Tensor
-    present: Tensor
-    gaps: Tensor
-    noise: Tensor
+    observed: ObservedRows
+    block: Tensor
+    squares: Tensor
+    seen: Tensor
+    masks: Tensor
+
+    @classmethod
+    def of(cls, rows: Rows, block: Tensor) -> TrainingRows:
+        """Prepare N incomplete rows of standardised cells."""
+        observed = observe(rows, block)
+        of_pattern = torch.bincount(rows.pattern, minlength=len(rows.masks)).to(rows.masks.dtype)
+        return cls(
+            observed=observed,
+            block=block,
+            squares=observed.squares.sum(dim=0).double(),
+            seen=(of_pattern @ rows.masks).double(),
+            masks=rows.masks,
+        )
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where EM starts from, for any rank up to R.
+
+    Attributes:
+        weight: (K,) probability of each cluster.
+        mean: (K, P) of each cluster.
+        direction: (K, P, R) principal directions times standard deviations, the longest first.
+        squares: (P,) squared distances of measured cells from the mean of their cluster, summed over rows.
+    """
+
+    weight: Tensor
+    mean: Tensor
+    direction: Tensor
+    squares: Tensor
 
 
 @dataclass(frozen=True)
 class _Products:
-    """Expected products of one cluster's factors.
+    """Expected products of the factors of every cluster.
 
     Attributes:
-        by_pattern: (S, Q * Q) factors with factors, summed over the rows of each pattern.
-        by_block: (M, Q, Q) the same, summed over the rows that have the block.
-        cross: (P, Q) measured cells with factors.
+        by_block: (K, M, Q, Q) factors with factors, summed over the rows that have the block.
+        by_pattern: (S, K, Q, Q) the same, summed over the rows of each pattern.
+        cross: (K, P, Q) measured cells with factors.
     """
 
-    by_pattern: Tensor
     by_block: Tensor
+    by_pattern: Tensor
     cross: Tensor
-
-
-@dataclass(frozen=True)
-class _ClusterUpdate:
-    """The M-step of one cluster.
-
-    Attributes:
-        loading: (P, Q) posterior means.
-        spread: (M, Q, Q) posterior covariances, in units of the noise.
-        scale: (M, Q) expected squared loadings, summed over the cells of each block.
-        residual: (P,) expected squared residuals, without the squared cells themselves.
-        squares: (P,) squared cells.
-        seen: (P,) number of measured cells, weighted by the share of the cluster.
-    """
-
-    loading: Tensor
-    spread: Tensor
-    scale: Tensor
-    residual: Tensor
-    squares: Tensor
-    seen: Tensor
 
 
 def fit_factor_mixture(
@@ -115,154 +141,179 @@ def fit_factor_mixture(
         seed: of k-means and the randomised SVD.
         start: a one-cluster fit, in whose factors k-means finds the first clusters; needed for K > 1.
     """
-    state = _initial(rows, block, rank, _initial_labels(rows, clusters, seed, start), seed)
-    trace: list[float] = []
-    for _ in range(iterations):
-        expected = posterior(state.model, rows)
-        trace.append(float(expected.log_likelihood.mean()))
-        state = _maximise(state, rows, expected)
-        if len(trace) > 5 and trace[-1] - trace[-2] < 1e-4 * max(1.0, abs(trace[-1])) / 10:
-            break
-    return Fit(state.model, trace)
+    training = TrainingRows.of(rows, block)
+    members = everyone(training)
+    if clusters > 1:
+        assert start is not None
+        members = first_clusters(training, clusters, seed, start)
+    first = begin(training, principal_directions(training, members, rank, seed), rank)
+    return improve(first, training, iterations)
 
 
-def _initial_labels(rows: Rows, clusters: int, seed: int, start: FactorMixture | None) -> list[Tensor]:
+def everyone(training: TrainingRows) -> list[Tensor]:
+    """One cluster of all rows, as a mask (N,)."""
+    return [torch.ones(len(training.observed.cells), dtype=torch.bool)]
+
+
+def first_clusters(training: TrainingRows, clusters: int, seed: int, start: FactorMixture) -> list[Tensor]:
     """K masks (N,) of the rows that each cluster starts with."""
-    if clusters == 1:
-        return [torch.ones(len(rows.cells), dtype=torch.bool)]
-    assert start is not None
-    size = start.loading[0, :, 1:].square().sum(dim=0).sqrt()
-    scores = (posterior(start, rows).mean[:, 0] * size).numpy()
-    label = torch.from_numpy(KMeans(clusters, n_init=10, random_state=seed).fit_predict(scores))
+    loading = start.loading[0, :, 1:].double()
+    # Distances between these scores are distances between the cells that the factors stand for.
+    values, vectors = torch.linalg.eigh(loading.T @ loading)
+    scores = expect(start, training.observed).mean[:, 0] @ vectors * values.clamp_min(0).sqrt()
+    label = torch.from_numpy(KMeans(clusters, n_init=10, random_state=seed).fit_predict(scores.numpy()))
     return [label == c for c in range(clusters)]
 
 
-def _initial(rows: Rows, block: Tensor, rank: int, members: list[Tensor], seed: int) -> _State:
-    """Means, principal directions and noise of the first clusters."""
-    n, p = rows.cells.shape
-    clusters, m, q = len(members), int(block.max()) + 1, rank + 1
-    loading = torch.zeros((clusters, p, q))
-    noise = torch.zeros(p)
-    mask = rows.masks[rows.pattern]
+def principal_directions(training: TrainingRows, members: list[Tensor], rank: int, seed: int) -> Start:
+    """Mean and principal directions of each of K clusters, whose rows are masks (N,)."""
+    cells, masks = training.observed.cells, training.masks
+    p = cells.shape[1]
+    mean = torch.zeros((len(members), p))
+    direction = torch.zeros((len(members), p, rank))
+    squares = torch.zeros(p)
     for c, mine in enumerate(members):
         size = int(mine.sum())
-        seen = mask[mine].sum(dim=0)
-        mean = rows.cells[mine].sum(dim=0) / (seen + 1.0)  # shrunk a little towards the cohort's
-        loading[c, :, 0] = mean
-        centred = (rows.cells[mine] - mean) * mask[mine]
+        mask = masks[training.observed.pattern[mine]]
+        seen = mask.sum(dim=0)
+        here = cells[mine]
+        mean[c] = here.sum(dim=0) / (seen + 1.0)  # shrunk a little towards the cohort's
+        here.sub_(mean[c]).mul_(mask)
+        squares += here.square().sum(dim=0)
         # A cell that half the rows lack has half its variance here, which is undone before the SVD.
-        inflate = (mine.sum() / seen.clamp_min(1.0)).sqrt().clamp_max(3.0)
+        here.mul_((size / seen.clamp_min(1.0)).sqrt().clamp_max(3.0))
         usable = min(rank, size - 1, p)
         if usable > 0:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(seed)
-                _, s, v = torch.svd_lowrank(centred * inflate, q=min(usable + 5, *centred.shape))
-            loading[c, :, 1 : usable + 1] = v[:, :usable] * s[:usable] / max(1, size) ** 0.5
-        noise += centred.square().sum(dim=0)
-    total = mask.sum(dim=0)
-    explained = loading[:, :, 1:].square().sum(dim=2).mean(dim=0)
-    noise = torch.where(total > 0, noise / total.clamp_min(1.0) - explained, 1.0).clamp_min(0.1)
-    weight = (torch.stack([mine.sum() for mine in members]) + 1.0) / (n + clusters)
-    model = FactorMixture(weight, loading, noise, torch.zeros((clusters, m, q, q)), block)
-    return _State(model, torch.ones((clusters, m, q), dtype=torch.float64))
+                _, s, v = torch.svd_lowrank(here, q=min(usable + 5, *here.shape))
+            direction[c, :, :usable] = v[:, :usable] * s[:usable] / size**0.5
+    weight = (torch.stack([mine.sum() for mine in members]) + 1.0) / (len(cells) + len(members))
+    return Start(weight, mean, direction, squares)
 
 
-def _maximise(state: _State, rows: Rows, expected: Posterior) -> _State:
-    """M-step: loadings, noise, prior variances and weights from the expected factors."""
-    model = state.model
-    k, p, _ = model.loading.shape
-    blocks = _block_statistics(model, rows)
-    squares = torch.zeros(p, dtype=torch.float64)
-    seen = torch.zeros(p, dtype=torch.float64)
-    updates = []
-    for c in range(k):
-        update = _update_cluster(state, rows, expected, blocks, c)
-        squares += update.residual
-        squares += update.squares
-        seen += update.seen
-        updates.append(update)
-    loading = torch.stack([update.loading for update in updates]).to(model.loading.dtype)
-    spread = torch.stack([update.spread for update in updates]).to(model.spread.dtype)
-    scale = torch.stack([update.scale for update in updates])
-    # One prior variance per cluster, block and factor, shrunk a little towards that of all blocks.
-    common = scale.sum(dim=1, keepdim=True) / p
-    scale = (scale + SCALE_PRIOR * common) / (blocks.cells[:, None] + SCALE_PRIOR)
-    noise = _shrunk_noise(squares, seen, model.block, blocks.membership.double())
-    weight = (expected.share.sum(dim=0) + 1) / (len(expected.share) + k)
+def begin(training: TrainingRows, start: Start, rank: int) -> Fit:
+    """A mixture with the first directions, turned so that blocks depend on few of them, before any EM."""
+    slices = training.observed.slices
+    direction = start.direction[..., :rank].double()
+    products = torch.stack([direction[:, cells].mT @ direction[:, cells] for cells in slices], dim=1)
+    widths = torch.bincount(training.block).double()
+    turned = (direction @ block_rotation(products, widths, SWEEPS)).to(start.mean.dtype)
+    seen = training.seen.to(turned.dtype)
+    noise = start.squares / seen.clamp_min(1.0) - turned.square().sum(dim=2).mean(dim=0)
+    k, q = len(start.weight), rank + 1
     model = FactorMixture(
-        weight.to(model.weight.dtype), loading, noise.to(model.noise.dtype), spread, model.block
+        weight=start.weight,
+        loading=torch.cat([start.mean.unsqueeze(2), turned], dim=2),
+        noise=torch.where(seen > 0, noise, 1.0).clamp_min(0.1),
+        spread=torch.zeros((k, len(slices), q, q)),
+        block=training.block,
     )
-    return _State(model, scale.clamp_min(1e-8))
+    return Fit(model, torch.ones((k, len(slices), q), dtype=torch.float64))
 
 
-def _block_statistics(model: FactorMixture, rows: Rows) -> _Blocks:
-    membership = torch.nn.functional.one_hot(model.block, model.spread.shape[1]).to(rows.cells.dtype)
-    cells = membership.sum(dim=0)
-    has = ((rows.masks @ membership) > 0).double()
-    return _Blocks(
-        membership=membership,
-        cells=cells,
-        present=has[rows.pattern],
-        gaps=(has.to(rows.masks.dtype) @ membership.T - rows.masks).clamp_min(0),
-        noise=(model.noise.double() @ membership.double()) / cells,
-    )
+def improve(fit: Fit, training: TrainingRows, iterations: int) -> Fit:
+    """At most so many iterations of EM, until it has converged."""
+    for _ in range(iterations):
+        expected = expect(fit.model, training.observed)
+        trace = (*fit.log_likelihood, float(expected.log_likelihood.mean()))
+        model, scale = _maximise(fit, training, expected)
+        fit = Fit(model, scale, trace)
+        if fit.converged:
+            break
+    return fit
 
 
-def _update_cluster(
-    state: _State, rows: Rows, expected: Posterior, blocks: _Blocks, c: int
-) -> _ClusterUpdate:
-    """Loadings of a cluster given its expected factors, and how far they are from its cells."""
-    model = state.model
-    _, p, q = model.loading.shape
-    products = _expected_products(rows, expected, blocks, c)
-    cross = products.cross
-    outer = products.by_block[model.block]
-    if blocks.gaps.any():
-        # Products of cells missing in a present block are expected ones, from the current loadings.
-        of_gaps = (blocks.gaps.T @ products.by_pattern.to(blocks.gaps.dtype)).reshape(p, q, q).double()
-        cross = cross + (of_gaps @ model.loading[c].double().unsqueeze(-1)).squeeze(-1)
-        outer = outer - of_gaps
-    ridge = blocks.noise[:, None] / state.scale[c]
+def _maximise(fit: Fit, training: TrainingRows, expected: Posterior) -> tuple[FactorMixture, Tensor]:
+    """M-step: the mixture, and the prior variances of its loadings, from the expected factors."""
+    model, observed = fit.model, training.observed
+    k, p, q = model.loading.shape
+    slices = observed.slices
+    products = _expected_products(observed, expected)
+    cross = _with_gaps(observed, products, model.loading)
+    noise = model.noise.double()
+    noise_of_block = torch.stack([noise[cells].sum() for cells in slices])
+    widths = torch.tensor([cells.stop - cells.start for cells in slices], dtype=torch.float64)
+    ridge = (noise_of_block / widths)[:, None] / fit.scale
     spread = torch.linalg.inv(products.by_block + torch.diag_embed(ridge))
-    loading = torch.empty((p, q), dtype=torch.float64)
-    scale = torch.empty_like(state.scale[c])
-    for column in range(len(spread)):
-        mine = model.block == column
-        loading[mine] = cross[mine] @ spread[column]
-        second = loading[mine].square().sum(dim=0)
-        scale[column] = second + model.noise[mine].double().sum() * spread[column].diagonal()
-    quadratic = torch.einsum("pi,pij,pj->p", loading, outer, loading)
-    of_spread = torch.einsum("mij,mji->m", spread, products.by_block)[model.block] * model.noise.double()
-    share = expected.share[:, c]
-    by_pattern = torch.zeros(len(rows.masks), dtype=torch.float64).index_add_(0, expected.pattern, share)
-    return _ClusterUpdate(
-        loading=loading,
-        spread=spread,
-        scale=scale,
-        residual=quadratic - 2 * (products.cross * loading).sum(dim=1) + of_spread,
-        squares=(share.to(rows.cells.dtype) @ rows.cells.square()).double(),
-        seen=rows.masks.T.double() @ by_pattern,
+    loading = torch.cat([cross[:, cells] @ spread[:, m] for m, cells in enumerate(slices)], dim=1)
+    second = torch.stack([loading[:, cells].square().sum(dim=1) for cells in slices], dim=1)
+    residual = _residual(products, loading, spread, noise, observed)
+    scale = second + noise_of_block[:, None] * spread.diagonal(dim1=-2, dim2=-1)
+    # One prior variance per cluster, block and factor, shrunk a little towards that of all blocks.
+    scale = (scale + SCALE_PRIOR * scale.sum(dim=1, keepdim=True) / p) / (widths[:, None] + SCALE_PRIOR)
+    weight = (expected.share.sum(dim=0) + 1) / (len(expected.share) + k)
+    dtype = model.loading.dtype
+    new = FactorMixture(
+        weight=weight.to(dtype),
+        loading=loading.to(dtype),
+        noise=_shrunk_noise(training.squares + residual, training.seen, slices, model.block).to(dtype),
+        spread=spread.to(dtype),
+        block=model.block,
     )
+    return new, scale.clamp_min(1e-8)
 
 
-def _expected_products(rows: Rows, expected: Posterior, blocks: _Blocks, c: int) -> _Products:
-    share = expected.share[:, c]
-    z = torch.nn.functional.pad(expected.mean[:, c], (1, 0), value=1.0)
-    q = z.shape[1]
-    outer = z.unsqueeze(2) * z.unsqueeze(1)
-    outer[:, 1:, 1:] += expected.covariance[expected.pattern, c]
-    weighted = (share[:, None, None] * outer).reshape(len(z), -1)
-    by_pattern = torch.zeros((len(rows.masks), q * q), dtype=torch.float64)
-    by_pattern.index_add_(0, expected.pattern, weighted)
-    by_block = (blocks.present.T @ weighted).reshape(-1, q, q)
-    cross = (rows.cells.T @ (share.unsqueeze(1) * z).to(rows.cells.dtype)).double()
-    return _Products(by_pattern, by_block, cross)
+def _residual(
+    products: _Products, loading: Tensor, spread: Tensor, noise: Tensor, observed: ObservedRows
+) -> Tensor:
+    """(P,) expected squared residuals over measured cells, less the squared cells themselves."""
+    explained = torch.cat(
+        [loading[:, cells] @ products.by_block[:, m] for m, cells in enumerate(observed.slices)], dim=1
+    )
+    residual = ((explained - 2 * products.cross) * loading).sum(dim=(0, 2))
+    of_spread = (spread * products.by_block).sum(dim=(0, 2, 3))
+    widths = torch.tensor([cells.stop - cells.start for cells in observed.slices])
+    residual += of_spread.repeat_interleave(widths) * noise
+    of_gaps = residual.new_zeros(len(residual) + 1)
+    for gaps, here, predicted in _predict_gaps(observed, products, loading):
+        squares = (here * predicted).sum(dim=(0, 3)).double()
+        of_gaps.index_add_(0, gaps.cell.flatten(), squares.flatten())
+    return residual - of_gaps[:-1]
 
 
-def _shrunk_noise(squares: Tensor, seen: Tensor, block: Tensor, membership: Tensor) -> Tensor:
+def _with_gaps(observed: ObservedRows, products: _Products, loading: Tensor) -> Tensor:
+    """(K, P, Q) products of factors with cells of the present blocks; loadings predict missing ones."""
+    if not observed.gaps:
+        return products.cross
+    k, p, q = loading.shape
+    total = loading.new_zeros((k, p + 1, q))
+    for gaps, _, predicted in _predict_gaps(observed, products, loading):
+        total.index_add_(1, gaps.cell.flatten(), predicted.flatten(1, 2))
+    return products.cross + total[:, :-1]
+
+
+def _predict_gaps(
+    observed: ObservedRows, products: _Products, loading: Tensor
+) -> Iterator[tuple[Gaps, Tensor, Tensor]]:
+    """Gaps, (K, s, G, Q) their loadings, and the same times the products of their rows' factors."""
+    padded = pad(loading.to(observed.cells.dtype), (0, 0, 0, 1))
+    for gaps in observed.gaps:
+        here = padded[:, gaps.cell]
+        yield gaps, here, here @ products.by_pattern[gaps.pattern].transpose(0, 1).to(here.dtype)
+
+
+def _expected_products(observed: ObservedRows, expected: Posterior) -> _Products:
+    z = pad(expected.mean, (1, 0), value=1.0)  # (N, K, Q)
+    n, k, q = z.shape
+    weighted = expected.share.unsqueeze(2) * z
+    cells = observed.cells
+    cross = (cells.T @ weighted.reshape(n, k * q).to(cells.dtype)).reshape(-1, k, q)
+    groups = observed.groups
+    of_group = (weighted[groups.row] * groups.there[..., None, None]).permute(0, 2, 3, 1)
+    of_group = of_group @ z[groups.row].transpose(1, 2)  # (G, K, Q, Q)
+    share = torch.zeros((len(observed.has), k), dtype=z.dtype)
+    share.index_add_(0, expected.pattern, expected.share)
+    by_pattern = pad(expected.covariance * share[..., None, None], (1, 0, 1, 0))
+    by_pattern.index_add_(0, groups.pattern, of_group)
+    by_block = torch.einsum("sm,skij->kmij", observed.has, by_pattern)
+    return _Products(by_block, by_pattern, cross.transpose(0, 1).double())
+
+
+def _shrunk_noise(squares: Tensor, seen: Tensor, slices: tuple[slice, ...], block: Tensor) -> Tensor:
     """(P,) noise variances, each shrunk towards that of its block."""
-    seen_of_block = seen @ membership
-    of_block = (squares @ membership) / seen_of_block.clamp_min(1.0)
+    seen_of_block = torch.stack([seen[cells].sum() for cells in slices])
+    of_block = torch.stack([squares[cells].sum() for cells in slices]) / seen_of_block.clamp_min(1.0)
     of_block = torch.where(seen_of_block > 0, of_block, 1.0)
     noise = (squares + NOISE_PRIOR * of_block[block]) / (seen + NOISE_PRIOR)
     return noise.clamp_min(LEAST_NOISE)

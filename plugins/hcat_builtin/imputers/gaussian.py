@@ -17,16 +17,12 @@ from hcat_builtin.imputers.factor_mixture import (
     moments,
     posterior,
 )
-from hcat_builtin.imputers.factor_mixture_fit import fit_factor_mixture
+from hcat_builtin.imputers.factor_mixture_choice import FIRST_RANK, Judge, Search, predict_hidden_blocks
+from hcat_builtin.imputers.factor_mixture_fit import TrainingRows, fit_factor_mixture, improve
 from hcat_core.cohort import Cohort, Layout
-from hcat_core.imputation.hidden_blocks import leave_one_block_out
-from hcat_core.imputation.pretraining import hidden_block_crps
 from hcat_core.interfaces import FitContext, Imputation
 from hcat_core.registry.parameter_types import Count
 
-FIRST_RANK = 16
-OTHER_RANKS = (4, 8, 24, 32)  # tried after the first
-MOST_COMPONENTS = 8
 FEWEST_TO_CHOOSE_BY = 30  # validation patients; with fewer, a fifth of the training patients are used
 
 
@@ -95,23 +91,28 @@ class GaussianImputer:
     def fit(self, train: Cohort, validation: Cohort, context: FitContext) -> None:
         """Choose rank and components where they are not given, and fit on ``train``."""
         self.trust = torch.ones_like(self.trust)
+        enough = len(validation) >= FEWEST_TO_CHOOSE_BY
         if self.rank is not None and self.components is not None:
             self.model = self._fit(train, self.rank, self.components, context.seed)
-            if len(validation) >= FEWEST_TO_CHOOSE_BY:
-                self.trust = self._measure_trust(validation)
+            if enough:
+                self.trust = self._measure_trust(Judge.of(self._rows(validation), self.block))
             return
-        if len(validation) >= FEWEST_TO_CHOOSE_BY:
+        if enough:
             fitted_on, chosen_on = train, validation
         else:
             order = torch.randperm(len(train), generator=torch.Generator().manual_seed(context.seed))
             fifth = max(1, len(train) // 5)
             fitted_on, chosen_on = train[order[fifth:]], train[order[:fifth]]
-        best = self._choose(fitted_on, chosen_on, context)
-        context.progress(f"gaussian: {best.components} components of rank {best.rank}")
-        self.model = best.model
-        self.trust = self._measure_trust(chosen_on)
+        judge = Judge.of(self._rows(chosen_on), self.block)
+        training = TrainingRows.of(self._rows(fitted_on), self.block)
+        search = Search(training, judge, self.iterations, context.seed, context.progress)
+        best = search.run(self.rank, self.components)
+        context.progress(f"gaussian: {best.clusters} components of rank {best.rank}")
+        self.model = best.fit.model
+        self.trust = self._measure_trust(judge)
         if fitted_on is not train:
-            self.model = self._fit(train, best.rank, best.components, context.seed)
+            everyone = TrainingRows.of(self._rows(train), self.block)
+            self.model = improve(best.fit.anew(), everyone, self.iterations).model
 
     def __call__(self, batch: Cohort) -> Imputation:
         """Fill every gap of the batch."""
@@ -165,15 +166,14 @@ class GaussianImputer:
         index = self.index.to(cohort.emb.device)
         return make_rows(cohort.emb.flatten(1)[:, index], cohort.measured.flatten(1)[:, index])
 
-    def _fit(
-        self, train: Cohort, rank: int, components: int, seed: int, start: FactorMixture | None = None
-    ) -> FactorMixture:
+    def _fit(self, train: Cohort, rank: int, components: int, seed: int) -> FactorMixture:
         rows = self._rows(train)
-        if components > 1 and start is None:
+        start = None
+        if components > 1:
             start = fit_factor_mixture(
                 rows, self.block, rank=max(rank, FIRST_RANK), clusters=1, iterations=15, seed=seed
             ).model
-        return fit_factor_mixture(
+        fit = fit_factor_mixture(
             rows,
             self.block,
             rank=rank,
@@ -181,79 +181,22 @@ class GaussianImputer:
             iterations=self.iterations,
             seed=seed,
             start=start,
-        ).model
-
-    def _choose(self, train: Cohort, judge: Cohort, context: FitContext) -> _Candidate:
-        """The best number of components at the first rank, then the best rank at that number."""
-        largest_rank = max(1, len(train) // 4)
-        best = self._choose_components(
-            train, judge, context, rank=self.rank or min(FIRST_RANK, largest_rank)
         )
-        if self.rank is None:
-            for rank in OTHER_RANKS:
-                if rank <= largest_rank:
-                    model = self._fit(train, rank, best.components, context.seed)
-                    score = self._score(model, judge)
-                    if score < best.score:
-                        best = _Candidate(score, rank, best.components, model)
-        return best
+        return fit.model
 
-    def _choose_components(
-        self, train: Cohort, judge: Cohort, context: FitContext, *, rank: int
-    ) -> _Candidate:
-        """Try one component more at a time, until two in a row bring no improvement."""
-        best: _Candidate | None = None
-        start: FactorMixture | None = None
-        without_improvement = 0
-        for components in [self.components] if self.components else range(1, MOST_COMPONENTS + 1):
-            if self.components is None and 1 < components and len(train) < 10 * components:
-                break
-            model = self._fit(train, rank, components, context.seed, start)
-            if components == 1:
-                start = model
-            score = self._score(model, judge)
-            context.progress(
-                f"gaussian: {components} components, rank {rank}: CRPS {score:.4f} on hidden blocks"
-            )
-            if best is None or score < best.score:
-                best, without_improvement = _Candidate(score, rank, components, model), 0
-            else:
-                without_improvement += 1
-            if without_improvement == 2:
-                break
-        assert best is not None
-        return best
-
-    def _measure_trust(self, judge: Cohort) -> Tensor:
+    def _measure_trust(self, judge: Judge) -> Tensor:
         """(M,) slope of the truth on the imputation of hidden blocks, between 0 and 1.
 
         Its standard error is computed over patients; a slope within one standard error of 1 counts as 1.
         """
         trust = torch.ones_like(self.trust)
-        for hidden in leave_one_block_out(judge):
-            if len(hidden.rows) < FEWEST_TO_CHOOSE_BY:
+        for hidden in predict_hidden_blocks(self.model, judge):
+            if len(hidden.truth) < FEWEST_TO_CHOOSE_BY:
                 continue
-            imputed = self(hidden.cohort).emb[:, hidden.column] * hidden.measured
+            imputed = hidden.mean * hidden.measured
             product = (imputed * hidden.truth).sum(dim=1).double()
             square = imputed.square().sum(dim=1).double()
             slope = product.sum() / square.sum().clamp_min(1e-9)
             error = (product - slope * square).square().sum().sqrt() / square.sum().clamp_min(1e-9)
             trust[hidden.column] = 1.0 if slope + error >= 1 else slope.clamp(0, 1)
         return trust
-
-    def _score(self, model: FactorMixture, judge: Cohort) -> float:
-        """CRPS of a model on hidden blocks; NaN where no patient has two modalities."""
-        current, self.model = self.model, model
-        score = hidden_block_crps(self, judge)
-        self.model = current
-        return score
-
-
-@dataclass(frozen=True)
-class _Candidate:
-    """A fitted model and its CRPS on hidden blocks."""
-
-    score: float
-    rank: int
-    components: int
-    model: FactorMixture

@@ -7,8 +7,12 @@ from dataclasses import dataclass, replace
 import pytest
 import torch
 
-from hcat_core.cohort import Cohort, Layout, Modality
+from hcat_core.cohort import Cohort, Layout
+from hcat_core.data.standardisation import Standardiser
 from hcat_core.registry.catalog import load_catalog
+from hcat_core.synth.cohort_view import to_cohort
+from hcat_core.synth.generator import SynthSpec, generate
+from hcat_core.synth.spec import preset_spec
 from hcat_core.testing.checks import subject_of
 
 
@@ -54,27 +58,37 @@ def patients() -> Patients:
 
 @pytest.fixture(scope="session")
 def curved() -> tuple[Patients, torch.Tensor]:
-    """1,400 patients whose cells are sines of two shared factors, and the test patients' complete cells."""
-    g = torch.Generator().manual_seed(3)
-    n, m, d = 1400, 4, 48
-    factors = torch.randn((n, 2), generator=g)
-    direction = torch.nn.functional.normalize(torch.randn((2, m, 6), generator=g), dim=0) * 1.5
-    phase = torch.rand((m, 6), generator=g) * 6.28
-    weights = torch.randn((m, 6, d), generator=g) * 0.4
-    truth = torch.einsum(
-        "nmh,mhd->nmd", torch.sin(torch.einsum("nk,kmh->nmh", factors, direction) + phase), weights
+    """Patients whose cells are sines of three factors, and the complete cells of the test patients."""
+    spec = replace(preset_spec("nonlinear", patients=1700, width=96, seed=3), shared=3)
+    synthetic = generate(spec)
+    cohort = to_cohort(synthetic).without_targets()
+    standardiser = Standardiser.fit(cohort[slice(0, 1200)])
+    standard = standardiser.apply(cohort)
+    truth = (torch.from_numpy(synthetic.complete[1400:]) - standardiser.mean) / standardiser.scale
+    sides = slice(0, 1200), slice(1200, 1400), slice(1400, 1700)
+    return Patients(*(standard[side] for side in sides)), truth.float()
+
+
+@pytest.fixture
+def draw_cohort():
+    """A function that draws 640 standardised patients, of whom the first 240 are for training."""
+    return _draw_cohort
+
+
+def _draw_cohort(*, shared=5, private=0, clusters=3, gap_rate=0.0, width=32, seed=0):
+    spec = SynthSpec(
+        patients=640,
+        widths=dict.fromkeys("abcd", width),
+        clusters=clusters,
+        separation=0.0 if clusters == 1 else 0.8,
+        shared=shared,
+        private=private,
+        visible=1.0,
+        shared_variance=1.0,
+        private_variance=0.8,
+        noise_variance=0.6,
+        gap_rate=gap_rate,
+        seed=seed,
     )
-    truth = truth + torch.randn((n, m, d), generator=g) * 0.6
-    truth = (truth - truth.mean(dim=0)) / truth.std(dim=0)
-    present = torch.rand((n, m), generator=g) > 0.3
-    present[:, 0] = True
-    cohort = Cohort(
-        patient_ids=tuple(f"C{row}" for row in range(n)),
-        layout=Layout(tuple(Modality(name, d) for name in "abcd"), ()),
-        emb=truth * present.unsqueeze(-1),
-        measured=present.unsqueeze(-1).expand(n, m, d),
-        present=present,
-        quality=present.float(),
-        n_rows=present.int(),
-    )
-    return Patients(cohort[slice(0, 1000)], cohort[slice(1000, 1200)], cohort[slice(1200, n)]), truth[1200:]
+    cohort = to_cohort(generate(spec)).without_targets()
+    return Standardiser.fit(cohort[slice(0, 240)]).apply(cohort)
