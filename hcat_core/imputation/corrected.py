@@ -1,0 +1,148 @@
+"""An imputer that starts at another one's imputation, and corrects it by networks through zero gates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Generator, Tensor, nn
+
+from hcat_core.cohort import Cohort, Layout
+from hcat_core.imputation.correction_training import network_losses, train_corrections
+from hcat_core.imputation.gaussian_likelihood import negative_log_likelihood
+from hcat_core.imputation.hidden_blocks import hide_at_random
+from hcat_core.imputation.imputer_module import as_module, impute_quietly
+from hcat_core.imputation.pretraining import Pretraining
+from hcat_core.imputation.principal_axes import PrincipalAxes
+from hcat_core.imputation.zero_gate import Proposal, ZeroGate
+from hcat_core.interfaces import Average, FitContext, Imputation, Imputer
+
+
+class CorrectionNetwork(Protocol):
+    """A network that proposes the tokens of every block.
+
+    Where ``uses_current`` is False, the second argument may not be looked at.
+    """
+
+    uses_current: bool
+
+    def __call__(self, batch: Cohort, current: Tensor) -> Proposal:
+        """Propose from the tokens of present blocks, and the current ones (N, M, Q) of all."""
+        ...
+
+
+@dataclass(frozen=True)
+class CorrectedImputation(Imputation):
+    """An imputation whose draws deviate as those of the imputation that it started from."""
+
+    start: Imputation | None = None
+
+    def draw(self, n: int, generator: Generator) -> Tensor:
+        """Draw (n, N, M, D) imputations; measured cells keep their values."""
+        assert self.start is not None
+        stretch = self.std / self.start.std.clamp_min(1e-8)
+        deviation = self.start.draw(n, generator) - self.start.emb
+        return torch.where(self.filled, self.emb + deviation * stretch, self.emb)
+
+
+class CorrectedImputer(nn.Module):
+    """Starts at another imputer's mean, spread and draws, and corrects the missing blocks.
+
+    Each network proposes the missing modalities on their principal axes. Its proposal enters through a gate
+    for each modality (``ZeroGate``). All gates are zero until hidden blocks of patients that no network was
+    trained on show that a proposal lowers the error: before that, and where no network helps, the result is
+    that of ``start``. Networks are trained one after the other; after the first that does not help, the
+    others stay closed.
+
+    Args:
+        layout: modalities and widths.
+        start: the imputer to start from; fitted first.
+        pretraining: epochs, learning rate, and whether the weights stay fixed afterwards.
+    """
+
+    def __init__(self, layout: Layout, start: Imputer, pretraining: Pretraining) -> None:
+        super().__init__()
+        self.cells = layout.cells
+        self.start = as_module(start)
+        self.axes = PrincipalAxes(layout)
+        self.pretraining = pretraining
+        self.networks = nn.ModuleList()
+        self.gates = nn.ModuleList()
+
+    def add_network(self, network: nn.Module) -> None:
+        """Append a correction, made for the reduced layout ``self.axes.layout``."""
+        self.networks.append(network)
+        self.gates.append(ZeroGate(len(self.axes.widths)))
+        network.requires_grad_(not self.pretraining.frozen)
+        self.gates[-1].requires_grad_(not self.pretraining.frozen)
+
+    def corrections(self) -> list[tuple[nn.Module, ZeroGate]]:
+        """Each network with its gate, in the order in which they correct."""
+        gates = [gate for gate in self.gates if isinstance(gate, ZeroGate)]
+        return list(zip(self.networks, gates, strict=True))
+
+    @property
+    def trains(self) -> bool:
+        """Whether the corrections go on learning with the predictor."""
+        return any(parameter.requires_grad for parameter in self.gates.parameters())
+
+    def fit(self, train: Cohort, validation: Cohort, context: FitContext) -> None:
+        """Fit the start, then the corrections until hidden blocks show no further improvement."""
+        self.start.fit(train, validation, context)  # type: ignore[operator]
+        self.axes.fit(train, context.seed)
+        if self.pretraining.epochs:
+            train_corrections(self, train, validation, context)
+        for part in (self.networks, self.gates):
+            part.requires_grad_(not self.pretraining.frozen)
+        self.eval()
+
+    def forward(self, batch: Cohort) -> Imputation:
+        """Fill every gap; in training mode also compute losses, unless the corrections are frozen."""
+        losses = self._losses(batch) if self.training and self.trains else {}
+        start = impute_quietly(self.start, batch)
+        steps = self.steps(batch, start)
+        mean, std = steps[-1] if steps else (start.emb, start.std)
+        # A gap in a present block is filled from that block too, which the networks do not do.
+        changed = start.filled & ~batch.present.unsqueeze(-1)
+        return CorrectedImputation(
+            emb=torch.where(changed, mean, start.emb),
+            std=torch.where(changed, std, start.std),
+            filled=start.filled,
+            losses=losses,
+            start=start,
+        )
+
+    def steps(self, batch: Cohort, start: Imputation) -> list[tuple[Tensor, Tensor]]:
+        """Mean and standard deviation (N, M, D) after each correction whose gate is open."""
+        open_ones = [
+            (network, gate) for network, gate in self.corrections() if self.training or not gate.is_closed
+        ]
+        if not open_ones:
+            return []
+        reduced = self.axes.reduce(batch)
+        mean, std = start.emb, start.std
+        after = []
+        for network, gate in open_ones:
+            proposal = network(reduced.cohort, self.axes.current(reduced.cohort, mean))
+            mean, std = gate(self.axes, mean, std, proposal)
+            after.append((mean, std))
+        return after
+
+    def _losses(self, batch: Cohort) -> dict[str, Average]:
+        """Losses of joint training: each network's own, that of each result, and those of the start."""
+        masked, hide = hide_at_random(batch)
+        start: Imputation = self.start(masked)
+        reduced, whole = self.axes.reduce(masked).cohort, self.axes.reduce(batch)
+        where = batch.measured & hide.unsqueeze(-1) & start.filled
+        mean, std = start.emb.detach(), start.std.detach()
+        losses: dict[str, Average] = {}
+        for number, (network, gate) in enumerate(self.corrections(), 1):
+            proposal = network(reduced, self.axes.current(reduced, mean))
+            mean, std = gate(self.axes, mean, std, proposal)
+            own = network_losses(self.axes, proposal, whole, hide)
+            own["result"] = negative_log_likelihood(batch.emb, mean, std.log(), where)
+            alone = len(self.networks) == 1 and not start.losses
+            losses |= {name if alone else f"step_{number}_{name}": term for name, term in own.items()}
+            mean, std = mean.detach(), std.detach()
+        return losses | dict(start.losses)
