@@ -16,6 +16,7 @@ from hcat_core.training.loop import log_likelihoods
 from hcat_core.training.neural_training import TrainedMember
 
 WEIGHTS = np.linspace(0.0, 1.5, 31)  # that are tried
+BEYOND_NOISE = 1.645  # standard errors: one gain of nothing in twenty is as large
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def held_out_outputs(member: TrainedMember, held_out: Cohort, device: torch.devi
 def choose_residual_weights(outputs: Sequence[HeldOutOutputs]) -> dict[str, ResidualWeight]:
     """By task, the weight with the highest likelihood of all members' held-out patients.
 
-    A correction whose gain is not above its standard error is not kept.
+    A correction is kept only where its gain is more than ``BEYOND_NOISE`` standard errors above 0.
     """
     tables = [[one.log_likelihoods(float(weight)) for weight in WEIGHTS] for one in outputs]
     result = {}
@@ -97,7 +98,7 @@ def choose_weight(terms: np.ndarray) -> ResidualWeight:
     best = int(terms.sum(axis=1).argmax())
     difference = terms[best] - terms[0]
     gain, error = float(difference.mean()), float(difference.std() / np.sqrt(n))
-    return ResidualWeight(float(WEIGHTS[best]) if gain > error else 0.0, gain, error, n)
+    return ResidualWeight(float(WEIGHTS[best]) if gain > BEYOND_NOISE * error else 0.0, gain, error, n)
 
 
 def apply_residual_weights(member: TrainedMember, weights: Mapping[str, ResidualWeight]) -> None:

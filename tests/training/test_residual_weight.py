@@ -24,7 +24,7 @@ def test_a_correction_that_harms_is_not_kept():
 
 def test_a_correction_of_noise_is_not_kept_more_often_than_chance_makes_it():
     kept = [choose_weight(likelihoods(0.0, 1.0, seed=seed)).weight > 0 for seed in range(200)]
-    assert np.mean(kept) < 0.25
+    assert np.mean(kept) < 0.1
 
 
 def test_without_patients_of_known_outcome_there_is_no_correction():
