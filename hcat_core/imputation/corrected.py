@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,7 +16,7 @@ from hcat_core.imputation.declared_training import ImputerTraining
 from hcat_core.imputation.gaussian_likelihood import negative_log_likelihood
 from hcat_core.imputation.hidden_blocks import hide_at_random
 from hcat_core.imputation.imputer_module import as_module, impute_quietly
-from hcat_core.imputation.pretraining import Pretraining
+from hcat_core.imputation.pretraining import Pretraining, patients_to_choose_by
 from hcat_core.imputation.principal_axes import PrincipalAxes
 from hcat_core.imputation.zero_gate import Proposal, ZeroGate
 from hcat_core.interfaces import Average, FitContext, Imputation, Imputer
@@ -98,9 +99,14 @@ class CorrectedImputer(nn.Module):
     def fit(self, train: Cohort, validation: Cohort, context: FitContext) -> None:
         """Fit the start, then the corrections until hidden blocks show no further improvement."""
         self.start.fit(train, validation, context)  # type: ignore[operator]
-        self.axes.fit(train, context.seed)
+        learn, judges = patients_to_choose_by(train, validation, context.seed)
+        self.axes.fit(learn, context.seed)
         if self.pretraining.epochs:
-            train_corrections(self, train, validation, context)
+            start = self.start
+            if learn is not train:  # patients who judge must not have taught what they judge
+                start = copy.deepcopy(start)
+                start.fit(learn, judges, context)  # type: ignore[operator]
+            train_corrections(self, start, learn, judges, context)
         for part in (self.networks, self.gates):
             part.requires_grad_(not self.pretraining.frozen)
         self.eval()
@@ -109,8 +115,7 @@ class CorrectedImputer(nn.Module):
         """Fill every gap; in training mode also compute losses, unless the corrections are frozen."""
         losses = self._losses(batch) if self.training and self.trains else {}
         start = impute_quietly(self.start, batch)
-        steps = self.steps(batch, start)
-        mean, std = steps[-1] if steps else (start.emb, start.std)
+        mean, std = self._corrected(batch, start)
         # A gap in a present block is filled from that block too, which the networks do not do.
         changed = start.filled & ~batch.present.unsqueeze(-1)
         return CorrectedImputation(
@@ -121,21 +126,20 @@ class CorrectedImputer(nn.Module):
             start=start,
         )
 
-    def steps(self, batch: Cohort, start: Imputation) -> list[tuple[Tensor, Tensor]]:
-        """Mean and standard deviation (N, M, D) after each correction whose gate is open."""
-        open_ones = [
-            (network, gate) for network, gate in self.corrections() if self.training or not gate.is_closed
-        ]
-        if not open_ones:
-            return []
-        reduced = self.axes.reduce(batch)
+    def _corrected(self, batch: Cohort, start: Imputation) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation (N, M, D) after all corrections, without dropout or sampling."""
         mean, std = start.emb, start.std
-        after = []
-        for network, gate in open_ones:
-            proposal = network(reduced.cohort, self.axes.current(reduced.cohort, mean))
+        corrections = [pair for pair in self.corrections() if not pair[1].is_closed]
+        if not corrections:
+            return mean, std
+        reduced = self.axes.reduce(batch).cohort
+        training = self.networks.training
+        self.networks.eval()
+        for network, gate in corrections:
+            proposal = network(reduced, self.axes.current(reduced, mean))
             mean, std = gate(self.axes, mean, std, proposal)
-            after.append((mean, std))
-        return after
+        self.networks.train(training)
+        return mean, std
 
     def _losses(self, batch: Cohort) -> dict[str, Average]:
         """Losses of joint training: each network's own, that of each result, and those of the start."""

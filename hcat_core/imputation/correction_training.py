@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,7 +16,6 @@ from hcat_core.imputation.pretraining import (
     Objective,
     Pretraining,
     minimise,
-    patients_to_choose_by,
 )
 from hcat_core.imputation.principal_axes import PrincipalAxes, ReducedCohort
 from hcat_core.imputation.zero_gate import JudgedBlock, Proposal, ZeroGate, mean_crps
@@ -32,7 +30,6 @@ LEAST_GAIN = 2e-3  # share of the CRPS; some hundred hidden blocks cannot tell a
 class Correctable(Protocol):
     """What ``train_corrections`` needs of an imputer."""
 
-    start: nn.Module
     axes: PrincipalAxes
     pretraining: Pretraining
 
@@ -77,18 +74,20 @@ class _Views:
         return _Views(self.hide, torch.stack(currents), self.noise)
 
 
-def train_corrections(imputer: Correctable, train: Cohort, validation: Cohort, context: FitContext) -> None:
-    """Train one network after the other, and open its gates as far as hidden blocks ask for it.
+def train_corrections(
+    imputer: Correctable, start: nn.Module, learn: Cohort, judges: Cohort, context: FitContext
+) -> None:
+    """Train one network after the other, and open its gates as far as hidden blocks of judges ask for it.
 
-    Hidden blocks are those of validation patients, or of a fifth of the training patients where there are
-    too few; the start that they judge is then fitted anew without that fifth. Training stops at the first
-    network whose gates stay closed.
+    Training stops at the first network whose gates stay closed.
+
+    Args:
+        imputer: whose networks and gates are trained.
+        start: what they correct, fitted without the judges.
+        learn: patients to learn from.
+        judges: patients to choose by.
+        context: seed, device and progress.
     """
-    learn, judges = patients_to_choose_by(train, validation, context.seed)
-    start = imputer.start
-    if learn is not train:
-        start = copy.deepcopy(start)
-        start.fit(learn, judges, context)  # type: ignore[operator]
     device = context.device
     for part in (imputer.axes, *(part for pair in imputer.corrections() for part in pair)):
         part.to(device)
@@ -97,7 +96,7 @@ def train_corrections(imputer: Correctable, train: Cohort, validation: Cohort, c
         blocks = _judged_blocks(start, imputer.axes, judges[slice(0, MOST_JUDGES)].to(device))
         if not blocks:
             return
-        before, reduced = mean_crps(blocks), imputer.axes.reduce(learn).to(device)
+        before, reduced = mean_crps(blocks), imputer.axes.reduce(learn.to(device))
         views: _Views | None = None
         for network, gate in imputer.corrections():
             if network.uses_current and views is None:

@@ -39,10 +39,6 @@ class ReducedCohort:
     def __getitem__(self, rows: Tensor) -> ReducedCohort:
         return ReducedCohort(self.cohort[rows], self.rest[rows], self.count[rows])
 
-    def to(self, device: torch.device) -> ReducedCohort:
-        """The same on a device."""
-        return ReducedCohort(self.cohort.to(device), self.rest.to(device), self.count.to(device))
-
 
 class PrincipalAxes(nn.Module):
     """Principal axes of each modality's standardised cells, up to 32, fitted on training patients.
