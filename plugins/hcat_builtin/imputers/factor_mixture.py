@@ -77,6 +77,16 @@ class Posterior:
     pattern: Tensor
     log_likelihood: Tensor
 
+    def rows(self, which: Tensor) -> Posterior:
+        """Those of some rows: their numbers, or a mask."""
+        return Posterior(
+            self.share[which],
+            self.mean[which],
+            self.covariance,
+            self.pattern[which],
+            self.log_likelihood[which],
+        )
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -139,22 +149,23 @@ def moments(model: FactorMixture, factors: Posterior) -> tuple[Tensor, Tensor]:
     """(N, P) predictive mean and variance of every cell, with noise and the uncertainty of loadings."""
     k, p, q = model.loading.shape
     dtype = model.loading.dtype
-    n = len(factors.mean)
-    mean = torch.zeros((n, p), dtype=dtype, device=model.loading.device)
-    second = torch.zeros_like(mean)
+    share = factors.share.to(dtype)
+    z = pad(factors.mean.to(dtype), (1, 0), value=1.0)  # (N, K, Q)
+    weighted = (share.unsqueeze(2) * z).reshape(-1, k * q)
+    mean = weighted @ model.loading.transpose(1, 2).reshape(k * q, p)
+    covariance, spread = factors.covariance.to(dtype), model.spread.to(dtype)
+    of_loadings = [_quadratic(z[:, c], covariance[:, c], spread[c], factors.pattern) for c in range(k)]
+    noise = 1 + (share.unsqueeze(2) * torch.stack(of_loadings, dim=1)).sum(dim=1)  # (N, M)
+    variance = model.noise * noise[:, model.block]
     for c in range(k):
         loading = model.loading[c]
-        z = pad(factors.mean[:, c].to(dtype), (1, 0), value=1.0)
-        here = z @ loading.T
-        covariance = factors.covariance[:, c].to(dtype)
         outer = (loading[:, 1:, None] * loading[:, None, 1:]).reshape(p, -1)
-        by_pattern = covariance.reshape(len(covariance), -1) @ outer.T
-        uncertainty = _quadratic(z, covariance, model.spread[c].to(dtype), factors.pattern)
-        variance = by_pattern[factors.pattern] + model.noise * (1 + uncertainty[:, model.block])
-        share = factors.share[:, c, None].to(dtype)
-        mean += share * here
-        second += share * (variance + here.square())
-    return mean, (second - mean.square()).clamp_min_(1e-8)
+        within = (covariance[:, c].reshape(len(covariance), -1) @ outer.T)[factors.pattern]
+        if k > 1:
+            from_mean = z[:, c] @ loading.T - mean
+            within = within.addcmul_(from_mean, from_mean)
+        variance = variance.addcmul_(share[:, c, None], within)
+    return mean, variance.clamp_min(1e-8)
 
 
 def draw(model: FactorMixture, factors: Posterior, n: int, generator: torch.Generator) -> Tensor:

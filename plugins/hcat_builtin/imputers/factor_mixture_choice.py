@@ -115,11 +115,12 @@ def predict_hidden_blocks(model: FactorMixture, judge: Judge) -> Iterator[Hidden
         hidden = hide_block(observed, column)
         gram, constant = pattern_sums(model, hidden, blocks)
         evidence = Evidence(pull - parts[column][0], square - parts[column][1], gram, constant)
-        mean, variance = moments(model.only(cells), condition(model, evidence, hidden))
+        factors = condition(model, evidence, hidden).rows(rows)
+        mean, variance = moments(model.only(cells), factors)
         yield HiddenBlock(
             column=column,
-            mean=mean[rows],
-            std=variance[rows].sqrt(),
+            mean=mean,
+            std=variance.sqrt(),
             truth=observed.cells[rows, cells],
             measured=judge.masks[rows, cells],
         )
