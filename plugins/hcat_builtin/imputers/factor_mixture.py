@@ -12,13 +12,14 @@ Shapes: N rows, P cells in M blocks, K clusters, Q = R + 1.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from hcat_builtin.imputers.incomplete_rows import ObservedRows, Rows, make_rows, observe
+from hcat_builtin.imputers.incomplete_rows import BlockCells, ObservedRows, Rows, make_rows, observe
 from hcat_core.interfaces import categories, normal
 
 __all__ = ["FactorMixture", "Posterior", "Rows", "draw", "make_rows", "moments", "posterior"]
@@ -112,19 +113,29 @@ def posterior(model: FactorMixture, rows: Rows) -> Posterior:
 
 def expect(model: FactorMixture, observed: ObservedRows) -> Posterior:
     """The same as ``posterior``, for rows that are prepared once for many models."""
-    every = slice(0, model.loading.shape[1])
-    gram, constant = pattern_sums(model, observed, block_sums(model, observed.slices))
-    # One product over all cells and clusters, the only one whose cost grows with N x P.
-    return condition(model, Evidence(*row_sums(model, observed, every), gram, constant), observed)
+    sums = pattern_sums(model, observed, block_sums(model, observed.slices))
+    parts = [row_sums(model, block) for block in observed.blocks]
+    return condition(model, Evidence(*total_of_rows(observed, parts), *sums), observed)
 
 
-def row_sums(model: FactorMixture, observed: ObservedRows, cells: slice) -> tuple[Tensor, Tensor]:
-    """(N, K, Q) sums of cells times loadings over the noise, and (N,) of squared cells over the noise."""
-    part = model.only(cells)
+def total_of_rows(observed: ObservedRows, parts: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """(N, K, Q) and (N,) totals over blocks of what ``row_sums`` gives for each."""
+    n, (pull, square) = len(observed.pattern), parts[0]
+    pull, square = pull.new_zeros((n, *pull.shape[1:])), square.new_zeros(n)
+    for block, (of_pull, of_square) in zip(observed.blocks, parts, strict=True):
+        pull = pull.index_add_(0, block.row, of_pull)
+        square = square.index_add_(0, block.row, of_square)
+    return pull, square
+
+
+def row_sums(model: FactorMixture, block: BlockCells) -> tuple[Tensor, Tensor]:
+    """(n, K, Q) sums of a block's cells times loadings, and (n,) of squared cells, over the noise."""
+    part = model.only(block.slice)
     k, p, q = part.loading.shape
     scaled = (part.loading / part.noise[:, None]).permute(1, 0, 2).reshape(p, k * q)
-    pull = (observed.cells[:, cells] @ scaled).reshape(-1, k, q).double()
-    return pull, (observed.squares[:, cells] @ (1 / part.noise)).double()
+    # These products are the only ones whose cost grows with N x P.
+    pull = (block.cells @ scaled).reshape(-1, k, q).double()
+    return pull, (block.squares @ (1 / part.noise)).double()
 
 
 def condition(model: FactorMixture, evidence: Evidence, observed: ObservedRows) -> Posterior:
