@@ -223,7 +223,7 @@ class Search:
             return self._fit_on(candidate, self.iterations)
         while True:
             later = self._fit_on(candidate, len(candidate.fit.log_likelihood) + STEP)
-            if later.score > (1 - LEAST_GAIN) * candidate.score:
+            if not later.score < (1 - LEAST_GAIN) * candidate.score:
                 return _best([candidate, later])
             candidate = later
 
