@@ -18,7 +18,7 @@ from hcat_core.experiments.compare_imputers.table import summarise
 from hcat_core.experiments.jobs import Backend, Experiment, run_jobs
 from hcat_core.registry.catalog import load_catalog
 
-COHORTS = (("linear", 600), ("clusters", 600), ("clusters", 3000))
+COHORTS = (("linear", 600), ("clusters", 600), ("clusters", 3000), ("nonlinear", 3000))
 
 
 def main() -> None:

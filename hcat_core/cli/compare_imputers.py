@@ -15,11 +15,12 @@ from hcat_core.cli.job_options import chosen_backend, job_options
 from hcat_core.cli.recipe_options import RecipePath
 from hcat_core.errors import TrainingError, UsageError
 from hcat_core.storage.safe_path import safe_path
+from hcat_core.synth.spec import PRESETS
 
 if TYPE_CHECKING:
     from hcat_core.experiments.compare_imputers.table import Estimate, Row
     from hcat_core.registry.catalog import Catalog
-    from hcat_core.synth.missingness import Mechanism
+    from hcat_core.synth.spec import Mechanism
 
 
 @click.command("compare-imputers")
@@ -60,7 +61,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--preset",
-    type=click.Choice(("demo", "linear", "clusters")),
+    type=click.Choice(PRESETS),
     default="clusters",
     show_default=True,
     help="Synthetic cohort, where no RECIPE is given (see hcat synth --help).",

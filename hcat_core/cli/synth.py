@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from hcat_core.cli.console import Output, common_options
+from hcat_core.synth.spec import PRESETS
 
 if TYPE_CHECKING:
-    from hcat_core.synth.missingness import Mechanism
+    from hcat_core.synth.generator import SyntheticCohort
+    from hcat_core.synth.spec import Mechanism, OutcomeModel
 
 
 @click.command()
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option(
     "--preset",
-    type=click.Choice(("demo", "linear", "clusters")),
+    type=click.Choice(PRESETS),
     default="demo",
     show_default=True,
     help="demo: three clusters of patients; linear: one linear factor model; clusters: four clusters, far "
-    "apart.",
+    "apart; nonlinear: curved functions of shared factors.",
+)
+@click.option(
+    "--outcome",
+    type=click.Choice(("main", "interactions")),
+    default="main",
+    show_default=True,
+    help="What the risk depends on: main: factors that all modalities share; interactions: products of "
+    "private factors of different modalities.",
 )
 @click.option(
     "--patients", type=click.IntRange(min=10), default=600, show_default=True, help="Number of patients."
@@ -44,15 +55,24 @@ if TYPE_CHECKING:
     show_default=True,
     help="Share of blocks (one modality of one patient) that are missing.",
 )
+@click.option(
+    "--noise-blocks",
+    type=click.FloatRange(0, 0.95),
+    default=0.0,
+    show_default=True,
+    help="Share of present blocks that are noise, marked by a quality below 0.3; others have 0.7 to 1.",
+)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed.")
 @common_options
 def synth(
     directory: Path,
     preset: str,
+    outcome: OutcomeModel,
     patients: int,
     width: int,
     mechanism: Mechanism,
     missing_rate: float,
+    noise_blocks: float,
     seed: int,
     as_json: bool,
     quiet: bool,
@@ -63,7 +83,8 @@ def synth(
     """
     output = Output.make(as_json, quiet)
     from hcat_core.synth.best_auc import best_auc
-    from hcat_core.synth.generator import generate, preset_spec
+    from hcat_core.synth.generator import generate
+    from hcat_core.synth.spec import preset_spec, with_interactions
     from hcat_core.synth.write import write_cohort
 
     spec = preset_spec(
@@ -74,9 +95,11 @@ def synth(
         missing_rate=missing_rate,
         seed=seed,
     )
-    cohort = generate(spec)
+    if outcome == "interactions":
+        spec = with_interactions(spec)
+    cohort = generate(replace(spec, noise_blocks=noise_blocks))
     files = write_cohort(directory, cohort)
-    output.say(f"{patients} patients, {mechanism.upper()} at {missing_rate:.0%}, in {directory}:")
+    output.say(_describe(cohort, directory))
     for name, size in files.items():
         output.say(f"  {name}  {size / 1e6:.1f} MB")
     best = best_auc(cohort)
@@ -94,3 +117,10 @@ def synth(
             "best_auc": {task.task: {"measured": task.measured, "truth": task.truth} for task in best},
         }
     )
+
+
+def _describe(cohort: SyntheticCohort, directory: Path) -> str:
+    spec = cohort.spec
+    noise = f", {spec.noise_blocks:.0%} of present blocks noise" if spec.noise_blocks else ""
+    missing = f"{spec.mechanism.upper()} at {spec.missing_rate:.0%}"
+    return f"{spec.patients} patients, {missing}{noise}, in {directory}:"

@@ -22,8 +22,12 @@ Tables = dict[str, dict[str, Any]]
 
 
 def check_modalities(cohort: CohortTable, catalog: Catalog) -> tuple[Tables, list[Problem]]:
-    """Check the reader tables; returns them by modality, and problems."""
-    tables = cohort.modalities
+    """Check the reader tables; returns them by modality, and problems.
+
+    A modality that is ``false`` is none. This is so also where there is nothing to remove: ``--set`` may be
+    meant for several recipes, some of which do not have the modality.
+    """
+    tables = {name: table for name, table in cohort.modalities.items() if table is not False}
     if not tables:
         return {}, [Problem("cohort.modalities", "is needed: a table for each modality")]
     problems = check_names([*tables, *cohort.absent], "cohort.modalities")

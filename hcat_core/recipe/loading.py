@@ -99,13 +99,15 @@ def allowed_by(tree: Tree, source: str) -> Allowed | None:
 def merge(base: Tree, over: Tree, at: tuple[str, ...] = ()) -> Tree:
     """Merge the tables of ``over`` into those of ``base``.
 
-    A table that names another component replaces the old one completely. ``at`` is the path of both tables
-    in the recipe.
+    A table that names another component replaces the old one completely. ``false`` in place of a table or a
+    list removes it. ``at`` is the path of both tables in the recipe.
     """
     result = dict(base)
     for key, value in over.items():
         old, path = result.get(key), (*at, key)
-        if not isinstance(old, dict) or not isinstance(value, dict):
+        if removes(value, old):
+            del result[key]
+        elif not isinstance(old, dict) or not isinstance(value, dict):
             result[key] = copy.deepcopy(value)
         elif _other_component(old, value) and path != FORMATS:
             result[key] = copy.deepcopy(value)
@@ -114,11 +116,16 @@ def merge(base: Tree, over: Tree, at: tuple[str, ...] = ()) -> Tree:
     return result
 
 
+def removes(value: object, old: object) -> bool:
+    """Whether a recipe's value removes what the recipe that it extends has there."""
+    return value is False and isinstance(old, dict | list)
+
+
 def apply_sets(tree: Tree, sets: Sequence[str]) -> tuple[Tree, list[Problem]]:
     """Apply ``KEY=VALUE`` settings. Those of a ``use`` come first, and remove the old component's keys.
 
     A value that is not TOML is taken as a string, so that ``imputer.use=mean`` needs no quotes. A number in
-    the key is a position in a list: ``losses.0.weight=0.5``.
+    the key is a position in a list: ``losses.0.weight=0.5``. ``false`` removes a table or a list.
     """
     tree = copy.deepcopy(tree)
     problems: list[Problem] = []
@@ -163,7 +170,10 @@ def set_key(tree: Tree, path: Sequence[str], value: object) -> str | None:
         return "names a place inside a value, not a key of a table"
     if path[-1] == "use" and node.get("use") != value and tuple(path[:-1]) != FORMATS:
         node.clear()
-    node[path[-1]] = value
+    if removes(value, node.get(path[-1])):
+        del node[path[-1]]
+    else:
+        node[path[-1]] = value
     return None
 
 

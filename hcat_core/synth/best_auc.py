@@ -6,8 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hcat_core.synth.curve_posterior import draw_posterior, event_probability_of_draws
 from hcat_core.synth.generator import SyntheticCohort
-from hcat_core.synth.oracle import condition_on_pattern, expected_event_probability, factor_posterior
+from hcat_core.synth.oracle import (
+    BATCH,
+    condition_on_pattern,
+    expected_event_probability,
+    factor_posterior,
+)
 from hcat_core.synth.outcomes import TASKS
 
 DRAWS = 256
@@ -29,21 +35,37 @@ class BestAuc:
 
 
 def best_auc(cohort: SyntheticCohort, *, seed: int = 0) -> list[BestAuc]:
-    """Compute the best possible AUC of every task; under MNAR, the pattern counts as measured."""
-    missing = cohort.missingness
-    measured = missing.present[:, :, None] & ~missing.gaps & cohort.cells
-    posterior = factor_posterior(cohort.parameters, cohort.complete, measured)
-    if missing.mechanism == "mnar":
-        rng = np.random.default_rng(seed)
-        posterior = condition_on_pattern(
-            cohort.parameters, posterior, cohort.complete, measured, missing, DRAWS, rng
-        )
-    expected = expected_event_probability(cohort.risk_model, posterior, draws=DRAWS, seed=seed)
+    """Compute the best possible AUC of every task.
+
+    Blocks that are noise count as not measured: a model that recognises them, by their quality, can do as
+    well. Under MNAR, the pattern counts as measured.
+    """
+    expected = _event_probability(cohort, seed)
     true = cohort.outcomes.probability
     return [
         BestAuc(task.name, expected_auc(expected[:, t], true[:, t]), expected_auc(true[:, t], true[:, t]))
         for t, task in enumerate(TASKS)
     ]
+
+
+def _event_probability(cohort: SyntheticCohort, seed: int) -> np.ndarray:
+    """(N, T) P(event by the horizon | informative cells)."""
+    parameters, seen, model = cohort.parameters, cohort.informative, cohort.risk_model
+    rng = np.random.default_rng(seed)
+    if parameters.curve is not None:
+        parts = []
+        for start in range(0, len(seen), BATCH):
+            rows = slice(start, start + BATCH)
+            pattern = cohort.missingness.of_patients(rows)
+            drawn = draw_posterior(parameters, cohort.complete[rows], seen[rows], pattern, DRAWS, rng)
+            parts.append(event_probability_of_draws(model, drawn))
+        return np.concatenate(parts)
+    posterior = factor_posterior(parameters, cohort.complete, seen)
+    if cohort.missingness.mechanism == "mnar":
+        posterior = condition_on_pattern(
+            parameters, posterior, cohort.complete, seen, cohort.missingness, DRAWS, rng
+        )
+    return expected_event_probability(model, posterior, draws=DRAWS, seed=seed)
 
 
 def expected_auc(score: np.ndarray, probability: np.ndarray) -> float:

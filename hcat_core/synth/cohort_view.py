@@ -11,18 +11,16 @@ from hcat_core.synth.outcomes import TASKS
 
 
 def to_cohort(synthetic: SyntheticCohort) -> Cohort:
-    """The cohort that reading the files would give, up to float32 rounding, with a quality of 1."""
-    missing = synthetic.missingness
-    measured = missing.present[:, :, None] & ~missing.gaps & synthetic.cells
-    present = torch.from_numpy(missing.present.copy())
-    outcomes = synthetic.outcomes
+    """The cohort that reading the files would give, up to float32 rounding."""
+    recorded, measured, outcomes = synthetic.recorded, synthetic.measured, synthetic.outcomes
+    present = torch.from_numpy(synthetic.missingness.present.copy())
     return Cohort(
         patient_ids=synthetic.ids,
         layout=Layout(tuple(Modality(n, w) for n, w in synthetic.spec.widths.items()), TASKS),
-        emb=torch.from_numpy(np.where(measured, synthetic.complete, 0).astype(np.float32)),
+        emb=torch.from_numpy(np.where(measured, recorded.cells, 0).astype(np.float32)),
         measured=torch.from_numpy(measured),
         present=present,
-        quality=present.float(),
+        quality=torch.from_numpy(recorded.quality.copy()),
         n_rows=present.int(),
         targets=Targets(
             labels=torch.from_numpy(outcomes.labels.copy()),

@@ -12,14 +12,12 @@ the cohort; ``a_m`` is set so that the expected share of missing blocks is ``rat
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from hcat_core.metrics.recalibration import sigmoid
-
-Mechanism = Literal["mcar", "mar", "mnar"]
+from hcat_core.synth.spec import Mechanism
 
 
 @dataclass(frozen=True)
@@ -43,6 +41,10 @@ class Missingness:
     direction: np.ndarray
     offset: np.ndarray
     mechanism: Mechanism
+
+    def of_patients(self, rows: slice) -> Missingness:
+        """The same for some of the patients."""
+        return replace(self, present=self.present[rows], gaps=self.gaps[rows])
 
     def missing_probability(self, scores: np.ndarray) -> np.ndarray:
         """(..., M) P(missing) of blocks with these (..., M) scores."""

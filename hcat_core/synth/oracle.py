@@ -7,7 +7,8 @@ their noise variances (by Woodbury's identity, without matrices of size D x D),
     log p(x)     = -1/2 (log|P| + log|A| + (x - mean)' P^-1 (x - mean) - b' A^-1 b) + constant
 
 and the results of the clusters are mixed by their posterior. Under MNAR the missingness pattern is
-evidence, too: see ``condition_on_pattern``.
+evidence, too: see ``condition_on_pattern``. Where cells are a curve of the factors, there is no closed
+form, and the posterior is sampled: see ``synth.curve_posterior``.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hcat_core.synth.generator import MixtureParameters, SyntheticCohort
+from hcat_core.synth.curve_posterior import cells_of_draws, draw_posterior
+from hcat_core.synth.generator import MixtureParameters
 from hcat_core.synth.missingness import Missingness
 from hcat_core.synth.outcomes import RiskModel, event_probability
 
@@ -112,19 +114,24 @@ def oracle_imputation(
         cells: (N, M, D); values that are not ``measured`` are ignored.
         measured: (N, M, D) bool.
         missingness: under MNAR, condition on the pattern, too; None: on the values alone.
-        draws: importance samples per patient and cluster, under MNAR.
+        draws: importance samples per patient and cluster, under MNAR or where cells are nonlinear.
         seed: of these draws.
     """
     means, variances = [], []
     rng = np.random.default_rng(seed)
     for start in range(0, len(cells), BATCH):
         rows = slice(start, start + BATCH)
-        posterior = factor_posterior(parameters, cells[rows], measured[rows])
-        if missingness is not None and missingness.mechanism == "mnar":
-            posterior = condition_on_pattern(
-                parameters, posterior, cells[rows], measured[rows], missingness, draws, rng
-            )
-        mean, variance = _cells_of(parameters, posterior)
+        pattern = None if missingness is None else missingness.of_patients(rows)
+        if parameters.curve is not None:
+            drawn = draw_posterior(parameters, cells[rows], measured[rows], pattern, draws, rng)
+            mean, variance = cells_of_draws(parameters, drawn)
+        else:
+            posterior = factor_posterior(parameters, cells[rows], measured[rows])
+            if pattern is not None and pattern.mechanism == "mnar":
+                posterior = condition_on_pattern(
+                    parameters, posterior, cells[rows], measured[rows], pattern, draws, rng
+                )
+            mean, variance = _cells_of(parameters, posterior)
         means.append(mean)
         variances.append(variance)
     return OracleImputation(np.concatenate(means), np.concatenate(variances))
@@ -149,7 +156,6 @@ def condition_on_pattern(
     """
     n, k, r = posterior.mean.shape
     m, d = parameters.noise.shape
-    present = measured.any(axis=2)
     direction = missingness.direction
     known = np.where(measured, cells, 0).astype(np.float64)
     measured_score = np.einsum("nmd,md->nm", known, direction)
@@ -170,7 +176,7 @@ def condition_on_pattern(
         noise = rng.standard_normal(score.shape) * noise_sd[:, None]
         score += noise
         missing = missingness.missing_probability(score + missingness.offset)
-        likelihood = np.where(np.expand_dims(present, 1), 1 - missing, missing)
+        likelihood = np.where(np.expand_dims(missingness.present, 1), 1 - missing, missing)
         likelihood[:, :, 0] = 1  # the first modality is never missing
         weight = likelihood.prod(axis=2) + 1e-300
         responsibility[:, c] = posterior.responsibility[:, c] * weight.mean(axis=1)
@@ -184,6 +190,9 @@ def condition_on_pattern(
             + np.einsum("ns,nsi,nsj->nij", share, centred, centred, optimize=True)
             - np.einsum("nsi,nsj->nij", around, around, optimize=True) / draws
         )
+        # The correction has sampling error: it may leave a matrix that is not a covariance.
+        values, vectors = np.linalg.eigh(covariance[:, c])
+        covariance[:, c] = np.einsum("nij,nj,nkj->nik", vectors, np.maximum(values, 1e-6), vectors)
         prior[:, c] = noise.var(axis=1)
         noise_mean[:, c] = np.einsum("ns,nsm->nm", share, noise) - noise.mean(axis=1)
         noise_centred = noise - np.einsum("ns,nsm->nm", share, noise)[:, None]
@@ -197,47 +206,6 @@ def condition_on_pattern(
         mean,
         covariance,
         ScoreNoise(slope, noise_mean, noise_variance, prior, cross),
-    )
-
-
-def finite_sample_limit(
-    cohort: SyntheticCohort, train: np.ndarray, measured: np.ndarray
-) -> MixtureParameters:
-    """Estimate the parameters as well as the training patients allow: with their true factors known.
-
-    An imputer, which must estimate the factors as well, cannot do better on average. Each cell is
-    regressed on an intercept and the factors, within the true clusters, over training patients who have
-    the cell; the ridge penalty is that of the generator's prior on loadings.
-
-    Args:
-        cohort: with its truth.
-        train: row numbers of the training patients.
-        measured: (N, M, D) bool, of all patients.
-    """
-    true = cohort.parameters
-    k, m, d, r = true.loadings.shape
-    means, loadings = np.zeros_like(true.means), np.zeros_like(true.loadings)
-    residual, count = np.zeros(m * d), np.zeros(m * d)
-    prior = np.r_[1e-6, np.full(r, float(np.mean(true.noise**2) / max(1e-9, np.mean(true.loadings**2))))]
-    weights = np.zeros(k)
-    for c in range(k):
-        rows = train[cohort.cluster[train] == c]
-        weights[c] = len(rows) + 1
-        if not len(rows):
-            continue
-        design = np.column_stack([np.ones(len(rows)), cohort.factors[rows]])
-        seen = measured[rows].reshape(len(rows), m * d).astype(np.float64)
-        x = cohort.complete[rows].reshape(len(rows), m * d).astype(np.float64) * seen
-        outer = (design[:, :, None] * design[:, None, :]).reshape(len(rows), -1)
-        gram = (seen.T @ outer).reshape(m * d, r + 1, r + 1) + np.diag(prior)
-        solved = np.linalg.solve(gram, (x.T @ design)[:, :, None])[:, :, 0]
-        means[c] = solved[:, 0].reshape(m, d)
-        loadings[c] = solved[:, 1:].reshape(m, d, r)
-        residual += (seen * (x - design @ solved.T) ** 2).sum(axis=0)
-        count += seen.sum(axis=0)
-    noise = np.sqrt(residual.sum() / max(1.0, count.sum() - k * (r + 1) * m * d))
-    return MixtureParameters(
-        weights / weights.sum(), means, loadings, np.full((m, d), max(float(noise), 1e-3))
     )
 
 

@@ -1,6 +1,6 @@
 """Draw outcomes with times from a known risk: Weibull proportional hazards, death, censoring.
 
-    risk_t = cluster effect + coefficients_t . shared factors + interaction of the first two
+    risk_t = cluster effect + coefficients_t . shared factors + sum over pairs (i, j) of product_tij z_i z_j
     P(T <= h) = 1 - exp(-(h / scale_t) ** shape * exp(risk_t))
 
 Death before recurrence censors the recurrence. Follow-up ends at a random date.
@@ -8,6 +8,8 @@ Death before recurrence censors the recurrence. Follow-up ends at a random date.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +19,7 @@ from hcat_core.cohort import Task
 TASKS = (Task("survival", 1826.0, "death"), Task("recurrence", 730.0, "recurrence"))
 SHAPE = 1.2
 SCALE = np.array([4200.0, 2300.0])  # days, at risk 0: about two fifths of known outcomes are events
+MAIN, INTERACTIONS = 0.3, 2.5  # spread of the log hazard ratio where products decide
 FOLLOW_UP = (180.0, 3650.0)  # days, uniform: about two fifths of outcomes are unknown at five years
 
 
@@ -27,29 +30,51 @@ class RiskModel:
     Attributes:
         coefficients: (T, S) of S shared factors.
         cluster: (T, K) effects of K clusters.
-        interaction: (T,) coefficient of the product of the first two shared factors.
+        pairs: (P, 2) which factors are multiplied.
+        products: (T, P) coefficients of their products.
     """
 
     coefficients: np.ndarray
     cluster: np.ndarray
-    interaction: np.ndarray
+    pairs: np.ndarray
+    products: np.ndarray
 
     @classmethod
     def draw(cls, shared: int, clusters: int, rng: np.random.Generator) -> RiskModel:
         """Draw two correlated risks; the factors give each a standard deviation of about 1.2."""
-        common = rng.standard_normal(shared)
-        coefficients = common + 0.7 * rng.standard_normal((len(TASKS), shared))
-        coefficients *= 1.2 / np.sqrt((coefficients**2).sum(axis=1, keepdims=True))
+        coefficients = _two_tasks(shared, 1.2, rng)
         cluster = rng.standard_normal((len(TASKS), clusters)) * (0.5 if clusters > 1 else 0.0)
-        return cls(coefficients, cluster, np.full(len(TASKS), 0.3 if shared > 1 else 0.0))
+        pairs = np.array([(0, 1)] if shared > 1 else [], int).reshape(-1, 2)
+        return cls(coefficients, cluster, pairs, np.full((len(TASKS), len(pairs)), 0.3))
+
+    @classmethod
+    def draw_interactions(
+        cls, shared: int, clusters: int, private: Sequence[int], rng: np.random.Generator
+    ) -> RiskModel:
+        """Draw two correlated risks from the products of all pairs of ``private`` factors.
+
+        Products have a standard deviation of ``INTERACTIONS`` in all, shared factors of ``MAIN``; clusters
+        have no effect. A product of two independent factors of mean 0 is uncorrelated with each of them.
+        """
+        coefficients = _two_tasks(shared, MAIN, rng)
+        pairs = np.array(list(itertools.combinations(private, 2)), int).reshape(-1, 2)
+        products = _two_tasks(len(pairs), INTERACTIONS, rng)
+        return cls(coefficients, np.zeros((len(TASKS), clusters)), pairs, products)
 
     def risk(self, cluster: np.ndarray, factors: np.ndarray) -> np.ndarray:
         """(N, T) log hazard ratios of (N,) clusters and (N, R) factors, the shared ones first."""
         shared = factors[:, : self.coefficients.shape[1]]
-        product = shared[:, :1] * shared[:, 1:2] if shared.shape[1] > 1 else 0 * shared[:, :1]
+        products = factors[:, self.pairs[:, 0]] * factors[:, self.pairs[:, 1]]
         return np.asarray(
-            shared @ self.coefficients.T + self.cluster.T[cluster] + product * self.interaction
+            shared @ self.coefficients.T + self.cluster.T[cluster] + products @ self.products.T
         )
+
+
+def _two_tasks(count: int, spread: float, rng: np.random.Generator) -> np.ndarray:
+    """(T, count) coefficients that are correlated between tasks; each task's have the norm ``spread``."""
+    common = rng.standard_normal(count)
+    coefficients = common + 0.7 * rng.standard_normal((len(TASKS), count))
+    return np.asarray(coefficients * (spread / np.sqrt((coefficients**2).sum(axis=1, keepdims=True))))
 
 
 @dataclass(frozen=True)

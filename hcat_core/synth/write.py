@@ -76,14 +76,13 @@ def write_files(folder: Path, cohort: SyntheticCohort) -> dict[str, int]:
 
 
 def _write_modalities(directory: Path, cohort: SyntheticCohort) -> None:
-    stream = np.random.SeedSequence([cohort.spec.seed, 7])
-    rng = np.random.default_rng(stream)
+    rng = np.random.default_rng(np.random.SeedSequence([cohort.spec.seed, 8]))
     ids = np.array(cohort.ids, dtype=object)
     for column, (name, width) in enumerate(cohort.spec.widths.items()):
         rows = np.flatnonzero(cohort.missingness.present[:, column])
-        cells = cohort.complete[rows, column, :width].copy()
+        cells = cohort.recorded.cells[rows, column, :width].copy()
         cells[cohort.missingness.gaps[rows, column, :width]] = np.nan
-        quality = rng.beta(8, 2, size=len(rows)).astype(np.float32)
+        quality = cohort.recorded.quality[rows, column]
         data: dict[str, np.ndarray] = {"patient_id": ids[rows], "embedding": cells, "quality": quality}
         if name == "spatial":
             data = _as_slides(ids[rows], cells, quality, rng)
@@ -117,7 +116,7 @@ def _as_slides(
 
 
 def _write_truth(path: Path, cohort: SyntheticCohort) -> None:
-    p, missing, outcomes = cohort.parameters, cohort.missingness, cohort.outcomes
+    missing, outcomes = cohort.missingness, cohort.outcomes
     _write(
         path,
         {
@@ -125,23 +124,37 @@ def _write_truth(path: Path, cohort: SyntheticCohort) -> None:
             "embedding": cohort.complete,
             "present": missing.present,
             "gaps": missing.gaps,
+            "noise": cohort.recorded.noise,
             "cluster": cohort.cluster,
             "factors": cohort.factors,
             "risk": outcomes.risk,
             "event_probability": outcomes.probability,
-            "parameters/weights": p.weights,
-            "parameters/means": p.means,
-            "parameters/loadings": p.loadings.astype(np.float32),
-            "parameters/noise": p.noise,
-            "risk_model/coefficients": cohort.risk_model.coefficients,
-            "risk_model/cluster": cohort.risk_model.cluster,
-            "risk_model/interaction": cohort.risk_model.interaction,
+            **_parameters(cohort),
             "missingness/intercept": missing.intercept,
             "missingness/direction": missing.direction,
             "missingness/offset": missing.offset,
         },
         spec=json.dumps(asdict(cohort.spec), sort_keys=True),
     )
+
+
+def _parameters(cohort: SyntheticCohort) -> dict[str, np.ndarray]:
+    p, risk = cohort.parameters, cohort.risk_model
+    data = {
+        "parameters/weights": p.weights,
+        "parameters/means": p.means,
+        "parameters/loadings": p.loadings.astype(np.float32),
+        "parameters/noise": p.noise,
+        "risk_model/coefficients": risk.coefficients,
+        "risk_model/cluster": risk.cluster,
+        "risk_model/pairs": risk.pairs,
+        "risk_model/products": risk.products,
+    }
+    if p.curve is not None:
+        data["parameters/curve_direction"] = p.curve.direction
+        data["parameters/curve_phase"] = p.curve.phase
+        data["parameters/curve_weights"] = p.curve.weights
+    return data
 
 
 def _write(path: Path, data: Mapping[str, np.ndarray], **attributes: str) -> None:

@@ -110,6 +110,23 @@ def test_a_child_recipe_merges_tables_and_replaces_another_component_whole(catal
     assert recipe.imputer == {"use": "none"}
 
 
+def test_false_removes_a_table_or_a_list_of_the_parent(catalog, tmp_path):
+    parent = RECIPES / "hancock.toml"
+    text = "[cohort.modalities]\nspatial = false\n[fusion]\nbranches = false\n"
+    (tmp_path / "child.toml").write_text(f'extends = "{parent}"\n{text}')
+    child, _ = load_recipe(tmp_path / "child.toml", catalog)
+    assert list(child.cohort.modalities) == ["clinical", "semantic", "temporal", "pathological"]
+    assert "branches" not in child.fusion
+    sets = ["cohort.modalities.spatial=false", "fusion.branches=false"]
+    assert load_recipe(parent, catalog, sets=sets)[0].method() == child.method()
+
+
+def test_a_modality_that_a_recipe_does_not_have_may_be_removed_from_several_recipes(catalog):
+    sets = ["cohort.modalities.cnv=false"]
+    plain, removed = (load_recipe(RECIPES / "hancock.toml", catalog, sets=s)[0] for s in ([], sets))
+    assert plain.as_dict() == removed.as_dict()
+
+
 def test_recipes_that_extend_each_other_in_a_circle_are_refused(catalog, tmp_path):
     for name, other in (("a", "b"), ("b", "a")):
         (tmp_path / f"{name}.toml").write_text(f'extends = "{other}.toml"\n')

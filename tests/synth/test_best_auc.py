@@ -1,9 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from hcat_core.synth.best_auc import best_auc, expected_auc
-from hcat_core.synth.generator import SynthSpec, generate
+from hcat_core.synth.generator import SynthSpec, generate, preset_spec, with_interactions
+from hcat_core.synth.oracle import factor_posterior
 
 WIDTHS = dict.fromkeys("abcde", 40)
 
@@ -44,3 +48,38 @@ def test_no_score_of_the_measured_cells_has_a_higher_auc():
 
 def test_a_constant_score_has_an_auc_of_one_half_also_with_few_patients():
     assert expected_auc(np.zeros(3), np.array([0.1, 0.5, 0.9])) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("mechanism", ["mcar", "mnar"])
+def test_noise_blocks_count_as_not_measured(mechanism):
+    spec = SynthSpec(patients=800, widths=WIDTHS, mechanism=mechanism, gap_rate=0.0)
+    sound, noisy = (best_auc(generate(replace(spec, noise_blocks=share))) for share in (0.0, 0.7))
+    for a, b in zip(sound, noisy, strict=True):
+        assert 0.55 < b.measured < a.measured - 0.01
+        assert b.truth == a.truth
+
+
+@pytest.mark.parametrize("preset", ["demo", "linear", "nonlinear"])
+def test_the_best_auc_of_interactions_is_about_four_fifths(preset):
+    for task in best_auc(generate(with_interactions(preset_spec(preset, patients=800, width=64)))):
+        assert 0.75 < task.measured < 0.85 < task.truth
+
+
+def test_linear_models_get_little_of_interactions_and_products_of_the_factors_most_of_it():
+    cohort = generate(with_interactions(preset_spec("demo", patients=5000, width=64)))
+    measured = np.where(cohort.measured, cohort.recorded.cells, 0)
+    posterior = factor_posterior(cohort.parameters, cohort.complete, cohort.measured)
+    private = np.einsum("nk,nkr->nr", posterior.responsibility, posterior.mean)[:, cohort.spec.shared :]
+    pairs = [private[:, a] * private[:, b] for a in range(5) for b in range(a)]
+    shares = {}
+    for name, x in (("cells", measured.reshape(5000, -1)), ("products", np.stack(pairs, axis=1))):
+        x = (x - x.mean(axis=0)) / x.std(axis=0)
+        for task, best in enumerate(best_auc(cohort)):
+            labels = cohort.outcomes.labels[:, task]
+            train = np.flatnonzero(labels[:3500] >= 0)
+            model = LogisticRegression(C=0.003 if name == "cells" else 1.0, max_iter=300)
+            score = model.fit(x[train], labels[train]).decision_function(x[3500:])
+            auc = expected_auc(score, cohort.outcomes.probability[3500:, task])
+            shares[name, task] = (auc - 0.5) / (best.measured - 0.5)
+    assert max(shares["cells", 0], shares["cells", 1]) < 0.6
+    assert min(shares["products", 0], shares["products", 1]) > 0.85

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from hcat_core.synth.generator import SynthSpec, generate, preset_spec
+from hcat_core.synth.generator import SynthSpec, generate, preset_spec, with_interactions
 
 WIDTHS = {"clinical": 6, "semantic": 10, "temporal": 8, "pathological": 12, "spatial": 16}
 
@@ -96,5 +96,60 @@ def test_the_true_probability_is_the_share_of_events():
 
 
 def test_an_unknown_preset_is_refused():
-    with pytest.raises(ValueError, match="demo, linear, clusters"):
+    with pytest.raises(ValueError, match="demo, linear, clusters, nonlinear"):
         preset_spec("large")
+
+
+def test_modalities_of_the_nonlinear_preset_are_not_linear_in_the_factors():
+    cohort = generate(preset_spec("nonlinear", patients=4000, width=40))
+    signal = cohort.parameters.curve.cells(cohort.factors).reshape(4000, -1)
+    assert abs(signal.var(axis=0).mean() - 0.55) < 0.08
+    assert abs(cohort.complete.var(axis=0).mean() - 1) < 0.1
+    design = np.c_[np.ones(4000), cohort.factors]
+    line = design @ np.linalg.lstsq(design, signal, rcond=None)[0]
+    assert 0.2 < line.var(axis=0).sum() / signal.var(axis=0).sum() < 0.6
+
+
+@pytest.mark.parametrize("preset", ["demo", "linear", "clusters", "nonlinear"])
+def test_interactions_are_products_of_private_factors_of_different_modalities(preset):
+    cohort = generate(with_interactions(preset_spec(preset, patients=20_000, width=4)))
+    shared, private = np.split(cohort.factors, [cohort.spec.shared], axis=1)
+    for risk in cohort.outcomes.risk.T:
+        alone = np.corrcoef(np.c_[risk, shared, private].T)[0, 1:]
+        assert np.abs(alone[: shared.shape[1]]).max() < 0.2  # weak main effects
+        assert np.abs(alone[shared.shape[1] :]).max() < 0.03  # none of private factors
+        pairs = np.stack([private[:, a] * private[:, b] for a in range(5) for b in range(a)], axis=1)
+        design = np.c_[np.ones(20_000), pairs]
+        explained = design @ np.linalg.lstsq(design, risk, rcond=None)[0]
+        assert explained.var() > 0.95 * risk.var()
+
+
+def test_a_private_factor_acts_on_one_modality_and_alike_in_every_cluster():
+    spec = with_interactions(preset_spec("demo", width=30))
+    loadings = generate(spec).parameters.loadings[..., spec.shared :]
+    for modality in range(5):
+        assert np.flatnonzero(np.abs(loadings[0, modality]).sum(axis=0)).tolist() == [modality]
+    assert (loadings == loadings[:1]).all()
+
+
+def test_interactions_without_private_factors_are_refused():
+    with pytest.raises(ValueError, match="with_interactions"):
+        small(outcome="interactions", private=0)
+
+
+def test_noise_blocks_have_their_share_and_the_scale_of_the_cells_and_a_low_quality():
+    cohort, sound = small(noise_blocks=0.4), small()
+    noise, present = cohort.recorded.noise, cohort.missingness.present
+    assert (cohort.complete == sound.complete).all() and (present == sound.missingness.present).all()
+    assert not noise[~present].any()
+    assert abs(noise[present].mean() - 0.4) < 0.02
+    assert (cohort.recorded.cells[~noise] == cohort.complete[~noise]).all()
+    for column, width in enumerate(WIDTHS.values()):
+        written = cohort.recorded.cells[noise[:, column], column, :width]
+        true = cohort.complete[noise[:, column], column, :width]
+        np.testing.assert_allclose(written.mean(axis=0), true.mean(axis=0), atol=0.15)
+        np.testing.assert_allclose(written.std(axis=0), true.std(axis=0), rtol=0.12)
+        assert np.abs(np.corrcoef(written.T, true.T)[:width, width:]).max() < 0.15
+    quality = cohort.recorded.quality
+    assert quality[noise].max() <= 0.3 and quality[present & ~noise].min() >= 0.7
+    assert (quality[~present] == 0).all()

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
+from hcat_core.synth.finite_sample import finite_sample_limit
 from hcat_core.synth.generator import MixtureParameters, SynthSpec, generate
 from hcat_core.synth.oracle import (
     expected_event_probability,
     factor_posterior,
-    finite_sample_limit,
     oracle_imputation,
 )
 

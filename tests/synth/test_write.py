@@ -1,6 +1,7 @@
 import errno
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -64,6 +65,21 @@ def test_reading_the_files_gives_the_cohort_that_was_drawn(tmp_path):
     np.testing.assert_allclose(read.emb, expected.emb, atol=1e-5)
     assert (read.targets.labels == expected.targets.labels).all()
     assert report.modalities[-1].rows > report.modalities[-1].patients
+
+
+@pytest.mark.parametrize("noise_blocks", [0.0, 0.4])
+def test_the_files_hold_the_quality_and_the_noise_of_the_cohort_in_memory(tmp_path, noise_blocks):
+    drawn = generate(replace(preset_spec("demo", patients=80, width=12), noise_blocks=noise_blocks))
+    write_cohort(tmp_path / "a", drawn)
+    readers = {name: H5Reader(path=tmp_path / "a" / f"{name}.h5") for name in drawn.spec.widths}
+    read, _ = assemble_cohort(readers, readers["clinical"], TARGETS)
+    expected = to_cohort(drawn)
+    np.testing.assert_allclose(read.emb, expected.emb, atol=1e-5)
+    np.testing.assert_allclose(read.quality, expected.quality, atol=1e-6)
+    low = (expected.quality < 0.3) & expected.present
+    assert low.any() == bool(noise_blocks)
+    with h5py.File(tmp_path / "a" / "truth.h5") as file:
+        assert (file["noise"][...] == drawn.recorded.noise).all()
 
 
 def test_the_truth_file_has_the_missing_cells(tmp_path):

@@ -25,7 +25,8 @@ from hcat_core.recipe.recipe import load_recipe
 from hcat_core.registry.catalog import Catalog, load_catalog
 from hcat_core.registry.discovery import Allowed
 from hcat_core.runs.recipe_cohort import read_recipe_cohort
-from hcat_core.synth.oracle import finite_sample_limit, oracle_imputation
+from hcat_core.synth.finite_sample import finite_sample_limit
+from hcat_core.synth.oracle import oracle_imputation
 
 
 def run_job(job: Job[ImputerInSetting], allowed: Allowed | None = None) -> ImputerResult:
@@ -85,7 +86,7 @@ def _score_limit(job: Job[ImputerInSetting], trial: Trial) -> ImputerResult:
     """The oracle, or the best that the training patients allow, in standardised cells."""
     synthetic = trial.synthetic
     assert synthetic is not None and job.name in (ORACLE, LIMIT)
-    measured = synthetic.missingness.present[:, :, None] & ~synthetic.missingness.gaps & synthetic.cells
+    measured = synthetic.measured
     parameters = synthetic.parameters
     if job.name == LIMIT:
         train_rows = np.arange(job.task.setting.patients)

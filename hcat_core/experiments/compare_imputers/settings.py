@@ -11,7 +11,7 @@ from hcat_core.experiments.jobs import Job, job_key
 from hcat_core.recipe.component_tables import default_table
 from hcat_core.recipe.parameters import required_parameters
 from hcat_core.registry.catalog import Catalog
-from hcat_core.synth.missingness import Mechanism
+from hcat_core.synth.spec import Mechanism
 
 ORACLE, LIMIT = "oracle", "finite-N limit"
 FIRST = {"use": "gaussian"}  # what a refining imputer starts from

@@ -7,8 +7,9 @@ from hcat_builtin.imputers.gaussian import GaussianImputer
 from hcat_core.data.standardisation import Standardiser
 from hcat_core.interfaces import FitContext
 from hcat_core.synth.cohort_view import to_cohort
+from hcat_core.synth.finite_sample import finite_sample_limit
 from hcat_core.synth.generator import SynthSpec, generate
-from hcat_core.synth.oracle import finite_sample_limit, oracle_imputation
+from hcat_core.synth.oracle import oracle_imputation
 
 
 def trial(clusters, patients, seed=0, width=48, **spec):
