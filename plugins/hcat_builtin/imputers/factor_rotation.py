@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 ANGLES = 16  # tried for each pair of factors, within a quarter of a turn
-SETTLED = 0.01  # radians; when no pair turns by more, the rotation is found
+LEAST_GAIN = 0.5  # of the criterion per cell; a sweep that gains less is the last
 
 
 def block_rotation(products: Tensor, widths: Tensor, sweeps: int) -> Tensor:
@@ -35,8 +35,8 @@ def block_rotation(products: Tensor, widths: Tensor, sweeps: int) -> Tensor:
     turned, shares = products.numpy(), (widths / widths.sum()).numpy()
     k, _, r, _ = turned.shape
     rotation = np.tile(np.eye(r), (k, 1, 1))
+    before = _criterion(turned, shares)
     for _ in range(sweeps):
-        largest = 0.0
         for first, second in _round_robin(r):
             angle = _best_angle(turned, shares, first, second)
             turn = np.tile(np.eye(r), (k, 1, 1))
@@ -45,10 +45,18 @@ def block_rotation(products: Tensor, widths: Tensor, sweeps: int) -> Tensor:
             turn[:, first, second] = -turn[:, second, first]
             turned = turn.transpose(0, 2, 1)[:, None] @ turned @ turn[:, None]
             rotation = rotation @ turn
-            largest = max(largest, float(np.abs(angle).max()))
-        if largest < SETTLED:
+        after = _criterion(turned, shares)
+        if (before - after).max() < LEAST_GAIN:
             break
+        before = after
     return torch.from_numpy(rotation)
+
+
+def _criterion(products: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """(K,) mean over blocks of the summed log variances; smaller where blocks depend on fewer factors."""
+    variances = np.maximum(products.diagonal(axis1=-2, axis2=-1), 1e-300)
+    of_block: np.ndarray = np.log(variances).sum(axis=-1)
+    return np.asarray(of_block @ shares)
 
 
 def _best_angle(
