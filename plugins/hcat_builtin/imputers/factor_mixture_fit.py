@@ -162,7 +162,7 @@ def first_clusters(training: TrainingRows, clusters: int, seed: int, start: Fact
     # Distances between these scores are distances between the cells that the factors stand for.
     values, vectors = torch.linalg.eigh(loading.T @ loading)
     scores = expect(start, training.observed).mean[:, 0] @ vectors * values.clamp_min(0).sqrt()
-    label = torch.from_numpy(KMeans(clusters, n_init=5, random_state=seed).fit_predict(scores.numpy()))
+    label = torch.from_numpy(KMeans(clusters, n_init=10, random_state=seed).fit_predict(scores.numpy()))
     return [label == c for c in range(clusters)]
 
 
