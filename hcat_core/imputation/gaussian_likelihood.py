@@ -30,6 +30,18 @@ def negative_log_likelihood(truth: Tensor, mean: Tensor, log_std: Tensor, where:
     return Average((cells * where).sum(), where.sum())
 
 
+def block_loss(error: Tensor, variance: Tensor, count: Tensor) -> Average:
+    """Mean of -log N(truth; mean, variance) over cells, from the mean squared error of each block.
+
+    Args:
+        error: (N, M) mean squared error of the cells that count.
+        variance: (N, M) predicted variance.
+        count: (N, M) number of cells that count.
+    """
+    cells = 0.5 * (error / variance + variance.log() + math.log(2 * math.pi))
+    return Average((cells * count).sum(), count.sum())
+
+
 def bounded_log_std(raw: Tensor) -> Tensor:
     """Map a network's raw output smoothly into ``LOG_STD_RANGE``, with a gradient everywhere."""
     low, high = LOG_STD_RANGE

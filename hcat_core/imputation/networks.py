@@ -8,6 +8,30 @@ from torch import Tensor, nn
 from hcat_core.cohort import Cohort, Layout
 
 
+class ModalityLinear(nn.Module):
+    """A linear map of its own for each modality, computed in one product: (N, M, a) -> (N, M, b).
+
+    Args:
+        modalities: M.
+        before: a.
+        after: b.
+        zero: start with every output 0.
+    """
+
+    def __init__(self, modalities: int, before: int, after: int, *, zero: bool = False) -> None:
+        super().__init__()
+        bound = before**-0.5
+        self.weight = nn.Parameter(torch.empty(modalities, before, after).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(modalities, 1, after).uniform_(-bound, bound))
+        if zero:
+            nn.init.zeros_(self.weight)
+            nn.init.zeros_(self.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The map of each modality's row."""
+        return torch.baddbmm(self.bias, x.transpose(0, 1), self.weight).transpose(0, 1)
+
+
 class MultiScaleEncoder(nn.Module):
     """Encodes each modality as one token, from its cells at widths h, h/2 and h/4: (N, M, D) -> (N, M, h).
 
@@ -18,33 +42,34 @@ class MultiScaleEncoder(nn.Module):
         hidden: h, a multiple of 4.
     """
 
+    padding: Tensor
+
     def __init__(self, layout: Layout, hidden: int) -> None:
         super().__init__()
-        self.widths = layout.widths
-        self.gap = nn.Parameter(torch.zeros(len(layout.widths), layout.widest))
-        self.position = nn.Parameter(torch.randn(len(layout.widths), hidden) * 0.02)
+        modalities = len(layout.widths)
+        self.gap = nn.Parameter(torch.zeros(modalities, layout.widest))
+        self.register_buffer("padding", ~layout.cells, persistent=False)
+        self.position = nn.Parameter(torch.randn(modalities, hidden) * 0.02)
         scales = (hidden, hidden // 2, hidden // 4)
         self.scales = nn.ModuleList(
-            nn.ModuleList(
-                nn.Sequential(nn.Linear(before, after), nn.LayerNorm(after), nn.GELU())
-                for before, after in zip((width, *scales[:-1]), scales, strict=True)
+            nn.Sequential(
+                ModalityLinear(modalities, before, after),
+                nn.LayerNorm(after, elementwise_affine=False),
+                nn.GELU(),
             )
-            for width in layout.widths
+            for before, after in zip((layout.widest, *scales[:-1]), scales, strict=True)
         )
-        self.join = nn.ModuleList(nn.Linear(sum(scales), hidden) for _ in layout.widths)
+        self.join = ModalityLinear(modalities, sum(scales), hidden)
 
     def forward(self, batch: Cohort) -> Tensor:
         """Tokens (N, M, h) of all modalities; the caller masks those of absent ones."""
-        cells = torch.where(batch.measured, batch.emb, self.gap)
-        tokens = []
-        for column, width in enumerate(self.widths):
-            x = cells[:, column, :width]
-            at_scales = []
-            for scale in self.scales[column]:  # type: ignore[attr-defined]
-                x = scale(x)
-                at_scales.append(x)
-            tokens.append(self.join[column](torch.cat(at_scales, dim=1)))
-        return torch.stack(tokens, dim=1) + self.position
+        x = torch.where(batch.measured, batch.emb, self.gap).masked_fill(self.padding, 0.0)
+        at_scales = []
+        for scale in self.scales:
+            x = scale(x)
+            at_scales.append(x)
+        tokens: Tensor = self.join(torch.cat(at_scales, dim=2))
+        return tokens + self.position
 
 
 class ModalityDecoder(nn.Module):
@@ -59,23 +84,16 @@ class ModalityDecoder(nn.Module):
             trained, so that a network starts as what it corrects.
     """
 
+    padding: Tensor
+
     def __init__(self, layout: Layout, hidden: int, *, zero: bool = False) -> None:
         super().__init__()
-        self.widest = layout.widest
-        self.maps = nn.ModuleList(nn.Linear(hidden, width) for width in layout.widths)
-        if zero:
-            for linear in self.maps:
-                nn.init.zeros_(linear.weight)  # type: ignore[arg-type]
-                nn.init.zeros_(linear.bias)  # type: ignore[arg-type]
+        self.map = ModalityLinear(len(layout.widths), hidden, layout.widest, zero=zero)
+        self.register_buffer("padding", ~layout.cells, persistent=False)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Decode tokens (N, M, h) to cells (N, M, D)."""
-        parts = []
-        for column, linear in enumerate(self.maps):
-            cells = linear(tokens[:, column])
-            padding = self.widest - cells.shape[1]
-            parts.append(nn.functional.pad(cells, (0, padding)) if padding else cells)
-        return torch.stack(parts, dim=1)
+        return torch.masked_fill(self.map(tokens), self.padding, 0.0)
 
 
 def modality_attention(hidden: int, n_heads: int) -> nn.TransformerEncoderLayer:
@@ -92,3 +110,22 @@ def modality_attention(hidden: int, n_heads: int) -> nn.TransformerEncoderLayer:
         batch_first=True,
         norm_first=True,
     )
+
+
+class ResidualBlock(nn.Module):
+    """Adds to its input (..., h) a small network of it.
+
+    Args:
+        hidden: h.
+    """
+
+    def __init__(self, hidden: int) -> None:
+        super().__init__()
+        self.change = nn.Sequential(
+            nn.LayerNorm(hidden), nn.Linear(hidden, hidden), nn.GELU(), nn.Linear(hidden, hidden)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The input plus its change."""
+        y: Tensor = x + self.change(x)
+        return y

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from hcat_core.cohort import Cohort
 from hcat_core.imputation.hidden_blocks import leave_one_block_out
 from hcat_core.imputation.scores import gaussian_crps
 from hcat_core.interfaces import FitContext, Imputer
 
-BATCH = 64
-WEIGHT_DECAY = 1e-3
-WARM_UP = 0.1  # share of all steps in which the learning rate rises
-EVALUATIONS = 40  # on validation patients, at most
+BATCH = 128
+WEIGHT_DECAY = 1e-2
+WARM_UP = 0.05  # share of all steps in which the learning rate rises
+EVALUATIONS = 20  # on hidden blocks, at most
 PATIENCE = 5  # evaluations without improvement after which training stops
+LEAST_IMPROVEMENT = 5e-4  # share of the best score; less does not count as one
+FEWEST_TO_CHOOSE_BY = 30  # validation patients; with fewer, a fifth of the training patients is used
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,21 @@ class Pretraining:
     epochs: int
     lr: float
     frozen: bool
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What is minimised, and what the best state is chosen by.
+
+    Attributes:
+        patients: to learn from.
+        loss: of the patients with these row numbers, a scalar with a gradient.
+        score: of the current state on patients that are not learned from; the lowest is best.
+    """
+
+    patients: int
+    loss: Callable[[Tensor], Tensor]
+    score: Callable[[], float]
 
 
 @runtime_checkable
@@ -68,7 +86,7 @@ def pretrain(
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(context.seed)
         imputer.to(context.device)
-        best = _train(imputer, train, validation.to(context.device), context.device, settings)
+        best = minimise(imputer, parameters, _own_losses(imputer, train, validation, context), settings)
     imputer.eval()
     for parameter in parameters:
         parameter.requires_grad_(not settings.frozen)
@@ -105,48 +123,64 @@ def hidden_block_crps(imputer: Imputer | nn.Module, cohort: Cohort) -> float:
     return sum(scores) / len(scores) if scores else math.nan
 
 
-def _train(
-    imputer: nn.Module, train: Cohort, validation: Cohort, device: torch.device, settings: Pretraining
+def _own_losses(imputer: nn.Module, train: Cohort, validation: Cohort, context: FitContext) -> Objective:
+    """The sum of the imputer's losses, and its CRPS on blocks hidden from validation patients."""
+    judges = validation.to(context.device)
+
+    def loss(rows: Tensor) -> Tensor:
+        losses = imputer(train[rows].to(context.device)).losses
+        return torch.stack([term.value for term in losses.values()]).sum()
+
+    return Objective(len(train), loss, lambda: hidden_block_crps(imputer, judges))
+
+
+def patients_to_choose_by(train: Cohort, validation: Cohort, seed: int) -> tuple[Cohort, Cohort]:
+    """Patients to learn from and to choose by: a fifth of ``train`` where validation has too few."""
+    if len(validation) >= FEWEST_TO_CHOOSE_BY:
+        return train, validation
+    order = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))
+    fifth = max(1, len(train) // 5)
+    return train[order[fifth:]], train[order[:fifth]]
+
+
+def minimise(
+    module: nn.Module, parameters: Iterable[nn.Parameter], objective: Objective, settings: Pretraining
 ) -> float:
-    """Train until no evaluation improves any more; the CRPS of the state that is restored."""
-    optimiser = torch.optim.AdamW(trainable_parameters(imputer), lr=settings.lr, weight_decay=WEIGHT_DECAY)
-    steps = settings.epochs * math.ceil(len(train) / BATCH)
+    """Minimise the loss until no evaluation improves the score; the score of the state that is kept.
+
+    The state before the first step takes part. While the score is NaN, the last state is kept.
+
+    Args:
+        module: whose state is kept.
+        parameters: to train.
+        objective: loss and score.
+        settings: number of epochs and learning rate.
+    """
+    optimiser = torch.optim.AdamW(parameters, lr=settings.lr, weight_decay=WEIGHT_DECAY)
+    steps = settings.epochs * math.ceil(objective.patients / BATCH)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step / steps))
-    best = hidden_block_crps(imputer, validation)
-    state = copy.deepcopy(imputer.state_dict())
+    best = objective.score()
+    state = copy.deepcopy(module.state_dict())
     interval = max(1, settings.epochs // EVALUATIONS)
     without_improvement = 0
     for epoch in range(1, settings.epochs + 1):
-        _train_epoch(imputer, train, device, optimiser, schedule)
+        module.train()
+        for rows in torch.randperm(objective.patients).split(BATCH):
+            optimiser.zero_grad()
+            objective.loss(rows).backward()
+            nn.utils.clip_grad_norm_(optimiser.param_groups[0]["params"], 1.0)
+            optimiser.step()
+            schedule.step()
         if epoch % interval:
             continue
-        score = hidden_block_crps(imputer, validation)
+        score = objective.score()
+        without_improvement = 0 if score < (1 - LEAST_IMPROVEMENT) * best else without_improvement + 1
         if score < best or math.isnan(best):  # NaN where there is nothing to compare by
-            best, state, without_improvement = score, copy.deepcopy(imputer.state_dict()), 0
-        else:
-            without_improvement += 1
-        if without_improvement == PATIENCE:
+            best, state = score, copy.deepcopy(module.state_dict())
+        if without_improvement == PATIENCE and not math.isnan(best):
             break
-    imputer.load_state_dict(state)
+    module.load_state_dict(state)
     return best
-
-
-def _train_epoch(
-    imputer: nn.Module,
-    train: Cohort,
-    device: torch.device,
-    optimiser: torch.optim.Optimizer,
-    schedule: torch.optim.lr_scheduler.LambdaLR,
-) -> None:
-    imputer.train()
-    for rows in torch.randperm(len(train)).split(BATCH):
-        losses = imputer(train[rows].to(device)).losses
-        total = torch.stack([term.value for term in losses.values()]).sum()
-        optimiser.zero_grad()
-        total.backward()
-        nn.utils.clip_grad_norm_(optimiser.param_groups[0]["params"], 1.0)
-        optimiser.step()
-        schedule.step()
 
 
 def _rate(done: float) -> float:

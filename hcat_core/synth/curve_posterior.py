@@ -1,4 +1,4 @@
-"""What the measured cells of a nonlinear synthetic cohort say of the factors, by importance sampling.
+"""The posterior of a nonlinear synthetic cohort's factors given measured cells, by importance sampling.
 
 With f(z) the sines of the shared factors z, B their weights, u the private factors, L their loadings and P
 the noise variances of a patient's measured cells, x = mean + B f(z) + L u + noise. Integrating over

@@ -35,6 +35,7 @@ _PRESETS: dict[str, dict[str, Any]] = {
     },
 }
 PRESETS = tuple(_PRESETS)
+PRIVATE = 0.4  # variance of the private factor over that of all shared factors, where products decide
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,9 @@ def preset_spec(
 def with_interactions(spec: SynthSpec) -> SynthSpec:
     """The same cohort with a risk from products of factors of different modalities.
 
-    Each modality gets one private factor, which explains as much of its variance as all shared factors do.
+    Each modality gets one private factor, which explains ``PRIVATE`` times as much of a cell's variance as
+    all shared factors together. It is well determined by all cells of the modality, and poorly by any
+    single one, so that trees do not find the products among single cells.
     """
-    return replace(spec, outcome="interactions", private=1, private_variance=spec.shared_variance)
+    private = PRIVATE * spec.shared_variance
+    return replace(spec, outcome="interactions", private=1, private_variance=private)

@@ -66,14 +66,15 @@ def subject_of(
 ) -> Subject:
     """A component with a table to build it from.
 
-    A network is fitted by itself; an imputer that refines another starts from ``gaussian``.
+    A network is fitted by itself, and then goes on learning with the predictor; an imputer that refines
+    another starts from ``gaussian``.
 
     Raises:
         RecipeError: for parameters that the component does not have.
         UsageError: for a component that cannot be loaded.
     """
     names = required_parameters(catalog.find(kind, name)).names
-    values = {"fit_epochs": FIT_EPOCHS, **NEEDED_VALUES.get(kind, {})}
+    values = {"fit_epochs": FIT_EPOCHS, "frozen": False, **NEEDED_VALUES.get(kind, {})}
     table = default_table(catalog, kind, name, NEEDED_COMPONENTS)
     table |= {key: value for key, value in values.items() if key in names}
     table |= parameters or {}

@@ -25,7 +25,7 @@ from hcat_core.synth.generator import SynthSpec, generate
 
 WIDTHS = {"clinical": 12, "semantic": 20, "temporal": 16, "pathological": 24}
 MISSING_FILE = "no-such-file.h5"
-FIT_EPOCHS = 60  # of networks
+FIT_EPOCHS = 20  # of networks
 TRAIN, VALIDATION = slice(0, 320), slice(320, 420)
 TEST = slice(420, 520)
 

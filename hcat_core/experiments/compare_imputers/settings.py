@@ -9,13 +9,11 @@ from typing import Any
 
 from hcat_core.experiments.jobs import Job, job_key
 from hcat_core.recipe.component_tables import default_table
-from hcat_core.recipe.parameters import required_parameters
 from hcat_core.registry.catalog import Catalog
 from hcat_core.synth.spec import Mechanism
 
 ORACLE, LIMIT = "oracle", "finite-N limit"
 FIRST = {"use": "gaussian"}  # what a refining imputer starts from
-FIT_EPOCHS = 120  # of networks, which in a run learn beside a predictor
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,7 @@ def imputer_job(name: str, table: Mapping[str, Any] | None, setting: Setting) ->
 def imputer_tables(catalog: Catalog, names: Sequence[str]) -> dict[str, dict[str, Any]]:
     """A recipe table for each named imputer, or for every one in the catalog.
 
-    Networks are fitted on their own. An imputer that refines another starts from ``gaussian``, or from
+    An imputer that refines another starts from ``gaussian``, or from
     the one in brackets: ``iterative(vae)`` is ``iterative`` started from ``vae``.
 
     Raises:
@@ -99,7 +97,4 @@ def plan_jobs(tables: Mapping[str, Mapping[str, Any]], design: Design) -> list[J
 def _table(catalog: Catalog, name: str) -> dict[str, Any]:
     outer, _, inner = name.partition("(")
     first = _table(catalog, inner.removesuffix(")")) if inner else FIRST
-    table = default_table(catalog, "imputer", outer, {"imputer": first})
-    if "fit_epochs" in required_parameters(catalog.find("imputer", outer)).names:
-        table["fit_epochs"] = FIT_EPOCHS
-    return table
+    return default_table(catalog, "imputer", outer, {"imputer": first})

@@ -1,72 +1,51 @@
-"""``vae``: a joint variational autoencoder over all modalities.
+"""``vae``: a joint variational autoencoder that starts at a mixture of factor analysers.
 
 Its place in Enhanced-HCAT: ``docs/reference/enhanced-hcat.md``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import torch
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
+from hcat_builtin.imputers.gaussian import GaussianImputer
 from hcat_core.cohort import Cohort, Layout
-from hcat_core.imputation.gaussian_likelihood import bounded_log_std, negative_log_likelihood
-from hcat_core.imputation.hidden_blocks import hide_at_random
-from hcat_core.imputation.networks import ModalityDecoder, MultiScaleEncoder, modality_attention
-from hcat_core.imputation.pretraining import Pretraining, pretrain
-from hcat_core.interfaces import Average, FitContext, Imputation, normal
+from hcat_core.imputation.corrected import CorrectedImputer
+from hcat_core.imputation.networks import (
+    ModalityDecoder,
+    MultiScaleEncoder,
+    ResidualBlock,
+    modality_attention,
+)
+from hcat_core.imputation.pretraining import Pretraining
+from hcat_core.imputation.zero_gate import Proposal
+from hcat_core.interfaces import Average
 from hcat_core.registry.parameter_types import Count, CountOrZero, Positive
 
 
-@dataclass(frozen=True)
-class LatentImputation(Imputation):
-    """An imputation whose draws come from the latent posterior, so that a block's cells vary together."""
-
-    decode: Callable[[Tensor], Tensor] | None = None
-    latent_mean: Tensor | None = None
-    latent_std: Tensor | None = None
-    noise: Tensor | None = None
-
-    def draw(self, n: int, generator: Generator) -> Tensor:
-        """Draw (n, N, M, D) imputations; measured cells keep their values."""
-        assert self.decode is not None and self.noise is not None
-        assert self.latent_mean is not None and self.latent_std is not None
-        device = self.emb.device
-        draws = []
-        for _ in range(n):
-            white = normal(self.latent_mean.shape, generator, rows=0, device=device, dtype=self.emb.dtype)
-            cells = self.decode(self.latent_mean + self.latent_std * white)
-            white = normal(cells.shape, generator, rows=0, device=device, dtype=self.emb.dtype)
-            draws.append(torch.where(self.filled, cells + self.noise * white, self.emb))
-        return torch.stack(draws)
-
-
-class MultiModalVAE(nn.Module):
+class MultiModalVAE(CorrectedImputer):
     """Imputes from one latent posterior per patient, to which every present modality contributes.
 
-    Cells are encoded at several scales, modalities attend to each other, and each present one gives a
-    Gaussian over the latent. The precision-weighted product of these and the prior is the joint posterior
-    (product of experts: Wu and Goodman 2018, eq. 3; JAMIE: Cohen Kalafut et al. 2023), from which all
-    modalities are decoded. In training, blocks are hidden in the patterns in which the cohort's blocks are
-    missing, and reconstructed too, so that the network is trained to impute. Each cell's noise is learned
-    by likelihood.
+    The latent has a linear part, the clusters and factors of ``gaussian``. Its posterior, the product of
+    the present modalities' linear-Gaussian experts and the prior, is exact, and so is its decoding: before
+    training, mean, spread and draws are those of ``gaussian``. The nonlinear part has Gaussian experts from
+    encoders at several scales and attention among the present modalities; the precision-weighted product
+    of these and the prior is its posterior (product of experts: Wu and Goodman 2018, eq. 3; JAMIE: Cohen
+    Kalafut et al. 2023). What is decoded from it corrects the missing modalities through gates that start
+    at zero, and open as far as blocks hidden from validation patients show that this helps.
 
     Args:
         layout: modalities and widths.
-        latent_dim: width of the joint posterior.
+        latent_dim: width of the nonlinear part.
         hidden: width of the networks; a multiple of 4 and of ``n_heads``.
         n_heads: heads of the attention among modalities.
-        samples: latent points over which mean and spread are computed when imputing.
         kl_warmup: training steps until the KL term has its full weight.
-        fit_epochs: epochs of pre-training; 0 leaves all training to the joint one with the predictor.
-        frozen: keep the pre-trained weights as they are while the predictor trains.
-        lr: highest learning rate of pre-training.
+        rank: factors of each cluster of the linear part; chosen where None.
+        components: number of clusters; chosen where None, at most eight.
+        fit_epochs: epochs of training before the predictor's, at most; 0: none.
+        frozen: keep the weights as they are while the predictor trains.
+        lr: highest learning rate of that training.
     """
-
-    steps: Tensor
-    points: Tensor
 
     def __init__(
         self,
@@ -75,95 +54,83 @@ class MultiModalVAE(nn.Module):
         latent_dim: Count = 64,
         hidden: Count = 128,
         n_heads: Count = 4,
-        samples: Count = 8,
         kl_warmup: Count = 300,
-        fit_epochs: CountOrZero = 0,
-        frozen: bool = False,
+        rank: Count | None = None,
+        components: Count | None = None,
+        fit_epochs: CountOrZero = 60,
+        frozen: bool = True,
         lr: Positive = 2e-3,
     ) -> None:
-        super().__init__()
         if hidden % 4 or hidden % n_heads:
             raise ValueError(f"hidden = {hidden} must be a multiple of 4 and of n_heads = {n_heads}")
-        self.cells = layout.cells
+        start = GaussianImputer(layout, rank=rank, components=components)
+        super().__init__(layout, start, Pretraining(epochs=fit_epochs, lr=lr, frozen=frozen))
+        self.add_network(LatentNetwork(self.axes.layout, latent_dim, hidden, n_heads, kl_warmup))
+
+
+class LatentNetwork(nn.Module):
+    """Encoders, product of experts and decoders: the nonlinear part of ``MultiModalVAE``.
+
+    Besides one expert a modality there is one of all present modalities together, which knows what only
+    their combination tells.
+
+    Args:
+        layout: the reduced one.
+        latent_dim: L.
+        hidden: width of the networks.
+        n_heads: of the attention.
+        kl_warmup: steps until the KL term has its full weight.
+    """
+
+    uses_current = False
+    steps: Tensor
+
+    def __init__(self, layout: Layout, latent_dim: int, hidden: int, n_heads: int, kl_warmup: int) -> None:
+        super().__init__()
         self.latent_dim = latent_dim
         self.kl_warmup = kl_warmup
-        self.pretraining = Pretraining(epochs=fit_epochs, lr=lr, frozen=frozen)
+        modalities = len(layout.widths)
         self.encoder = MultiScaleEncoder(layout, hidden)
         self.attention = modality_attention(hidden, n_heads)
         self.expert = nn.Linear(hidden, 2 * latent_dim)
+        self.joint = nn.Sequential(
+            nn.Linear(modalities * (layout.widest + 1), hidden),
+            ResidualBlock(hidden),
+            nn.LayerNorm(hidden),
+            nn.Linear(hidden, 2 * latent_dim),
+        )
         self.trunk = nn.Sequential(
-            nn.Linear(latent_dim, hidden), nn.GELU(), nn.Linear(hidden, hidden), nn.GELU()
+            nn.Linear(latent_dim, hidden), ResidualBlock(hidden), nn.LayerNorm(hidden)
         )
-        self.decoders = ModalityDecoder(layout, hidden)
-        self.log_noise = nn.Parameter(torch.zeros(layout.cells.shape))
+        self.decoders = ModalityDecoder(layout, hidden, zero=True)
+        self.unexplained = nn.Linear(hidden, modalities)
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
-        points = torch.randn((samples + 1) // 2, latent_dim, generator=torch.Generator().manual_seed(0))
-        # In pairs around 0, and the same for all: a patient's imputation does not depend on the others.
-        self.register_buffer("points", torch.cat([points, -points])[:samples])
-        self.requires_grad_(not frozen)
 
-    def fit(self, train: Cohort, validation: Cohort, context: FitContext) -> None:
-        """Pre-train for ``fit_epochs``; freeze the weights where ``frozen`` is set."""
-        pretrain(self, train, validation, context, self.pretraining)
-
-    def forward(self, batch: Cohort) -> Imputation:
-        """Fill every gap; in training mode also compute ``kl``, ``reconstruction`` and ``hidden``."""
-        losses = self._losses(batch) if self.training and self.log_noise.requires_grad else {}
+    def forward(self, batch: Cohort, current: Tensor) -> Proposal:
+        """The decoded tokens of every modality; in training, of a latent point drawn from the posterior."""
         mean, std = self.posterior(batch)
-        noise = bounded_log_std(self.log_noise).exp()
-        if losses:
-            cells = self.decode(mean)
-            spread = noise.expand_as(cells)
-        else:
-            points = mean + std * self.points.unsqueeze(1)
-            decoded = self.decode(points.flatten(0, 1)).unflatten(0, points.shape[:2])
-            cells = decoded.mean(dim=0)
-            # torch.var over the first axis would take seven times as long.
-            between = (decoded - cells).square().sum(dim=0) / max(1, len(decoded) - 1)
-            spread = (noise.square() + between).sqrt()
-        filled = ~batch.measured & self.cells.to(batch.emb.device)
-        return LatentImputation(
-            emb=torch.where(filled, cells, batch.emb),
-            std=torch.where(filled, spread, 0.0),
-            filled=filled,
-            losses=losses,
-            decode=self.decode,
-            latent_mean=mean,
-            latent_std=std,
-            noise=noise,
-        )
+        latent = mean + std * torch.randn_like(std) if self.training else mean
+        kl = self._kl(mean, std) if self.training else None
+        trunk = self.trunk(latent)
+        tokens = self.decoders(trunk.unsqueeze(1).expand(-1, batch.present.shape[1], -1))
+        return Proposal(tokens, torch.sigmoid(self.unexplained(trunk)), kl)
 
     def posterior(self, batch: Cohort) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation (N, L) of the product of the present modalities' experts."""
-        tokens = self.encoder(batch)
-        tokens = self.attention(tokens, src_key_padding_mask=~batch.present)
-        mean, log_variance = self.expert(tokens).float().chunk(2, dim=-1)  # the KL term subtracts
-        precision = torch.exp(-log_variance.clamp(-8, 8)) * batch.present.unsqueeze(-1)
+        """Mean and standard deviation (N, L) of the product of all experts and the prior."""
+        present = batch.present.unsqueeze(-1)
+        tokens = self.attention(self.encoder(batch), src_key_padding_mask=~batch.present)
+        tokens = torch.where(present, tokens, 0.0)  # NaN for a patient with no modality at all
+        cells = torch.cat([batch.emb.flatten(1), batch.present.to(batch.emb.dtype)], dim=1)
+        together = self.joint(cells).unsqueeze(1)
+        experts = torch.cat([self.expert(tokens), together], dim=1).float()  # the KL term subtracts
+        mean, log_variance = experts.chunk(2, dim=-1)
+        there = torch.nn.functional.pad(present, (0, 0, 0, 1), value=True)
+        precision = torch.exp(-log_variance.clamp(-8, 8)) * there
         total = 1 + precision.sum(dim=1)  # the prior takes part as an expert
-        # Without any present modality attention gives NaN, and the prior alone is the posterior.
-        mean = torch.where(batch.present.unsqueeze(-1), mean, 0.0)
         return (mean * precision).sum(dim=1) / total, total.rsqrt()
 
-    def decode(self, latent: Tensor) -> Tensor:
-        """Decode latent points (N, L) to cells (N, M, D)."""
-        trunk = self.trunk(latent).unsqueeze(1)
-        cells: Tensor = self.decoders(trunk.expand(-1, len(self.log_noise), -1))
-        return cells
-
-    def _losses(self, batch: Cohort) -> dict[str, Average]:
-        masked, hide = hide_at_random(batch)
-        mean, std = self.posterior(masked)
-        white = torch.randn((len(batch), self.latent_dim), device=std.device)
-        cells = self.decode(mean + std * white)
-        log_noise = bounded_log_std(self.log_noise)
-        hidden = batch.measured & hide.unsqueeze(-1)
-        seen = batch.measured & ~hide.unsqueeze(-1)
+    def _kl(self, mean: Tensor, std: Tensor) -> Average:
         self.steps += 1
         warm = (self.steps / self.kl_warmup).clamp(max=1.0)
         kl = 0.5 * (mean.square() + std.square() - 1 - 2 * std.log()).sum()
-        return {
-            # In nats per cell like the other terms, so that their sum is a bound whatever the width.
-            "kl": Average(warm * kl, batch.measured.sum()),
-            "reconstruction": negative_log_likelihood(batch.emb, cells, log_noise, seen),
-            "hidden": negative_log_likelihood(batch.emb, cells, log_noise, hidden),
-        }
+        return Average(warm * kl, torch.ones((), device=kl.device))

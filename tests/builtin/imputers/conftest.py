@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
@@ -12,6 +12,7 @@ from hcat_core.data.standardisation import Standardiser
 from hcat_core.registry.catalog import load_catalog
 from hcat_core.synth.cohort_view import to_cohort
 from hcat_core.synth.generator import SynthSpec, generate
+from hcat_core.synth.spec import preset_spec
 from hcat_core.testing.checks import subject_of
 
 
@@ -24,6 +25,15 @@ class Patients:
     @property
     def layout(self) -> Layout:
         return self.train.layout
+
+    def with_cells(self, column: int, cells: torch.Tensor) -> Patients:
+        """The patients with other values of one modality, from the first rows of (N, M, D) ``cells``."""
+        sides = []
+        for side in (self.train, self.validation, self.test):
+            emb = side.emb.clone()
+            emb[:, column] = cells[: len(side), column] * side.measured[:, column]
+            sides.append(replace(side, emb=emb))
+        return Patients(*sides)
 
     def losses(self, imputer: torch.nn.Module, steps: int) -> list[dict[str, float]]:
         """Train an imputer, and return its losses by name, step by step."""
@@ -44,6 +54,19 @@ class Patients:
 def patients() -> Patients:
     cohort = subject_of(load_catalog(), "imputer", "mean").cohort.without_targets()
     return Patients(cohort[slice(0, 320)], cohort[slice(320, 420)], cohort[slice(420, 520)])
+
+
+@pytest.fixture(scope="session")
+def curved() -> tuple[Patients, torch.Tensor]:
+    """Patients whose cells are sines of three factors, and the complete cells of the test patients."""
+    spec = replace(preset_spec("nonlinear", patients=1700, width=96, seed=3), shared=3)
+    synthetic = generate(spec)
+    cohort = to_cohort(synthetic).without_targets()
+    standardiser = Standardiser.fit(cohort[slice(0, 1200)])
+    standard = standardiser.apply(cohort)
+    truth = (torch.from_numpy(synthetic.complete[1400:]) - standardiser.mean) / standardiser.scale
+    sides = slice(0, 1200), slice(1200, 1400), slice(1400, 1700)
+    return Patients(*(standard[side] for side in sides)), truth.float()
 
 
 @pytest.fixture
