@@ -22,6 +22,7 @@ from hcat_core.recipe.checks import (
 )
 from hcat_core.recipe.command_line import apply_inputs, apply_options
 from hcat_core.recipe.component_tables import check_component
+from hcat_core.recipe.imputer_training import check_imputer_training, idle_losses
 from hcat_core.recipe.loading import (
     NEURAL,
     NEURAL_TABLES,
@@ -134,7 +135,7 @@ def load_recipe(
         caller: folder of relative paths in ``inputs`` and ``cohort.root``; by default the current one.
 
     Returns:
-        The recipe, and a warning for each option that changes nothing.
+        The recipe, and a warning for each option and each loss that changes nothing.
 
     Raises:
         RecipeError: with all problems.
@@ -150,6 +151,8 @@ def load_recipe(
     problems += more + of_tables
     if recipe is None or problems:
         raise RecipeError(str(path), problems)
+    if recipe.is_neural:
+        warnings += idle_losses(recipe.imputer, recipe.losses, catalog)
     return recipe, warnings
 
 
@@ -177,6 +180,9 @@ def check_recipe(
     evaluation = tree.get("evaluation")
     if tables.get("evaluation") is not None and isinstance(evaluation, dict) and "baselines" in evaluation:
         problems += check_baselines(evaluation["baselines"], catalog)
+    if neural.imputer and neural.losses and tables.get("training") is not None:
+        gradient = tables["training"].imputer_gradient
+        problems += check_imputer_training(neural.imputer, neural.losses, gradient, catalog)
     if problems or cohort is None or estimator is None:
         return None, problems
     recipe = Recipe(
