@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,6 +12,7 @@ from torch import Generator, Tensor, nn
 
 from hcat_core.cohort import Cohort, Layout
 from hcat_core.imputation.correction_training import network_losses, train_corrections
+from hcat_core.imputation.declared_training import ImputerTraining
 from hcat_core.imputation.gaussian_likelihood import negative_log_likelihood
 from hcat_core.imputation.hidden_blocks import hide_at_random
 from hcat_core.imputation.imputer_module import as_module, impute_quietly
@@ -70,6 +72,12 @@ class CorrectedImputer(nn.Module):
         self.pretraining = pretraining
         self.networks = nn.ModuleList()
         self.gates = nn.ModuleList()
+
+    @classmethod
+    def declare_training(cls, table: Mapping[str, object]) -> ImputerTraining:
+        """Corrections learn with the predictor unless they are frozen; without epochs, not before it."""
+        unread = {} if table["fit_epochs"] else {"lr": "it is the learning rate of fit_epochs, which is 0"}
+        return ImputerTraining(jointly=not table["frozen"], unread=unread)
 
     def add_network(self, network: nn.Module) -> None:
         """Append a correction, made for the reduced layout ``self.axes.layout``."""

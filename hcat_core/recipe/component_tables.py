@@ -38,11 +38,12 @@ class Checked:
 
 @dataclass(frozen=True)
 class NamedComponent:
-    """A component that a recipe uses: the dotted key of its table, its kind and its name."""
+    """A component that a recipe uses: the dotted key of its table, its kind, its name and the table."""
 
     key: str
     kind: Kind
     name: str
+    table: Mapping[str, Any]
 
 
 def check_component(
@@ -115,7 +116,7 @@ def components_in(
 ) -> Iterator[NamedComponent]:
     """The component of a checked table, then those of the tables in it, in the order of parameters."""
     name = str(table["use"])
-    yield NamedComponent(key, kind, name)
+    yield NamedComponent(key, kind, name, table)
     spec = load_parameters(catalog.find(kind, name), key)
     for parameter, nested in spec.nested.items() if isinstance(spec, Parameters) else ():
         if table.get(parameter) is None:

@@ -40,7 +40,9 @@ def _readers(recipe: Recipe, catalog: Catalog) -> Iterator[NamedComponent]:
     for name, table in recipe.cohort.modalities.items():
         yield from components_in(catalog, "reader", table, f"cohort.modalities.{name}")
     if recipe.cohort.targets is not None:
-        yield NamedComponent("cohort.targets", "reader", recipe.cohort.targets.use)
+        yield NamedComponent(
+            "cohort.targets", "reader", recipe.cohort.targets.use, recipe.cohort.targets.reader
+        )
 
 
 def _method(recipe: Recipe, catalog: Catalog) -> Iterator[NamedComponent]:
@@ -58,4 +60,4 @@ def _method(recipe: Recipe, catalog: Catalog) -> Iterator[NamedComponent]:
 def _baselines(recipe: Recipe, catalog: Catalog) -> Iterator[NamedComponent]:
     for place, name in enumerate(recipe.evaluation.baselines):
         if catalog.registries["estimator"].find(name) is not None:
-            yield NamedComponent(f"evaluation.baselines.{place}", "estimator", name)
+            yield NamedComponent(f"evaluation.baselines.{place}", "estimator", name, {"use": name})

@@ -22,6 +22,7 @@ from hcat_core.recipe.checks import (
 )
 from hcat_core.recipe.command_line import apply_inputs, apply_options
 from hcat_core.recipe.component_tables import check_component
+from hcat_core.recipe.imputer_training import check_imputer_training
 from hcat_core.recipe.loading import (
     NEURAL,
     NEURAL_TABLES,
@@ -177,6 +178,9 @@ def check_recipe(
     evaluation = tree.get("evaluation")
     if tables.get("evaluation") is not None and isinstance(evaluation, dict) and "baselines" in evaluation:
         problems += check_baselines(evaluation["baselines"], catalog)
+    if neural.imputer and neural.losses and tables.get("training") is not None:
+        gradient = tables["training"].imputer_gradient
+        problems += check_imputer_training(neural.imputer, neural.losses, gradient, catalog)
     if problems or cohort is None or estimator is None:
         return None, problems
     recipe = Recipe(

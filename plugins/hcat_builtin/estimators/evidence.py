@@ -26,8 +26,8 @@ class EvidenceEstimator:
 
     A modality's regression (elastic net) is fitted on the patients who have it, by the partial likelihood
     of their times, or by the likelihood of their labels in a task without times. Scores are centred, so
-    that a modality that is missing, or not informative, adds 0: what is usual. The tails of each feature are
-    drawn in. A modality wider than ``widest`` is reduced to principal components, whose regression is
+    that a modality that is missing, or not informative, adds 0: what is usual. The tails of each feature
+    are drawn in. A modality wider than ``widest`` is reduced to principal components, whose regression is
     ridge: as many as there are patients make it the ridge regression on all its features.
 
     The sum is multiplied by the factor that is the most likely for patients left out of the regressions:

@@ -12,13 +12,14 @@ Shapes: N rows, P cells in M blocks, K clusters, Q = R + 1.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from hcat_builtin.imputers.incomplete_rows import ObservedRows, Rows, make_rows, observe
+from hcat_builtin.imputers.incomplete_rows import BlockCells, ObservedRows, Rows, make_rows, observe
 from hcat_core.interfaces import categories, normal
 
 __all__ = ["FactorMixture", "Posterior", "Rows", "draw", "make_rows", "moments", "posterior"]
@@ -77,6 +78,16 @@ class Posterior:
     pattern: Tensor
     log_likelihood: Tensor
 
+    def rows(self, which: Tensor) -> Posterior:
+        """Those of some rows: their numbers, or a mask."""
+        return Posterior(
+            self.share[which],
+            self.mean[which],
+            self.covariance,
+            self.pattern[which],
+            self.log_likelihood[which],
+        )
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -102,19 +113,29 @@ def posterior(model: FactorMixture, rows: Rows) -> Posterior:
 
 def expect(model: FactorMixture, observed: ObservedRows) -> Posterior:
     """The same as ``posterior``, for rows that are prepared once for many models."""
-    every = slice(0, model.loading.shape[1])
-    gram, constant = pattern_sums(model, observed, block_sums(model, observed.slices))
-    # One product over all cells and clusters, the only one whose cost grows with N x P.
-    return condition(model, Evidence(*row_sums(model, observed, every), gram, constant), observed)
+    sums = pattern_sums(model, observed, block_sums(model, observed.slices))
+    parts = [row_sums(model, block) for block in observed.blocks]
+    return condition(model, Evidence(*total_of_rows(observed, parts), *sums), observed)
 
 
-def row_sums(model: FactorMixture, observed: ObservedRows, cells: slice) -> tuple[Tensor, Tensor]:
-    """(N, K, Q) sums of cells times loadings over the noise, and (N,) of squared cells over the noise."""
-    part = model.only(cells)
+def total_of_rows(observed: ObservedRows, parts: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """(N, K, Q) and (N,) totals over blocks of what ``row_sums`` gives for each."""
+    n, (pull, square) = len(observed.pattern), parts[0]
+    pull, square = pull.new_zeros((n, *pull.shape[1:])), square.new_zeros(n)
+    for block, (of_pull, of_square) in zip(observed.blocks, parts, strict=True):
+        pull = pull.index_add_(0, block.row, of_pull)
+        square = square.index_add_(0, block.row, of_square)
+    return pull, square
+
+
+def row_sums(model: FactorMixture, block: BlockCells) -> tuple[Tensor, Tensor]:
+    """(n, K, Q) sums of a block's cells times loadings, and (n,) of squared cells, over the noise."""
+    part = model.only(block.slice)
     k, p, q = part.loading.shape
     scaled = (part.loading / part.noise[:, None]).permute(1, 0, 2).reshape(p, k * q)
-    pull = (observed.cells[:, cells] @ scaled).reshape(-1, k, q).double()
-    return pull, (observed.squares[:, cells] @ (1 / part.noise)).double()
+    # These products are the only ones whose cost grows with N x P.
+    pull = (block.cells @ scaled).reshape(-1, k, q).double()
+    return pull, (block.squares @ (1 / part.noise)).double()
 
 
 def condition(model: FactorMixture, evidence: Evidence, observed: ObservedRows) -> Posterior:
@@ -139,22 +160,23 @@ def moments(model: FactorMixture, factors: Posterior) -> tuple[Tensor, Tensor]:
     """(N, P) predictive mean and variance of every cell, with noise and the uncertainty of loadings."""
     k, p, q = model.loading.shape
     dtype = model.loading.dtype
-    n = len(factors.mean)
-    mean = torch.zeros((n, p), dtype=dtype, device=model.loading.device)
-    second = torch.zeros_like(mean)
+    share = factors.share.to(dtype)
+    z = pad(factors.mean.to(dtype), (1, 0), value=1.0)  # (N, K, Q)
+    weighted = (share.unsqueeze(2) * z).reshape(-1, k * q)
+    mean = weighted @ model.loading.transpose(1, 2).reshape(k * q, p)
+    covariance, spread = factors.covariance.to(dtype), model.spread.to(dtype)
+    of_loadings = [_quadratic(z[:, c], covariance[:, c], spread[c], factors.pattern) for c in range(k)]
+    noise = 1 + (share.unsqueeze(2) * torch.stack(of_loadings, dim=1)).sum(dim=1)  # (N, M)
+    variance = model.noise * noise[:, model.block]
     for c in range(k):
         loading = model.loading[c]
-        z = pad(factors.mean[:, c].to(dtype), (1, 0), value=1.0)
-        here = z @ loading.T
-        covariance = factors.covariance[:, c].to(dtype)
         outer = (loading[:, 1:, None] * loading[:, None, 1:]).reshape(p, -1)
-        by_pattern = covariance.reshape(len(covariance), -1) @ outer.T
-        uncertainty = _quadratic(z, covariance, model.spread[c].to(dtype), factors.pattern)
-        variance = by_pattern[factors.pattern] + model.noise * (1 + uncertainty[:, model.block])
-        share = factors.share[:, c, None].to(dtype)
-        mean += share * here
-        second += share * (variance + here.square())
-    return mean, (second - mean.square()).clamp_min_(1e-8)
+        within = (covariance[:, c].reshape(len(covariance), -1) @ outer.T)[factors.pattern]
+        if k > 1:
+            from_mean = z[:, c] @ loading.T - mean
+            within = within.addcmul_(from_mean, from_mean)
+        variance = variance.addcmul_(share[:, c, None], within)
+    return mean, variance.clamp_min(1e-8)
 
 
 def draw(model: FactorMixture, factors: Posterior, n: int, generator: torch.Generator) -> Tensor:

@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-import torch
 from torch import Tensor
 
 from hcat_builtin.imputers.factor_mixture import (
@@ -18,6 +17,7 @@ from hcat_builtin.imputers.factor_mixture import (
     moments,
     pattern_sums,
     row_sums,
+    total_of_rows,
 )
 from hcat_builtin.imputers.factor_mixture_fit import (
     Fit,
@@ -50,23 +50,19 @@ class Judge:
 
     Attributes:
         observed: the rows.
-        block: (P,) block of each cell.
-        masks: (N, P) 1 where a cell is measured.
-        eligible: (N, M) bool, True where a row has the block and at least one other.
+        masks: (S, P) 1 where a pattern has a measured cell.
+        several: (N,) bool, True for rows with at least two blocks.
     """
 
     observed: ObservedRows
-    block: Tensor
     masks: Tensor
-    eligible: Tensor
+    several: Tensor
 
     @classmethod
     def of(cls, rows: Rows, block: Tensor) -> Judge:
         """Prepare N incomplete rows of standardised cells."""
         observed = observe(rows, block)
-        has = observed.has > 0
-        eligible = has & (has.sum(dim=1, keepdim=True) > 1)
-        return cls(observed, block, rows.masks[rows.pattern], eligible[rows.pattern])
+        return cls(observed, rows.masks, observed.has.sum(dim=1)[rows.pattern] > 1)
 
 
 @dataclass(frozen=True)
@@ -105,23 +101,27 @@ class Candidate:
 def predict_hidden_blocks(model: FactorMixture, judge: Judge) -> Iterator[HiddenBlock]:
     """Predict each block in turn from the others; sums over the cells of a block are computed once."""
     observed = judge.observed
-    parts = [row_sums(model, observed, cells) for cells in observed.slices]
-    pull, square = (torch.stack(part).sum(dim=0) for part in zip(*parts, strict=True))
-    blocks = block_sums(model, observed.slices)
-    for column, cells in enumerate(observed.slices):
-        rows = judge.eligible[:, column]
-        if not rows.any():
+    sums = block_sums(model, observed.slices)
+    parts = [row_sums(model, block) for block in observed.blocks]
+    pull, square = total_of_rows(observed, parts)
+    for column, (block, (of_pull, of_square)) in enumerate(zip(observed.blocks, parts, strict=True)):
+        among = judge.several[block.row]
+        if not among.any():
             continue
         hidden = hide_block(observed, column)
-        gram, constant = pattern_sums(model, hidden, blocks)
-        evidence = Evidence(pull - parts[column][0], square - parts[column][1], gram, constant)
-        mean, variance = moments(model.only(cells), condition(model, evidence, hidden))
+        evidence = Evidence(
+            pull.index_add(0, block.row, of_pull, alpha=-1),
+            square.index_add(0, block.row, of_square, alpha=-1),
+            *pattern_sums(model, hidden, sums),
+        )
+        factors = condition(model, evidence, hidden).rows(block.row[among])
+        mean, variance = moments(model.only(block.slice), factors)
         yield HiddenBlock(
             column=column,
-            mean=mean[rows],
-            std=variance[rows].sqrt(),
-            truth=observed.cells[rows, cells],
-            measured=judge.masks[rows, cells],
+            mean=mean,
+            std=variance.sqrt(),
+            truth=block.cells[among],
+            measured=judge.masks[observed.pattern[block.row[among]], block.slice],
         )
 
 
@@ -159,7 +159,7 @@ class Search:
             rank: the only one to use; None to choose it.
             clusters: the only number to use; None to choose it.
         """
-        largest = max(1, len(self.training.observed.cells) // 4)
+        largest = max(1, self.training.n // 4)
         first = rank or min(FIRST_RANK, largest)
         one = self._probe(self._start(everyone(self.training), first), first)
         found = self._try_numbers(one, clusters)
@@ -177,7 +177,7 @@ class Search:
         if clusters:
             numbers = [clusters]
         else:
-            most = min(MOST_CLUSTERS, len(self.training.observed.cells) // 10)
+            most = min(MOST_CLUSTERS, self.training.n // 10)
             numbers = list(range(1, max(1, most) + 1))
         found: list[Candidate] = []
         for number in numbers:
@@ -223,7 +223,7 @@ class Search:
             return self._fit_on(candidate, self.iterations)
         while True:
             later = self._fit_on(candidate, len(candidate.fit.log_likelihood) + STEP)
-            if later.score > (1 - LEAST_GAIN) * candidate.score:
+            if not later.score < (1 - LEAST_GAIN) * candidate.score:
                 return _best([candidate, later])
             candidate = later
 

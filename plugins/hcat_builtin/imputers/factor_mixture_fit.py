@@ -24,7 +24,7 @@ from hcat_builtin.imputers.incomplete_rows import Gaps, ObservedRows, observe
 
 TOLERANCE = 1e-5  # change of the log-likelihood, relative to its size, below which EM has converged
 FEWEST_ITERATIONS = 7  # before EM may have converged
-SWEEPS = 4  # of the rotation of the first directions
+SWEEPS = 3  # of the rotation of the first directions, at most
 NOISE_PRIOR = 20.0  # number of rows that the prior counts for: cells of a block are equally noisy
 SCALE_PRIOR = 4.0  # number of cells that the prior counts for: blocks have equal loadings
 LEAST_NOISE = 1e-3  # variance of a standardised cell; keeps cells that follow from others finite
@@ -62,30 +62,31 @@ class TrainingRows:
     """The rows of a fit, and their sums that no iteration changes.
 
     Attributes:
-        observed: the rows.
+        rows: the rows.
+        observed: the same, as EM uses them.
         block: (P,) block of each cell.
         squares: (P,) sum of squared cells.
         seen: (P,) number of rows in which a cell is measured.
     """
 
+    rows: Rows
     observed: ObservedRows
     block: Tensor
     squares: Tensor
     seen: Tensor
-    masks: Tensor
 
     @classmethod
     def of(cls, rows: Rows, block: Tensor) -> TrainingRows:
         """Prepare N incomplete rows of standardised cells."""
         observed = observe(rows, block)
         of_pattern = torch.bincount(rows.pattern, minlength=len(rows.masks)).to(rows.masks.dtype)
-        return cls(
-            observed=observed,
-            block=block,
-            squares=observed.squares.sum(dim=0).double(),
-            seen=(of_pattern @ rows.masks).double(),
-            masks=rows.masks,
-        )
+        squares = torch.cat([part.squares.sum(dim=0) for part in observed.blocks])
+        return cls(rows, observed, block, squares.double(), (of_pattern @ rows.masks).double())
+
+    @property
+    def n(self) -> int:
+        """N."""
+        return len(self.rows.cells)
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ def fit_factor_mixture(
 
 def everyone(training: TrainingRows) -> list[Tensor]:
     """One cluster of all rows, as a mask (N,)."""
-    return [torch.ones(len(training.observed.cells), dtype=torch.bool)]
+    return [torch.ones(training.n, dtype=torch.bool)]
 
 
 def first_clusters(training: TrainingRows, clusters: int, seed: int, start: FactorMixture) -> list[Tensor]:
@@ -167,14 +168,14 @@ def first_clusters(training: TrainingRows, clusters: int, seed: int, start: Fact
 
 def principal_directions(training: TrainingRows, members: list[Tensor], rank: int, seed: int) -> Start:
     """Mean and principal directions of each of K clusters, whose rows are masks (N,)."""
-    cells, masks = training.observed.cells, training.masks
+    cells, masks = training.rows.cells, training.rows.masks
     p = cells.shape[1]
     mean = torch.zeros((len(members), p))
     direction = torch.zeros((len(members), p, rank))
     squares = torch.zeros(p)
     for c, mine in enumerate(members):
         size = int(mine.sum())
-        mask = masks[training.observed.pattern[mine]]
+        mask = masks[training.rows.pattern[mine]]
         seen = mask.sum(dim=0)
         here = cells[mine]
         mean[c] = here.sum(dim=0) / (seen + 1.0)  # shrunk a little towards the cohort's
@@ -287,7 +288,7 @@ def _predict_gaps(
     observed: ObservedRows, products: _Products, loading: Tensor
 ) -> Iterator[tuple[Gaps, Tensor, Tensor]]:
     """Gaps, (K, s, G, Q) their loadings, and the same times the products of their rows' factors."""
-    padded = pad(loading.to(observed.cells.dtype), (0, 0, 0, 1))
+    padded = pad(loading.to(observed.blocks[0].cells.dtype), (0, 0, 0, 1))
     for gaps in observed.gaps:
         here = padded[:, gaps.cell]
         yield gaps, here, here @ products.by_pattern[gaps.pattern].transpose(0, 1).to(here.dtype)
@@ -297,8 +298,8 @@ def _expected_products(observed: ObservedRows, expected: Posterior) -> _Products
     z = pad(expected.mean, (1, 0), value=1.0)  # (N, K, Q)
     n, k, q = z.shape
     weighted = expected.share.unsqueeze(2) * z
-    cells = observed.cells
-    cross = (cells.T @ weighted.reshape(n, k * q).to(cells.dtype)).reshape(-1, k, q)
+    flat = weighted.reshape(n, k * q).to(observed.blocks[0].cells.dtype)
+    cross = torch.cat([part.cells.T @ flat[part.row] for part in observed.blocks]).reshape(-1, k, q)
     groups = observed.groups
     of_group = (weighted[groups.row] * groups.there[..., None, None]).permute(0, 2, 3, 1)
     of_group = of_group @ z[groups.row].transpose(1, 2)  # (G, K, Q, Q)

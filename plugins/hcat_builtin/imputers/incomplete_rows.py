@@ -60,28 +60,46 @@ class Groups:
 
 
 @dataclass(frozen=True)
+class BlockCells:
+    """The cells of one block, of the n rows that have it.
+
+    Attributes:
+        slice: its cells among all P.
+        row: (n,) row numbers.
+        cells: (n, D), 0 where not measured.
+        squares: (n, D) squared cells.
+    """
+
+    slice: slice
+    row: Tensor
+    cells: Tensor
+    squares: Tensor
+
+
+@dataclass(frozen=True)
 class ObservedRows:
     """Rows as EM uses them in every iteration.
 
     Attributes:
-        cells: (N, P), 0 where not measured.
-        squares: (N, P) squared cells.
+        blocks: the cells of each block.
         pattern: (N,) index of each row's pattern.
         groups: the rows of each pattern.
-        slices: the cells of each block.
         has: (S, M) float64, 1 where a pattern has a measured cell of the block.
         counts: (S, M) float64, number of measured cells.
         gaps: of the patterns that have any, in parts of about equally many.
     """
 
-    cells: Tensor
-    squares: Tensor
+    blocks: tuple[BlockCells, ...]
     pattern: Tensor
     groups: Groups
-    slices: tuple[slice, ...]
     has: Tensor
     counts: Tensor
     gaps: tuple[Gaps, ...]
+
+    @property
+    def slices(self) -> tuple[slice, ...]:
+        """The cells of each block."""
+        return tuple(block.slice for block in self.blocks)
 
 
 def make_rows(cells: Tensor, measured: Tensor) -> Rows:
@@ -115,24 +133,30 @@ def observe(rows: Rows, block: Tensor) -> ObservedRows:
     widths = counts.new_tensor([cells.stop - cells.start for cells in slices])
     lacking = (has * widths - counts).sum(dim=1).long()
     return ObservedRows(
-        cells=rows.cells,
-        squares=rows.cells.square(),
+        blocks=tuple(_cells_of_block(rows, cells, has[:, m] > 0) for m, cells in enumerate(slices)),
         pattern=rows.pattern,
         groups=group_rows(rows.pattern, len(rows.masks)),
-        slices=slices,
         has=has,
         counts=counts,
         gaps=_find_gaps(rows.masks, has, block, lacking),
     )
 
 
+def _cells_of_block(rows: Rows, cells: slice, has: Tensor) -> BlockCells:
+    """The cells of a block, of the rows whose pattern has it."""
+    row = has[rows.pattern].nonzero().squeeze(1)
+    here = rows.cells[row, cells]
+    return BlockCells(cells, row, here, here.square())
+
+
 def hide_block(observed: ObservedRows, column: int) -> ObservedRows:
     """The same rows, with the patterns of rows from which a block is hidden; cells are left as they are."""
     kept = torch.ones_like(observed.has[0])
     kept[column] = 0
-    start, stop, p = observed.slices[column].start, observed.slices[column].stop, observed.cells.shape[1]
+    hidden, p = observed.slices[column], observed.slices[-1].stop
     gaps = tuple(
-        Gaps(g.pattern, torch.where((g.cell >= start) & (g.cell < stop), p, g.cell)) for g in observed.gaps
+        Gaps(g.pattern, torch.where((g.cell >= hidden.start) & (g.cell < hidden.stop), p, g.cell))
+        for g in observed.gaps
     )
     return replace(observed, has=observed.has * kept, counts=observed.counts * kept, gaps=gaps)
 

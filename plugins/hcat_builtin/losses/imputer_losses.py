@@ -16,6 +16,7 @@ class ImputerLoss:
     """
 
     needs_second_view = False
+    weighs_imputer = True
 
     def __init__(self, layout: Layout) -> None:
         pass

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from hcat_builtin.imputers.factor_mixture_choice import Judge, hidden_block_crps
+from hcat_builtin.imputers.factor_mixture_choice import PROBE, SHORT, Judge, Search, hidden_block_crps
+from hcat_builtin.imputers.factor_mixture_fit import TrainingRows, everyone, principal_directions
 from hcat_builtin.imputers.gaussian import GaussianImputer
 from hcat_core.imputation import pretraining
 from hcat_core.interfaces import FitContext
@@ -39,6 +40,21 @@ def test_a_rank_that_is_needed_is_found(draw_cohort):
     least = pretraining.hidden_block_crps(fitted(cohort, components=1, rank=16), cohort[TEST])
     assert chosen.model.loading.shape[2] - 1 > 16
     assert pretraining.hidden_block_crps(chosen, cohort[TEST]) < 0.99 * least
+
+
+def test_close_candidates_are_compared_after_equally_many_iterations(draw_cohort):
+    cohort = draw_cohort(clusters=1)
+    imputer = GaussianImputer(cohort.layout)
+    training = TrainingRows.of(imputer._rows(cohort[TRAIN]), imputer.block)
+    judge = Judge.of(imputer._rows(cohort[VALIDATION]), imputer.block)
+    found = []
+    search = Search(training, judge, 100, 0, lambda message: None)
+    start = principal_directions(training, everyone(training), 16, 0)
+    for rank in (2, 8, 12):
+        found = search._compare(found, search._probe(start, rank))
+    far, *close = found
+    assert len(far.fit.log_likelihood) == PROBE
+    assert [len(candidate.fit.log_likelihood) for candidate in close] == [SHORT, SHORT]
 
 
 @pytest.mark.parametrize("gap_rate", [0.0, 0.05])

@@ -66,6 +66,6 @@ def test_factors_of_single_modalities_are_found_in_few_iterations(monkeypatch, d
         start = principal_directions(training, everyone(training), 16, 0)
         return hidden_block_crps(improve(begin(training, start, 16), training, iterations).model, judge)
 
-    turned, plain, plain_and_long = crps(4, 6), crps(0, 6), crps(0, 100)
+    turned, plain, plain_and_long = crps(factor_mixture_fit.SWEEPS, 6), crps(0, 6), crps(0, 100)
     assert turned < plain
     assert turned < 1.005 * plain_and_long
