@@ -45,17 +45,6 @@ def check_imputer_training(
     return problems
 
 
-def idle_losses(imputer: Mapping[str, Any], losses: Losses, catalog: Catalog) -> list[str]:
-    """A warning for losses of the imputer that are always 0, as nothing of it learns with the predictor."""
-    for part, declared in _declarations(imputer, catalog):
-        if part.key == "imputer" and not declared.jointly:
-            idle = _weighed(losses, catalog)
-            if idle:
-                names = " and ".join(shown(name) for name in idle)
-                return [f"losses: {names} will be 0, as the imputer {shown(part.name)} does not learn then"]
-    return []
-
-
 def _declarations(
     imputer: Mapping[str, Any], catalog: Catalog
 ) -> Iterator[tuple[NamedComponent, ImputerTraining]]:

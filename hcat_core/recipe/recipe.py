@@ -22,7 +22,7 @@ from hcat_core.recipe.checks import (
 )
 from hcat_core.recipe.command_line import apply_inputs, apply_options
 from hcat_core.recipe.component_tables import check_component
-from hcat_core.recipe.imputer_training import check_imputer_training, idle_losses
+from hcat_core.recipe.imputer_training import check_imputer_training
 from hcat_core.recipe.loading import (
     NEURAL,
     NEURAL_TABLES,
@@ -135,7 +135,7 @@ def load_recipe(
         caller: folder of relative paths in ``inputs`` and ``cohort.root``; by default the current one.
 
     Returns:
-        The recipe, and a warning for each option and each loss that changes nothing.
+        The recipe, and a warning for each option that changes nothing.
 
     Raises:
         RecipeError: with all problems.
@@ -151,8 +151,6 @@ def load_recipe(
     problems += more + of_tables
     if recipe is None or problems:
         raise RecipeError(str(path), problems)
-    if recipe.is_neural:
-        warnings += idle_losses(recipe.imputer, recipe.losses, catalog)
     return recipe, warnings
 
 

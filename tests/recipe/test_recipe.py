@@ -240,7 +240,6 @@ def test_the_alphas_weigh_the_losses_they_name(catalog):
     recipe, warnings = load_recipe(
         RECIPES / "enhanced.toml",
         catalog,
-        sets=["imputer.frozen=false"],
         options={
             "alpha_surv": 1.5,
             "alpha_rec": 2.5,

@@ -109,7 +109,7 @@ class LatentNetwork(nn.Module):
     def forward(self, batch: Cohort, current: Tensor) -> Proposal:
         """The decoded tokens of every modality; in training, of a latent point drawn from the posterior."""
         mean, std = self.posterior(batch)
-        latent = mean + std * torch.randn_like(std) if self.training else mean
+        latent = mean + std * torch.randn(std.shape, device=std.device) if self.training else mean
         kl = self._kl(mean, std) if self.training else None
         trunk = self.trunk(latent)
         tokens = self.decoders(trunk.unsqueeze(1).expand(-1, batch.present.shape[1], -1))
