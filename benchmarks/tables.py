@@ -18,7 +18,7 @@ from pathlib import Path
 
 from measuring import HERE, Plan, Record
 
-NAMES = ("training_step", "mc_evaluation", "loading", "patches", "imputers", "whole_run")
+NAMES = ("training_step", "mc_evaluation", "loading", "patches", "imputers", "gaussian_choice", "whole_run")
 README = HERE / "README.md"
 
 
