@@ -169,13 +169,13 @@ def test_the_documents_command_line_with_underscores_and_hyphens(hcat, cohort_fo
     files = [f"--{name}={cohort_folder / name}.h5" for name in MODALITIES]
     code, _, err = hcat(
         "run",
-        RECIPES / "enhanced.toml",
+        RECIPES / "document.toml",
         *files,
         "--outdir=run",
         *("--epochs", "1", "--batch", "40", "--lr", "1e-4", "--device", "cpu"),
         *("--early-stop-patience", "3", "--d-model", "16", "--n_heads", "2"),
         *("--n-global-layers", "1", "--dropout", "0.1", "--n_impute_iterations", "2"),
-        *("--alpha_surv", "1", "--alpha_rec", "2", "--alpha_con", "0.2", "--alpha-kl", "0.1"),
+        *("--alpha_surv", "1", "--alpha_rec", "2", "--alpha-kl", "0.1"),
         *("--alpha_impute", "0.3", "--moddrop", "0.1", "--moddrop-mode", "per_batch"),
         *("--emb-noise", "0.02"),
     )
@@ -187,7 +187,7 @@ def test_the_documents_command_line_with_underscores_and_hyphens(hcat, cohort_fo
     assert recipe["training"]["emb_noise"] == 0.02
     assert recipe["fusion"]["d_model"] == 16
     assert recipe["fusion"]["n_global_layers"] == 1
-    assert [loss["weight"] for loss in recipe["losses"]] == [1, 2, 0.2, 0.1, 0.3]
+    assert [loss["weight"] for loss in recipe["losses"]] == [1, 2, 0.1, 0.3]
     assert "demo" not in recipe["cohort"]
 
 

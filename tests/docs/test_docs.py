@@ -187,8 +187,8 @@ def test_the_page_of_deviations_has_the_values_of_both_recipes(name):
         "fusion.n_global_layers": recipe.fusion["n_global_layers"],
         "training.early_stop_patience": training.early_stop_patience,
         "training.moddrop": training.moddrop,
-        "losses[use=kl].weight": weights["kl"],
-        "losses[use=imputation].weight": weights["imputation"],
+        "losses[use=kl].weight": weights.get("kl", "off"),
+        "losses[use=imputation].weight": weights.get("imputation", "off"),
         "losses[use=infonce].weight": weights.get("infonce", "off"),
         "training.monitor": training.monitor.upper(),
     }

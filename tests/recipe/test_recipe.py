@@ -68,7 +68,7 @@ def test_the_message_counts_and_aligns(catalog):
         ("heads.survival.task", "survivl", 'Did you mean "survival"?'),
         ("losses.0.head", "nobody", 'no head is named "nobody"'),
         ("losses.0.weight", "-1", "a number of at least 0"),
-        ("losses.9.weight", "1", "the list has 5 entries"),
+        ("losses.9.weight", "1", "the list has 3 entries"),
         ("seed", "-1", "a whole number in [0, 2147483647]"),
         ("imputer", "mean", "expected a table"),
         ("split.test", "0.9", "leave no patient for training"),
@@ -106,7 +106,7 @@ def test_a_child_recipe_merges_tables_and_replaces_another_component_whole(catal
     )
     recipe, _ = load_recipe(child, catalog)
     assert recipe.fusion["d_model"] == 64
-    assert recipe.fusion["n_heads"] == 8
+    assert recipe.fusion["n_heads"] == 4
     assert recipe.imputer == {"use": "none"}
 
 
@@ -237,19 +237,14 @@ def test_advanced_imputation_is_the_iterative_imputer_and_no_advanced_imputation
 
 
 def test_the_alphas_weigh_the_losses_they_name(catalog):
-    recipe, warnings = load_recipe(
-        RECIPES / "enhanced.toml",
-        catalog,
-        options={
-            "alpha_surv": 1.5,
-            "alpha_rec": 2.5,
-            "alpha_con": 3.5,
-            "alpha_kl": 4.5,
-            "alpha_impute": 5.5,
-        },
-    )
+    options = {"alpha_surv": 1.5, "alpha_rec": 2.5, "alpha_kl": 4.5, "alpha_impute": 5.5}
+    recipe, warnings = load_recipe(RECIPES / "document.toml", catalog, options=options)
     assert not warnings
-    assert [loss["weight"] for loss in recipe.losses] == [1.5, 2.5, 3.5, 4.5, 5.5]
+    assert [loss["weight"] for loss in recipe.losses] == [1.5, 2.5, 4.5, 5.5]
+    options = {"alpha_con": 3.5, "alpha_kl": 4.5}
+    recipe, warnings = load_recipe(RECIPES / "enhanced.toml", catalog, options=options)
+    assert [loss["weight"] for loss in recipe.losses] == [1.0, 1.0, 3.5]
+    assert warnings == ['--alpha_kl changes nothing: the recipe has no loss with use = "kl".']
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
