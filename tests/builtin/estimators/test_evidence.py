@@ -9,7 +9,7 @@ from hcat_builtin.estimators.evidence import EvidenceEstimator
 from hcat_core.interfaces import AdditiveEstimator, FitContext
 from hcat_core.synth.cohort_view import to_cohort
 from hcat_core.synth.generator import SynthSpec, generate
-from hcat_core.synth.spec import preset_spec
+from hcat_core.synth.spec import preset_spec, with_interactions
 
 
 def fitted(cohort, **parameters):
@@ -105,7 +105,7 @@ def test_the_factor_of_the_sum_corrects_scores_that_are_too_timid(estimators):
 
 
 def test_pairs_of_modalities_find_what_no_sum_over_modalities_can_say():
-    cohort = to_cohort(generate(preset_spec("demo", patients=1500, width=12, outcome="interactions")))
+    cohort = to_cohort(generate(with_interactions(preset_spec("demo", patients=1500, width=12))))
     train, test = cohort[slice(0, 1200)], cohort[slice(1200, 1500)]
     label = test.targets.labels[:, 0]
 
@@ -113,8 +113,7 @@ def test_pairs_of_modalities_find_what_no_sum_over_modalities_can_say():
         score = fitted(train, pairs=pairs).predict(test.without_targets()).event_probability[:, 0]
         return float((score[label == 1][:, None] > score[label == 0]).float().mean())
 
-    assert auc(0) < 0.58
-    assert auc(8) > 0.66
+    assert auc(8) > auc(0) + 0.08
 
 
 def test_pairs_are_not_used_where_they_add_nothing():
