@@ -4,11 +4,17 @@ import importlib
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import hcat_core
 from hcat_core.registry.old_paths import MOVED, RENAMED, OldPathWarning
+from hcat_core.synth.generator import generate
+from hcat_core.synth.spec import preset_spec
+from hcat_core.synth.write import write_cohort
+
+RECIPES = Path(__file__).parents[2] / "recipes"
 
 PLUGIN = """
 from hcat_core.component import Component
@@ -94,6 +100,21 @@ def test_its_imputer_passes_the_checks_with_one_line_of_warning(hcat):
     done = hcat("check", "imputer", "acme/mean")
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(done.stderr.splitlines()) == 1, done.stderr
+
+
+def test_a_run_with_its_imputer_ends_with_one_line_of_warning(hcat, tmp_path):
+    write_cohort(tmp_path / "files", generate(preset_spec("demo", patients=80, width=6)))
+    done = hcat(
+        "run",
+        RECIPES / "enhanced.toml",
+        *("--set", "cohort.root=files", "--set", "imputer.use=acme/mean", "--outdir", "run", "-q"),
+        *("--set", "estimator.members=1", "--epochs", "1", "--d_model", "16", "--n_heads", "2"),
+        *("--set", "evaluation.baselines=[]", "--set", "evaluation.bootstrap=0"),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (line,) = done.stderr.splitlines()
+    assert "from hcat_core.registry.component import Component" in line
+    assert 'use = "acme/mean"' in (tmp_path / "run/recipe.toml").read_text(encoding="utf-8")
 
 
 def test_importing_hcat_asks_for_no_torch():
