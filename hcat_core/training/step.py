@@ -103,7 +103,9 @@ def training_step(
     total, terms = total_loss(batch, contributions)
     optimiser.zero_grad()
     total.backward()
-    norm = torch.nn.utils.clip_grad_norm_(total_loss.parameters(), grad_clip)
+    # Of what is trained alone: a frozen imputer may still hold gradients of its own fitting.
+    trained = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+    norm = torch.nn.utils.clip_grad_norm_(trained, grad_clip)
     values = {name: float(term) for name, term in terms.items()}
     if not torch.isfinite(norm):
         return math.nan, values

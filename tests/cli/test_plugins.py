@@ -151,8 +151,8 @@ def test_the_environment_says_whose_code_a_run_was(hcat, spy, recipe, tmp_path):
             f"cohort.modalities.{m}"
             for m in ("clinical", "semantic", "temporal", "pathological", "spatial")
         ),
-        *("cohort.targets", "estimator", "imputer", "imputer.first", "fusion"),
-        *("heads.survival", "heads.recurrence", *(f"losses.{place}" for place in range(5))),
+        *("cohort.targets", "estimator", "estimator.evidence", "imputer", "imputer.first", "fusion"),
+        *("heads.survival", "heads.recurrence", *(f"losses.{place}" for place in range(3))),
         "evaluation.baselines.0",
     }
     assert "spy (spy-dist 3.1)" in (tmp_path / "run" / "report.html").read_text()

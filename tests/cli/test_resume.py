@@ -25,6 +25,8 @@ NEURAL = (
     *SMALL,
     "--set=estimator.members=1",
     "--set=estimator.evidence=false",
+    "--set=training.monitor=auc",
+    "--batch=32",
 )
 MEMBERS = (RECIPES / "enhanced.toml", *SMALL, "--set=estimator.members=2")
 

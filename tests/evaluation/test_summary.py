@@ -1,5 +1,6 @@
 """The JSON document of a run: its keys are public."""
 
+from hcat_core.evaluation.imputation_quality import ImputationAnalysis
 from hcat_core.evaluation.summary import Analysis, FitSummary, MemberSummary, TrainingSummary
 from hcat_core.metrics.recalibration import Recalibration
 
@@ -27,5 +28,7 @@ def test_a_neural_run_gives_its_training_and_another_estimator_its_name():
 def test_the_analysis_has_only_the_parts_that_were_computed():
     bare = Analysis(findings=["a copy"], allowed=["days"]).as_json()
     assert bare == {"leakage": {"findings": ["a copy"], "allowed": ["days"]}}
-    some = Analysis(findings=[], allowed=[], patterns=[], imputation={}, baselines={}).as_json()
-    assert list(some) == ["leakage", "patterns", "imputation", "baselines"]
+    some = Analysis(
+        findings=[], allowed=[], patterns=[], imputation=ImputationAnalysis({}, {}), baselines={}
+    ).as_json()
+    assert list(some) == ["leakage", "patterns", "imputation", "imputation_references", "baselines"]

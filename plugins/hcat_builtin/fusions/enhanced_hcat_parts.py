@@ -183,7 +183,8 @@ class WeightedAttention(nn.Module):
 
     def _by_head(self, rows: Tensor) -> Tensor:
         """(N, L, H) -> (N, heads, L, H / heads)."""
-        return rows.reshape(*rows.shape[:2], self.n_heads, -1).transpose(1, 2)
+        n, length, width = rows.shape
+        return rows.reshape(n, length, self.n_heads, width // self.n_heads).transpose(1, 2)
 
 
 class EncoderLayer(nn.Module):
