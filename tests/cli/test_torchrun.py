@@ -64,6 +64,8 @@ use = "imputation"
 [training]
 epochs = 3
 batch = 32
+lr = 5e-5
+gate_lr = 5e-5
 monitor = "auc"
 emb_noise = 0.0
 [evaluation]
