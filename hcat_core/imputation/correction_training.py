@@ -24,7 +24,7 @@ from hcat_core.interfaces import Average, FitContext
 MOST_JUDGES = 2000  # patients whose hidden blocks decide; more would take memory and change nothing
 VIEWS = 4  # imputations of each training patient under other hidden blocks
 SLICE = 256  # patients imputed at a time
-LEAST_GAIN = 2e-3  # share of the CRPS; some hundred hidden blocks cannot tell a smaller gain from chance
+LEAST_GAIN = 2e-3  # share of the CRPS; a smaller gain on some hundred hidden blocks may be chance
 
 
 class Correctable(Protocol):
