@@ -29,7 +29,8 @@ RECIPES = Path(__file__).resolve().parents[1] / "recipes"
 COMMANDS = {
     "run": (
         "run", RECIPES / "enhanced.toml", "--set=cohort.root=../cohort", "--outdir=run", "--d_model=16",
-        "--n_heads=2", "--epochs=6", "--set=imputer.use=vae", "--set=evaluation.mc_samples=2",
+        "--n_heads=2", "--epochs=6", "--set=estimator.members=2", "--set=imputer.use=vae",
+        "--set=imputer.fit_epochs=4", "--set=evaluation.mc_samples=2",
         "--set=evaluation.bootstrap=0", "--set=evaluation.baselines=[]",
     ),
     "compare": (
@@ -98,7 +99,7 @@ def killed_while_writing(arguments: tuple[object, ...], folder: Path, number: in
     process = started(arguments, folder)
     half, seen = False, 0
     while process.is_alive():
-        before, half = half, any((folder / "run" / "checkpoints").glob(".*.partial"))
+        before, half = half, any((folder / "run" / "checkpoints").rglob(".*.partial"))
         seen += half and not before
         if seen == number:
             process.kill()

@@ -67,7 +67,8 @@ def main() -> int:
             folder.mkdir()
         finished(RUN, root / "alone")
         expected = digests(root / "alone" / "run")
-        killed_while_writing(RUN, root / "begun", 2)
+        if not killed_while_writing(RUN, root / "begun", 2):
+            sys.exit("the run to resume ended before it could be killed inside a second checkpoint")
         for what, arguments in (("hcat run --outdir RUN", RUN), ("hcat run --resume RUN", RESUME)):
             won = 0
             for number in range(options.count):
