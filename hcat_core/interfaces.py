@@ -318,6 +318,15 @@ class ResidualHead(Protocol):
         ...
 
 
+@runtime_checkable
+class EvidenceHead(Protocol):
+    """A residual head that adds evidence to some of its raw outputs only; others add it to each of them."""
+
+    def add_evidence(self, raw: Tensor, evidence: Tensor) -> Tensor:
+        """The raw outputs (N, ...) of N patients with their evidence (N,) added where it belongs."""
+        ...
+
+
 class BinaryLogitHead(Protocol):
     """A head whose raw outputs are one logit per patient, which the losses ``bce`` and ``focal`` train.
 

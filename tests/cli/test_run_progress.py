@@ -2,19 +2,9 @@
 
 import re
 
-BRIEF = (
-    "--epochs=1",
-    "--set=imputer.fit_epochs=2",
-    "--set=imputer.first.fit_epochs=2",
-    "--set=imputer.first.rank=2",
-    "--set=imputer.first.components=1",
-    "--set=evaluation.baselines=[]",
-    "--set=evaluation.bootstrap=0",
-)
 
-
-def test_without_a_terminal_each_evaluation_of_an_imputer_is_a_line(small_run):
-    code, out, _ = small_run(*BRIEF)
+def test_without_a_terminal_each_evaluation_of_an_imputer_is_a_line(small_run, fitted_imputer):
+    code, out, _ = small_run(*fitted_imputer, "--epochs=1")
     assert code == 0
     lines = re.findall(r"^(\w+), network (\d) of (\d): epoch +(\d)/2  CRPS (0\.\d{4})$", out, re.M)
     assert [line[:4] for line in lines[:2]] == [
@@ -26,10 +16,12 @@ def test_without_a_terminal_each_evaluation_of_an_imputer_is_a_line(small_run):
     assert out.index("MultiModalVAE, network") < out.index("training in run")
 
 
-def test_a_terminal_shows_a_bar_for_the_imputer_before_that_of_the_training(small_run, monkeypatch):
+def test_a_terminal_shows_a_bar_for_the_imputer_before_that_of_the_training(
+    small_run, fitted_imputer, monkeypatch
+):
     monkeypatch.setenv("TTY_COMPATIBLE", "1")
     monkeypatch.setenv("COLUMNS", "150")
-    code, out, _ = small_run(*BRIEF)
+    code, out, _ = small_run(*fitted_imputer, "--epochs=1")
     assert code == 0
     text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", out)
     imputer = re.search(r"MultiModalVAE, network 1 of 1: epoch [ 012]+/2 .*left .*CRPS 0\.\d{4}", text)
@@ -39,6 +31,6 @@ def test_a_terminal_shows_a_bar_for_the_imputer_before_that_of_the_training(smal
     assert re.search(r"^epoch [ 01]+/1 .*left", text[text.index("training in run") :], re.M)
 
 
-def test_quiet_shows_no_progress_on_a_terminal(small_run, monkeypatch):
+def test_quiet_shows_no_progress_on_a_terminal(small_run, fitted_imputer, monkeypatch):
     monkeypatch.setenv("TTY_COMPATIBLE", "1")
-    assert small_run(*BRIEF, "-q") == (0, "", "")
+    assert small_run(*fitted_imputer, "--epochs=1", "-q") == (0, "", "")
