@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from hcat_core.cohort import Cohort, Targets
 from hcat_core.interfaces import Estimator, FitContext, Fused, GatedFusion, ResidualHead
-from hcat_core.training.model import EvidenceUse, HcatModel
+from hcat_core.training.model import EvidenceUse, HcatModel, add_evidence
 
 SPREAD = (
     1.5  # prior standard deviation of what all modalities' gates share, and of the evidence's log factor
@@ -101,7 +101,7 @@ def _start_heads(model: HcatModel, training: Cohort, contributions: Tensor) -> l
         column = model.layout.task_names.index(model.tasks[name])
         head.start_at_zero(evidence[:, column], targets)
         start = head(Fused(nothing, nothing.unsqueeze(1)))
-        likelihood = head.log_likelihood(_added(start, evidence[:, column]), targets)
+        likelihood = head.log_likelihood(add_evidence(head, start, evidence[:, column]), targets)
         rows = likelihood.isfinite().nonzero().squeeze(1)
         if name in model.predicting_heads() and len(rows):
             terms.append(_Term(head, column, rows, targets[rows], start[rows]))
@@ -130,7 +130,7 @@ def _fit_gates(
             own = parameter - at - shared
             total = total + 0.5 * ((shared / SPREAD).square() + (own / OWN_SPREAD).square().sum())
         for term in terms:
-            raw = _added(term.start, evidence[term.rows, term.column])
+            raw = add_evidence(term.head, term.start, evidence[term.rows, term.column])
             total = total - term.head.log_likelihood(raw, term.targets).sum()
         total.backward()
         return total
@@ -153,8 +153,3 @@ def _least_quality(fusion: GatedFusion, modalities: int) -> Tensor:
     quality = torch.linspace(0, 1, QUALITIES).unsqueeze(1).expand(-1, modalities)
     closed = fusion.quality_gates(quality) < 0.5
     return torch.where(closed, quality + quality[1], 0.0).amax(dim=0).clamp(max=1)
-
-
-def _added(start: Tensor, evidence: Tensor) -> Tensor:
-    """A head's outputs (N, ...) with evidence (N,) added."""
-    return start + evidence.to(start.dtype).reshape(-1, *[1] * (start.ndim - 1))

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from hcat_core.cohort import CURVE_STEPS, Cohort, Layout, concatenate
 from hcat_core.interfaces import (
     AdditiveEstimator,
+    EvidenceHead,
     Fused,
     Fusion,
     Head,
@@ -154,8 +155,7 @@ class HcatModel(nn.Module):
         evidence = self.evidence_use.total(gates * contributions)
         for name, outputs in raw.items():
             column = self.layout.task_names.index(self.tasks[name])
-            of_task = evidence[:, column].to(outputs.dtype)
-            raw[name] = outputs + of_task.reshape(-1, *[1] * (outputs.ndim - 1))
+            raw[name] = add_evidence(self.heads[name], outputs, evidence[:, column])
         return raw
 
     def imputer_trains(self) -> bool:
@@ -219,6 +219,14 @@ class HcatModel(nn.Module):
             tensors = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
             if isinstance(component, StatefulComponent):
                 component.load_state_dict(tensors)
+
+
+def add_evidence(head: object, raw: Tensor, evidence: Tensor) -> Tensor:
+    """A head's raw outputs (N, ...) with the evidence of its task (N,) added."""
+    evidence = evidence.to(raw.dtype)
+    if isinstance(head, EvidenceHead):
+        return head.add_evidence(raw, evidence)
+    return raw + evidence.reshape(-1, *[1] * (raw.ndim - 1))
 
 
 def _state_of(component: object) -> Mapping[str, Tensor]:
