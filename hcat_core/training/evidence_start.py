@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from hcat_core.cohort import Cohort, Targets
 from hcat_core.interfaces import Estimator, FitContext, Fused, GatedFusion, ResidualHead
-from hcat_core.training.model import EvidenceUse, HcatModel, add_evidence
+from hcat_core.training.model import HcatModel, add_evidence
 
 SPREAD = (
     1.5  # prior standard deviation of what all modalities' gates share, and of the evidence's log factor
@@ -41,10 +41,9 @@ def fit_evidence(model: HcatModel, training: Cohort, context: FitContext) -> Ten
     Returns:
         (N, M, T) contributions to each patient, by models fitted without the patient.
     """
-    evidence, use = _evidence_of(model)
-    usable = use.usable(training)
-    evidence.fit(usable, usable[slice(0, 0)], context)
-    assert model.evidence is not None
+    usable = model.evidence_use.usable(training)
+    assert isinstance(model.evidence, Estimator)
+    model.evidence.fit(usable, usable[slice(0, 0)], context)
     return model.evidence.out_of_fold_contributions()
 
 
@@ -67,7 +66,7 @@ def start_at_evidence(model: HcatModel, training: Cohort, context: FitContext) -
     Returns:
         (N, M, T) contributions, as of ``fit_evidence``.
     """
-    _, use = _evidence_of(model)
+    use = model.evidence_use
     contributions = fit_evidence(model, training, context)
     terms = _start_heads(model, training, contributions)
     fusion = model.fusion
@@ -83,17 +82,12 @@ def start_at_evidence(model: HcatModel, training: Cohort, context: FitContext) -
     return contributions
 
 
-def _evidence_of(model: HcatModel) -> tuple[Estimator, EvidenceUse]:
-    assert isinstance(model.evidence, Estimator) and model.evidence_use is not None
-    return model.evidence, model.evidence_use
-
-
 @torch.no_grad()
 def _start_heads(model: HcatModel, training: Cohort, contributions: Tensor) -> list[_Term]:
     """Start each head that can at the evidence; the terms of those that predict a task."""
     targets, terms = training.targets, []
     assert targets is not None
-    evidence = _evidence_of(model)[1].total(_gates(model.fusion, training.quality) * contributions)
+    evidence = model.evidence_use.total(_gates(model.fusion, training.quality) * contributions)
     nothing = torch.zeros((len(training), model.fusion.width))
     for name, head in model.heads.items():
         if not isinstance(head, ResidualHead):
@@ -116,8 +110,8 @@ def _fit_gates(
     contributions: Tensor,
 ) -> None:
     """Move these parameters of gates, and the evidence's factors, to the mode of their posterior."""
-    _, use = _evidence_of(model)
-    fusion, before = model.fusion, [parameter.detach().clone() for parameter in gates]
+    use, fusion = model.evidence_use, model.fusion
+    before = [parameter.detach().clone() for parameter in gates]
     log_factor = use.factor.log().requires_grad_(True)
     optimiser = torch.optim.LBFGS([*gates, log_factor], max_iter=60, line_search_fn="strong_wolfe")
 

@@ -87,7 +87,7 @@ class HcatModel(nn.Module):
         self.tasks = dict(tasks)
         self.imputer_gradient = imputer_gradient
         self.evidence = evidence
-        self.evidence_use = None if evidence is None else EvidenceUse(layout)
+        self.evidence_use = EvidenceUse(layout)
         # A plain dict hides its modules from torch: this one exists for .to(), .train(), parameters().
         self.head_modules = nn.ModuleDict(
             {name: head for name, head in heads.items() if isinstance(head, nn.Module)}
@@ -129,7 +129,7 @@ class HcatModel(nn.Module):
 
     def contributions(self, batch: Cohort) -> Tensor | None:
         """(N, M, T) what each modality adds to the prediction by itself; None without evidence."""
-        if self.evidence is None or self.evidence_use is None:
+        if self.evidence is None:
             return None
         return self.evidence.contributions(self.evidence_use.usable(batch.without_targets()))
 
@@ -149,7 +149,7 @@ class HcatModel(nn.Module):
         A modality's contribution counts as far as its gate is open.
         """
         raw = {name: head(fused).float() for name, head in self.heads.items()}
-        if contributions is None or self.evidence_use is None:
+        if contributions is None:
             return raw
         gates = 1.0 if fused.gates is None else fused.gates.unsqueeze(2)
         evidence = self.evidence_use.total(gates * contributions)

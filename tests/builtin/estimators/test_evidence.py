@@ -151,7 +151,12 @@ def test_pairs_of_modalities_find_what_no_sum_over_modalities_can_say():
     assert auc(8) > auc(0) + 0.08
 
 
-def test_pairs_are_not_used_where_they_add_nothing():
-    cohort = to_cohort(generate(SynthSpec(patients=300, clusters=1, widths={"a": 6, "b": 6, "c": 6})))
-    shuffled = replace(cohort, targets=cohort.targets[torch.randperm(300)])
-    assert not [name for name in fitted(shuffled).state if name.startswith("pairs")]
+def test_pairs_are_seldom_used_where_they_add_nothing():
+    # A gain of nothing is above two standard errors of five folds about once in seventeen times.
+    cohort = to_cohort(generate(SynthSpec(patients=150, clusters=1, widths={"a": 6, "b": 6, "c": 6})))
+    used = 0
+    for seed in range(8):
+        order = torch.randperm(150, generator=torch.Generator().manual_seed(seed))
+        state = fitted(replace(cohort, targets=cohort.targets[order]), trees=0).state
+        used += sum(name.startswith("pairs") and name.endswith("weights") for name in state)
+    assert used <= 4  # of 8 times two tasks
