@@ -23,9 +23,11 @@ W has four degrees of freedom with five members: the quantile is that of Student
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from hcat_core.interfaces import Prediction
 from hcat_core.metrics.recalibration import logit, sigmoid
@@ -35,29 +37,54 @@ from hcat_core.training.model_misfit import Misfit
 UPPER = 0.95  # quantile of the upper end of a 90 % interval
 
 
-def combine_members(members: Sequence[MemberPredictions], misfit: Misfit | None = None) -> Prediction:
-    """The mean of K members' predictions, with an interval from members, draws and misfit.
+@dataclass(frozen=True)
+class IntervalParts:
+    """What the interval of N patients and T tasks is made of; variances (N, T) are those of the logit.
 
-    Args:
-        members: predictions of the same patients; without an interval for fewer than two draws.
-        misfit: of the members to held-out patients; None for none.
+    Attributes:
+        probability: (N, T) mean of the members' probabilities, and centre of the interval.
+        curve: (N, T, 12) mean of the members' curves.
+        within: W.
+        between: B; 0 with fewer than two draws.
+        misfit: D.
+        members: K.
+        draws: S.
     """
-    probability = torch.stack([one.at_mean.event_probability for one in members]).mean(dim=0)
-    curve = torch.from_numpy(np.stack([one.at_mean.curves for one in members]).mean(axis=0))
-    z = logit(np.stack([one.completed for one in members]))  # (K, S, N, T)
-    k, draws = z.shape[:2]
-    if draws < 2:
-        return Prediction(probability, curve)
-    within = jackknife_variance(z.mean(axis=1))
-    between = (1 + 1 / draws) * z.mean(axis=0).var(axis=0, ddof=1)
-    wrong = 0.0 if misfit is None else misfit.variance(members[0].size).mean(axis=0)
-    total = within + between + wrong
-    uncertain = within**2 / max(1, k - 1) + between**2 / (draws - 1)
-    freedom = np.maximum(total, 1e-12) ** 2 / np.maximum(uncertain, 1e-30)
-    half = _student_quantile(freedom) * np.sqrt(total)
-    middle = logit(probability.numpy())
-    ends = np.stack([sigmoid(middle - half), sigmoid(middle + half)], axis=-1)
-    return Prediction(probability, curve, torch.from_numpy(ends))
+
+    probability: Tensor
+    curve: Tensor
+    within: np.ndarray
+    between: np.ndarray
+    misfit: np.ndarray
+    members: int
+    draws: int
+
+    @classmethod
+    def of(cls, members: Sequence[MemberPredictions], misfit: Misfit | None = None) -> IntervalParts:
+        """From K members' predictions of the same patients, and their misfit to held-out patients."""
+        probability = torch.stack([one.at_mean.event_probability for one in members]).mean(dim=0)
+        curve = torch.from_numpy(np.stack([one.at_mean.curves for one in members]).mean(axis=0))
+        z = logit(np.stack([one.completed for one in members]))  # (K, S, N, T)
+        within = between = wrong = np.zeros(tuple(probability.shape))
+        if z.shape[1] >= 2:
+            within = jackknife_variance(z.mean(axis=1))
+            between = z.mean(axis=0).var(axis=0, ddof=1)
+        if z.shape[1] >= 2 and misfit is not None:
+            wrong = misfit.variance(members[0].size).mean(axis=0)
+        return cls(probability, curve, within, between, wrong, *z.shape[:2])
+
+    def prediction(self) -> Prediction:
+        """The probability with its 90 % interval; without one for fewer than two draws."""
+        if self.draws < 2:
+            return Prediction(self.probability, self.curve)
+        between = (1 + 1 / self.draws) * self.between
+        total = self.within + between + self.misfit
+        uncertain = self.within**2 / max(1, self.members - 1) + between**2 / (self.draws - 1)
+        freedom = np.maximum(total, 1e-12) ** 2 / np.maximum(uncertain, 1e-30)
+        half = _student_quantile(freedom) * np.sqrt(total)
+        middle = logit(self.probability.numpy())
+        ends = np.stack([sigmoid(middle - half), sigmoid(middle + half)], axis=-1)
+        return Prediction(self.probability, self.curve, torch.from_numpy(ends))
 
 
 def jackknife_variance(estimates: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ from hcat_core.registry.parameter_types import Count
 from hcat_core.storage.atomic_files import make_folder
 from hcat_core.storage.checkpoint import read_checkpoint, write_checkpoint
 from hcat_core.training.context import TrainingContext, parts_of, training_context
-from hcat_core.training.ensemble_interval import combine_members
+from hcat_core.training.ensemble_interval import IntervalParts
 from hcat_core.training.inference import (
     imputed_cells,
     predict_cohort,
@@ -106,6 +106,23 @@ class NeuralEstimator:
     def predict_once(self, cohort: Cohort) -> Prediction:
         """One pass a member, at the imputation's mean and without dropout."""
         return self._predict(cohort, 0)
+
+    def interval_parts(self, cohort: Cohort, samples: int | None = None) -> IntervalParts:
+        """Variance between members, between draws of what is missing, and of the members' misfit.
+
+        Args:
+            cohort: in the units of the files.
+            samples: draws of what is missing; those of the recipe where None.
+        """
+        samples = parts_of(self.context).mc_samples if samples is None else samples
+        seed, device = self.context.seed, self.context.device
+        members = [
+            predict_completed(
+                m.model, m.standardiser.apply(cohort), samples=samples, seed=seed, device=device
+            )
+            for m in self.members
+        ]
+        return IntervalParts.of(members, self.misfit)
 
     def impute(self, cohort: Cohort) -> Imputation:
         """The imputation of the first member's imputer, in the units of the files."""
@@ -212,19 +229,7 @@ class NeuralEstimator:
             (member,) = self.members
             patients = member.standardiser.apply(cohort)
             return predict_cohort(member.model, patients, mc_samples=samples, seed=seed, device=device)
-        return combine_members(
-            [
-                predict_completed(
-                    member.model,
-                    member.standardiser.apply(cohort),
-                    samples=samples,
-                    seed=seed,
-                    device=device,
-                )
-                for member in self.members
-            ],
-            self.misfit,
-        )
+        return self.interval_parts(cohort, samples).prediction()
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,10 @@ from hcat_core.synth.cohort_view import to_cohort
 from hcat_core.synth.generator import generate, preset_spec
 from hcat_core.synth.oracle import expected_event_probability, factor_posterior
 from hcat_core.training.context import TrainingContext
-from hcat_core.training.ensemble_interval import combine_members, jackknife_variance
+from hcat_core.training.ensemble_interval import IntervalParts, jackknife_variance
 from hcat_core.training.fitting import fit_estimator, neural_parts_of
 from hcat_core.training.inference import MemberPredictions
 from hcat_core.training.model_misfit import Misfit
-
 
 RECIPES = Path(__file__).resolve().parents[2] / "recipes"
 
@@ -33,6 +32,10 @@ def members(logits, size=1.0):
         p = torch.from_numpy(sigmoid(z.mean(axis=0))).unsqueeze(1)
         found.append(MemberPredictions(Prediction(p), sigmoid(z)[..., None], np.full(z.shape, size)))
     return found
+
+
+def combine_members(members, misfit=None):
+    return IntervalParts.of(members, misfit).prediction()
 
 
 def width(prediction):
@@ -99,7 +102,7 @@ def test_one_sample_a_member_gives_no_interval():
 
 
 def covered_on(seed):
-    """(1000, T) whether intervals cover P(event | all modalities), and how many modalities there are."""
+    """Whether intervals cover P(event | all modalities), by the part left out, and how many are present."""
     sets = [
         "imputer={use='gaussian', rank=16, components=1}",
         "estimator.evidence={use='evidence', pairs=0}",
@@ -119,16 +122,25 @@ def covered_on(seed):
         synthetic.parameters, synthetic.complete[600:], np.ones((1000, 5, 12), dtype=bool)
     )
     truth = expected_event_probability(synthetic.risk_model, posterior, seed=seed)
-    predicted = fitted.predict(cohort[600:])
-    covered = (predicted.low <= truth) & (truth <= predicted.high)
+    parts = fitted.estimator.interval_parts(cohort[600:].without_targets())
+    covered = {}
+    for left_out in ("nothing", "within", "between", "misfit"):
+        less = parts if left_out == "nothing" else replace(parts, **{left_out: np.zeros((1000, 2))})
+        predicted = fitted.recalibration.apply(less.prediction())
+        covered[left_out] = (predicted.low <= truth) & (truth <= predicted.high)
     return covered, cohort.present[600:].sum(dim=1).numpy()
 
 
 @pytest.mark.slow
-def test_it_covers_the_true_probability_nine_times_in_ten():
-    found = [covered_on(seed) for seed in range(2)]
-    covered, count = (np.concatenate(part) for part in zip(*found, strict=True))
-    assert 0.85 <= covered.mean() <= 0.95
-    # What is missing is most of the uncertainty where few modalities are present, the model where all are.
+def test_it_covers_the_true_probability_nine_times_in_ten_and_needs_each_of_its_parts():
+    found, counts = zip(*[covered_on(seed) for seed in range(2)], strict=True)
+    count = np.concatenate(counts)
+    covered = {part: np.concatenate([one[part] for one in found]) for part in found[0]}
+    assert 0.85 <= covered["nothing"].mean() <= 0.95
     for few, many in ((1, 2), (3, 3), (4, 4), (5, 5)):
-        assert 0.80 <= covered[(few <= count) & (count <= many)].mean() <= 0.97
+        assert 0.80 <= covered["nothing"][(few <= count) & (count <= many)].mean() <= 0.97
+    for part in ("within", "between", "misfit"):
+        assert covered[part].mean() < 0.85
+    # Most of the uncertainty: what is missing, where little is present; the model, where nothing is.
+    assert covered["between"][count <= 2].mean() < 0.7
+    assert covered["within"][count == 5].mean() < 0.75
