@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ from hcat_core.evaluation.value_of_measuring import (
 )
 from hcat_core.interfaces import Imputation, ImputingEstimator, Prediction
 from hcat_core.runs.trained_run import TrainedRun
+from hcat_core.training.fitting import Fitted
 
 EXPLAINED = 32  # patients up to which predictions are explained unless the user decides otherwise
 
@@ -82,12 +83,7 @@ def predict_patients(run: TrainedRun, cohort: Cohort, explain: bool | None = Non
         if explain:
             value = value_of_measuring(fitted.predict_once, cohort, imputation, run.recipe.seed)
         if explain and predicted.interval is not None:
-
-            def width(patients: Cohort) -> np.ndarray:
-                prediction = fitted.predict(patients)
-                return np.asarray(prediction.high - prediction.low)
-
-            expected_width = width_if_measured(width, cohort, imputation, run.recipe.seed)
+            expected_width = width_if_measured(_width_of(fitted), cohort, imputation, run.recipe.seed)
     return PatientPredictions(
         cohort,
         predicted,
@@ -98,6 +94,16 @@ def predict_patients(run: TrainedRun, cohort: Cohort, explain: bool | None = Non
         value,
         expected_width,
     )
+
+
+def _width_of(fitted: Fitted) -> Callable[[Cohort], np.ndarray]:
+    """The function that gives the (N, T) widths of the intervals of N patients."""
+
+    def width(patients: Cohort) -> np.ndarray:
+        prediction = fitted.predict(patients)
+        return np.asarray(prediction.high - prediction.low)
+
+    return width
 
 
 def as_records(predictions: PatientPredictions) -> list[dict[str, Any]]:

@@ -110,6 +110,15 @@ def test_one_patient_with_one_modality_and_with_all(hcat, trained, files, tmp_pa
         assert set(reduction) == set(MODALITIES[1:])
         counts = {m: r["value"] for m, r in reduction.items() if r["value"] > 2 * r["error"]}
         assert task["measure_next"] == max(counts, key=counts.get, default=None)
+    code, _, _ = hcat("predict", trained["neural"], *arguments, "-q", "-o", "one.csv")
+    (row,) = rows_of("one.csv")
+    for name, task in record["tasks"].items():
+        assert row[f"{name}_measure_next"] == (task["measure_next"] or "")
+        assert row[f"{name}_variance_reduction_by_clinical"] == ""  # it is present
+        for modality, reduction in task["expected_variance_reduction"].items():
+            columns = [f"{name}_variance_reduction_{what}_{modality}" for what in ("by", "error")]
+            written = [float(row[column]) for column in columns]
+            assert written == pytest.approx([reduction["value"], reduction["error"]], abs=1e-8)
 
     _, arguments = one_patient(files, tmp_path / "all", MODALITIES)
     code, out, _ = hcat("predict", trained["neural"], *arguments, "--json")
