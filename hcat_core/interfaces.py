@@ -30,12 +30,37 @@ from hcat_core.reading import ViewReader as ViewReader
 
 
 @dataclass(frozen=True)
+class ImputerEpoch:
+    """How far the fitting of an imputer's network is.
+
+    Attributes:
+        imputer: what is fitted, in words for a person.
+        epoch: number of passes over the training patients that are done.
+        epochs: number of passes at most.
+        crps: of the best state so far, on hidden blocks; NaN where there is nothing to compare by.
+    """
+
+    imputer: str
+    epoch: int
+    epochs: int
+    crps: float
+
+
+@dataclass(frozen=True)
 class FitContext:
-    """What a component may know while it is fitted, beside its patients: seed, device, how to report."""
+    """What a component may use while it is fitted, beside its patients: seed, device, how to report.
+
+    Attributes:
+        seed: of all that is random.
+        device: where to compute.
+        progress: shows a line of text.
+        imputer_epoch: shows how far the fitting of an imputer is; calling it is optional.
+    """
 
     seed: int
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     progress: Callable[[str], None] = lambda message: None
+    imputer_epoch: Callable[[ImputerEpoch], None] = lambda epoch: None
 
 
 class CommonNumbers(Generator):
@@ -290,6 +315,15 @@ class ResidualHead(Protocol):
 
     def log_likelihood(self, raw: Tensor, targets: Targets) -> Tensor:
         """(N,) log likelihood of each patient's outcome, in nats; NaN where it is not known."""
+        ...
+
+
+@runtime_checkable
+class EvidenceHead(Protocol):
+    """A residual head that adds evidence to some of its raw outputs only; others add it to each of them."""
+
+    def add_evidence(self, raw: Tensor, evidence: Tensor) -> Tensor:
+        """The raw outputs (N, ...) of N patients with their evidence (N,) added where it belongs."""
         ...
 
 

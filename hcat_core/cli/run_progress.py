@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ class RunProgress:
     def __init__(self, output: Output) -> None:
         self.output = output
         self.bar: Progress | None = None
+        self.imputer = ""  # whose bar is shown
         self.began = self.epoch_began = 0.0
         self.first_epoch: int | None = None
 
@@ -31,9 +33,41 @@ class RunProgress:
 
     def stop(self) -> None:
         """Remove the bar; safe to call twice."""
+        self.imputer = ""
         if self.bar is not None:
             self.bar.stop()
             self.bar = None
+
+    def _open_bar(self, of: str, total: int) -> None:
+        """Replace the bar by a new one; there is none without a terminal."""
+        self.stop()
+        if self.output.words.is_terminal and not self.output.quiet:
+            self.bar = Progress(
+                TextColumn(of, markup=False),
+                MofNCompleteColumn(),
+                BarColumn(),
+                TimeElapsedColumn(),
+                TextColumn("left"),
+                Remaining(),
+                TextColumn("{task.description}", markup=False),
+                console=self.output.words,
+                transient=True,
+            )
+            self.bar.start()
+            self.bar.add_task("", total=total)
+
+    @hookimpl
+    def hcat_imputer_epoch_finished(self, imputer: str, epoch: int, epochs: int, crps: float) -> None:
+        """Move the bar of the imputer's network; print one line where there is no terminal."""
+        so_far = "" if math.isnan(crps) else f"CRPS {crps:.4f}"
+        if not self.output.words.is_terminal:
+            self.output.say(f"{imputer}: epoch {epoch:>3}/{epochs}  {so_far}".rstrip())
+            return
+        if imputer != self.imputer:
+            self._open_bar(f"{imputer}: epoch", epochs)
+            self.imputer = imputer
+        if self.bar is not None:
+            self.bar.update(self.bar.task_ids[0], completed=epoch, description=so_far)
 
     @hookimpl
     def hcat_run_started(
@@ -45,20 +79,7 @@ class RunProgress:
         self.first_epoch = None
         which = f"member {member} of {members}: at most " if members > 1 else ""
         self.output.say(f"training in {run_folder}: {which}{epochs} epochs of {steps_per_epoch} steps")
-        if self.output.words.is_terminal and not self.output.quiet:
-            self.bar = Progress(
-                TextColumn("epoch"),
-                MofNCompleteColumn(),
-                BarColumn(),
-                TimeElapsedColumn(),
-                TextColumn("left"),
-                Remaining(),
-                TextColumn("{task.description}"),
-                console=self.output.words,
-                transient=True,
-            )
-            self.bar.start()
-            self.bar.add_task("", total=epochs)
+        self._open_bar("epoch", epochs)
 
     @hookimpl
     def hcat_epoch_finished(self, record: Mapping[str, Any]) -> None:

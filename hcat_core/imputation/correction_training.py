@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,6 +16,7 @@ from hcat_core.imputation.imputer_module import impute_quietly
 from hcat_core.imputation.pretraining import (
     Objective,
     Pretraining,
+    epoch_reporter,
     minimise,
 )
 from hcat_core.imputation.principal_axes import PrincipalAxes, ReducedCohort
@@ -98,11 +100,15 @@ def train_corrections(
             return
         before, reduced = mean_crps(blocks), imputer.axes.reduce(learn.to(device))
         views: _Views | None = None
-        for network, gate in imputer.corrections():
+        corrections = imputer.corrections()
+        for number, (network, gate) in enumerate(corrections, start=1):
             if network.uses_current and views is None:
                 views = _make_views(start, imputer.axes, learn, blocks, device)
             training = _Training(imputer.axes, network, gate, blocks)
-            training.run(reduced, views, imputer.pretraining)
+            name = f"{type(imputer).__name__}, network {number} of {len(corrections)}"
+            training.run(
+                reduced, views, imputer.pretraining, epoch_reporter(name, imputer.pretraining, context)
+            )
             if gate.is_closed:
                 break
             blocks = training.corrected()
@@ -131,7 +137,13 @@ class _Training:
         self.gate = gate
         self.blocks = blocks
 
-    def run(self, learn: ReducedCohort, views: _Views | None, settings: Pretraining) -> None:
+    def run(
+        self,
+        learn: ReducedCohort,
+        views: _Views | None,
+        settings: Pretraining,
+        report: Callable[[int, float], None],
+    ) -> None:
         """Train to the best state, the one with closed gates included."""
         self.network.requires_grad_(True)
 
@@ -148,7 +160,8 @@ class _Training:
 
         both = nn.ModuleList([self.network, self.gate])
         before = mean_crps(self.blocks)
-        after = minimise(both, self.network.parameters(), Objective(len(learn), loss, self.score), settings)
+        objective = Objective(len(learn), loss, self.score)
+        after = minimise(both, self.network.parameters(), objective, settings, report)
         if after > (1 - LEAST_GAIN) * before:
             self.gate.close()
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from hcat_core.cohort import Cohort
 from hcat_core.imputation.hidden_blocks import leave_one_block_out
 from hcat_core.imputation.scores import gaussian_crps
-from hcat_core.interfaces import FitContext, Imputer
+from hcat_core.interfaces import FitContext, Imputer, ImputerEpoch
 
 BATCH = 128
 WEIGHT_DECAY = 1e-2
@@ -86,7 +86,9 @@ def pretrain(
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(context.seed)
         imputer.to(context.device)
-        best = minimise(imputer, parameters, _own_losses(imputer, train, validation, context), settings)
+        objective = _own_losses(imputer, train, validation, context)
+        report = epoch_reporter(type(imputer).__name__, settings, context)
+        best = minimise(imputer, parameters, objective, settings, report)
     imputer.eval()
     for parameter in parameters:
         parameter.requires_grad_(not settings.frozen)
@@ -143,8 +145,19 @@ def patients_to_choose_by(train: Cohort, validation: Cohort, seed: int) -> tuple
     return train[order[fifth:]], train[order[:fifth]]
 
 
+def epoch_reporter(
+    imputer: str, settings: Pretraining, context: FitContext
+) -> Callable[[int, float], None]:
+    """What ``minimise`` calls, so that the context shows how far the fitting of an imputer is."""
+    return lambda epoch, crps: context.imputer_epoch(ImputerEpoch(imputer, epoch, settings.epochs, crps))
+
+
 def minimise(
-    module: nn.Module, parameters: Iterable[nn.Parameter], objective: Objective, settings: Pretraining
+    module: nn.Module,
+    parameters: Iterable[nn.Parameter],
+    objective: Objective,
+    settings: Pretraining,
+    report: Callable[[int, float], None] = lambda epoch, best: None,
 ) -> float:
     """Minimise the loss until no evaluation improves the score; the score of the state that is kept.
 
@@ -155,6 +168,7 @@ def minimise(
         parameters: to train.
         objective: loss and score.
         settings: number of epochs and learning rate.
+        report: is called after each evaluation, with the number of epochs done and the best score.
     """
     optimiser = torch.optim.AdamW(parameters, lr=settings.lr, weight_decay=WEIGHT_DECAY)
     steps = settings.epochs * math.ceil(objective.patients / BATCH)
@@ -177,6 +191,7 @@ def minimise(
         without_improvement = 0 if score < (1 - LEAST_IMPROVEMENT) * best else without_improvement + 1
         if score < best or math.isnan(best):  # NaN where there is nothing to compare by
             best, state = score, copy.deepcopy(module.state_dict())
+        report(epoch, best)
         if without_improvement == PATIENCE and not math.isnan(best):
             break
     module.load_state_dict(state)

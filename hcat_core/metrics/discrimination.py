@@ -76,26 +76,39 @@ def binary_metrics(
         threshold: chosen on other patients.
         weights: (N,) of ``survival.known_weights``, for the Brier score.
     """
-    from sklearn import metrics
-
     known = label >= 0
     p, y = probability[known], label[known]
     w = None if weights is None else weights[known]
     patients, events = len(y), int(y.sum())
     both = 0 < events < patients
+    auc, average_precision = _ranking_scores(p, y) if both else (None, None)
     positive = p >= threshold
     return BinaryScores(
         patients=patients,
         events=events,
-        auc=float(metrics.roc_auc_score(y, p)) if both else None,
-        average_precision=float(metrics.average_precision_score(y, p)) if both else None,
+        auc=auc,
+        average_precision=average_precision,
         brier=float(np.average((p - y) ** 2, weights=w)) if patients else None,
-        f1=float(metrics.f1_score(y, positive)) if both else None,
+        f1=float(2 * (positive & (y == 1)).sum() / (positive.sum() + events)) if both else None,
         accuracy=float((positive == y).mean()) if patients else None,
         sensitivity=float(positive[y == 1].mean()) if events else None,
         specificity=float((~positive[y == 0]).mean()) if events < patients else None,
         threshold=threshold,
     )
+
+
+def _ranking_scores(probability: np.ndarray, label: np.ndarray) -> tuple[float, float]:
+    """AUC and average precision of patients with both outcomes: scikit-learn's, in a tenth of its time.
+
+    A run scores some hundred subsets of patients and modalities, each of few patients.
+    """
+    _, place = np.unique(-probability, return_inverse=True)  # patients of one probability are at one place
+    events, free = (np.bincount(place[label == outcome], minlength=place.max() + 1) for outcome in (1, 0))
+    detected, alarms = events.cumsum(), free.cumsum()
+    later = alarms[-1] - alarms + free / 2  # event-free patients with a lower probability; ties count half
+    auc = (events * later).sum() / (detected[-1] * alarms[-1])
+    average_precision = (events * detected / (detected + alarms)).sum() / detected[-1]
+    return float(auc), float(average_precision)
 
 
 def auc_interval(

@@ -147,6 +147,19 @@ def aalen_johansen(time: np.ndarray, cause: np.ndarray, days: np.ndarray) -> np.
     return np.asarray(np.r_[0.0, incidence][np.searchsorted(values, days, side="right")])
 
 
+def competing_first(targets: Targets, column: int, competing: int) -> Tensor:
+    """(N,) bool: True where the event of another task came first and ended the follow-up for this one.
+
+    Args:
+        targets: outcomes of N patients.
+        column: the task's column.
+        competing: the column of the task whose event makes this one impossible.
+    """
+    # Follow-up for the event ends on the day of the competing event; days may be rounded.
+    in_time = targets.time[:, competing] <= targets.time[:, column] + 0.5
+    return (targets.event[:, column] != 1) & (targets.event[:, competing] == 1) & in_time
+
+
 def causes(targets: Targets, column: int, competing: int | None) -> tuple[Tensor, np.ndarray, np.ndarray]:
     """Find what ended each patient's follow-up: the event, a competing event, or censoring.
 
@@ -163,8 +176,5 @@ def causes(targets: Targets, column: int, competing: int | None) -> tuple[Tensor
     time = targets.time[known, column].double().numpy()
     cause = (targets.event[known, column] == 1).long().numpy()
     if competing is not None:
-        other = targets.time[known, competing].double().numpy()
-        happened = (targets.event[known, competing] == 1).numpy()
-        # Follow-up for the event ends on the day of the competing event; days may be rounded.
-        cause[(cause == 0) & happened & (other <= time + 0.5)] = 2
+        cause[competing_first(targets, column, competing)[known].numpy()] = 2
     return known, time, cause

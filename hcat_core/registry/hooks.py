@@ -26,6 +26,11 @@ def hcat_components() -> Iterable[Component]:
 
 
 @hookspec
+def hcat_imputer_epoch_finished(imputer: str, epoch: int, epochs: int, crps: float) -> None:
+    """Called now and then while an imputer's network is fitted; ``crps`` is the best so far, or NaN."""
+
+
+@hookspec
 def hcat_run_started(
     run_folder: Path, epochs: int, steps_per_epoch: int, member: int, members: int
 ) -> None:

@@ -17,8 +17,7 @@ Z_95 = 1.96
 def roc_figure(name: str, task: str, probability: np.ndarray, label: np.ndarray) -> str:
     """Draw the ROC curve with its pointwise 95 % bootstrap band."""
     fpr, tpr, _ = metrics.roc_curve(label, probability)
-    bands = [_roc_at(p, y) for p, y in _resamples(probability, label)]
-    low, high = np.quantile(bands, [0.025, 0.975], axis=0)
+    low, high = _band(_resampled_roc(probability, label))
 
     def paint(axes: Axes) -> None:
         axes.fill_between(GRID, low, high, color=BLUE, alpha=0.18, linewidth=0)
@@ -32,8 +31,7 @@ def roc_figure(name: str, task: str, probability: np.ndarray, label: np.ndarray)
 
 def precision_recall_figure(name: str, task: str, probability: np.ndarray, label: np.ndarray) -> str:
     """Draw precision against recall with its band; the dashed line is the share of events."""
-    bands = [_precision_at(p, y) for p, y in _resamples(probability, label)]
-    low, high = np.quantile(bands, [0.025, 0.975], axis=0)
+    low, high = _band(_resampled_precision(probability, label))
     precision, recall, _ = metrics.precision_recall_curve(label, probability)
 
     def paint(axes: Axes) -> None:
@@ -116,25 +114,41 @@ def net_benefit(
     return np.asarray(true - false * cuts / (1 - cuts))
 
 
-def _resamples(probability: np.ndarray, label: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Probabilities and labels of bootstrap samples of patients, drawn within each outcome."""
+def _band(curves: np.ndarray) -> np.ndarray:
+    """(2, 101) ends of the pointwise 95 % interval of resampled curves (R, 101)."""
+    return np.asarray(np.quantile(curves, [0.025, 0.975], axis=0))
+
+
+def _resampled_roc(probability: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """(R, 101) sensitivity along ``GRID`` of bootstrap samples."""
+    events, free = _resampled_counts(probability, label)
+    rates = [count / count[:, -1:] for count in (free, events)]
+    return np.stack([np.interp(GRID, fpr, tpr) for fpr, tpr in zip(*rates, strict=True)])
+
+
+def _resampled_precision(probability: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """(R, 101) precision by recall along ``GRID`` of bootstrap samples."""
+    events, free = _resampled_counts(probability, label)
+    predicted = events + free
+    precision = np.divide(events, predicted, out=np.ones_like(predicted), where=predicted > 0)
+    recall = events / events[:, -1:]
+    return np.stack([np.interp(GRID, r, p) for r, p in zip(recall, precision, strict=True)])
+
+
+def _resampled_counts(probability: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(R, C) events and event-free patients from each probability upwards, from none to all.
+
+    R bootstrap samples of patients, drawn within each outcome.
+    """
     rng = np.random.default_rng(0)
-    up, down = np.flatnonzero(label == 1), np.flatnonzero(label == 0)
-    samples = []
-    for _ in range(RESAMPLES):
-        rows = np.r_[rng.choice(up, len(up)), rng.choice(down, len(down))]
-        samples.append((probability[rows], label[rows]))
-    return samples
-
-
-def _roc_at(probability: np.ndarray, label: np.ndarray) -> np.ndarray:
-    fpr, tpr, _ = metrics.roc_curve(label, probability)
-    return np.asarray(np.interp(GRID, fpr, tpr))
-
-
-def _precision_at(probability: np.ndarray, label: np.ndarray) -> np.ndarray:
-    precision, recall, _ = metrics.precision_recall_curve(label, probability)
-    return np.asarray(np.interp(GRID, recall[::-1], precision[::-1]))
+    _, place = np.unique(-probability, return_inverse=True)
+    result = []
+    for outcome in (1, 0):
+        patients = np.bincount(place[label == outcome], minlength=place.max() + 1)
+        number = patients.sum()
+        drawn = rng.multinomial(number, patients / number, size=RESAMPLES)
+        result.append(np.pad(drawn.cumsum(axis=1), ((0, 0), (1, 0))).astype(float))
+    return result[0], result[1]
 
 
 def _smooth(

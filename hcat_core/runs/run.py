@@ -271,6 +271,7 @@ def _fit(run: Run, data: RunData) -> FittedRun | None:
         recipe.seed,
         run.device,
         run.say,
+        lambda epoch: run.catalog.plugins.hook.hcat_imputer_epoch_finished(**asdict(epoch)),
         parts=neural_parts_of(recipe, run.catalog),
         processes=run.processes,
     )

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from hcat_core.cohort import CURVE_STEPS, Cohort, Layout, concatenate
 from hcat_core.interfaces import (
     AdditiveEstimator,
+    EvidenceHead,
     Fused,
     Fusion,
     Head,
@@ -123,7 +124,11 @@ class HcatModel(nn.Module):
         for name, outputs in raw.items():
             column = self.layout.task_names.index(self.tasks[name])
             of_task = evidence[:, column].to(outputs.dtype)
-            raw[name] = outputs + of_task.reshape(-1, *[1] * (outputs.ndim - 1))
+            head = self.heads[name]
+            if isinstance(head, EvidenceHead):
+                raw[name] = head.add_evidence(outputs, of_task)
+            else:
+                raw[name] = outputs + of_task.reshape(-1, *[1] * (outputs.ndim - 1))
         return raw
 
     def imputer_trains(self) -> bool:

@@ -13,13 +13,21 @@ ONE_NETWORK = (
     "--set=training.monitor=auc",
     "--batch=32",
 )
+# The default imputer, fitted for a moment: for tests that fitted imputers are a part of.
+FITTED_IMPUTER = (
+    "--set=imputer.use=iterative",
+    "--set=imputer.fit_epochs=2",
+    "--set=imputer.first={use='vae', latent_dim=8, fit_epochs=2, rank=2, components=1}",
+)
 SMALL = (
     *ONE_NETWORK,
+    "--set=imputer.use=mean",
     "--d_model=16",
     "--n_heads=2",
     "--epochs=2",
     "--set=evaluation.mc_samples=2",
     "--set=evaluation.bootstrap=50",
+    "--set=evaluation.baselines=[]",
 )
 
 
@@ -42,6 +50,21 @@ def hcat(capsys, monkeypatch, tmp_path):
         return code, out, err
 
     return call
+
+
+@pytest.fixture(scope="session")
+def finished_run(cohort_folder, tmp_path_factory):
+    """The folder of a small run that is finished, of a fitted imputer; not to be changed."""
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    where = (f"--set=cohort.root={cohort_folder}", f"--outdir={folder}", "-q")
+    assert main(["run", str(RECIPES / "enhanced.toml"), *where, *SMALL, *FITTED_IMPUTER]) == 0
+    return folder
+
+
+@pytest.fixture
+def fitted_imputer():
+    """Options of ``small_run`` for an imputer that is fitted, briefly."""
+    return FITTED_IMPUTER
 
 
 @pytest.fixture

@@ -36,11 +36,10 @@ def test_so_do_warnings_and_words(capsys):
     assert said == "a word \\x1b[31m\n"
 
 
-def test_a_patient_whose_id_is_markup_is_shown_as_spelt(hcat, small_run, tmp_path):
-    assert small_run()[0] == 0
+def test_a_patient_whose_id_is_markup_is_shown_as_spelt(hcat, finished_run, tmp_path):
     with h5py.File(tmp_path / "one.h5", "w") as file:
         file["patient_id"] = np.array([b"[/red]<b>x"])
         file["embedding"] = np.ones((1, 8), np.float32)
-    code, out, _ = hcat("predict", "run", "--clinical", tmp_path / "one.h5", "--no-explain")
+    code, out, _ = hcat("predict", finished_run, "--clinical", tmp_path / "one.h5", "--no-explain")
     assert code == 0
     assert "[/red]<b>x" in out

@@ -1,5 +1,6 @@
 import csv
 import json
+import shutil
 import tomllib
 from pathlib import Path
 
@@ -49,9 +50,8 @@ def test_a_run_leaves_every_file_of_the_document_and_prints_each_epoch(small_run
     assert lines == summary["history"]
 
 
-def test_predictions_have_one_row_a_patient_with_its_split_and_a_probability_per_task(small_run, tmp_path):
-    small_run()
-    rows = predictions(tmp_path / "run")
+def test_predictions_have_one_row_a_patient_with_its_split_and_a_probability_per_task(finished_run):
+    rows = predictions(finished_run)
     assert len({row["patient_id"] for row in rows}) == len(rows) == 120
     assert {row["split"] for row in rows} == {"train", "validation", "test"}
     for name in ("p_death_5y", "p_recurrence_2y"):
@@ -60,15 +60,13 @@ def test_predictions_have_one_row_a_patient_with_its_split_and_a_probability_per
             assert 0 <= low <= high <= 1 and 0 <= p <= 1
 
 
-def test_patient_ids_are_in_the_predictions_alone(small_run, tmp_path, cohort_folder):
-    import shutil
-
+def test_patient_ids_are_in_the_predictions_alone(small_run, fitted_imputer, tmp_path, cohort_folder):
     data = tmp_path / "data"
     shutil.copytree(cohort_folder, data)
     for name in MODALITIES:
         with h5py.File(data / f"{name}.h5", "r+") as file:
             file["patient_id"][...] = [f"canary-{i.decode()}" for i in file["patient_id"][...]]
-    _, out, _ = small_run(f"--set=cohort.root={data}")
+    _, out, _ = small_run(*fitted_imputer, f"--set=cohort.root={data}")
     assert all(row["patient_id"].startswith("canary-") for row in predictions("run"))
     others = [p for p in Path("run").rglob("*") if p.is_file() and p.name != "predictions.csv"]
     assert len(others) == 11
@@ -76,11 +74,10 @@ def test_patient_ids_are_in_the_predictions_alone(small_run, tmp_path, cohort_fo
     assert "canary-" not in out
 
 
-def test_the_saved_recipe_runs_again_to_the_same_predictions(small_run, hcat, tmp_path):
-    small_run()
-    code, _, _ = hcat("run", tmp_path / "run" / "recipe.toml", "--outdir=again")
+def test_the_saved_recipe_runs_again_to_the_same_predictions(finished_run, hcat, tmp_path):
+    code, _, _ = hcat("run", finished_run / "recipe.toml", "--outdir=again")
     assert code == 0
-    assert predictions(tmp_path / "run") == predictions(tmp_path / "again")
+    assert predictions(finished_run) == predictions(tmp_path / "again")
 
 
 def test_json_puts_one_document_on_stdout(small_run):
@@ -97,9 +94,19 @@ def test_an_imputer_that_keeps_patients_is_announced_before_the_folder_is_shared
     assert "keeps training patients" not in small_run("--epochs=1", outdir="other")[1]
 
 
-@pytest.mark.parametrize("imputer", ["none", "mean", "knn", "gaussian", "vae", "attention"])
+@pytest.mark.parametrize(
+    "imputer",
+    [
+        "{use='none'}",
+        "{use='mean'}",
+        "{use='knn'}",
+        "{use='gaussian'}",
+        "{use='vae', fit_epochs=2}",
+        "{use='attention', fit_epochs=2}",
+    ],
+)
 def test_any_imputer_can_be_swapped_in(small_run, imputer):
-    code, out, err = small_run("--epochs=1", f"--set=imputer.use={imputer}")
+    code, out, err = small_run("--epochs=1", "--set=evaluation.bootstrap=0", f"--set=imputer={imputer}")
     assert (code, err) == (0, "")
 
 
@@ -107,8 +114,8 @@ def test_quiet_says_nothing(small_run):
     assert small_run("-q") == (0, "", "")
 
 
-def test_a_resumed_run_gives_bit_identical_files(small_run, hcat, tmp_path, monkeypatch):
-    small_run("--epochs=4", outdir="whole")
+def test_a_resumed_run_gives_bit_identical_files(small_run, fitted_imputer, hcat, tmp_path, monkeypatch):
+    small_run(*fitted_imputer, "--epochs=4", outdir="whole")
     from hcat_core.training import loop
 
     step, calls = loop.training_step, []
@@ -120,7 +127,7 @@ def test_a_resumed_run_gives_bit_identical_files(small_run, hcat, tmp_path, monk
         return step(*arguments)
 
     monkeypatch.setattr(loop, "training_step", interrupted)
-    code, _, err = small_run("--epochs=4", outdir="broken")
+    code, _, err = small_run(*fitted_imputer, "--epochs=4", outdir="broken")
     assert code == 130
     assert "hcat run --resume broken" in err
     read_checkpoint(tmp_path / "broken" / "checkpoints" / "last.safetensors")
@@ -135,16 +142,14 @@ def test_a_resumed_run_gives_bit_identical_files(small_run, hcat, tmp_path, monk
     assert predictions(tmp_path / "whole") == predictions(tmp_path / "broken")
 
 
-def test_a_finished_run_resumed_changes_nothing(small_run, hcat, tmp_path):
-    small_run()
+def test_a_finished_run_resumed_changes_nothing(finished_run, hcat, tmp_path):
+    shutil.copytree(finished_run, "run")
     before = (tmp_path / "run" / "predictions.csv").read_bytes()
     assert hcat("run", "--resume", "run")[0] == 0
     assert (tmp_path / "run" / "predictions.csv").read_bytes() == before
 
 
 def test_a_run_does_not_go_on_with_other_data(small_run, hcat, tmp_path, cohort_folder):
-    import shutil
-
     moved = tmp_path / "data"
     shutil.copytree(cohort_folder, moved)
     small_run(f"--set=cohort.root={moved}")
@@ -177,7 +182,7 @@ def test_the_documents_command_line_with_underscores_and_hyphens(hcat, cohort_fo
         *("--n-global-layers", "1", "--dropout", "0.1", "--n_impute_iterations", "2"),
         *("--alpha_surv", "1", "--alpha_rec", "2", "--alpha-kl", "0.1"),
         *("--alpha_impute", "0.3", "--moddrop", "0.1", "--moddrop-mode", "per_batch"),
-        *("--emb-noise", "0.02"),
+        *("--emb-noise", "0.02", "--set=evaluation.baselines=[]"),
     )
     assert code == 0
     recipe = tomllib.loads((tmp_path / "run" / "recipe.toml").read_text())
@@ -191,17 +196,9 @@ def test_the_documents_command_line_with_underscores_and_hyphens(hcat, cohort_fo
     assert "demo" not in recipe["cohort"]
 
 
-def test_a_modality_not_named_is_absent(hcat, cohort_folder, tmp_path):
-    code, _, _ = hcat(
-        "run",
-        RECIPES / "enhanced.toml",
-        f"--clinical={cohort_folder}/clinical.h5",
-        f"--spatial={cohort_folder}/spatial.h5",
-        "--outdir=run",
-        "--d_model=16",
-        "--n_heads=2",
-        "--epochs=1",
-    )
+def test_a_modality_not_named_is_absent(small_run, cohort_folder, tmp_path):
+    files = (f"--{name}={cohort_folder}/{name}.h5" for name in ("clinical", "spatial"))
+    code, _, _ = small_run(*files, "--epochs=1")
     assert code == 0
     summary = json.loads((tmp_path / "run" / SUMMARY).read_text())
     assert set(summary["data"]["modalities"]) == {"clinical", "spatial"}
@@ -223,8 +220,6 @@ def test_branches_that_do_not_fit_the_cohort_are_a_problem_of_the_recipe(small_r
 
 @pytest.mark.parametrize("what", ["missing", "truncated", "collision", "outside", "no_label"])
 def test_bad_input_is_one_message_exit_3_and_nothing_half_written(small_run, tmp_path, cohort_folder, what):
-    import shutil
-
     data = tmp_path / "data"
     shutil.copytree(cohort_folder, data)
     path = data / "temporal.h5"
@@ -289,13 +284,10 @@ def test_the_demo_is_written_below_the_callers_folder_alone(hcat, tmp_path, monk
     [(("test",), ()), (("validation", "test"), ("imputer.factors", "imputer.overall"))],
 )
 def test_the_held_out_patients_shape_nothing_that_is_fitted(
-    small_run, tmp_path, cohort_folder, sides, measured_on_validation
+    small_run, finished_run, fitted_imputer, tmp_path, cohort_folder, sides, measured_on_validation
 ):
     """Test patients nothing at all; validation patients their own measure, the calibration, alone."""
-    import shutil
-
-    small_run("--epochs=1", outdir="one")
-    held_out = {r["patient_id"] for r in predictions("one") if r["split"] in sides}
+    held_out = {r["patient_id"] for r in predictions(finished_run) if r["split"] in sides}
     data = tmp_path / "data"
     shutil.copytree(cohort_folder, data)
     for name in MODALITIES:
@@ -304,8 +296,8 @@ def test_the_held_out_patients_shape_nothing_that_is_fitted(
             cells = file["embedding"][...]
             cells[rows] = cells[rows] * 10 + 3
             file["embedding"][...] = cells
-    small_run("--epochs=1", f"--set=cohort.root={data}", outdir="two")
-    one, _ = read_checkpoint(tmp_path / "one" / "checkpoints" / "final.safetensors")
+    small_run(*fitted_imputer, f"--set=cohort.root={data}", outdir="two")
+    one, _ = read_checkpoint(finished_run / "checkpoints" / "final.safetensors")
     two, _ = read_checkpoint(tmp_path / "two" / "checkpoints" / "final.safetensors")
     changed = {k for k in one if not torch.equal(one[k], two[k])}
     assert changed == set(measured_on_validation)

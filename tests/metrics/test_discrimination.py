@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import f1_score, roc_auc_score
+from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 from hcat_core.metrics.discrimination import (
     auc_interval,
@@ -26,6 +26,17 @@ def test_the_auc_comes_from_probabilities_not_from_decisions():
     assert result.auc == pytest.approx(roc_auc_score(y, p))
     assert result.auc != pytest.approx(roc_auc_score(y, p >= 0.5))
     assert binary_metrics(p, y, 0.9).auc == result.auc
+
+
+@pytest.mark.parametrize("decimals", [1, 2, 16])
+def test_ranking_and_decisions_are_scored_as_by_scikit_learn_also_with_ties(decimals):
+    for seed in range(30):
+        p, y = draw(5 + 4 * seed, seed)
+        p, y[:2] = p.round(decimals), (0, 1)
+        result = binary_metrics(p, y, 0.6)
+        assert result.auc == pytest.approx(roc_auc_score(y, p), abs=1e-12)
+        assert result.average_precision == pytest.approx(average_precision_score(y, p), abs=1e-12)
+        assert result.f1 == pytest.approx(f1_score(y, p >= 0.6), abs=1e-12)
 
 
 def test_unknown_outcomes_are_left_out():

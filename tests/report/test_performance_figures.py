@@ -1,9 +1,34 @@
-"""The net benefit of decision curves."""
+"""The bands of ROC and precision-recall curves, and the net benefit of decision curves."""
 
 import numpy as np
 import pytest
+from sklearn import metrics
 
-from hcat_core.report.performance_figures import net_benefit
+from hcat_core.report.performance_figures import (
+    GRID,
+    _resampled_counts,
+    _resampled_precision,
+    _resampled_roc,
+    net_benefit,
+)
+
+
+def test_the_curves_of_bootstrap_samples_are_those_of_scikit_learn():
+    rng = np.random.default_rng(0)
+    label = (rng.random(40) < 0.4).astype(int)
+    probability = np.round(rng.random(40) / 2 + label / 4, 1)  # with ties
+    cuts = np.unique(probability)[::-1]
+    roc, precisions = _resampled_roc(probability, label), _resampled_precision(probability, label)
+    for row, (events, free) in enumerate(zip(*_resampled_counts(probability, label), strict=True)):
+        counts = [np.diff(events).astype(int), np.diff(free).astype(int)]
+        assert [count.sum() for count in counts] == [label.sum(), 40 - label.sum()]
+        p = np.concatenate([np.repeat(cuts, count) for count in counts])
+        y = np.repeat([1, 0], [count.sum() for count in counts])
+        fpr, tpr, _ = metrics.roc_curve(y, p)
+        precision, recall, _ = metrics.precision_recall_curve(y, p)
+        np.testing.assert_allclose(roc[row], np.interp(GRID, fpr, tpr), atol=1e-12)
+        by_recall = np.interp(GRID, recall[::-1], precision[::-1])
+        np.testing.assert_allclose(precisions[row], by_recall, atol=1e-12)
 
 
 def test_net_benefit_of_a_perfect_model_and_of_treating_everyone_and_no_one():

@@ -109,10 +109,9 @@ class CoxnetEstimator:
 
     def _weights(self, x: Tensor, time: Tensor, event: Tensor, groups: np.ndarray, seed: int) -> Tensor:
         """Weights at the penalty of the best cross-validated likelihood; groups stay in one fold."""
-        cells, times, events = x.numpy(), time.numpy(), event.numpy()
         fit = fit_penalised(
-            cells,
-            lambda rows: CoxLikelihood(cells[rows], times[rows], events[rows]),
+            x.numpy(),
+            lambda patients: CoxLikelihood(time.numpy(), event.numpy(), patients),
             inner_folds(groups, self.folds, seed),
             self.l1_ratio,
         )

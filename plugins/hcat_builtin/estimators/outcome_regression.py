@@ -45,12 +45,13 @@ class Outcomes:
         return events > 0 and (self.is_timed or events < int(self.known.sum()))
 
     def likelihood(
-        self, x: np.ndarray, rows: np.ndarray, offset: np.ndarray | None = None
+        self, patients: np.ndarray, offset: np.ndarray | None = None
     ) -> CoxLikelihood | LabelLikelihood:
-        """The likelihood of features (n, F) of the n patients with the numbers ``rows``."""
+        """The likelihoods of the patients of K columns, (n, K) bool, of the n with a known outcome."""
+        event = self.event[self.known]
         if self.is_timed:
-            return CoxLikelihood(x, self.time[rows], self.event[rows], offset)
-        return LabelLikelihood(x, self.event[rows], offset)
+            return CoxLikelihood(self.time[self.known], event, patients, offset)
+        return LabelLikelihood(event, patients, offset)
 
 
 def regress(
@@ -73,10 +74,7 @@ def regress(
     cells = x[known] - x[known].mean(axis=0)
     part = None if offset is None else offset[known]
 
-    def likelihood(rows: np.ndarray) -> CoxLikelihood | LabelLikelihood:
-        return outcomes.likelihood(cells[rows], known[rows], None if part is None else part[rows])
-
-    fit = fit_penalised(cells, likelihood, fold[known], l1_ratio)
+    fit = fit_penalised(cells, lambda patients: outcomes.likelihood(patients, part), fold[known], l1_ratio)
     scores = (x - x[known].mean(axis=0)) @ fit.weights
     scores[known] = fit.out_of_fold
     return PenalisedFit(fit.weights, scores, fit.gain, fit.error)
@@ -88,10 +86,10 @@ def most_likely_factor(score: Tensor, outcomes: Outcomes) -> float:
     x = score.double().numpy()[known][:, None]
     if not outcomes.vary or not x.any():
         return 1.0
-    likelihood = outcomes.likelihood(x, known)
+    likelihood = outcomes.likelihood(np.ones((len(x), 1), dtype=bool))
 
     def loss(factor: float) -> float:
-        return likelihood.value(np.array([factor])) * likelihood.events + 0.5 * (factor - 1) ** 2
+        return float((likelihood.value(x * factor) * likelihood.events)[0]) + 0.5 * (factor - 1) ** 2
 
     return float(minimize_scalar(loss, bounds=(0.1, 4.0), method="bounded").x)
 

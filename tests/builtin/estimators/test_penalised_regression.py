@@ -1,0 +1,74 @@
+"""Fits of many folds and penalties at once."""
+
+import numpy as np
+import pytest
+
+from hcat_builtin.estimators.penalised_regression import (
+    PENALTIES,
+    CoxLikelihood,
+    LabelLikelihood,
+    fit_penalised,
+    minimise,
+)
+
+
+@pytest.fixture(params=["times", "labels"])
+def outcomes(request):
+    """Features, an offset, and what makes the likelihoods of the patients of each column."""
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(90, 6))
+    x[:, 5] = x[:, 0] + 0.3 * x[:, 5]
+    offset = 0.4 * rng.normal(size=90)
+    time = np.ceil(30 * rng.exponential(np.exp(-x[:, 0]), 90))
+    event = rng.random(90) < 0.6
+
+    def make(rows):
+        def likelihood(patients):
+            if request.param == "times":
+                return CoxLikelihood(time[rows], event[rows], patients, offset[rows])
+            return LabelLikelihood(event[rows], patients, offset[rows])
+
+        return likelihood
+
+    return x, make
+
+
+def test_columns_fitted_together_are_what_each_is_alone(outcomes):
+    x, make = outcomes
+    patients = np.random.default_rng(0).random((90, 4)) < [[0.5, 0.8, 0.9, 1.0]]
+    ridge, lasso = np.array([0.01, 0.1, 0.001, 0.02]), np.array([0.01, 0.05, 0.001, 0.2])
+    together = minimise(x, make(slice(None))(patients), ridge, lasso)
+    for column, rows in enumerate(patients.T):
+        alone = make(rows)(np.ones((rows.sum(), 1), dtype=bool))
+        weights = minimise(x[rows], alone, ridge[column : column + 1], lasso[column : column + 1])
+        np.testing.assert_allclose(together[:, column], weights[:, 0], atol=2e-5)
+
+
+def test_nothing_nearby_has_a_smaller_penalised_loss(outcomes):
+    x, make = outcomes
+    likelihood = make(slice(None))(np.ones((90, 1), dtype=bool))
+    penalty = np.array([0.05])
+    found = minimise(x, likelihood, penalty, penalty)
+
+    def loss(w):
+        return likelihood.value(x @ w)[0] + 0.025 * (w**2).sum() + 0.05 * np.abs(w).sum()
+
+    rng = np.random.default_rng(1)
+    others = [found + size * rng.normal(size=found.shape) for size in (1e-3, 1e-2, 0.1) for _ in range(50)]
+    assert min(loss(w) for w in others) > loss(found)
+
+
+def test_a_patients_score_is_by_weights_fitted_without_the_patient(outcomes):
+    x, make = outcomes
+    fold = np.arange(90) % 3
+    fit = fit_penalised(x, make(slice(None)), fold, 0.5)
+    assert fit.gain > 0
+    everyone = np.ones((90, 1), dtype=bool)
+    largest = np.abs(x.T @ make(slice(None))(everyone)(np.zeros((90, 1)))[1]).max()
+    path = largest * np.logspace(0, -2.5, PENALTIES)  # half of each penalty is lasso, half ridge
+    for held_out in range(3):
+        left_out = fold == held_out
+        likelihood = make(~left_out)(np.ones((60, PENALTIES), dtype=bool))
+        scores = x[left_out] @ minimise(x[~left_out], likelihood, path, path)
+        difference = np.abs(scores - fit.out_of_fold[left_out, None]).max(axis=0)
+        assert difference.min() < 1e-4 < np.abs(fit.out_of_fold[left_out]).max()

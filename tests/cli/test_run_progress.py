@@ -1,0 +1,36 @@
+"""What ``hcat run`` shows while it works."""
+
+import re
+
+
+def test_without_a_terminal_each_evaluation_of_an_imputer_is_a_line(small_run, fitted_imputer):
+    code, out, _ = small_run(*fitted_imputer, "--epochs=1")
+    assert code == 0
+    lines = re.findall(r"^(\w+), network (\d) of (\d): epoch +(\d)/2  CRPS (0\.\d{4})$", out, re.M)
+    assert [line[:4] for line in lines[:2]] == [
+        ("MultiModalVAE", "1", "1", "1"),
+        ("MultiModalVAE", "1", "1", "2"),
+    ]
+    assert ("AdvancedIterativeImputer", "1", "3", "1") in {line[:4] for line in lines}
+    assert float(lines[1][4]) <= float(lines[0][4])  # of the best state so far
+    assert out.index("MultiModalVAE, network") < out.index("training in run")
+
+
+def test_a_terminal_shows_a_bar_for_the_imputer_before_that_of_the_training(
+    small_run, fitted_imputer, monkeypatch
+):
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("COLUMNS", "150")
+    code, out, _ = small_run(*fitted_imputer, "--epochs=1")
+    assert code == 0
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", out)
+    imputer = re.search(r"MultiModalVAE, network 1 of 1: epoch [ 012]+/2 .*left .*CRPS 0\.\d{4}", text)
+    assert imputer is not None
+    assert not re.search(r"network 1 of 1: epoch +\d/2  CRPS", text)  # in the bar alone
+    assert imputer.start() < text.index("training in run")
+    assert re.search(r"^epoch [ 01]+/1 .*left", text[text.index("training in run") :], re.M)
+
+
+def test_quiet_shows_no_progress_on_a_terminal(small_run, fitted_imputer, monkeypatch):
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    assert small_run(*fitted_imputer, "--epochs=1", "-q") == (0, "", "")
