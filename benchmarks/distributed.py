@@ -2,9 +2,10 @@
 
     python benchmarks/distributed.py [--batches 32 64 128] [--rounds 5]
 
-The model is that of recipes/enhanced.toml at the width of the published script (fusion.d_model 512, 8 heads),
-on random patients with five modalities of 512. Both sides take the same global batch: two processes work on half of it each. They alternate, so that
-what else the machine does meets both; a figure is the ratio of the medians. It needs two cores to itself.
+The model is that of recipes/enhanced.toml at the width of the published script (fusion.d_model 512, 8
+heads), on random patients with five modalities of 512. Both sides take the same global batch: two processes
+work on half of it each. They alternate, so that what else the machine does meets both; a figure is the
+ratio of the medians. It needs two cores to itself.
 """
 
 from __future__ import annotations
