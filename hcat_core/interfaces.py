@@ -193,6 +193,10 @@ class GatedFusion(Protocol):
         """The parameters of the gates."""
         ...
 
+    def quality_gates(self, quality: Tensor) -> Tensor:
+        """(N, M) gates of measured blocks of a quality (N, M) in [0, 1], whatever their content."""
+        ...
+
 
 @runtime_checkable
 class Fusion(Protocol):

@@ -35,7 +35,7 @@ FAST = (
     "training/test_augmentation.py",
     "training/test_common_random.py",
 )
-# Files that take longest, the longest first: started last, one of them would keep the other processes waiting.
+# Files that take longest, the longest first: the last to start keeps the others waiting.
 LONG = (
     "cli/test_compare.py",
     "cli/test_resume.py",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -119,9 +120,14 @@ def _print_one(output: Output, record: dict[str, Any]) -> None:
 
 
 def what_to_measure(one: dict[str, Any]) -> str:
-    """A sentence on the missing modality that would narrow a task's 90 % interval most."""
+    """A sentence on the missing modality that would change the probability most if it were measured."""
+    name = one["measure_next"]
+    change = math.sqrt(one["expected_variance_reduction"][name]["value"])
+    if f"{change:.2f}" == "0.00":
+        return "no modality that is missing would change the probability by as much as 0.01"
+    text = f"measuring {name} would change the probability most, by about {change:.2f} either way"
+    if one["interval_90"] is None or "expected_width_if_measured" not in one:
+        return text
     low, high = one["interval_90"]
-    now, then = f"{high - low:.2f}", f"{one['expected_width_if_measured'][one['measure_next']]:.2f}"
-    if now == then:
-        return f"no modality that is missing would narrow the interval, of {now}, by as much as 0.01"
-    return f"measuring {one['measure_next']} would narrow the interval most, from {now} to about {then}"
+    now, then = f"{high - low:.2f}", f"{one['expected_width_if_measured'][name]:.2f}"
+    return f"{text}; the interval, {now} wide, would then be about {then} wide"

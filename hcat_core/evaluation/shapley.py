@@ -1,21 +1,18 @@
-"""Shapley values of modalities, and the expected effect of measuring a missing modality."""
+"""Shapley values of modalities."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from math import factorial
 
 import numpy as np
 import torch
 
 from hcat_core.cohort import Cohort
-from hcat_core.interfaces import CommonNumbers, Imputation
 
 Predict = Callable[[Cohort], np.ndarray]
 ROWS = 4096  # patients x subsets predicted at once; bounds memory
 MOST_MODALITIES = 12
-DRAWS = 8  # of a missing modality
 
 
 def shapley_values(
@@ -76,47 +73,6 @@ def value_of_subsets(predict: Predict, cohort: Cohort, base_rate: np.ndarray) ->
         hidden = _repeated(cohort, torch.from_numpy(rows[part])).hide(~keep)
         values[part] = predict(hidden)
     return np.asarray(values[inverse.reshape(n, 2**m)])
-
-
-def width_if_measured(width: Predict, cohort: Cohort, imputation: Imputation, seed: int) -> np.ndarray:
-    """Expected width of a prediction's interval if a missing modality were measured.
-
-    The mean, over draws of the imputer that are treated as measured values, of the width of the interval:
-    a preposterior analysis (Raiffa and Schlaifer 1961).
-
-    Args:
-        width: cohort -> (N, T) widths of intervals, with the same random numbers for every patient, so that
-            widths differ by what was measured and not by chance.
-        cohort: N patients.
-        imputation: of these patients, in the cohort's units.
-        seed: of the draws.
-
-    Returns:
-        (N, T, M) widths, NaN for a modality that is present, or that the imputer does not fill.
-    """
-    n, m = cohort.present.shape
-    result = np.full((n, len(cohort.layout.tasks), m), np.nan)
-    generator = CommonNumbers()
-    generator.manual_seed(seed)
-    drawn = imputation.draw(DRAWS, generator)
-    for column in range(m):
-        cells = cohort.layout.cells[column]
-        # Only modalities that are missing entirely and filled entirely.
-        lacking = ~cohort.present[:, column] & imputation.filled[:, column][:, cells].all(dim=1)
-        rows = lacking.nonzero().squeeze(1)
-        for part in rows.split(ROWS // DRAWS) if len(rows) else ():
-            again = _repeated(cohort, part.repeat(DRAWS))
-            emb, measured, present = again.emb.clone(), again.measured.clone(), again.present.clone()
-            emb[:, column] = drawn[:, part, column].flatten(0, 1) * cells
-            measured[:, column] = cells
-            present[:, column] = True
-            quality, n_rows = again.quality.clone(), again.n_rows.clone()
-            quality[:, column], n_rows[:, column] = 1.0, 1
-            completed = replace(
-                again, emb=emb, measured=measured, present=present, quality=quality, n_rows=n_rows
-            )
-            result[part.numpy(), :, column] = width(completed).reshape(DRAWS, len(part), -1).mean(axis=0)
-    return result
 
 
 def _repeated(cohort: Cohort, rows: torch.Tensor) -> Cohort:

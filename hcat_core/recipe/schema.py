@@ -40,8 +40,9 @@ class TrainingTable(Table):
 class EvaluationTable(Table):
     """Settings of the evaluation.
 
-    ``mc_samples`` are Monte Carlo dropout samples per patient, ``bootstrap`` resamples per interval, and
-    ``baselines`` estimators that are fitted with default parameters for comparison.
+    ``mc_samples`` are draws of what is missing, with Monte Carlo dropout where there is one member;
+    ``bootstrap`` resamples per interval, and ``baselines`` estimators that are fitted with default
+    parameters for comparison.
     """
 
     mc_samples: CountOrZero = 16

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +13,15 @@ import torch
 
 from hcat_core.cohort import Cohort, Task
 from hcat_core.errors import DataError
-from hcat_core.evaluation.shapley import MOST_MODALITIES, shapley_values, width_if_measured
+from hcat_core.evaluation.shapley import MOST_MODALITIES, shapley_values
+from hcat_core.evaluation.value_of_measuring import (
+    ValueOfMeasuring,
+    value_of_measuring,
+    width_if_measured,
+)
 from hcat_core.interfaces import Imputation, ImputingEstimator, Prediction
 from hcat_core.runs.trained_run import TrainedRun
+from hcat_core.training.fitting import Fitted
 
 EXPLAINED = 32  # patients up to which predictions are explained unless the user decides otherwise
 
@@ -33,6 +39,7 @@ class PatientPredictions:
             NaN where the modality is present, or was not imputed.
         shapley: (N, T, M) contributions to the probability, which sum to it with the base rate; None
             where they were not computed.
+        value: of measuring a missing modality; None where it was not computed.
         expected_width: (N, T, M) expected width of the 90 % interval if the modality were measured; None
             where it was not computed.
     """
@@ -43,6 +50,7 @@ class PatientPredictions:
     base_rate: Sequence[float]
     unresolved: np.ndarray
     shapley: np.ndarray | None = None
+    value: ValueOfMeasuring | None = None
     expected_width: np.ndarray | None = None
 
 
@@ -52,7 +60,8 @@ def predict_patients(run: TrainedRun, cohort: Cohort, explain: bool | None = Non
     Args:
         run: a trained run.
         cohort: patients with at least one modality, in the run's layout.
-        explain: compute contributions and expected widths; None: for up to ``EXPLAINED`` patients.
+        explain: compute contributions and what measuring a missing modality would change; None: for up to
+            ``EXPLAINED`` patients.
 
     Raises:
         DataError: for a patient without any modality.
@@ -63,7 +72,7 @@ def predict_patients(run: TrainedRun, cohort: Cohort, explain: bool | None = Non
     predicted = fitted.predict(cohort)
     explain = len(cohort) <= EXPLAINED if explain is None else explain
     explain = explain and len(cohort.layout.modalities) <= MOST_MODALITIES
-    shapley = expected_width = None
+    shapley = value = expected_width = None
     if explain:
         base_rate = np.array(statistics.base_rate)
         shapley, _ = shapley_values(lambda c: fitted.predict(c).probability, cohort, base_rate)
@@ -71,16 +80,30 @@ def predict_patients(run: TrainedRun, cohort: Cohort, explain: bool | None = Non
     if isinstance(fitted.estimator, ImputingEstimator) and bool((~cohort.present).any()):
         imputation = fitted.estimator.impute(cohort)
         unresolved = _unresolved(cohort, imputation, statistics.standardiser.scale)
+        if explain:
+            value = value_of_measuring(fitted.predict_once, cohort, imputation, run.recipe.seed)
         if explain and predicted.interval is not None:
-
-            def width(patients: Cohort) -> np.ndarray:
-                prediction = fitted.predict(patients)
-                return np.asarray(prediction.high - prediction.low)
-
-            expected_width = width_if_measured(width, cohort, imputation, run.recipe.seed)
+            expected_width = width_if_measured(_width_of(fitted), cohort, imputation, run.recipe.seed)
     return PatientPredictions(
-        cohort, predicted, fitted.thresholds, statistics.base_rate, unresolved, shapley, expected_width
+        cohort,
+        predicted,
+        fitted.thresholds,
+        statistics.base_rate,
+        unresolved,
+        shapley,
+        value,
+        expected_width,
     )
+
+
+def _width_of(fitted: Fitted) -> Callable[[Cohort], np.ndarray]:
+    """The function that gives the (N, T) widths of the intervals of N patients."""
+
+    def width(patients: Cohort) -> np.ndarray:
+        prediction = fitted.predict(patients)
+        return np.asarray(prediction.high - prediction.low)
+
+    return width
 
 
 def as_records(predictions: PatientPredictions) -> list[dict[str, Any]]:
@@ -123,8 +146,10 @@ def as_csv(predictions: PatientPredictions) -> str:
         for column, task in enumerate(tasks):
             if predictions.shapley is not None:
                 cells += [_text(value) for value in predictions.shapley[row, column]]
-            if predictions.expected_width is not None:
+            if predictions.value is not None:
                 cells.append(record["tasks"][task.name]["measure_next"] or "")
+                cells += [_text(value, 8) for value in predictions.value.reduction[row, column]]
+                cells += [_text(value, 8) for value in predictions.value.error[row, column]]
         writer.writerow(cells)
     return buffer.getvalue()
 
@@ -171,10 +196,17 @@ def _task_record(predictions: PatientPredictions, row: int, column: int, task: T
         record["base_rate"] = _rounded(predictions.base_rate[column])
         record["contributions"] = {n: _rounded(values[i]) for i, n in enumerate(names) if has[i]}
     record["measure_next"] = None
+    if predictions.value is not None:
+        value, error = predictions.value.reduction[row, column], predictions.value.error[row, column]
+        record["expected_variance_reduction"] = {
+            name: {"value": round(float(value[i]), 8), "error": round(float(error[i]), 8)}
+            for i, name in enumerate(names)
+            if np.isfinite(value[i])
+        }
+        best = int(predictions.value.best()[row, column])
+        record["measure_next"] = names[best] if best >= 0 else None
     if predictions.expected_width is not None:
-        widths = predictions.expected_width[row, column]
-        record["expected_width_if_measured"] = _finite(names, widths)
-        record["measure_next"] = _narrowest(names, widths, high - low)
+        record["expected_width_if_measured"] = _finite(names, predictions.expected_width[row, column])
     return record
 
 
@@ -189,15 +221,11 @@ def _csv_header(predictions: PatientPredictions) -> list[str]:
     for task in layout.tasks:
         if predictions.shapley is not None:
             header += [f"{task.name}_from_{name}" for name in layout.names]
-        if predictions.expected_width is not None:
+        if predictions.value is not None:
             header.append(f"{task.name}_measure_next")
+            header += [f"{task.name}_variance_reduction_by_{name}" for name in layout.names]
+            header += [f"{task.name}_variance_reduction_error_{name}" for name in layout.names]
     return header
-
-
-def _narrowest(names: tuple[str, ...], widths: np.ndarray, width: float) -> str | None:
-    """The modality with the smallest expected width; None where none is below the present ``width``."""
-    least = np.nanmin(widths, initial=width)
-    return names[int(np.nanargmin(widths))] if least < width else None
 
 
 def _finite(names: tuple[str, ...], values: np.ndarray) -> dict[str, float]:
@@ -209,6 +237,6 @@ def _rounded(value: float) -> float:
     return round(float(value), 6)
 
 
-def _text(value: float) -> str:
+def _text(value: float, digits: int = 6) -> str:
     """A number for CSV; an empty cell for NaN."""
-    return f"{value:.6f}" if np.isfinite(value) else ""
+    return f"{value:.{digits}f}" if np.isfinite(value) else ""

@@ -74,6 +74,21 @@ class SampledPredictions:
     curve: np.ndarray
 
 
+@dataclass(frozen=True)
+class MemberPredictions:
+    """Predictions of N patients by one member of an ensemble; on the CPU.
+
+    Attributes:
+        at_mean: in a single pass, at the imputation's mean.
+        completed: (S, N, T) probabilities with each of S draws of what is missing taken as measured.
+        size: (S, N) mean squares of each patient's standardised cells, with gaps filled by each draw.
+    """
+
+    at_mean: Prediction
+    completed: np.ndarray
+    size: np.ndarray
+
+
 def predict_cohort(
     model: HcatModel, cohort: Cohort, *, mc_samples: int, seed: int, device: torch.device
 ) -> Prediction:
@@ -90,7 +105,7 @@ def predict_cohort(
         seed: of draws and dropout masks; torch's global generator is left as it was.
         device: where to compute.
     """
-    drawn = sample_predictions(model, cohort, samples=mc_samples, dropout=True, seed=seed, device=device)
+    drawn = sample_predictions(model, cohort, samples=mc_samples, seed=seed, device=device)
     interval = None
     if len(drawn.probability) > 1:
         interval = torch.from_numpy(np.quantile(drawn.probability, [0.05, 0.95], axis=0)).movedim(0, -1)
@@ -100,9 +115,9 @@ def predict_cohort(
 
 @torch.inference_mode()
 def sample_predictions(
-    model: HcatModel, cohort: Cohort, *, samples: int, dropout: bool, seed: int, device: torch.device
+    model: HcatModel, cohort: Cohort, *, samples: int, seed: int, device: torch.device
 ) -> SampledPredictions:
-    """Predict a standardised cohort under several draws of what is missing.
+    """Predict a standardised cohort under several draws of what is missing and of dropout masks.
 
     A sample is the same for all patients: no prediction depends on the other patients of the cohort.
 
@@ -110,7 +125,6 @@ def sample_predictions(
         model: the trained model.
         cohort: N patients.
         samples: S; 0 for a single one, at the imputation's mean and without dropout.
-        dropout: draw dropout masks, too.
         seed: of draws and masks; torch's global generator is left as it was.
         device: where to compute.
     """
@@ -118,7 +132,7 @@ def sample_predictions(
     model.eval()
     parts, curves = [], []
     with torch.random.fork_rng(devices=[] if device.type == "cpu" else [device]):
-        if samples and dropout:
+        if samples:
             _dropout_only(model)
         for rows in torch.arange(len(cohort)).split(MC_ROWS):
             batch = cohort[rows].to(device)
@@ -138,6 +152,89 @@ def sample_predictions(
     return SampledPredictions(probability, curve)
 
 
+@torch.inference_mode()
+def predict_completed(
+    model: HcatModel, cohort: Cohort, *, samples: int, seed: int, device: torch.device
+) -> MemberPredictions:
+    """Predict a standardised cohort at the imputation's mean, and with draws taken as measured.
+
+    Without dropout: how uncertain the model is, members of an ensemble show.
+
+    Args:
+        model: the trained model.
+        cohort: N patients.
+        samples: S draws of what is missing, the same for all patients; 0 for none.
+        seed: of the draws.
+        device: where to compute.
+    """
+    training = model.training
+    model.eval()
+    tasks = len(model.layout.tasks)
+    probability, curve = [torch.zeros((0, tasks))], [torch.zeros((0, tasks, CURVE_STEPS))]
+    completed, size = [torch.zeros((samples, 0, tasks))], [torch.zeros((samples, 0))]
+    for rows in torch.arange(len(cohort)).split(MC_ROWS):
+        batch = cohort[rows].to(device)
+        imputation = model.impute(batch)
+        at_mean = model.predict(model.fuse(batch, imputation, model.contributions(batch)))
+        probability.append(at_mean.event_probability.cpu())
+        curve.append(_curve(at_mean).cpu())
+        drawn = [_as_measured(batch, imputation, _draw(imputation, seed, s)) for s in range(samples)]
+        if drawn:
+            completed.append(torch.stack([_predict_as_measured(model, one) for one in drawn]).cpu())
+            cells = int(batch.layout.cells.sum())
+            size.append(torch.stack([one.emb.square().sum(dim=(1, 2)) / cells for one in drawn]).cpu())
+    model.train(training)
+    return MemberPredictions(
+        Prediction(torch.cat(probability).double(), torch.cat(curve).double()),
+        torch.cat(completed, dim=1).double().numpy(),
+        torch.cat(size, dim=1).double().numpy(),
+    )
+
+
+@torch.inference_mode()
+def imputed_cells(model: HcatModel, cohort: Cohort, device: torch.device) -> np.ndarray:
+    """(N, F) cells of a standardised cohort with gaps filled by the imputation's mean, without padding."""
+    training = model.training
+    model.eval()
+    parts = [torch.zeros((0, int(cohort.layout.cells.sum())))]
+    for rows in torch.arange(len(cohort)).split(MC_ROWS):
+        emb = model.impute(cohort[rows].to(device)).emb.cpu()
+        parts.append(emb[:, cohort.layout.cells])
+    model.train(training)
+    return torch.cat(parts).numpy()
+
+
+def _as_measured(batch: Cohort, imputation: Imputation, emb: torch.Tensor) -> Cohort:
+    """The patients with drawn values (N, M, D) as if these had been measured."""
+    measured = batch.measured | imputation.filled
+    return replace(
+        batch,
+        emb=emb,
+        measured=measured,
+        present=measured.any(dim=2),
+        quality=torch.where(batch.present, batch.quality, 1.0),
+        n_rows=batch.n_rows.clamp(min=1),
+    )
+
+
+def _predict_as_measured(model: HcatModel, patients: Cohort) -> torch.Tensor:
+    """(N, T) probabilities of patients whose gaps have been filled; what was not filled stays missing."""
+    nothing = Imputation(patients.emb, torch.zeros_like(patients.emb), torch.zeros_like(patients.measured))
+    return model.predict(model.fuse(patients, nothing, model.contributions(patients))).event_probability
+
+
+def _draw(imputation: Imputation, seed: int, sample: int) -> torch.Tensor:
+    """(N, M, D) one draw of what is missing, with the same random numbers for every patient."""
+    generator = CommonNumbers(device=imputation.emb.device)
+    generator.manual_seed(_number(seed, sample))
+    return imputation.draw(1, generator)[0]
+
+
+def _number(seed: int, sample: int) -> int:
+    """The seed of one sample."""
+    return int(np.random.SeedSequence([seed, sample]).generate_state(1, np.uint64)[0] >> 2)
+
+
 def _sample(
     model: HcatModel,
     batch: Cohort,
@@ -147,11 +244,8 @@ def _sample(
     sample: int,
 ) -> Prediction:
     """One draw of what is missing and one network, the same for whichever patients are asked about."""
-    number = int(np.random.SeedSequence([seed, sample]).generate_state(1, np.uint64)[0] >> 2)
-    torch.manual_seed(number)
-    generator = CommonNumbers(device=batch.emb.device)
-    generator.manual_seed(number)
-    drawn = replace(imputation, emb=imputation.draw(1, generator)[0])
+    torch.manual_seed(_number(seed, sample))
+    drawn = replace(imputation, emb=_draw(imputation, seed, sample))
     with common_dropout():
         return model.predict(model.fuse(batch, drawn, contributions))
 

@@ -24,6 +24,35 @@ from hcat_core.interfaces import (
 )
 
 
+class EvidenceUse(nn.Module):
+    """How the evidence is used beside gates, with which it is fitted: which blocks, and how strongly.
+
+    Attributes:
+        factor: (T,) by which the evidence of each task is multiplied.
+        least_quality: (M,) quality of a block below which it is no evidence.
+
+    Args:
+        layout: of M modalities and T tasks.
+    """
+
+    factor: Tensor
+    least_quality: Tensor
+
+    def __init__(self, layout: Layout) -> None:
+        super().__init__()
+        self.register_buffer("factor", torch.ones(len(layout.tasks)))
+        self.register_buffer("least_quality", torch.zeros(len(layout.modalities)))
+
+    def usable(self, cohort: Cohort) -> Cohort:
+        """The patients without the blocks that are no evidence."""
+        worse = cohort.present & (cohort.quality < self.least_quality)
+        return cohort.hide(worse) if worse.any() else cohort
+
+    def total(self, gated: Tensor) -> Tensor:
+        """(N, M, T) contributions behind their gates -> (N, T) evidence."""
+        return gated.sum(dim=1) * self.factor
+
+
 class HcatModel(nn.Module):
     """Imputer, fusion and heads as one module; a component need not be an ``nn.Module``.
 
@@ -58,6 +87,7 @@ class HcatModel(nn.Module):
         self.tasks = dict(tasks)
         self.imputer_gradient = imputer_gradient
         self.evidence = evidence
+        self.evidence_use = EvidenceUse(layout)
         # A plain dict hides its modules from torch: this one exists for .to(), .train(), parameters().
         self.head_modules = nn.ModuleDict(
             {name: head for name, head in heads.items() if isinstance(head, nn.Module)}
@@ -99,7 +129,9 @@ class HcatModel(nn.Module):
 
     def contributions(self, batch: Cohort) -> Tensor | None:
         """(N, M, T) what each modality adds to the prediction by itself; None without evidence."""
-        return None if self.evidence is None else self.evidence.contributions(batch.without_targets())
+        if self.evidence is None:
+            return None
+        return self.evidence.contributions(self.evidence_use.usable(batch.without_targets()))
 
     def impute(self, batch: Cohort) -> Imputation:
         """The imputation of a batch; the imputer does not see targets."""
@@ -120,15 +152,10 @@ class HcatModel(nn.Module):
         if contributions is None:
             return raw
         gates = 1.0 if fused.gates is None else fused.gates.unsqueeze(2)
-        evidence = (gates * contributions).sum(dim=1)
+        evidence = self.evidence_use.total(gates * contributions)
         for name, outputs in raw.items():
             column = self.layout.task_names.index(self.tasks[name])
-            of_task = evidence[:, column].to(outputs.dtype)
-            head = self.heads[name]
-            if isinstance(head, EvidenceHead):
-                raw[name] = head.add_evidence(outputs, of_task)
-            else:
-                raw[name] = outputs + of_task.reshape(-1, *[1] * (outputs.ndim - 1))
+            raw[name] = add_evidence(self.heads[name], outputs, evidence[:, column])
         return raw
 
     def imputer_trains(self) -> bool:
@@ -159,17 +186,23 @@ class HcatModel(nn.Module):
         return Prediction(curve[:, :, -1], curve)
 
     def first_heads(self, raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Outputs of the head that predicts each task: the first one of the recipe."""
+        """Outputs of the head that predicts each task."""
+        return {name: raw[name] for name in self.predicting_heads() if name in raw}
+
+    def predicting_heads(self) -> tuple[str, ...]:
+        """Names of the heads that predict a task: of several, the first one of the recipe."""
         first: dict[str, str] = {}
         for name in self.heads:
             first.setdefault(self.tasks[name], name)
-        return {name: raw[name] for name in first.values() if name in raw}
+        return tuple(first.values())
 
     def parts(self) -> dict[str, object]:
         """Every component, by the prefix of its tensors' names in a checkpoint."""
         heads = {f"heads.{name}": head for name, head in self.heads.items()}
-        evidence = {} if self.evidence is None else {"evidence": self.evidence}
-        return {"imputer": self.imputer, "fusion": self.fusion, **heads, **evidence}
+        parts = {"imputer": self.imputer, "fusion": self.fusion, **heads}
+        if self.evidence is not None:
+            parts |= {"evidence": self.evidence, "evidence_use": self.evidence_use}
+        return parts
 
     def state(self) -> dict[str, Tensor]:
         """All fitted and trained tensors by ``part.tensor``, on the CPU."""
@@ -186,6 +219,14 @@ class HcatModel(nn.Module):
             tensors = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
             if isinstance(component, StatefulComponent):
                 component.load_state_dict(tensors)
+
+
+def add_evidence(head: object, raw: Tensor, evidence: Tensor) -> Tensor:
+    """A head's raw outputs (N, ...) with the evidence of its task (N,) added."""
+    evidence = evidence.to(raw.dtype)
+    if isinstance(head, EvidenceHead):
+        return head.add_evidence(raw, evidence)
+    return raw + evidence.reshape(-1, *[1] * (raw.ndim - 1))
 
 
 def _state_of(component: object) -> Mapping[str, Tensor]:

@@ -18,8 +18,14 @@ from hcat_core.registry.parameter_types import Count
 from hcat_core.storage.atomic_files import make_folder
 from hcat_core.storage.checkpoint import read_checkpoint, write_checkpoint
 from hcat_core.training.context import TrainingContext, parts_of, training_context
-from hcat_core.training.ensemble_interval import combine_members
-from hcat_core.training.inference import predict_cohort, sample_predictions, single_pass
+from hcat_core.training.ensemble_interval import IntervalParts
+from hcat_core.training.inference import (
+    imputed_cells,
+    predict_cohort,
+    predict_completed,
+    single_pass,
+)
+from hcat_core.training.model_misfit import Misfit, misfit_of
 from hcat_core.training.neural_training import (
     FittedImputer,
     MemberPlan,
@@ -63,6 +69,7 @@ class NeuralEstimator:
         self.refits = members > 1
         self.members: list[TrainedMember] = []
         self.residual_weights: dict[str, ResidualWeight] = {}
+        self.misfit: Misfit | None = None
         self.out_of_fold = np.zeros((0, len(layout.tasks)))
         self.context = TrainingContext(0)
 
@@ -93,12 +100,29 @@ class NeuralEstimator:
         return estimator
 
     def predict(self, cohort: Cohort) -> Prediction:
-        """Mean over members and draws of what is missing; of a single member, over dropout samples, too."""
+        """Mean over members, with an interval; of a single member, over draws and dropout samples."""
         return self._predict(cohort, parts_of(self.context).mc_samples)
 
     def predict_once(self, cohort: Cohort) -> Prediction:
         """One pass a member, at the imputation's mean and without dropout."""
         return self._predict(cohort, 0)
+
+    def interval_parts(self, cohort: Cohort, samples: int | None = None) -> IntervalParts:
+        """Variance between members, between draws of what is missing, and of the members' misfit.
+
+        Args:
+            cohort: in the units of the files.
+            samples: draws of what is missing; those of the recipe where None.
+        """
+        samples = parts_of(self.context).mc_samples if samples is None else samples
+        seed, device = self.context.seed, self.context.device
+        members = [
+            predict_completed(
+                m.model, m.standardiser.apply(cohort), samples=samples, seed=seed, device=device
+            )
+            for m in self.members
+        ]
+        return IntervalParts.of(members, self.misfit)
 
     def impute(self, cohort: Cohort) -> Imputation:
         """The imputation of the first member's imputer, in the units of the files."""
@@ -124,7 +148,8 @@ class NeuralEstimator:
             path = folder / f"member_{number}.safetensors"
             write_checkpoint(path, {**member.model.state(), **statistics}, {"member": number})
         weights = {task: asdict(weight) for task, weight in self.residual_weights.items()}
-        text = json.dumps({"members": len(self.members), "residual_weights": weights})
+        misfit = None if self.misfit is None else asdict(self.misfit)
+        text = json.dumps({"members": len(self.members), "residual_weights": weights, "misfit": misfit})
         (folder / MEMBERS).write_text(text + "\n", encoding="utf-8")
 
     def load(self, folder: Path, context: FitContext) -> None:
@@ -134,6 +159,8 @@ class NeuralEstimator:
         self.residual_weights = {
             task: ResidualWeight(**weight) for task, weight in written["residual_weights"].items()
         }
+        misfit = written.get("misfit")  # runs of before have none
+        self.misfit = misfit and Misfit(tuple(misfit["linear"]), tuple(misfit["quadratic"]))
         self.members = [
             load_member(folder / f"member_{number}.safetensors", self.plan, self.context)
             for number in range(int(written["members"]))
@@ -181,13 +208,19 @@ class NeuralEstimator:
         return imputer
 
     def _predict_out_of_fold(self, train: Cohort) -> None:
-        """(N, T) predictions by the member that was not fitted on the patient."""
+        """Predict each patient by the member that was not fitted on it, and find the members' misfit."""
         self.out_of_fold = np.full((len(train), len(train.layout.tasks)), np.nan)
         folds = joint_folds(train, self.number, 1, self.context.seed)
-        for member, fold in zip(self.members, folds, strict=True):
-            patients = member.standardiser.apply(train[fold.test].without_targets())
+        held_out = [(member, fold.test) for member, fold in zip(self.members, folds, strict=True)]
+        for member, rows in held_out:
+            patients = member.standardiser.apply(train[rows].without_targets())
             prediction = single_pass(member.model, patients, self.context.device).prediction
-            self.out_of_fold[fold.test.numpy()] = prediction.probability
+            self.out_of_fold[rows.numpy()] = prediction.probability
+        cells = (
+            (rows.numpy(), imputed_cells(m.model, m.standardiser.apply(train[rows]), self.context.device))
+            for m, rows in held_out
+        )
+        self.misfit = misfit_of(train, self.out_of_fold, cells)
 
     def _predict(self, cohort: Cohort, samples: int) -> Prediction:
         assert self.members, "fit or load comes first"
@@ -196,19 +229,7 @@ class NeuralEstimator:
             (member,) = self.members
             patients = member.standardiser.apply(cohort)
             return predict_cohort(member.model, patients, mc_samples=samples, seed=seed, device=device)
-        return combine_members(
-            [
-                sample_predictions(
-                    member.model,
-                    member.standardiser.apply(cohort),
-                    samples=samples,
-                    dropout=False,
-                    seed=seed,
-                    device=device,
-                )
-                for member in self.members
-            ]
-        )
+        return self.interval_parts(cohort, samples).prediction()
 
 
 @dataclass(frozen=True)

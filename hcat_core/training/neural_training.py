@@ -20,12 +20,12 @@ from hcat_core.interfaces import (
     Estimator,
     FitContext,
     PreparedFusion,
-    ResidualHead,
 )
 from hcat_core.storage.atomic_files import make_folder
 from hcat_core.storage.checkpoint import read_checkpoint
 from hcat_core.training.checkpoints import LAST, Checkpoints, Progress
 from hcat_core.training.context import CheckpointFolder, TrainingContext, parts_of
+from hcat_core.training.evidence_start import fit_evidence, start_at_evidence
 from hcat_core.training.loop import RunContext, train
 from hcat_core.training.model import HcatModel
 
@@ -108,14 +108,18 @@ def train_member(
         if resume:
             tensors, _ = read_checkpoint(folder.path / LAST, folder.recipe)
             standardiser = Standardiser.from_state(tensors, "standardiser.")
+            model.load(tensors)
         else:
             if processes.is_main:
                 make_folder(folder.path)
             standardiser = plan.imputer.standardiser if plan.imputer else Standardiser.fit(training)
         standard, held_out = standardiser.apply(training), standardiser.apply(validation)
-        contributions = _fit_evidence(model, standard, context)
         if not resume:
-            fit_imputer_and_heads(model, standard, held_out, context, plan.imputer, contributions)
+            fit_imputer_and_heads(model, standard, held_out, context, plan.imputer)
+        contributions = None
+        if model.evidence is not None:
+            fit = fit_evidence if resume else start_at_evidence
+            contributions = fit(model, standard, context)
         checkpoints = Checkpoints(
             folder.path,
             {f"standardiser.{name}": tensor for name, tensor in standardiser.state_dict().items()},
@@ -205,7 +209,6 @@ def fit_imputer_and_heads(
     validation: Cohort,
     context: FitContext,
     imputer: FittedImputer | None = None,
-    contributions: Tensor | None = None,
 ) -> None:
     """Fit what is fitted before the first step; imputer and fusion never see a target.
 
@@ -215,7 +218,6 @@ def fit_imputer_and_heads(
         validation: standardised patients to choose and calibrate the imputer by.
         context: seed, device, progress.
         imputer: fitted on more patients; None to fit it on these.
-        contributions: (N, M, T) of the evidence to the training patients, where the model has evidence.
     """
     if imputer is None:
         model.imputer.fit(training.without_targets(), validation.without_targets(), context)
@@ -223,22 +225,8 @@ def fit_imputer_and_heads(
         model.imputer.load_state_dict(imputer.state)
     if isinstance(model.fusion, PreparedFusion):
         model.fusion.prepare(training.without_targets())
-    for name, head in model.heads.items():
+    for head in model.heads.values():
         head.prepare(training)
-        if contributions is not None and isinstance(head, ResidualHead):
-            assert training.targets is not None
-            column = model.layout.task_names.index(model.tasks[name])
-            head.start_at_zero(contributions[:, :, column].sum(dim=1), training.targets)
-
-
-def _fit_evidence(model: HcatModel, training: Cohort, context: FitContext) -> Tensor | None:
-    """Fit the model's evidence; its (N, M, T) contributions to each patient without that patient."""
-    evidence = model.evidence
-    if evidence is None:
-        return None
-    assert isinstance(evidence, Estimator)
-    evidence.fit(training, training[slice(0, 0)], context)
-    return evidence.out_of_fold_contributions()
 
 
 @contextmanager

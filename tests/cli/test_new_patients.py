@@ -105,10 +105,20 @@ def test_one_patient_with_one_modality_and_with_all(hcat, trained, files, tmp_pa
         assert set(task["contributions"]) == {"clinical"}
         explained = task["base_rate"] + sum(task["contributions"].values())
         assert explained == pytest.approx(task["probability"], abs=1e-5)
-        widths = task["expected_width_if_measured"]
-        assert set(widths) == set(MODALITIES[1:])
-        narrowest = min(widths, key=widths.get)
-        assert task["measure_next"] == (narrowest if widths[narrowest] < high - low else None)
+        assert set(task["expected_width_if_measured"]) == set(MODALITIES[1:])
+        reduction = task["expected_variance_reduction"]
+        assert set(reduction) == set(MODALITIES[1:])
+        counts = {m: r["value"] for m, r in reduction.items() if r["value"] > 2 * r["error"]}
+        assert task["measure_next"] == max(counts, key=counts.get, default=None)
+    code, _, _ = hcat("predict", trained["neural"], *arguments, "-q", "-o", "one.csv")
+    (row,) = rows_of("one.csv")
+    for name, task in record["tasks"].items():
+        assert row[f"{name}_measure_next"] == (task["measure_next"] or "")
+        assert row[f"{name}_variance_reduction_by_clinical"] == ""  # it is present
+        for modality, reduction in task["expected_variance_reduction"].items():
+            columns = [f"{name}_variance_reduction_{what}_{modality}" for what in ("by", "error")]
+            written = [float(row[column]) for column in columns]
+            assert written == pytest.approx([reduction["value"], reduction["error"]], abs=1e-8)
 
     _, arguments = one_patient(files, tmp_path / "all", MODALITIES)
     code, out, _ = hcat("predict", trained["neural"], *arguments, "--json")
@@ -122,19 +132,28 @@ def test_one_patient_with_one_modality_and_with_all(hcat, trained, files, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("width", "said"),
+    ("variance", "interval", "sentence"),
     [
-        (0.12, "measuring lab would narrow the interval most, from 0.30 to about 0.12"),
-        (0.298, "no modality that is missing would narrow the interval, of 0.30, by as much as 0.01"),
+        (
+            0.0064,
+            [0.1, 0.4],
+            "measuring lab would change the probability most, by about 0.08 either way; the interval, 0.30 "
+            "wide, would then be about 0.12 wide",
+        ),
+        (0.0064, None, "measuring lab would change the probability most, by about 0.08 either way"),
+        (1e-6, [0.1, 0.4], "no modality that is missing would change the probability by as much as 0.01"),
     ],
 )
-def test_a_measurement_that_would_not_narrow_the_interval_visibly_is_not_recommended(width, said):
+def test_a_measurement_that_would_not_change_the_prediction_visibly_is_not_recommended(
+    variance, interval, sentence
+):
     record = {
-        "interval_90": [0.1, 0.4],
+        "interval_90": interval,
         "measure_next": "lab",
-        "expected_width_if_measured": {"lab": width},
+        "expected_variance_reduction": {"lab": {"value": variance, "error": variance / 10}},
+        "expected_width_if_measured": {"lab": 0.12},
     }
-    assert what_to_measure(record) == said
+    assert what_to_measure(record) == sentence
 
 
 def test_a_model_that_knows_time_gives_risk_over_time(hcat, trained, files, tmp_path):

@@ -1,12 +1,11 @@
-"""Shapley values against their definition, and the width of an interval once a modality is measured."""
+"""Shapley values against their definition."""
 
 from itertools import permutations
 
 import numpy as np
 import torch
 
-from hcat_core.evaluation.shapley import shapley_values, width_if_measured
-from hcat_core.interfaces import Imputation
+from hcat_core.evaluation.shapley import shapley_values
 from hcat_core.testing.cohorts import random_cohort
 
 WIDTHS = {"a": 3, "b": 2, "c": 4}
@@ -39,18 +38,3 @@ def test_shapley_values_are_the_mean_gain_over_all_orders():
     np.testing.assert_allclose(values, expected, atol=1e-12)
     np.testing.assert_allclose(base + values.sum(axis=2), explained, atol=1e-12)
     np.testing.assert_allclose(explained, said_of(cohort), atol=1e-12)
-
-
-def test_the_expected_width_is_that_of_intervals_with_the_modality_present():
-    cohort = random_cohort(9, WIDTHS, missing=0.5, gaps=0)
-    filled = ~cohort.measured & cohort.layout.cells
-    imputation = Imputation(cohort.emb, torch.zeros_like(cohort.emb), filled)
-
-    def width(seen):  # as wide as there are modalities missing
-        return np.repeat((~seen.present).sum(dim=1, keepdim=True).numpy() / 10.0, 2, axis=1)
-
-    found = width_if_measured(width, cohort, imputation, seed=0)
-    missing = ~cohort.present.numpy()
-    assert np.isnan(found).transpose(0, 2, 1)[~missing].all()
-    for row, column in zip(*missing.nonzero(), strict=True):
-        np.testing.assert_allclose(found[row, :, column], (missing[row].sum() - 1) / 10)

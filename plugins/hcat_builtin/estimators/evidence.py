@@ -1,4 +1,4 @@
-"""``evidence``: a sum over modalities of sparse linear log hazards, or logits where times are unknown."""
+"""``evidence``: sparse linear log hazards of modalities, or logits without times, and those of a forest."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hcat_builtin.estimators.forest_score import ForestScore
 from hcat_builtin.estimators.modality_pairs import ModalityPairs
-from hcat_builtin.estimators.outcome_regression import Outcomes, baseline, most_likely_factor, regress
+from hcat_builtin.estimators.outcome_regression import Outcomes, baseline, most_likely_factors, regress
 from hcat_builtin.estimators.patient_features import FeatureChoice, PatientFeatures
 from hcat_builtin.estimators.penalised_regression import inner_folds
 from hcat_builtin.estimators.serialisation import load_models, save_models
@@ -19,6 +20,7 @@ from hcat_core.interfaces import FitContext, Prediction
 from hcat_core.registry.parameter_types import Count, CountOrZero, FoldCount, Share, TailShare
 
 LARGEST = 10.0  # log hazard ratio of one modality, either way
+BLEND_STRENGTH = 20.0  # precision of the prior of the factors of regressions and forest
 
 
 class EvidenceEstimator:
@@ -30,10 +32,11 @@ class EvidenceEstimator:
     are drawn in. A modality wider than ``widest`` is reduced to principal components, whose regression is
     ridge: as many as there are patients make it the ridge regression on all its features.
 
-    The sum is multiplied by the factor that is the most likely for patients left out of the regressions:
-    each by itself is too timid, and modalities that say the same are too sure together. Products of
-    components of two modalities are then tried; they are used where the cross-validated likelihood gains
-    more than twice its standard error.
+    A forest over all modalities is grown beside them. The sum of the regressions and the forest are
+    multiplied by the factors that are the most likely for patients left out of both, pulled towards one
+    half each: regressions are by themselves too timid, and modalities that say the same are too sure
+    together. Products of components of two modalities are then tried; they are used where the
+    cross-validated likelihood gains more than twice its standard error.
 
     Args:
         layout: modalities and tasks.
@@ -43,6 +46,7 @@ class EvidenceEstimator:
         widest: number of cells up to which a modality is used as it is.
         tails: share of patients at either end of each feature whose values are winsorised.
         pairs: number of components of each modality whose products are tried; 0 tries none.
+        trees: number of trees of the forest; 0 for none.
     """
 
     refits = True
@@ -57,6 +61,7 @@ class EvidenceEstimator:
         widest: Count = 64,
         tails: TailShare = 0.02,
         pairs: CountOrZero = 8,
+        trees: CountOrZero = 400,
     ) -> None:
         self.layout = layout
         self.l1_ratio = l1_ratio
@@ -67,6 +72,7 @@ class EvidenceEstimator:
             for name in layout.names
         ]
         self.pairs = ModalityPairs(layout, pairs)
+        self.forest = ForestScore(layout, trees)
         self.state: dict[str, Tensor] = {}
         self.left_out = torch.zeros(0)
 
@@ -87,10 +93,7 @@ class EvidenceEstimator:
             if has.any():
                 self._fit_modality(column, train[has], has, fold[has.numpy()])
         outcomes = [Outcomes.of(train.targets, number) for number in range(len(self.layout.tasks))]
-        for number, of_task in enumerate(outcomes):
-            factor = most_likely_factor(self.left_out[:, :, number].sum(dim=1), of_task)
-            self.state[f"task_{number}.factor"] = torch.tensor(factor)
-            self.left_out[:, :, number] *= factor
+        self._add_forest(train, outcomes, self.forest.fit(train, fold, context.seed))
         self._fit_pairs(train, outcomes, fold)
         total = self.contributions(train).sum(dim=1).double()
         for number, task in enumerate(self.layout.tasks):
@@ -100,7 +103,7 @@ class EvidenceEstimator:
     def contributions(self, cohort: Cohort) -> Tensor:
         """(N, M, T) log hazard ratios, or logits, around what is usual; 0 for a missing modality.
 
-        What pairs of modalities add belongs to all modalities of the patient in equal parts.
+        What the forest and pairs of modalities add belongs to all modalities of the patient in equal parts.
         """
         result = torch.zeros((*cohort.present.shape, len(self.layout.tasks)))
         for column in range(len(self.layout.names)):
@@ -112,6 +115,10 @@ class EvidenceEstimator:
                 weights, usual = (self.state[f"{column}.{number}.{name}"] for name in ("weights", "usual"))
                 score = (x @ weights - usual).clamp(-LARGEST, LARGEST).float()
                 result[has, column, number] = score * self.state[f"task_{number}.factor"]
+        scores = self.forest.score(cohort)
+        for number in range(len(self.layout.tasks)):
+            share, usual = self.state[f"task_{number}.forest"], self.state[f"task_{number}.forest_usual"]
+            result[:, :, number] += _shared_out(share * (scores[:, number] - usual), cohort.present.cpu())
         self._add_pairs(result, cohort)
         return result.to(cohort.emb.device)
 
@@ -148,14 +155,14 @@ class EvidenceEstimator:
             f"features.{name}": tensor for part in self.features for name, tensor in part.state.items()
         }
         axes = {f"axes.{name}": tensor for name, tensor in self.pairs.state.items()}
-        return {**features, **axes, **self.state}
+        trees = {f"forest.{name}": tensor for name, tensor in self.forest.state.items()}
+        return {**features, **axes, **trees, **self.state}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Restore what ``state_dict`` gave."""
-        self.state = {k: t.cpu() for k, t in state.items() if not k.startswith(("features.", "axes."))}
-        self.pairs.state = {
-            k.removeprefix("axes."): t.cpu() for k, t in state.items() if k.startswith("axes.")
-        }
+        self.pairs.state, self.forest.state = (_part(state, name) for name in ("axes.", "forest."))
+        others = ("features.", "axes.", "forest.")
+        self.state = {k: t.cpu() for k, t in state.items() if not k.startswith(others)}
         for column, part in enumerate(self.features):
             prefix = f"features.{column}."
             part.state = {
@@ -182,6 +189,23 @@ class EvidenceEstimator:
             self.state[f"{column}.{number}.usual"] = (x @ weights).mean()
             left_out = torch.from_numpy(fit.out_of_fold - fit.out_of_fold.mean())
             self.left_out[rows, column, number] = left_out.clamp(-LARGEST, LARGEST).float()
+
+    def _add_forest(self, train: Cohort, outcomes: Sequence[Outcomes], left_out: Tensor) -> None:
+        """Choose how much the regressions and the forest count, by (N, T) scores of patients left out."""
+        usual = left_out.mean(dim=0)
+        for number, of_task in enumerate(outcomes):
+            linear, forest = self.left_out[:, :, number].sum(dim=1), left_out[:, number] - usual[number]
+            if number in self.forest.of_task:
+                scores = torch.stack([linear, forest], dim=1)
+                factor, share = most_likely_factors(scores, of_task, BLEND_STRENGTH)
+            else:
+                factor, share = *most_likely_factors(linear.unsqueeze(1), of_task, 1.0), 0.0
+            values = {"factor": factor, "forest": share, "forest_usual": usual[number]}
+            self.state |= {
+                f"task_{number}.{name}": torch.as_tensor(value) for name, value in values.items()
+            }
+            self.left_out[:, :, number] *= factor
+            self.left_out[:, :, number] += _shared_out(share * forest, train.present)
 
     def _fit_pairs(self, train: Cohort, outcomes: Sequence[Outcomes], fold: np.ndarray) -> None:
         """Fit what pairs of modalities add to each task; none where the gain is not above its error."""
@@ -218,3 +242,8 @@ def _shared_out(score: Tensor, present: Tensor) -> Tensor:
     """(N, M) each patient's score (N,) in equal parts for the modalities that the patient has."""
     parts = present.double() / present.sum(dim=1, keepdim=True).clamp_min(1)
     return (score.clamp(-LARGEST, LARGEST).unsqueeze(1) * parts).float()
+
+
+def _part(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names begin so, without it."""
+    return {name.removeprefix(prefix): t.cpu() for name, t in state.items() if name.startswith(prefix)}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize
 from torch import Tensor
 
 from hcat_builtin.estimators.penalised_regression import (
@@ -80,18 +80,23 @@ def regress(
     return PenalisedFit(fit.weights, scores, fit.gain, fit.error)
 
 
-def most_likely_factor(score: Tensor, outcomes: Outcomes) -> float:
-    """The factor of (N,) scores under which the outcomes are the most likely, pulled a little towards 1."""
-    known = np.flatnonzero(outcomes.known)
-    x = score.double().numpy()[known][:, None]
+def most_likely_factors(scores: Tensor, outcomes: Outcomes, strength: float) -> np.ndarray:
+    """The factors (K,) of scores (N, K) under whose sum the outcomes are the most likely.
+
+    They are from 0 to 4, and pulled towards 1 / K each with the ``strength`` of a normal prior's precision.
+    """
+    known, number = np.flatnonzero(outcomes.known), scores.shape[1]
+    x = scores.double().numpy()[known]
+    middle = np.full(number, 1 / number)
     if not outcomes.vary or not x.any():
-        return 1.0
+        return middle
     likelihood = outcomes.likelihood(np.ones((len(x), 1), dtype=bool))
 
-    def loss(factor: float) -> float:
-        return float((likelihood.value(x * factor) * likelihood.events)[0]) + 0.5 * (factor - 1) ** 2
+    def loss(factors: np.ndarray) -> float:
+        pull = 0.5 * strength * float(((factors - middle) ** 2).sum())
+        return float((likelihood.value((x @ factors)[:, None]) * likelihood.events)[0]) + pull
 
-    return float(minimize_scalar(loss, bounds=(0.1, 4.0), method="bounded").x)
+    return np.asarray(minimize(loss, middle, bounds=[(0.0, 4.0)] * number, method="L-BFGS-B").x)
 
 
 def baseline(score: Tensor, outcomes: Outcomes, days: Tensor) -> Tensor:

@@ -149,6 +149,12 @@ class EnhancedHCAT(nn.Module):
             yield from (self.quality_gate.offset, self.quality_gate.slope)
         yield from self.uncertainty.parameters()
 
+    def quality_gates(self, quality: Tensor) -> Tensor:
+        """(N, M) gates of measured blocks by their quality (N, M) alone; 1 without gates."""
+        return (
+            torch.ones_like(quality) if self.quality_gate is None else self.quality_gate.by_quality(quality)
+        )
+
     def _embed(self, cells: Tensor) -> Tensor:
         """(N, M, D) cells -> tokens (N, M, H)."""
         tokens = [

@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 from hcat_core.training.common_random import dropout_is_common
 
+QUALITY_STEP = 0.25  # of a slope: so much less quality is a clear difference
+
 
 class ByteDropout(nn.Dropout):
     """Dropout that draws eight random bits per element, because on a CPU drawing takes most of its time.
@@ -64,16 +66,16 @@ class UncertaintyWeighting(nn.Module):
 class QualityGate(nn.Module):
     """How far each measured modality is relied on, in (0, 1): a learned function of quality and content.
 
-    ``sigmoid(offset_m + slope_m * (quality - 1) + content)``: it starts almost open for blocks of full
-    quality, and its few parameters can be trained with a learning rate of their own. What it gives is a
-    share of the token, a bias of every attention, and the weight of the modality's evidence, none of which
-    a later normalisation undoes.
+    ``sigmoid(offset_m + slope_m * (quality - 1) / 0.25 + content)``: it starts almost open for blocks of
+    full quality, and its few parameters can be trained with a learning rate of their own. What it gives is
+    a share of the token, a bias of every attention, and the weight of the modality's evidence, none of
+    which a later normalisation undoes.
     """
 
     def __init__(self, n_modalities: int, d_model: int) -> None:
         super().__init__()
         self.offset = nn.Parameter(torch.full((n_modalities,), 4.0))
-        self.slope = nn.Parameter(torch.full((n_modalities,), 2.0))
+        self.slope = nn.Parameter(torch.full((n_modalities,), 0.5))
         hidden = max(8, d_model // 8)
         last = nn.Linear(hidden, 1, bias=False)
         nn.init.zeros_(last.weight)  # at first quality alone decides
@@ -82,7 +84,11 @@ class QualityGate(nn.Module):
     def forward(self, tokens: Tensor, quality: Tensor) -> Tensor:
         """(N, M, H) tokens and (N, M) quality in [0, 1] -> gates (N, M)."""
         content = self.content(tokens).squeeze(-1)
-        return torch.sigmoid(self.offset + self.slope * (quality - 1) + content)
+        return torch.sigmoid(self.offset + self.slope * (quality - 1) / QUALITY_STEP + content)
+
+    def by_quality(self, quality: Tensor) -> Tensor:
+        """(N, M) quality -> (N, M) gates of blocks whose content changes nothing."""
+        return torch.sigmoid(self.offset + self.slope * (quality - 1) / QUALITY_STEP)
 
 
 class PrincipalAxes(nn.Module):

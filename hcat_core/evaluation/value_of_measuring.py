@@ -1,0 +1,155 @@
+"""How much a missing modality would change a patient's prediction if it were measured.
+
+Before modality m is measured, the prediction that will be made with it is a random variable. Its variance,
+
+    Var over x_m of E[p | x_m, observed],
+
+is by how much measuring m is expected to reduce the variance of p (law of total variance): the value of
+information under squared error in a preposterior analysis (Raiffa and Schlaifer 1961, chapter 5). Values
+x_m are drawn from the imputer, and the expectation is the model's prediction with x_m in the place of a
+measured value, without dropout; other missing modalities are imputed anew, given x_m. The prediction for a
+draw has no error of its own, so that the variance over draws needs no correction for noise.
+
+All patients and modalities share their random numbers, so that differences between them are not due to
+chance. Antithetic draws would not help: they balance the mean, while to a variance two opposite draws
+contribute the same square.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from torch import Tensor
+
+from hcat_core.cohort import Cohort
+from hcat_core.interfaces import CommonNumbers, Imputation
+
+Predict = Callable[[Cohort], np.ndarray]
+DRAWS = 128  # of a missing modality; the error of a variance is then about an eighth of it
+ROWS = 4096  # patients x draws predicted at once; bounds memory
+CELLS = 1 << 25  # drawn at once; bounds memory
+WIDTH_DRAWS = 8
+ERRORS = 2.0  # Monte Carlo errors above 0 from which a reduction counts
+
+
+@dataclass(frozen=True)
+class ValueOfMeasuring:
+    """Expected reductions of the variance of N patients' T predictions by measuring one of M modalities.
+
+    Attributes:
+        reduction: (N, T, M) of the squared probability; NaN for a modality that is present, or that the
+            imputer does not fill.
+        error: (N, T, M) Monte Carlo standard error of the reduction, by the jackknife over draws.
+    """
+
+    reduction: np.ndarray
+    error: np.ndarray
+
+    def best(self) -> np.ndarray:
+        """(N, T) modality with the largest reduction; -1 where none is beyond ``ERRORS`` errors of it."""
+        known = np.where(self.reduction > ERRORS * self.error, self.reduction, -np.inf)
+        return np.where(np.isfinite(known).any(axis=2), known.argmax(axis=2), -1)
+
+
+def value_of_measuring(
+    predict: Predict, cohort: Cohort, imputation: Imputation, seed: int, draws: int = DRAWS
+) -> ValueOfMeasuring:
+    """Compute what each missing modality would change if it were measured.
+
+    Args:
+        predict: cohort -> (N, T) probabilities in a single pass, without dropout.
+        cohort: N patients.
+        imputation: of these patients, in the cohort's units.
+        seed: of the draws.
+        draws: S of each missing modality, at least 3.
+    """
+    shape = (*cohort.present.shape, len(cohort.layout.tasks))
+    predicted = np.full((draws, *shape), np.nan)
+    done = 0
+    for drawn in _draws(imputation, draws, seed):
+        for column, rows, values in _if_measured(predict, cohort, imputation, drawn):
+            predicted[done : done + len(drawn), rows, column] = values
+        done += len(drawn)
+    variance, error = variance_with_error(predicted)
+    return ValueOfMeasuring(variance.swapaxes(1, 2), error.swapaxes(1, 2))
+
+
+def width_if_measured(width: Predict, cohort: Cohort, imputation: Imputation, seed: int) -> np.ndarray:
+    """Expected width of a prediction's interval if a missing modality were measured.
+
+    The mean over draws of the imputer, which are treated as measured values, of the width of the interval.
+
+    Args:
+        width: cohort -> (N, T) widths of intervals, with the same random numbers for every patient, so that
+            widths differ by what was measured and not by chance.
+        cohort: N patients.
+        imputation: of these patients, in the cohort's units.
+        seed: of the draws.
+
+    Returns:
+        (N, T, M) widths, NaN for a modality that is present, or that the imputer does not fill.
+    """
+    n, m = cohort.present.shape
+    total = np.full((n, len(cohort.layout.tasks), m), np.nan)
+    for column in range(m):
+        total[_lacking(cohort, imputation, column).numpy(), :, column] = 0
+    for drawn in _draws(imputation, WIDTH_DRAWS, seed):
+        for column, rows, values in _if_measured(width, cohort, imputation, drawn):
+            total[rows, :, column] += values.sum(axis=0)
+    return total / WIDTH_DRAWS
+
+
+def variance_with_error(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The variance over the first axis of (S, ...) values, S > 2, and its jackknife standard error.
+
+    The jackknife (Quenouille 1956) leaves out one draw at a time. With SS the sum of squared deviations,
+    the variance without draw i is (SS - d_i^2 S / (S - 1)) / (S - 2).
+    """
+    s = len(values)
+    square = (values - values.mean(axis=0)) ** 2
+    total = square.sum(axis=0)
+    without = (total - square * s / (s - 1)) / (s - 2)
+    error = np.sqrt((s - 1) / s * ((without - without.mean(axis=0)) ** 2).sum(axis=0))
+    return total / (s - 1), error
+
+
+def _draws(imputation: Imputation, draws: int, seed: int) -> Iterator[Tensor]:
+    """(S', N, M, D) draws, S in all, the same numbers for every patient."""
+    generator = CommonNumbers()
+    generator.manual_seed(seed)
+    at_once = max(1, CELLS // max(1, imputation.emb.numel()))
+    for start in range(0, draws, at_once):
+        yield imputation.draw(min(at_once, draws - start), generator)
+
+
+def _if_measured(
+    function: Predict, cohort: Cohort, imputation: Imputation, drawn: Tensor
+) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """For each modality, the n patients who lack it, and (S, n, T) values with a draw as measured."""
+    draws = len(drawn)
+    for column in range(cohort.present.shape[1]):
+        lacking = _lacking(cohort, imputation, column).nonzero().squeeze(1)
+        for rows in lacking.split(max(1, ROWS // draws)) if len(lacking) else ():
+            completed = _with_measured(cohort, rows, column, drawn[:, rows, column])
+            yield column, rows.numpy(), function(completed).reshape(draws, len(rows), -1)
+
+
+def _lacking(cohort: Cohort, imputation: Imputation, column: int) -> Tensor:
+    """(N,) whether a modality is missing entirely, and filled entirely."""
+    cells = cohort.layout.cells[column]
+    return ~cohort.present[:, column] & imputation.filled[:, column][:, cells].all(dim=1)
+
+
+def _with_measured(cohort: Cohort, rows: Tensor, column: int, values: Tensor) -> Cohort:
+    """The patients of these n rows, once for each of (S, n, D) values, as if measured in a modality."""
+    cells = cohort.layout.cells[column]
+    again = cohort.without_targets()[rows.repeat(len(values))]
+    emb, measured, present = again.emb.clone(), again.measured.clone(), again.present.clone()
+    quality, n_rows = again.quality.clone(), again.n_rows.clone()
+    emb[:, column] = values.flatten(0, 1) * cells
+    measured[:, column] = cells
+    present[:, column] = True
+    quality[:, column], n_rows[:, column] = 1.0, 1
+    return replace(again, emb=emb, measured=measured, present=present, quality=quality, n_rows=n_rows)

@@ -1,0 +1,149 @@
+"""Fit a model's evidence, and start heads and gates where it makes known outcomes the most likely."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from hcat_core.cohort import Cohort, Targets
+from hcat_core.interfaces import Estimator, FitContext, Fused, GatedFusion, ResidualHead
+from hcat_core.training.model import HcatModel, add_evidence
+
+SPREAD = (
+    1.5  # prior standard deviation of what all modalities' gates share, and of the evidence's log factor
+)
+OWN_SPREAD = 0.5  # prior standard deviation of each modality's parameter around what all share
+QUALITIES = 201  # from 0 to 1, at which gates are looked at
+
+
+@dataclass(frozen=True)
+class _Term:
+    """One task's likelihood: its head, what the head gives all patients, and the patients who count."""
+
+    head: ResidualHead
+    column: int
+    rows: Tensor
+    targets: Targets
+    start: Tensor
+
+
+def fit_evidence(model: HcatModel, training: Cohort, context: FitContext) -> Tensor:
+    """Fit the model's evidence on the blocks that are evidence.
+
+    Args:
+        model: with evidence, which is fitted in place.
+        training: standardised patients with targets.
+        context: seed.
+
+    Returns:
+        (N, M, T) contributions to each patient, by models fitted without the patient.
+    """
+    usable = model.evidence_use.usable(training)
+    assert isinstance(model.evidence, Estimator)
+    model.evidence.fit(usable, usable[slice(0, 0)], context)
+    return model.evidence.out_of_fold_contributions()
+
+
+def start_at_evidence(model: HcatModel, training: Cohort, context: FitContext) -> Tensor:
+    """Fit the evidence; start heads at it, and gates where it predicts best.
+
+    Gates weigh each modality's contribution by the quality of the block. The contributions that they are
+    fitted on come from models fitted without the patient, so that a gate which closes on blocks of noise,
+    or on a modality that says nothing, raises the likelihood. With the network at 0, the gates, a factor
+    per task and the heads' shared outputs are the mode of a posterior. Its prior is normal, around the
+    gates' parameters as they were and around a factor of 1; what low quality means is similar in all
+    modalities, so that a modality that says little closes with the others. Blocks of a quality at which
+    the gate is below one half are then no longer evidence: it is fitted again without them.
+
+    Args:
+        model: with evidence and prepared heads; changed in place.
+        training: standardised patients with targets.
+        context: seed.
+
+    Returns:
+        (N, M, T) contributions, as of ``fit_evidence``.
+    """
+    use = model.evidence_use
+    contributions = fit_evidence(model, training, context)
+    terms = _start_heads(model, training, contributions)
+    fusion = model.fusion
+    if isinstance(fusion, GatedFusion) and terms:
+        _fit_gates(model, list(fusion.gate_parameters()), terms, training, contributions)
+        before = use.usable(training).present
+        use.least_quality.copy_(_least_quality(fusion, len(use.least_quality)))
+        if not bool((use.usable(training).present == before).all()):
+            contributions = fit_evidence(model, training, context)
+            use.factor.fill_(1.0)
+            _fit_gates(model, [], _start_heads(model, training, contributions), training, contributions)
+        _start_heads(model, training, contributions)
+    return contributions
+
+
+@torch.no_grad()
+def _start_heads(model: HcatModel, training: Cohort, contributions: Tensor) -> list[_Term]:
+    """Start each head that can at the evidence; the terms of those that predict a task."""
+    targets, terms = training.targets, []
+    assert targets is not None
+    evidence = model.evidence_use.total(_gates(model.fusion, training.quality) * contributions)
+    nothing = torch.zeros((len(training), model.fusion.width))
+    for name, head in model.heads.items():
+        if not isinstance(head, ResidualHead):
+            continue
+        column = model.layout.task_names.index(model.tasks[name])
+        head.start_at_zero(evidence[:, column], targets)
+        start = head(Fused(nothing, nothing.unsqueeze(1)))
+        likelihood = head.log_likelihood(add_evidence(head, start, evidence[:, column]), targets)
+        rows = likelihood.isfinite().nonzero().squeeze(1)
+        if name in model.predicting_heads() and len(rows):
+            terms.append(_Term(head, column, rows, targets[rows], start[rows]))
+    return terms
+
+
+def _fit_gates(
+    model: HcatModel,
+    gates: Sequence[nn.Parameter],
+    terms: Sequence[_Term],
+    training: Cohort,
+    contributions: Tensor,
+) -> None:
+    """Move these parameters of gates, and the evidence's factors, to the mode of their posterior."""
+    use, fusion = model.evidence_use, model.fusion
+    before = [parameter.detach().clone() for parameter in gates]
+    log_factor = use.factor.log().requires_grad_(True)
+    optimiser = torch.optim.LBFGS([*gates, log_factor], max_iter=60, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        optimiser.zero_grad()
+        evidence = log_factor.exp() * (_gates(fusion, training.quality) * contributions).sum(dim=1)
+        total = 0.5 * (log_factor / SPREAD).square().sum()
+        for parameter, at in zip(gates, before, strict=True):
+            shared = (parameter - at).mean()
+            own = parameter - at - shared
+            total = total + 0.5 * ((shared / SPREAD).square() + (own / OWN_SPREAD).square().sum())
+        for term in terms:
+            raw = add_evidence(term.head, term.start, evidence[term.rows, term.column])
+            total = total - term.head.log_likelihood(raw, term.targets).sum()
+        total.backward()
+        return total
+
+    with torch.enable_grad():
+        optimiser.step(loss)
+    optimiser.zero_grad()
+    use.factor.copy_(log_factor.detach().exp())
+
+
+def _gates(fusion: object, quality: Tensor) -> Tensor:
+    """(N, M, 1) gates of blocks of a quality (N, M), as if all were measured; 1 where there are none."""
+    gates = fusion.quality_gates(quality) if isinstance(fusion, GatedFusion) else torch.ones_like(quality)
+    return gates.unsqueeze(2)
+
+
+@torch.no_grad()
+def _least_quality(fusion: GatedFusion, modalities: int) -> Tensor:
+    """(M,) the quality from which the gate of a modality is at least one half; at most 1."""
+    quality = torch.linspace(0, 1, QUALITIES).unsqueeze(1).expand(-1, modalities)
+    closed = fusion.quality_gates(quality) < 0.5
+    return torch.where(closed, quality + quality[1], 0.0).amax(dim=0).clamp(max=1)

@@ -1,0 +1,94 @@
+"""What measuring a missing modality would change, against closed forms."""
+
+import numpy as np
+import pytest
+import torch
+
+from hcat_core.evaluation import value_of_measuring as module
+from hcat_core.evaluation.value_of_measuring import (
+    value_of_measuring,
+    variance_with_error,
+    width_if_measured,
+)
+from hcat_core.interfaces import Imputation
+from hcat_core.testing.cohorts import random_cohort
+
+WIDTHS = {"a": 3, "b": 2, "c": 4}
+EFFECT = torch.tensor([0.02, 0.05, 0.0])  # of a modality's sum on the probability
+
+
+@pytest.fixture
+def cohort():
+    return random_cohort(30, WIDTHS, missing=0.5, gaps=0)
+
+
+def imputation_of(cohort, std=0.5):
+    filled = ~cohort.measured & cohort.layout.cells
+    return Imputation(cohort.emb, torch.full_like(cohort.emb, std) * filled, filled)
+
+
+def predict(cohort):
+    """Two tasks, linear in the sums of the modalities; a missing one adds nothing."""
+    sums = (cohort.emb * cohort.measured).sum(dim=2) @ EFFECT
+    return torch.stack([0.5 + sums, 0.5 - 2 * sums], dim=1).double().numpy()
+
+
+def test_it_is_the_variance_of_the_prediction_over_what_may_be_measured(cohort):
+    found = value_of_measuring(predict, cohort, imputation_of(cohort), seed=0)
+    of_sum = torch.tensor([3, 2, 4]) * 0.5**2
+    for task, scale in enumerate((1.0, 4.0)):
+        exact = scale * (EFFECT**2 * of_sum).numpy()
+        for row, column in zip(*(~cohort.present.numpy()).nonzero(), strict=True):
+            value, error = found.reduction[row, task, column], found.error[row, task, column]
+            assert abs(value - exact[column]) <= 4 * error
+            assert error == pytest.approx(exact[column] * np.sqrt(2 / 127), rel=0.5, abs=1e-12)
+
+
+def test_the_best_modality_has_the_largest_value_and_none_is_best_where_none_has_any(cohort):
+    found = value_of_measuring(predict, cohort, imputation_of(cohort), seed=0)
+    missing, best = ~cohort.present.numpy(), found.best()
+    assert np.isnan(found.reduction).transpose(0, 2, 1)[~missing].all()
+    for row in range(len(cohort)):
+        expected = 1 if missing[row, 1] else 0 if missing[row, 0] else -1
+        assert (best[row] == expected).all()
+
+
+def test_a_value_that_noise_could_have_made_does_not_count():
+    reduction, error = np.array([[[0.10, 0.20, np.nan]]]), np.array([[[0.01, 0.15, np.nan]]])
+    assert module.ValueOfMeasuring(reduction, error).best() == [[0]]
+
+
+def test_a_patient_has_the_same_values_alone_and_among_others(cohort, monkeypatch):
+    whole = value_of_measuring(predict, cohort, imputation_of(cohort), seed=0)
+    alone = value_of_measuring(predict, cohort[3:4], imputation_of(cohort[3:4]), seed=0)
+    np.testing.assert_allclose(alone.reduction[0], whole.reduction[3], rtol=1e-4)
+    monkeypatch.setattr(module, "ROWS", 50)
+    parts = value_of_measuring(predict, cohort, imputation_of(cohort), seed=0)
+    np.testing.assert_allclose(parts.reduction, whole.reduction, rtol=1e-4)
+
+
+def test_drawing_in_small_parts_gives_the_same_values_within_their_error(cohort, monkeypatch):
+    whole = value_of_measuring(predict, cohort, imputation_of(cohort), seed=0)
+    monkeypatch.setattr(module, "CELLS", 1000)
+    parts = value_of_measuring(predict, cohort, imputation_of(cohort), seed=0)
+    assert not np.array_equal(parts.reduction, whole.reduction, equal_nan=True)
+    gap = np.abs(parts.reduction - whole.reduction)
+    assert (gap <= 4 * np.hypot(parts.error, whole.error))[~np.isnan(gap)].all()
+
+
+def test_the_monte_carlo_error_is_the_spread_over_repetitions():
+    rng = np.random.default_rng(0)
+    variance, error = variance_with_error(rng.exponential(size=(128, 4000)))
+    assert variance.mean() == pytest.approx(1, abs=0.02)
+    assert np.sqrt((error**2).mean()) == pytest.approx(variance.std(), rel=0.15)
+
+
+def test_the_expected_width_is_that_of_intervals_with_the_modality_present(cohort):
+    def width(seen):  # as wide as there are modalities missing
+        return np.repeat((~seen.present).sum(dim=1, keepdim=True).numpy() / 10.0, 2, axis=1)
+
+    found = width_if_measured(width, cohort, imputation_of(cohort, std=0.0), seed=0)
+    missing = ~cohort.present.numpy()
+    assert np.isnan(found).transpose(0, 2, 1)[~missing].all()
+    for row, column in zip(*missing.nonzero(), strict=True):
+        np.testing.assert_allclose(found[row, :, column], (missing[row].sum() - 1) / 10)
