@@ -15,14 +15,16 @@ EPOCHS = 10
 PARTS = {
     "reading the cohort": ("hcat_core.runs.run", "read_recipe_cohort"),
     "checking for leaks and data quality": ("hcat_core.runs.run", "refuse_leaks", "find_quality_issues"),
+    "fitting the imputer, and calibrating it": ("hcat_core.training.neural_estimator", "fit_imputer"),
+    "fitting the evidence": ("hcat_core.training.neural_training", "_fit_evidence"),
     "making the optimiser (imports torch's compiler)": ("hcat_core.training.loop", "build_optimiser"),
     "training steps": ("hcat_core.training.loop", "training_step"),
     "validation": ("hcat_core.training.loop", "validate"),
-    "calibrating the imputer": ("hcat_core.imputation.conformal", "Calibrated.calibrate"),
     "checkpoints": ("hcat_core.training.checkpoints", "write_checkpoint"),
     "predicting everyone, adjusting": ("hcat_core.training.fitting", "Fitted.predict"),
-    "scores": ("hcat_core.runs.run", "score"),
-    "patterns, modalities, baselines": ("hcat_core.runs.run", "_analyse"),
+    "scores": ("hcat_core.runs.run", "score_split"),
+    "patterns, modalities, imputation, baselines": ("hcat_core.runs.run", "_analyse"),
+    "the baselines alone": ("hcat_core.runs.run", "score_baselines"),
     "the report": ("hcat_core.runs.run", "_write_report"),
 }
 

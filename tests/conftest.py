@@ -35,10 +35,22 @@ FAST = (
     "training/test_augmentation.py",
     "training/test_common_random.py",
 )
+# Files that take longest, the longest first: the last to start keeps the others waiting.
+LONG = (
+    "cli/test_compare.py",
+    "cli/test_resume.py",
+    "cli/test_run.py",
+    "runs/test_nothing_lost.py",
+    "testing/test_builtin_components.py",
+    "cli/test_torchrun.py",
+    "builtin/estimators/test_every_estimator.py",
+)
 
 
 def pytest_collection_modifyitems(items):
-    """Mark every test of ``FAST`` that is not slow."""
+    """Mark every test of ``FAST`` that is not slow, and put the tests of ``LONG`` first."""
+    order = {HERE / place: number for number, place in enumerate(LONG)}
+    items.sort(key=lambda item: order.get(item.path, len(LONG)))
     places = [HERE / place for place in FAST]
     for item in items:
         fast = any(item.path == place or place in item.path.parents for place in places)

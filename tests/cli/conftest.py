@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
 from hcat_core.cli.main import main
 from hcat_core.synth.generator import generate, preset_spec
@@ -50,6 +51,14 @@ def hcat(capsys, monkeypatch, tmp_path):
         return code, out, err
 
     return call
+
+
+@pytest.fixture(scope="module")
+def without_figures():
+    """Reports have empty figures in this module: drawing takes half of a small run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Figure, "savefig", lambda self, file, **settings: file.write("<svg></svg>"))
+        yield
 
 
 @pytest.fixture(scope="session")
