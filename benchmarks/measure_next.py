@@ -113,10 +113,10 @@ def compare(trained: Trained) -> dict[str, Agreement]:
         imputation.emb, imputation.std, imputation.filled, cells=torch.from_numpy(by_generator)
     )
     ours, again = (
-        value_of_measuring(fitted.predict_once, patients, imputation, seed, DRAWS).reduction
+        value_of_measuring(fitted.predict_members, patients, imputation, seed, DRAWS).reduction
         for seed in (0, 1)
     )
-    with_truth = value_of_measuring(fitted.predict_once, patients, swapped, 0, DRAWS).reduction
+    with_truth = value_of_measuring(fitted.predict_members, patients, swapped, 0, DRAWS).reduction
     imputed = imputation.draw(DRAWS, torch.Generator().manual_seed(0)).numpy()
     return {
         "hcat": Agreement.of(ours, truth),

@@ -468,6 +468,15 @@ class SinglePassEstimator(Protocol):
 
 
 @runtime_checkable
+class EnsembleEstimator(Protocol):
+    """An estimator whose prediction in a single pass is the mean of those of its members."""
+
+    def predict_members(self, cohort: Cohort) -> Sequence[Prediction]:
+        """The prediction of each member, in a single pass."""
+        ...
+
+
+@runtime_checkable
 class GatedEstimator(Protocol):
     """An estimator that relies on each modality as far as a gate is open, and can return its gates."""
 

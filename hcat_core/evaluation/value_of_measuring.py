@@ -7,8 +7,14 @@ Before modality m is measured, the prediction that will be made with it is a ran
 is by how much measuring m is expected to reduce the variance of p (law of total variance): the value of
 information under squared error in a preposterior analysis (Raiffa and Schlaifer 1961, chapter 5). Values
 x_m are drawn from the imputer, and the expectation is the model's prediction with x_m in the place of a
-measured value, without dropout; other missing modalities are imputed anew, given x_m. The prediction for a
-draw has no error of its own, so that the variance over draws needs no correction for noise.
+measured value, without dropout; other missing modalities are imputed anew, given x_m. Two things must not
+count as value:
+
+- The mean of the predictions over draws differs from the present prediction, as no model is fully coherent.
+  So the movement of the logit around its mean over draws is added to the present logit.
+- A model fitted to few patients moves with what it has learned by chance, too. Members of an ensemble
+  disagree about such movements; the variance of the members' mean movement as an estimate (the jackknife
+  over members, as in ``training.ensemble_interval``) is subtracted from its square.
 
 All patients and modalities share their random numbers, so that differences between them are not due to
 chance. Antithetic draws would not help: they balance the mean, while to a variance two opposite draws
@@ -25,6 +31,8 @@ from torch import Tensor
 
 from hcat_core.cohort import Cohort
 from hcat_core.interfaces import CommonNumbers, Imputation
+from hcat_core.metrics.recalibration import logit, sigmoid
+from hcat_core.training.ensemble_interval import jackknife_variance
 
 Predict = Callable[[Cohort], np.ndarray]
 DRAWS = 128  # of a missing modality; the error of a variance is then about an eighth of it
@@ -32,6 +40,7 @@ ROWS = 4096  # patients x draws predicted at once; bounds memory
 CELLS = 1 << 25  # drawn at once; bounds memory
 WIDTH_DRAWS = 8
 ERRORS = 2.0  # Monte Carlo errors above 0 from which a reduction counts
+ROUNDING = 1e-12  # what a reduction of nothing may come out as
 
 
 @dataclass(frozen=True)
@@ -39,9 +48,9 @@ class ValueOfMeasuring:
     """Expected reductions of the variance of N patients' T predictions by measuring one of M modalities.
 
     Attributes:
-        reduction: (N, T, M) of the squared probability; NaN for a modality that is present, or that the
-            imputer does not fill.
-        error: (N, T, M) Monte Carlo standard error of the reduction, by the jackknife over draws.
+        reduction: (N, T, M) of the squared probability, at least 0; NaN for a modality that is present, or
+            that the imputer does not fill.
+        error: (N, T, M) Monte Carlo standard error of the reduction over draws.
     """
 
     reduction: np.ndarray
@@ -49,7 +58,7 @@ class ValueOfMeasuring:
 
     def best(self) -> np.ndarray:
         """(N, T) modality with the largest reduction; -1 where none is beyond ``ERRORS`` errors of it."""
-        known = np.where(self.reduction > ERRORS * self.error, self.reduction, -np.inf)
+        known = np.where(self.reduction > ERRORS * self.error + ROUNDING, self.reduction, -np.inf)
         return np.where(np.isfinite(known).any(axis=2), known.argmax(axis=2), -1)
 
 
@@ -59,21 +68,43 @@ def value_of_measuring(
     """Compute what each missing modality would change if it were measured.
 
     Args:
-        predict: cohort -> (N, T) probabilities in a single pass, without dropout.
+        predict: cohort -> (K, N, T) probabilities by K members in a single pass, without dropout.
         cohort: N patients.
         imputation: of these patients, in the cohort's units.
         seed: of the draws.
-        draws: S of each missing modality, at least 3.
+        draws: S of each missing modality, at least 2.
     """
-    shape = (*cohort.present.shape, len(cohort.layout.tasks))
-    predicted = np.full((draws, *shape), np.nan)
+    now = predict(cohort)
+    (members, n, tasks), m = now.shape, cohort.present.shape[1]
+    moved = np.full((m, n, draws, members, tasks), np.nan)
     done = 0
     for drawn in _draws(imputation, draws, seed):
-        for column, rows, values in _if_measured(predict, cohort, imputation, drawn):
-            predicted[done : done + len(drawn), rows, column] = values
-        done += len(drawn)
-    variance, error = variance_with_error(predicted)
-    return ValueOfMeasuring(variance.swapaxes(1, 2), error.swapaxes(1, 2))
+        upto = done + len(drawn)
+        for column, rows, completed in _as_if_measured(cohort, imputation, drawn):
+            z = logit(predict(completed)).reshape(members, len(drawn), len(rows), tasks)
+            moved[column, rows, done:upto] = z.transpose(2, 1, 0, 3)
+        done = upto
+    reduction, error = variance_of_movement(moved, logit(now.mean(axis=0)))
+    return ValueOfMeasuring(np.moveaxis(reduction, 0, 2), np.moveaxis(error, 0, 2))
+
+
+def variance_of_movement(logits: np.ndarray, now: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The variance over S draws of the probability that K members predict on average, and its error.
+
+    Args:
+        logits: (M, N, S, K, T) that would be predicted.
+        now: (N, T) the present logits.
+
+    Returns:
+        (M, N, T) variances, without what members disagree about, and their standard errors over draws.
+    """
+    draws = logits.shape[2]
+    z = now[:, None, None] + logits - logits.mean(axis=2, keepdims=True)
+    p = sigmoid(z)
+    movement = p - p.mean(axis=2, keepdims=True)
+    square = movement.mean(axis=3) ** 2 - jackknife_variance(np.moveaxis(movement, 3, 0))
+    variance = np.maximum(square.sum(axis=2) / (draws - 1), 0.0)
+    return variance, square.std(axis=2, ddof=1) / np.sqrt(draws)
 
 
 def width_if_measured(width: Predict, cohort: Cohort, imputation: Imputation, seed: int) -> np.ndarray:
@@ -96,23 +127,9 @@ def width_if_measured(width: Predict, cohort: Cohort, imputation: Imputation, se
     for column in range(m):
         total[_lacking(cohort, imputation, column).numpy(), :, column] = 0
     for drawn in _draws(imputation, WIDTH_DRAWS, seed):
-        for column, rows, values in _if_measured(width, cohort, imputation, drawn):
-            total[rows, :, column] += values.sum(axis=0)
+        for column, rows, completed in _as_if_measured(cohort, imputation, drawn):
+            total[rows, :, column] += width(completed).reshape(len(drawn), len(rows), -1).sum(axis=0)
     return total / WIDTH_DRAWS
-
-
-def variance_with_error(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The variance over the first axis of (S, ...) values, S > 2, and its jackknife standard error.
-
-    The jackknife (Quenouille 1956) leaves out one draw at a time. With SS the sum of squared deviations,
-    the variance without draw i is (SS - d_i^2 S / (S - 1)) / (S - 2).
-    """
-    s = len(values)
-    square = (values - values.mean(axis=0)) ** 2
-    total = square.sum(axis=0)
-    without = (total - square * s / (s - 1)) / (s - 2)
-    error = np.sqrt((s - 1) / s * ((without - without.mean(axis=0)) ** 2).sum(axis=0))
-    return total / (s - 1), error
 
 
 def _draws(imputation: Imputation, draws: int, seed: int) -> Iterator[Tensor]:
@@ -124,16 +141,14 @@ def _draws(imputation: Imputation, draws: int, seed: int) -> Iterator[Tensor]:
         yield imputation.draw(min(at_once, draws - start), generator)
 
 
-def _if_measured(
-    function: Predict, cohort: Cohort, imputation: Imputation, drawn: Tensor
-) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """For each modality, the n patients who lack it, and (S, n, T) values with a draw as measured."""
-    draws = len(drawn)
+def _as_if_measured(
+    cohort: Cohort, imputation: Imputation, drawn: Tensor
+) -> Iterator[tuple[int, np.ndarray, Cohort]]:
+    """For each modality, n of the patients who lack it, and S n patients with draws of it as measured."""
     for column in range(cohort.present.shape[1]):
         lacking = _lacking(cohort, imputation, column).nonzero().squeeze(1)
-        for rows in lacking.split(max(1, ROWS // draws)) if len(lacking) else ():
-            completed = _with_measured(cohort, rows, column, drawn[:, rows, column])
-            yield column, rows.numpy(), function(completed).reshape(draws, len(rows), -1)
+        for rows in lacking.split(max(1, ROWS // len(drawn))) if len(lacking) else ():
+            yield column, rows.numpy(), _with_measured(cohort, rows, column, drawn[:, rows, column])
 
 
 def _lacking(cohort: Cohort, imputation: Imputation, column: int) -> Tensor:

@@ -81,7 +81,7 @@ def predict_patients(run: TrainedRun, cohort: Cohort, explain: bool | None = Non
         imputation = fitted.estimator.impute(cohort)
         unresolved = _unresolved(cohort, imputation, statistics.standardiser.scale)
         if explain:
-            value = value_of_measuring(fitted.predict_once, cohort, imputation, run.recipe.seed)
+            value = value_of_measuring(fitted.predict_members, cohort, imputation, run.recipe.seed)
         if explain and predicted.interval is not None:
             expected_width = width_if_measured(_width_of(fitted), cohort, imputation, run.recipe.seed)
     return PatientPredictions(

@@ -12,6 +12,7 @@ from hcat_core.cohort import Cohort, concatenate
 from hcat_core.data.folds import at_most, joint_folds
 from hcat_core.interfaces import (
     CrossFittedEstimator,
+    EnsembleEstimator,
     Estimator,
     FitContext,
     Prediction,
@@ -58,6 +59,13 @@ class Fitted:
         else:
             prediction = estimator.predict(blind)
         return self.recalibration.apply(prediction).probability
+
+    def predict_members(self, cohort: Cohort) -> np.ndarray:
+        """(K, N, T) recalibrated probabilities of each member in a single pass; K is 1 without members."""
+        if not isinstance(self.estimator, EnsembleEstimator):
+            return self.predict_once(cohort)[None]
+        members = self.estimator.predict_members(cohort.without_targets())
+        return np.stack([self.recalibration.apply(one).probability for one in members])
 
 
 def fit_estimator(

@@ -107,6 +107,13 @@ class NeuralEstimator:
         """One pass a member, at the imputation's mean and without dropout."""
         return self._predict(cohort, 0)
 
+    def predict_members(self, cohort: Cohort) -> list[Prediction]:
+        """One pass of each member."""
+        return [
+            single_pass(m.model, m.standardiser.apply(cohort), self.context.device).prediction
+            for m in self.members
+        ]
+
     def interval_parts(self, cohort: Cohort, samples: int | None = None) -> IntervalParts:
         """Variance between members, between draws of what is missing, and of the members' misfit.
 

@@ -110,7 +110,8 @@ def test_one_patient_with_one_modality_and_with_all(hcat, trained, files, tmp_pa
         assert set(reduction) == set(MODALITIES[1:])
         counts = {m: r["value"] for m, r in reduction.items() if r["value"] > 2 * r["error"]}
         assert task["measure_next"] == max(counts, key=counts.get, default=None)
-    code, _, _ = hcat("predict", trained["neural"], *arguments, "-q", "-o", "one.csv")
+    code, _, err = hcat("predict", trained["neural"], *arguments, "-q", "-o", "one.csv")
+    assert (code, err) == (0, "")
     (row,) = rows_of("one.csv")
     for name, task in record["tasks"].items():
         assert row[f"{name}_measure_next"] == (task["measure_next"] or "")

@@ -7,14 +7,14 @@ import torch
 from hcat_core.evaluation import value_of_measuring as module
 from hcat_core.evaluation.value_of_measuring import (
     value_of_measuring,
-    variance_with_error,
+    variance_of_movement,
     width_if_measured,
 )
 from hcat_core.interfaces import Imputation
 from hcat_core.testing.cohorts import random_cohort
 
 WIDTHS = {"a": 3, "b": 2, "c": 4}
-EFFECT = torch.tensor([0.02, 0.05, 0.0])  # of a modality's sum on the probability
+EFFECT = torch.tensor([0.02, 0.05, 0.0], dtype=torch.float64)  # of a modality's sum on the logit
 
 
 @pytest.fixture
@@ -28,20 +28,23 @@ def imputation_of(cohort, std=0.5):
 
 
 def predict(cohort):
-    """Two tasks, linear in the sums of the modalities; a missing one adds nothing."""
-    sums = (cohort.emb * cohort.measured).sum(dim=2) @ EFFECT
-    return torch.stack([0.5 + sums, 0.5 - 2 * sums], dim=1).double().numpy()
+    """One member, two tasks, linear in the sums of the modalities; a missing one adds nothing."""
+    sums = (cohort.emb * cohort.measured).sum(dim=2).double() @ EFFECT
+    return torch.sigmoid(torch.stack([sums, -2 * sums], dim=1))[None].numpy()
 
 
 def test_it_is_the_variance_of_the_prediction_over_what_may_be_measured(cohort):
     found = value_of_measuring(predict, cohort, imputation_of(cohort), seed=0)
     of_sum = torch.tensor([3, 2, 4]) * 0.5**2
+    now = predict(cohort)[0]
     for task, scale in enumerate((1.0, 4.0)):
-        exact = scale * (EFFECT**2 * of_sum).numpy()
+        slope = now[:, task] * (1 - now[:, task])  # of the probability by the logit
+        of_logit = scale * (EFFECT**2 * of_sum).numpy()
         for row, column in zip(*(~cohort.present.numpy()).nonzero(), strict=True):
             value, error = found.reduction[row, task, column], found.error[row, task, column]
-            assert abs(value - exact[column]) <= 4 * error
-            assert error == pytest.approx(exact[column] * np.sqrt(2 / 127), rel=0.5, abs=1e-12)
+            exact = slope[row] ** 2 * of_logit[column]
+            assert abs(value - exact) <= 4 * error + 1e-12
+            assert error == pytest.approx(exact * np.sqrt(2 / 128), rel=0.5, abs=1e-12)
 
 
 def test_the_best_modality_has_the_largest_value_and_none_is_best_where_none_has_any(cohort):
@@ -78,9 +81,30 @@ def test_drawing_in_small_parts_gives_the_same_values_within_their_error(cohort,
 
 def test_the_monte_carlo_error_is_the_spread_over_repetitions():
     rng = np.random.default_rng(0)
-    variance, error = variance_with_error(rng.exponential(size=(128, 4000)))
-    assert variance.mean() == pytest.approx(1, abs=0.02)
+    z = 0.2 * rng.standard_normal((1, 4000, 128, 1, 1))
+    variance, error = variance_of_movement(z, np.zeros((4000, 1)))
+    assert variance.mean() == pytest.approx(0.04 / 16, rel=0.03)
     assert np.sqrt((error**2).mean()) == pytest.approx(variance.std(), rel=0.15)
+
+
+def test_what_members_have_learned_by_chance_has_no_value():
+    """Five members, each without one of five groups of patients, move by what is true and by chance."""
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((1, 3000, 128, 1, 1))  # what may be measured
+    groups = rng.standard_normal((3000, 1, 5, 1))  # errors of the weight, by group of patients
+    by_chance = 0.3 * (groups.sum(axis=2, keepdims=True) - groups) / 4
+    for weight in (0.0, 0.2):
+        moved = x * (weight + by_chance)
+        variance, _ = variance_of_movement(moved, np.zeros((3000, 1)))
+        plain = ((moved / 4).mean(axis=3) ** 2).mean(axis=2)
+        assert plain.mean() > weight**2 / 16 + 0.0008
+        assert variance.mean() == pytest.approx(weight**2 / 16, abs=0.0007)
+
+
+def test_a_prediction_that_is_shifted_by_any_draw_has_no_more_value_for_that():
+    z = 0.1 * np.random.default_rng(2).standard_normal((1, 50, 64, 1, 1))
+    now = np.zeros((50, 1))
+    np.testing.assert_allclose(variance_of_movement(z + 3, now)[0], variance_of_movement(z, now)[0])
 
 
 def test_the_expected_width_is_that_of_intervals_with_the_modality_present(cohort):
