@@ -114,6 +114,8 @@ class Checkpoints:
         header: values for the JSON header.
         recipe: the text of the recipe that they are bound to, where they belong to a run folder.
         writes: False in all but the main one of several processes.
+        resumable: False for a training that ends in this process: it needs no more than the weights to
+            predict with.
     """
 
     folder: Path
@@ -121,6 +123,7 @@ class Checkpoints:
     header: Mapping[str, object]
     recipe: str = ""
     writes: bool = True
+    resumable: bool = True
 
     @property
     def last(self) -> Path:
@@ -133,7 +136,9 @@ class Checkpoints:
 
     def chosen(self, progress: Progress) -> Path:
         """The one to predict with: of the best validation epoch, or the last where none is the best."""
-        return self.best(BEST_AVERAGE) if BEST_AVERAGE in progress.best else self.last
+        if BEST_AVERAGE in progress.best:
+            return self.best(BEST_AVERAGE)
+        return self.last if self.resumable else self.folder / FINAL
 
     def restore(self, model: HcatModel, optimiser: Optimizer) -> Progress:
         """Put the last whole epoch's state into a model and its optimiser.
@@ -167,11 +172,12 @@ class Checkpoints:
 
     def write_start(self, model: HcatModel, progress: Progress) -> None:
         """The state before the first epoch."""
-        self._write(self.last, model, {}, progress=asdict(progress))
+        if self.resumable:
+            self._write(self.last, model, {}, progress=asdict(progress))
 
     def write_best(self, model: HcatModel, progress: Progress, better: list[str]) -> None:
         """The state that is the best so far for some names."""
-        for name in better:
+        for name in better if self.resumable else [n for n in better if n == BEST_AVERAGE]:
             self._write(self.best(name), model, {}, epoch=progress.epoch, score=progress.best[name])
 
     def write_epoch(
@@ -179,7 +185,8 @@ class Checkpoints:
     ) -> None:
         """Write the best ones first: an epoch that ``last`` counts as done has left all its files."""
         self.write_best(model, progress, better)
-        self._write(self.last, model, optimiser_tensors(optimiser), progress=asdict(progress))
+        if self.resumable:
+            self._write(self.last, model, optimiser_tensors(optimiser), progress=asdict(progress))
 
     def write_final(self, model: HcatModel, progress: Progress) -> None:
         """The state after the last epoch, with the whole history."""

@@ -126,6 +126,7 @@ def train_member(
             {"layout": plan.layout.as_json(), "recipe": folder.recipe} if context.folder else {},
             folder.recipe,
             writes=processes.is_main,
+            resumable=context.folder is not None,
         )
         run = RunContext(
             context.seed,

@@ -99,13 +99,14 @@ def nadeau_bengio(differences: np.ndarray, n_folds: int) -> tuple[float, float]:
 def paired_differences(
     results: Sequence[FoldResult], names: Sequence[str], tasks: Sequence[str], reference: str, n_folds: int
 ) -> list[Difference]:
-    """Every recipe against ``reference``: by task, over tasks, and with two modalities hidden."""
+    """Every recipe against ``reference``: by task, over several tasks, and with two modalities hidden."""
     differences = []
+    rows = (*tasks, MEAN_OF_TASKS) if len(tasks) > 1 else tasks
     for name in names:
         if name == reference:
             continue
         for what in (ALL_MODALITIES, TWO_HIDDEN):
-            for task in (*tasks, MEAN_OF_TASKS):
+            for task in rows:
                 auc = _auc_by_fold(results, name, task, tasks, what)
                 reference_auc = _auc_by_fold(results, reference, task, tasks, what)
                 shared = sorted(auc.keys() & reference_auc.keys())
