@@ -105,7 +105,7 @@ def covered_on(seed):
     """Whether intervals cover P(event | all modalities), by the part left out, and how many are present."""
     sets = [
         "imputer={use='gaussian', rank=16, components=1}",
-        "estimator.evidence={use='evidence', pairs=0}",
+        "estimator.evidence={use='evidence', pairs=0, trees=0}",
         *("fusion.d_model=8", "fusion.n_heads=2", "fusion.n_global_layers=1", "training.epochs=1"),
     ]
     catalog = load_catalog()
