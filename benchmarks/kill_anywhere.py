@@ -29,8 +29,9 @@ RECIPES = Path(__file__).resolve().parents[1] / "recipes"
 COMMANDS = {
     "run": (
         "run", RECIPES / "enhanced.toml", "--set=cohort.root=../cohort", "--outdir=run", "--d_model=16",
-        "--n_heads=2", "--epochs=6", "--set=estimator.members=2", "--set=imputer.use=vae",
-        "--set=imputer.fit_epochs=4", "--set=evaluation.mc_samples=2",
+        "--n_heads=2", "--epochs=6", "--set=estimator.members=2",
+        "--set=estimator.evidence.trees=20", "--set=imputer.use=vae", "--set=imputer.fit_epochs=4",
+        "--set=evaluation.mc_samples=2",
         "--set=evaluation.bootstrap=0", "--set=evaluation.baselines=[]",
     ),
     "compare": (

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
 
 from hcat_core.cohort import Cohort
-from hcat_core.data.assembly import ReadReport
 from hcat_core.data.data_quality import find_quality_issues, refuse_quality_issues
 from hcat_core.data.leakage import refuse_leaks
 from hcat_core.data.splits import Split, split_by_column, split_cohort
@@ -39,70 +38,15 @@ from hcat_core.registry.catalog import Catalog
 from hcat_core.runs.folder import RunFolder, environment
 from hcat_core.runs.lock import create_locked, open_locked
 from hcat_core.runs.recipe_cohort import read_recipe_cohort, write_demo_once
+from hcat_core.runs.run_observer import RunObserver
+from hcat_core.runs.run_records import FittedRun, Run, RunData, Say
 from hcat_core.runs.trained_run import TrainingStatistics, save_estimator, write_trained
 from hcat_core.storage.checkpoint import write_text
-from hcat_core.training.checkpoints import Epoch
 from hcat_core.training.context import CheckpointFolder, TrainingContext
 from hcat_core.training.device import choose_device, refuse_precision
 from hcat_core.training.distributed import SINGLE_PROCESS, Processes
-from hcat_core.training.fitting import Fitted, fit_estimator, neural_parts_of
+from hcat_core.training.fitting import fit_estimator, neural_parts_of
 from hcat_core.training.neural_estimator import NeuralEstimator
-
-Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Run:
-    """What one run works with, from its first file to its last.
-
-    Attributes:
-        recipe: what to do.
-        catalog: the components it is done with.
-        folder: the run folder, held by the main process.
-        device: where to compute.
-        say: shows one message.
-        processes: this process and those that share the training.
-    """
-
-    recipe: Recipe
-    catalog: Catalog
-    folder: RunFolder
-    device: torch.device
-    say: Say
-    processes: Processes = SINGLE_PROCESS
-
-
-@dataclass(frozen=True)
-class RunData:
-    """The cohort of a run, how it was read and split, and findings about its quality."""
-
-    cohort: Cohort
-    report: ReadReport
-    split: Split
-    quality_issues: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class FittedRun:
-    """What fitting a run leaves for its evaluation.
-
-    Attributes:
-        fitted: the estimator, its recalibration and thresholds.
-        data: the cohort, split as the estimator has used it.
-        context: that it was fitted in, without the folder of its checkpoints.
-        environment: what the numbers depend on beside recipe and data.
-        training: how the trainings of the neural estimator went.
-        history: every epoch of these.
-        checkpoint: the file with the weights of a single training; None where ``estimator/`` holds them.
-    """
-
-    fitted: Fitted
-    data: RunData
-    context: TrainingContext
-    environment: dict[str, object]
-    training: TrainingSummary | None = None
-    history: Sequence[Epoch] = ()
-    checkpoint: Path | None = None
 
 
 def run_recipe(
@@ -214,46 +158,6 @@ def _split(recipe: Recipe, catalog: Catalog, cohort: Cohort) -> Split:
     reader = build.build_targets_reader(recipe, catalog)
     assert reader is not None, "a cohort with targets has their reader"
     return split_by_column(cohort, reader, recipe.split.column)
-
-
-class RunObserver:
-    """Writes down what a training does, in the run folder, and passes it on to the plugins' hooks."""
-
-    def __init__(self, run: Run, environment: dict[str, object]) -> None:
-        self.run = run
-        self.environment = environment
-        self.history: list[Epoch] = []
-        self.begun = False
-
-    def model_built(self) -> None:
-        """Begin the run folder, once: an error from here on leaves it."""
-        if self.run.processes.is_main and not self.begun:
-            self.environment = self.run.folder.begin(self.environment, self.run.say)
-        self.begun = True
-
-    def training_started(
-        self, steps_per_epoch: int, history: Sequence[Epoch], member: int, members: int
-    ) -> None:
-        """Write the epochs that the last checkpoint knows; a line written after it is dropped."""
-        self.history = [epoch for epoch in self.history if epoch.member < member] + list(history)
-        if self.history:
-            self._write()
-        self.run.catalog.plugins.hook.hcat_run_started(
-            run_folder=self.run.folder.path,
-            epochs=self.run.recipe.training.epochs,
-            steps_per_epoch=steps_per_epoch,
-            member=member,
-            members=members,
-        )
-
-    def epoch_finished(self, epoch: Epoch) -> None:
-        """Write its line."""
-        self.history.append(epoch)
-        self._write()
-        self.run.catalog.plugins.hook.hcat_epoch_finished(record=asdict(epoch))
-
-    def _write(self) -> None:
-        self.run.folder.write_metrics([asdict(epoch) for epoch in self.history])
 
 
 def _fit(run: Run, data: RunData) -> FittedRun | None:

@@ -29,7 +29,12 @@ NEURAL = (
     "--set=training.monitor=auc",
     "--batch=32",
 )
-MEMBERS = (RECIPES / "enhanced.toml", *SMALL, "--set=estimator.members=2")
+MEMBERS = (
+    RECIPES / "enhanced.toml",
+    *SMALL,
+    "--set=estimator.members=2",
+    "--set=estimator.evidence.trees=10",
+)
 
 
 def files(folder):

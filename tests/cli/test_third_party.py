@@ -53,7 +53,8 @@ def test_it_runs_from_a_recipe_with_its_parameters_checked(installed, tmp_path, 
         "--set=imputer.use=acme/mean",
         "--outdir=run",
         *("--d_model=16", "--n_heads=2", "--epochs=1"),
-        *("--set=estimator.members=2", "--set=evaluation.baselines=[]", "--set=evaluation.bootstrap=0"),
+        *("--set=estimator.members=2", "--set=estimator.evidence.trees=10"),
+        *("--set=evaluation.baselines=[]", "--set=evaluation.bootstrap=0"),
     )
     done = hcat(installed, *arguments, "--set=imputer.shrinkage=0.3", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -26,7 +26,8 @@ members = 1
 evidence = false
 [imputer]
 hidden = 32
-first = {{ use = "vae", latent_dim = 8, hidden = 32 }}
+fit_epochs = 2
+first = {{ use = "vae", latent_dim = 8, hidden = 32, fit_epochs = 2, rank = 2, components = 1 }}
 [fusion]
 d_model = 32
 n_heads = 2
