@@ -59,8 +59,9 @@ def presence_figure(cohort: Cohort) -> str:
 
 
 def learning_figures(history: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Draw the training loss, and the validation AUC of each task, by epoch; those that are known."""
-    epochs = [record["epoch"] for record in history]
+    """Draw the training loss, and the validation AUC of each task, by epoch; one line a member."""
+    history = _with_gaps(history)
+    epochs = [_number(record.get("epoch")) for record in history]
     losses = [_number(record.get("train_loss")) for record in history]
     figures = []
     if np.isfinite(losses).any():
@@ -83,6 +84,16 @@ def learning_figures(history: Sequence[Mapping[str, Any]]) -> list[str]:
 
         figures.append(draw("validation", paint_validation, label="validation AUC by epoch", height=2.8))
     return figures
+
+
+def _with_gaps(history: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The epochs, with an empty one, which is not drawn, between the trainings of two members."""
+    result: list[Mapping[str, Any]] = []
+    for record in history:
+        if result and record.get("member") != result[-1].get("member"):
+            result.append({})
+        result.append(record)
+    return result
 
 
 def validation_series(history: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
