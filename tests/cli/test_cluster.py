@@ -34,9 +34,8 @@ def test_a_comparison_on_two_dask_workers_has_one_processs_results(
     hcat, cohort_folder, scheduler, tmp_path
 ):
     small = tmp_path / "small.toml"
-    small.write_text(
-        f'extends = "{RECIPES / "enhanced.toml"}"\n[estimator]\nmembers = 2\nevidence.trees = 10\n'
-    )
+    fewer = 'use = "neural"\nmembers = 2\nevidence.trees = 10'
+    small.write_text(f'extends = "{RECIPES / "enhanced.toml"}"\n[estimator]\n{fewer}\n')
     recipes = (small, RECIPES / "baselines" / "logistic.toml")
     command = ("compare", *recipes, f"--set=cohort.root={cohort_folder}", *SMALL, "-q")
     assert hcat(*command, "--jobs=1", "--outdir=one")[0] == 0
