@@ -51,7 +51,10 @@ def read_recipe_tree(path: Path) -> Tree:
         if isinstance(cohort, dict) and "root" in cohort:
             drop_demo(merged)
         if "estimator" in tree:
-            drop_neural_tables(merged, tree["estimator"])
+            # A table without ``use`` changes keys of the estimator that the parent names.
+            parent_estimator = merged.get("estimator", {"use": NEURAL})
+            both = merge({"estimator": parent_estimator}, {"estimator": tree["estimator"]})
+            drop_neural_tables(merged, both.get("estimator"))
         merged = merge(merged, tree)
     return merged
 

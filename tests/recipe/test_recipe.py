@@ -133,6 +133,17 @@ def test_recipes_that_extend_each_other_in_a_circle_are_refused(catalog, tmp_pat
     assert "extends itself" in problems(catalog, tmp_path / "a.toml")["extends"]
 
 
+def test_a_child_that_changes_a_key_of_the_estimator_keeps_the_parents_heads(catalog, tmp_path):
+    child = tmp_path / "child.toml"
+    child.write_text(f'extends = "{RECIPES / "enhanced.toml"}"\n[estimator]\nmembers = 2\n')
+    recipe, _ = load_recipe(child, catalog)
+    parent, _ = load_recipe(RECIPES / "enhanced.toml", catalog)
+    assert recipe.estimator == {**parent.estimator, "members": 2}
+    assert recipe.heads == parent.heads
+    child.write_text(f'extends = "{RECIPES / "enhanced.toml"}"\n[estimator]\nuse = "logistic"\n')
+    assert not load_recipe(child, catalog)[0].heads
+
+
 def test_a_missing_recipe_and_a_missing_parent_are_named(catalog, tmp_path):
     assert "no recipe at" in problems(catalog, tmp_path / "nowhere.toml")["file"]
     (tmp_path / "a.toml").write_text('extends = "b.toml"\n')
