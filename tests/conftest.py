@@ -1,9 +1,15 @@
 """What all tests share, and which of them are fast."""
 
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+# pytest-xdist keeps every processor busy with a process each, in which threads would wait for one another.
+# Before torch and numpy are imported, which read it; processes that tests start inherit it.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # No deadlines: speed is measured in benchmarks/, never in a test.
 settings.register_profile("hcat", deadline=None)
