@@ -40,7 +40,7 @@ class DrawnByGenerator(Imputation):
 
 @dataclass(frozen=True)
 class Agreement:
-    """Share of (patient, task) whose two best modalities are the same.
+    """Share of (patient, task) whose two best modalities are the same; none chosen is not the same.
 
     Attributes:
         share: of all.
@@ -59,12 +59,18 @@ class Agreement:
     @classmethod
     def of(cls, chosen: np.ndarray, best: np.ndarray) -> Agreement:
         """From (N, T, M) reductions: those that choose, and the generator's."""
+        has_best = np.nanmax(best, axis=2) > 0
+        if not has_best.any():
+            return cls(np.nan, np.nan, np.nan, np.nan, (0, 0))
+        chosen, best = chosen[has_best][:, None], best[has_best][:, None]
         truth = np.where(np.isfinite(best), best, -np.inf)
-        mine = np.where(np.isfinite(chosen), chosen, -np.inf).argmax(axis=2)
-        same = mine == truth.argmax(axis=2)
+        score = np.where(np.isfinite(chosen), chosen, -np.inf)
+        mine = score.argmax(axis=2)
+        chooses = score.max(axis=2) > 0  # else every modality is as good as the next, and none is named
+        same = chooses & (mine == truth.argmax(axis=2))
         ordered = np.sort(truth, axis=2)
         is_clear = ordered[..., -2] < (1 - NEAR) * ordered[..., -1]
-        got = np.take_along_axis(truth, mine[..., None], axis=2)
+        got = np.take_along_axis(truth, mine[..., None], axis=2) * chooses[..., None]
         return cls(
             share=float(same.mean()),
             chance=float((1 / np.isfinite(best).sum(axis=2)).mean()),
