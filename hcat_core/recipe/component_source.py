@@ -132,7 +132,7 @@ class _Names:
 
 def _import_light(module: str, name: str) -> object:
     """A name of a module that is quick to import, or an empty class in place of a core Protocol."""
-    if module in ("hcat_core.interfaces", "hcat_core.reading") and name in PROTOCOL_NAMES:
+    if module.startswith(("hcat_core.interfaces", "hcat_core.reading")) and name in PROTOCOL_NAMES:
         return type(name, (), {"__module__": PROTOCOL_NAMES[name]})
     if module not in LIGHT_MODULES:
         raise UnusualSourceError(f"{module}.{name}")

@@ -17,11 +17,11 @@ from hcat_core.registry.component import Component, Kind
 
 PROTOCOLS: Mapping[tuple[str, str], Kind] = {
     ("hcat_core.reading", "Reader"): "reader",
-    ("hcat_core.interfaces", "Imputer"): "imputer",
-    ("hcat_core.interfaces", "Fusion"): "fusion",
-    ("hcat_core.interfaces", "Head"): "head",
-    ("hcat_core.interfaces", "Loss"): "loss",
-    ("hcat_core.interfaces", "Estimator"): "estimator",
+    ("hcat_core.interfaces.imputer", "Imputer"): "imputer",
+    ("hcat_core.interfaces.fusion", "Fusion"): "fusion",
+    ("hcat_core.interfaces.head", "Head"): "head",
+    ("hcat_core.interfaces.loss", "Loss"): "loss",
+    ("hcat_core.interfaces.estimator", "Estimator"): "estimator",
 }
 """Kinds by module and name of their Protocols: importing those would import torch."""
 Shape = Literal["one", "list", "dict"]

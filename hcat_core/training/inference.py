@@ -178,11 +178,20 @@ def predict_completed(
         at_mean = model.predict(model.fuse(batch, imputation, model.contributions(batch)))
         probability.append(at_mean.event_probability.cpu())
         curve.append(_curve(at_mean).cpu())
-        drawn = [_as_measured(batch, imputation, _draw(imputation, seed, s)) for s in range(samples)]
-        if drawn:
-            completed.append(torch.stack([_predict_as_measured(model, one) for one in drawn]).cpu())
-            cells = int(batch.layout.cells.sum())
-            size.append(torch.stack([one.emb.square().sum(dim=(1, 2)) / cells for one in drawn]).cpu())
+        if not samples:
+            continue
+        # Patients without a gap are predicted alike whatever is drawn for others.
+        every = at_mean.event_probability.expand(samples, -1, -1).clone()
+        squares = imputation.emb.square().sum(dim=(1, 2)).expand(samples, -1).clone()
+        gaps = imputation.filled.flatten(1).any(dim=1).nonzero().squeeze(1)
+        if len(gaps):
+            some = batch[gaps]
+            filled = model.impute(some)
+            drawn = [_as_measured(some, filled, _draw(filled, seed, s)) for s in range(samples)]
+            every[:, gaps] = torch.stack([_predict_as_measured(model, one) for one in drawn])
+            squares[:, gaps] = torch.stack([one.emb.square().sum(dim=(1, 2)) for one in drawn])
+        completed.append(every.cpu())
+        size.append((squares / int(batch.layout.cells.sum())).cpu())
     model.train(training)
     return MemberPredictions(
         Prediction(torch.cat(probability).double(), torch.cat(curve).double()),

@@ -22,23 +22,22 @@ RAREST = 1e-3  # probabilities are kept this far from 0 and 1 before their logar
 
 @dataclass(frozen=True)
 class Trees:
-    """Regression trees as arrays of their nodes, one tree after the other.
+    """Regression trees as arrays of their nodes, level by level: the K roots come first.
 
     Attributes:
-        root: (K,) number of each tree's first node.
-        left: (nodes,) number of the node for values up to the threshold; a leaf's own number.
-        right: (nodes,) likewise, above it.
+        child: (nodes,) number of the node for values up to the threshold, which the node for values above
+            it follows; a leaf's own number.
         feature: (nodes,) that is compared.
-        threshold: (nodes,) in float64.
+        threshold: (nodes,) in float64; infinite in leaves.
         value: (nodes,) prediction.
+        number: () K.
     """
 
-    root: Tensor
-    left: Tensor
-    right: Tensor
+    child: Tensor
     feature: Tensor
     threshold: Tensor
     value: Tensor
+    number: Tensor
 
     @classmethod
     def of(cls, forests: Sequence[Any]) -> Trees:
@@ -46,33 +45,43 @@ class Trees:
         trees = [estimator.tree_ for forest in forests for estimator in forest.estimators_]
         sizes = np.array([tree.node_count for tree in trees])
         root = np.r_[0, sizes.cumsum()[:-1]]
-        sides = []
-        for children in ("children_left", "children_right"):
-            parts = [getattr(tree, children) for tree in trees]
-            own = [np.arange(len(part)) for part in parts]
-            sides.append(
-                np.concatenate(
-                    [np.where(p < 0, o, p) + r for p, o, r in zip(parts, own, root, strict=True)]
-                )
-            )
+        left, right = (
+            np.concatenate([getattr(t, side) + r for t, r in zip(trees, root, strict=True)])
+            for side in ("children_left", "children_right")
+        )
+        feature = np.concatenate([tree.feature for tree in trees])
+        threshold = np.concatenate([tree.threshold for tree in trees])
+        value = np.concatenate([tree.value[:, 0, 0] for tree in trees])
+        is_leaf = feature < 0
+        level, order = root, [root]
+        while len(level):
+            inner = level[~is_leaf[level]]
+            level = np.stack([left[inner], right[inner]], axis=1).ravel()
+            order.append(level)
+        old = np.concatenate(order)
+        new = np.empty(len(old), dtype=np.int32)
+        new[old] = np.arange(len(old))
+        own = np.arange(len(old), dtype=np.int32)
         arrays = [
-            root,
-            *sides,
-            np.concatenate([np.maximum(tree.feature, 0) for tree in trees]),
-            np.concatenate([tree.threshold for tree in trees]),
-            np.concatenate([tree.value[:, 0, 0] for tree in trees]),
+            np.where(is_leaf[old], own, new[np.where(is_leaf, 0, left)[old]]).astype(np.int32),
+            np.maximum(feature, 0)[old].astype(np.int32),
+            np.where(is_leaf, np.inf, threshold)[old],
+            value[old],
+            np.array(len(trees)),
         ]
-        return cls(*(torch.from_numpy(np.ascontiguousarray(array)) for array in arrays))
+        return cls(*(torch.from_numpy(array) for array in arrays))
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """(n, F) features -> (n,) mean over trees, which is scikit-learn's."""
-        cells = torch.from_numpy(x.astype(np.float32)).double()  # as scikit-learn compares them
-        node = self.root.expand(len(x), -1)
+        cells = x.astype(np.float32).astype(np.float64)  # as scikit-learn compares them
+        row = (np.arange(len(x)) * x.shape[1])[:, None]
+        child, feature = self.child.numpy(), self.feature.numpy()
+        threshold, flat = self.threshold.numpy(), cells.ravel()
+        node = np.broadcast_to(np.arange(int(self.number)), (len(x), int(self.number)))
         while True:
-            goes_left = cells.gather(1, self.feature[node]) <= self.threshold[node]
-            below = torch.where(goes_left, self.left[node], self.right[node])
-            if bool((below == node).all()):
-                return np.asarray(self.value[node].mean(dim=1).numpy())
+            below = child[node] + (flat[row + feature[node]] > threshold[node])
+            if (below == node).all():
+                return np.asarray(self.value.numpy()[node].mean(axis=1))
             node = below
 
 

@@ -1,0 +1,84 @@
+"""Contracts of the six component kinds, a file each (the reader's: ``reading``), and records between them.
+
+Protocols, no base classes: a class with these methods is a component. ``layout`` is injected first
+(heads also get their task and the fused width); keyword-only constructor parameters are the recipe's
+keys. A parameter annotated with one of these Protocols takes a nested table with a ``use`` of its own;
+one annotated ``pathlib.Path`` is resolved against ``cohort.root``.
+"""
+
+from hcat_core.interfaces.estimator import (
+    AdditiveEstimator,
+    CrossFittedEstimator,
+    EnsembleEstimator,
+    Estimator,
+    GatedEstimator,
+    ImputingEstimator,
+    RefittingEstimator,
+    SinglePassEstimator,
+    ThresholdingEstimator,
+)
+from hcat_core.interfaces.fitting import FitContext, ImputerEpoch, StatefulComponent
+from hcat_core.interfaces.fusion import Fused, Fusion, GatedFusion, PreparedFusion
+from hcat_core.interfaces.head import (
+    BinaryLogitHead,
+    EvidenceHead,
+    Head,
+    PatientWeightingHead,
+    ResidualHead,
+    TimedHead,
+)
+from hcat_core.interfaces.imputer import Average, Imputation, Imputer
+from hcat_core.interfaces.loss import HeadSpecificLoss, Loss, Outputs
+from hcat_core.interfaces.prediction import Prediction
+from hcat_core.interfaces.random_numbers import CommonNumbers, categories, normal
+from hcat_core.reading import (
+    COUNT_COLUMN,
+    QUALITY_COLUMN,
+    ColumnTable,
+    DescribingReader,
+    ModalityTable,
+    Reader,
+    ViewReader,
+)
+
+__all__ = [
+    "AdditiveEstimator",
+    "Average",
+    "BinaryLogitHead",
+    "COUNT_COLUMN",
+    "ColumnTable",
+    "CommonNumbers",
+    "CrossFittedEstimator",
+    "DescribingReader",
+    "EnsembleEstimator",
+    "Estimator",
+    "EvidenceHead",
+    "FitContext",
+    "Fused",
+    "Fusion",
+    "GatedEstimator",
+    "GatedFusion",
+    "Head",
+    "HeadSpecificLoss",
+    "Imputation",
+    "Imputer",
+    "ImputerEpoch",
+    "ImputingEstimator",
+    "Loss",
+    "ModalityTable",
+    "Outputs",
+    "PatientWeightingHead",
+    "Prediction",
+    "PreparedFusion",
+    "QUALITY_COLUMN",
+    "Reader",
+    "RefittingEstimator",
+    "ResidualHead",
+    "SinglePassEstimator",
+    "StatefulComponent",
+    "ThresholdingEstimator",
+    "TimedHead",
+    "ViewReader",
+    "categories",
+    "normal",
+]

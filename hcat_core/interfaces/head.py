@@ -1,0 +1,102 @@
+"""The contract of heads, and what they may have beside it."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+from torch import Tensor
+
+from hcat_core.cohort import Cohort, Targets
+from hcat_core.interfaces.fusion import Fused
+from hcat_core.interfaces.prediction import Prediction
+
+
+@runtime_checkable
+class Head(Protocol):
+    """Turns a fused vector into one task's prediction. Injected: layout, task, fused width.
+
+    One that knows risk over time is a ``TimedHead``, and is asked for any horizon.
+    """
+
+    def prepare(self, train: Cohort) -> None:
+        """Take what it needs from training targets: class weights, hazard bins."""
+        ...
+
+    def __call__(self, fused: Fused) -> Tensor:
+        """Raw outputs, (N,) or (N, bins)."""
+        ...
+
+    def predict(self, raw: Tensor, horizons: tuple[float, ...]) -> Prediction:
+        """Probabilities (N, H) of the event within each horizon, in days."""
+        ...
+
+
+@runtime_checkable
+class TimedHead(Protocol):
+    """A head that knows risk over time: ``predict`` answers for every horizon.
+
+    One with ``needs_baseline`` is shown its raw outputs for all training patients after each epoch.
+    """
+
+    needs_baseline: bool
+
+    def fit_baseline(self, raw: Tensor, train: Cohort) -> None:
+        """Fit what turns raw outputs into probabilities over time, from training patients alone."""
+        ...
+
+
+@runtime_checkable
+class ResidualHead(Protocol):
+    """A head whose raw outputs are logits or log hazards, to which those of another model can be added.
+
+    The other model is the evidence of the estimator ``neural``: the head then learns what is left.
+    """
+
+    def start_at_zero(self, evidence: Tensor, targets: Targets) -> None:
+        """Set what the network adds to 0, and what all patients share to what is the most likely.
+
+        Args:
+            evidence: (N,) of the training patients, to be added to the raw outputs.
+            targets: of the training patients.
+        """
+        ...
+
+    def scale_residual(self, weight: float) -> None:
+        """Multiply how far the outputs are from those at the start by a weight of at least 0."""
+        ...
+
+    def log_likelihood(self, raw: Tensor, targets: Targets) -> Tensor:
+        """(N,) log likelihood of each patient's outcome, in nats; NaN where it is not known."""
+        ...
+
+
+@runtime_checkable
+class EvidenceHead(Protocol):
+    """A residual head that adds evidence to some of its raw outputs only; others add it to each of them."""
+
+    def add_evidence(self, raw: Tensor, evidence: Tensor) -> Tensor:
+        """The raw outputs (N, ...) of N patients with their evidence (N,) added where it belongs."""
+        ...
+
+
+class BinaryLogitHead(Protocol):
+    """A head whose raw outputs are one logit per patient, which the losses ``bce`` and ``focal`` train.
+
+    It is not checked by ``isinstance``, which from Python 3.12 on does not find torch buffers.
+
+    Attributes:
+        column: of the head's task in the targets.
+        pos_weight: scalar, how many times as much a patient with the event counts as one without.
+    """
+
+    column: int
+    pos_weight: Tensor
+
+
+@runtime_checkable
+class PatientWeightingHead(Protocol):
+    """A head that gives each patient with a known outcome a weight in the loss."""
+
+    def weights(self, targets: Targets) -> Tensor:
+        """(N,) positive weights, in the order of ``targets``."""
+        ...

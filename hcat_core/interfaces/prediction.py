@@ -1,0 +1,64 @@
+"""What is predicted of patients, from a head or an estimator to ``predictions.csv``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from hcat_core.cohort import CURVE_STEPS
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What is predicted of N patients, from a head or an estimator to ``predictions.csv``.
+
+    Tensors are on the CPU. ``probability``, ``low``, ``high`` and ``curves`` are the same in float64 arrays
+    for metrics and files, NaN where there is none.
+
+    Attributes:
+        event_probability: (N, T) in [0, 1], by each task's horizon; (N, H) of a head asked for H horizons.
+        curve: (N, T, 12) event probability by each of a task's ``curve_days``, the last of which is its
+            horizon; NaN for a task whose risk over time is not known; None where that is so for all.
+        interval: (N, T, 2), lower and upper end of the 90 % interval, or None.
+    """
+
+    event_probability: Tensor
+    curve: Tensor | None = None
+    interval: Tensor | None = None
+
+    def __getitem__(self, rows: np.ndarray | slice) -> Prediction:
+        curve = None if self.curve is None else self.curve[rows]
+        return Prediction(
+            self.event_probability[rows], curve, None if self.interval is None else self.interval[rows]
+        )
+
+    @property
+    def probability(self) -> np.ndarray:
+        """(N, T) event probabilities."""
+        return self.event_probability.double().numpy()
+
+    @property
+    def low(self) -> np.ndarray:
+        """(N, T) lower ends of the intervals."""
+        return self._end(0)
+
+    @property
+    def high(self) -> np.ndarray:
+        """(N, T) upper ends of the intervals."""
+        return self._end(1)
+
+    @property
+    def curves(self) -> np.ndarray:
+        """(N, T, 12) event probabilities over time; at the horizon they are always known."""
+        if self.curve is not None:
+            return self.curve.double().numpy()
+        curves = np.full((*self.event_probability.shape, CURVE_STEPS), np.nan)
+        curves[..., -1] = self.probability
+        return curves
+
+    def _end(self, side: int) -> np.ndarray:
+        if self.interval is None:
+            return np.full(self.event_probability.shape, np.nan)
+        return self.interval[..., side].double().numpy()
