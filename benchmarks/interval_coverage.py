@@ -10,11 +10,10 @@ the latent factors, which no set of modalities determines.
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import dataclass, replace
 
 import numpy as np
-from known_probability import Case, Trained, train, true_probability
+from known_probability import Trained, cases_asked_for, train, true_probability
 
 from hcat_core.training.ensemble_interval import IntervalParts
 from hcat_core.training.neural_estimator import NeuralEstimator
@@ -70,19 +69,9 @@ def coverage(trained: Trained) -> dict[str, Coverage]:
 
 def main() -> None:
     """Print the coverage for each preset and seed."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--preset", action="append", default=[])
-    parser.add_argument("--patients", type=int, default=1500)
-    parser.add_argument("--test", type=int, default=500)
-    parser.add_argument("--width", type=int, default=32)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--set", action="append", default=[], help="an option of the recipe")
-    given = parser.parse_args()
-    for preset in given.preset or ("demo", "linear"):
-        for seed in range(given.seeds):
-            case = Case(preset, given.patients, given.test, given.width, seed, tuple(given.set))
-            for what, found in coverage(train(case)).items():
-                print(f"{preset}, seed {seed}, {what}: {found}", flush=True)
+    for case in cases_asked_for(__doc__, ("demo", "linear")):
+        for what, found in coverage(train(case)).items():
+            print(f"{case.preset}, seed {case.seed}, {what}: {found}", flush=True)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ times are not used, known outcomes have a higher share of events than all, and n
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -47,6 +49,21 @@ class Case:
     width: int
     seed: int
     sets: tuple[str, ...]
+
+
+def cases_asked_for(description: str | None, presets: Sequence[str]) -> Iterator[Case]:
+    """The cases that the command line asks for: each preset with each seed from 0."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--preset", action="append", default=[], help=f"by default {', '.join(presets)}")
+    parser.add_argument("--patients", type=int, default=1500)
+    parser.add_argument("--test", type=int, default=500)
+    parser.add_argument("--width", type=int, default=32)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--set", action="append", default=[], help="an option of the recipe")
+    given = parser.parse_args()
+    for preset in given.preset or presets:
+        for seed in range(given.seeds):
+            yield Case(preset, given.patients, given.test, given.width, seed, tuple(given.set))
 
 
 @dataclass(frozen=True)

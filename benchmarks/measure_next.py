@@ -11,12 +11,11 @@ the generator in the place of the imputer's, and of the true p with values drawn
 
 from __future__ import annotations
 
-import argparse
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from known_probability import Case, Trained, draw_cells, train, true_probability
+from known_probability import Trained, cases_asked_for, draw_cells, train, true_probability
 
 from hcat_core.evaluation.value_of_measuring import value_of_measuring
 from hcat_core.interfaces import Imputation, ImputingEstimator
@@ -134,19 +133,10 @@ def compare(trained: Trained) -> dict[str, Agreement]:
 
 
 def main() -> None:
-    """Print the agreement for each seed."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--preset", default="demo")
-    parser.add_argument("--patients", type=int, default=1500)
-    parser.add_argument("--test", type=int, default=500)
-    parser.add_argument("--width", type=int, default=32)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--set", action="append", default=[], help="an option of the recipe")
-    given = parser.parse_args()
-    case = Case(given.preset, given.patients, given.test, given.width, 0, tuple(given.set))
-    for seed in range(given.seeds):
-        for what, agreement in compare(train(replace(case, seed=seed))).items():
-            print(f"seed {seed}, {what}: {agreement}", flush=True)
+    """Print the agreement for each preset and seed."""
+    for case in cases_asked_for(__doc__, ("demo", "linear")):
+        for what, agreement in compare(train(case)).items():
+            print(f"{case.preset}, seed {case.seed}, {what}: {agreement}", flush=True)
 
 
 if __name__ == "__main__":
