@@ -142,8 +142,8 @@ def _quality(table: ModalityTable) -> np.ndarray:
     """(R,) scores in [0, 1]; NaN counts as 1."""
     if table.quality is None:
         return np.ones(len(table.ids), np.float32)
-    quality = np.asarray(table.quality, np.float32).reshape(-1)
-    return np.clip(np.where(np.isnan(quality), 1, quality), 0, 1)
+    quality = np.asarray(table.quality, np.float64).reshape(-1)
+    return np.clip(np.where(np.isnan(quality), 1, quality), 0, 1).astype(np.float32)
 
 
 def _counts(table: ModalityTable, weights: np.ndarray, source: str, first_row: int) -> np.ndarray:

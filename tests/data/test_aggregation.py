@@ -62,7 +62,7 @@ def test_many_patches_weigh_more_than_few():
 
 
 def test_quality_is_averaged_clipped_and_one_where_the_file_has_no_number():
-    table = ModalityTable(np.array(["a", "a", "b"]), np.ones((3, 1)), quality=np.array([0.2, 7.0, np.nan]))
+    table = ModalityTable(np.array(["a", "a", "b"]), np.ones((3, 1)), quality=np.array([0.2, 1e300, np.nan]))
     np.testing.assert_allclose(aggregate_spatial([table], "file").quality, [0.6, 1.0])
 
 
