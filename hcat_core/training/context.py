@@ -8,8 +8,8 @@ from pathlib import Path
 from hcat_core.errors import UsageError
 from hcat_core.interfaces import FitContext
 from hcat_core.training.distributed import SINGLE_PROCESS, Processes
-from hcat_core.training.loop import NoObserver, Observer
 from hcat_core.training.neural_parts import NeuralParts
+from hcat_core.training.observer import NoObserver, Observer
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -23,81 +22,38 @@ from hcat_core.metrics.discrimination import best_threshold, binary_metrics
 from hcat_core.recipe.build import WeightedLoss
 from hcat_core.recipe.schema import TrainingTable
 from hcat_core.training.checkpoints import Checkpoints, Epoch, Progress, TaskMetrics
+from hcat_core.training.context import TrainingContext
 from hcat_core.training.device import refuse_precision
-from hcat_core.training.distributed import SINGLE_PROCESS, Processes
 from hcat_core.training.inference import MC_ROWS, single_pass
 from hcat_core.training.model import HcatModel
 from hcat_core.training.step import TotalLoss, build_optimiser, training_step
 
 
-class Observer(Protocol):
-    """Is informed of what a training does, to show it or to write it down."""
-
-    def model_built(self) -> None:
-        """The model is built; nothing is fitted or written yet."""
-        ...
-
-    def training_started(
-        self, steps_per_epoch: int, history: Sequence[Epoch], member: int, members: int
-    ) -> None:
-        """The first epoch of training ``member`` is about to begin, or to follow those of ``history``."""
-        ...
-
-    def epoch_finished(self, epoch: Epoch) -> None:
-        """An epoch is over and its checkpoints are written."""
-        ...
-
-
-class NoObserver:
-    """Shows and writes nothing."""
-
-    def model_built(self) -> None:
-        """Nothing."""
-
-    def training_started(
-        self, steps_per_epoch: int, history: Sequence[Epoch], member: int, members: int
-    ) -> None:
-        """Nothing."""
-
-    def epoch_finished(self, epoch: Epoch) -> None:
-        """Nothing."""
-
-
 @dataclass(frozen=True)
-class RunContext:
-    """Where and how one training runs: everything but its model, its patients and its settings.
+class TrainingPatients:
+    """The standardised patients of one training.
 
     Attributes:
-        seed: of all that is random.
-        device: where to compute.
-        checkpoints: where each epoch is kept.
-        resume: go on from the last checkpoint.
-        observer: is informed of each epoch; in the main process only.
-        say: shows one message.
-        processes: this process and those that share the training.
-        member: number of the training, from 1, among ``members``.
+        training: to learn from.
+        validation: who decide which epoch is the best.
+        contributions: (N, M, T) of the model's evidence to the training patients, by models fitted without
+            them, so that the network learns what is left for new patients; None without evidence.
     """
 
-    seed: int
-    device: torch.device
-    checkpoints: Checkpoints
-    resume: bool = False
-    observer: Observer = NoObserver()
-    say: Callable[[str], None] = lambda message: None
-    processes: Processes = SINGLE_PROCESS
-    member: int = 1
-    members: int = 1
+    training: Cohort
+    validation: Cohort
+    contributions: Tensor | None = None
 
 
 def train(
     model: HcatModel,
     losses: list[WeightedLoss],
-    training: Cohort,
-    validation: Cohort,
+    patients: TrainingPatients,
     settings: TrainingTable,
-    context: RunContext,
+    checkpoints: Checkpoints,
+    context: TrainingContext,
     *,
-    contributions: Tensor | None = None,
+    resume: bool = False,
 ) -> Progress:
     """Train until the last epoch or until ``early_stop_patience`` epochs bring nothing better.
 
@@ -107,12 +63,11 @@ def train(
     Args:
         model: with fitted imputer, evidence and heads.
         losses: to minimise.
-        training: patients to learn from, standardised.
-        validation: patients who decide which epoch is the best, standardised.
+        patients: to learn from, and to stop by.
         settings: of the recipe.
-        context: seed, device, checkpoints, observer, processes.
-        contributions: (N, M, T) of the model's evidence to the training patients, by models fitted
-            without them, so that the network learns what is left for new patients.
+        checkpoints: where each epoch is kept.
+        context: seed, device, observer, processes.
+        resume: go on from the last checkpoint.
 
     Raises:
         DataError: for checkpoints to go on from that are not those of this training.
@@ -123,50 +78,20 @@ def train(
     _refuse_equal_views(losses, settings)
     refuse_precision(settings.precision, context.device)
     model.to(context.device)
-    optimiser = build_optimiser(model, settings)
-    scheduler = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(
-        optimiser, T_0=settings.restart_epochs, T_mult=settings.restart_factor
-    )
-    progress = Progress()
-    if context.resume:
-        progress = context.checkpoints.restore(model, optimiser)
-    else:
-        _score_start(model, training, validation, settings, context, progress, contributions)
-    step = Step(
-        context.processes.wrap(TotalLoss(model, losses, settings, context.processes)),
-        optimiser,
-        scheduler,
-        settings,
-    )
+    step = _build_step(model, losses, settings, context)
+    progress = checkpoints.restore(model, step.optimiser) if resume else Progress()
+    if not resume:
+        _score_start(model, patients, settings, checkpoints, context, progress)
     if context.processes.is_main:
-        steps = math.ceil(len(training) / settings.batch)
+        steps = math.ceil(len(patients.training) / settings.batch)
         context.observer.training_started(steps, progress.history, context.member, context.members)
     while progress.epoch < settings.epochs and not progress.finished:
-        model.train()
-        train_loss, terms = _train_epoch(step, training, progress.epoch, context, contributions)
-        if isinstance(model.imputer, Calibrated) and model.imputer_trains():
-            model.imputer.calibrate(training.present, validation.to(context.device))
-        fit_baselines(model, training, context, contributions)
-        val = context.processes.broadcast(validate(model, validation, context))
-        better = progress.scored(val, settings.monitor)
-        progress.finished = progress.stale >= settings.early_stop_patience
-        epoch = Epoch(
-            epoch=progress.epoch,
-            epochs=settings.epochs,
-            lr=optimiser.param_groups[0]["lr"],
-            train_loss=train_loss,
-            losses=terms,
-            val=val,
-            best=progress.stale == 0,
-            member=context.member,
-        )
-        progress.history.append(epoch)
-        context.checkpoints.write_epoch(model, optimiser, progress, better)
+        epoch = _one_epoch(model, step, patients, checkpoints, context, progress)
         if context.processes.is_main:
             context.observer.epoch_finished(epoch)
         if progress.epoch == 1:
-            _report_idle_losses(losses, terms, context.say)
-    context.checkpoints.write_final(model, progress)
+            _report_idle_losses(losses, epoch.losses, context.progress)
+    checkpoints.write_final(model, progress)
     return progress
 
 
@@ -180,32 +105,82 @@ class Step:
     settings: TrainingTable
 
 
+def _build_step(
+    model: HcatModel, losses: list[WeightedLoss], settings: TrainingTable, context: TrainingContext
+) -> Step:
+    optimiser = build_optimiser(model, settings)
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(
+        optimiser, T_0=settings.restart_epochs, T_mult=settings.restart_factor
+    )
+    total_loss = TotalLoss(model, losses, settings, context.processes)
+    return Step(context.processes.wrap(total_loss), optimiser, scheduler, settings)
+
+
 def _score_start(
     model: HcatModel,
-    training: Cohort,
-    validation: Cohort,
+    patients: TrainingPatients,
     settings: TrainingTable,
-    context: RunContext,
+    checkpoints: Checkpoints,
+    context: TrainingContext,
     progress: Progress,
-    contributions: Tensor | None,
 ) -> None:
     """Keep the state before the first step, with its score where the likelihood decides."""
     if settings.monitor == "likelihood":
-        fit_baselines(model, training, context, contributions)
-        val = context.processes.broadcast(validate(model, validation, context))
-        context.checkpoints.write_best(model, progress, progress.scored_start(val, settings.monitor))
-    context.checkpoints.write_start(model, progress)
+        val = _scores(model, patients, context)
+        checkpoints.write_best(model, progress, progress.scored_start(val, settings.monitor))
+    checkpoints.write_start(model, progress)
 
 
-def _train_epoch(
-    step: Step, training: Cohort, epoch: int, context: RunContext, contributions: Tensor | None
+def _one_epoch(
+    model: HcatModel,
+    step: Step,
+    patients: TrainingPatients,
+    checkpoints: Checkpoints,
+    context: TrainingContext,
+    progress: Progress,
+) -> Epoch:
+    """One pass over the training patients, scored and kept."""
+    settings = step.settings
+    model.train()
+    train_loss, terms = _take_steps(step, patients, checkpoints, context, progress.epoch)
+    if isinstance(model.imputer, Calibrated) and model.imputer_trains():
+        model.imputer.calibrate(patients.training.present, patients.validation.to(context.device))
+    val = _scores(model, patients, context)
+    better = progress.scored(val, settings.monitor)
+    progress.finished = progress.stale >= settings.early_stop_patience
+    epoch = Epoch(
+        epoch=progress.epoch,
+        epochs=settings.epochs,
+        lr=step.optimiser.param_groups[0]["lr"],
+        train_loss=train_loss,
+        losses=terms,
+        val=val,
+        best=progress.stale == 0,
+        member=context.member,
+    )
+    progress.history.append(epoch)
+    checkpoints.write_epoch(model, step.optimiser, progress, better)
+    return epoch
+
+
+def _scores(
+    model: HcatModel, patients: TrainingPatients, context: TrainingContext
+) -> Mapping[str, TaskMetrics]:
+    """Metrics by task on the validation patients, after the heads' baselines are fitted."""
+    fit_baselines(model, patients, context)
+    return context.processes.broadcast(validate(model, patients.validation, context))
+
+
+def _take_steps(
+    step: Step, patients: TrainingPatients, checkpoints: Checkpoints, context: TrainingContext, epoch: int
 ) -> tuple[float, dict[str, float]]:
-    """One pass over the training patients; the mean total and the mean of each unweighted term.
+    """One step per batch of training patients; the mean total and the mean of each unweighted term.
 
     Raises:
         TrainingError: when a loss or the gradient is not finite.
     """
     settings, processes = step.settings, context.processes
+    training, contributions = patients.training, patients.contributions
     torch.manual_seed(epoch_seed(context.seed, epoch))
     batches = torch.randperm(len(training)).split(settings.batch)
     sums: dict[str, float] = {}
@@ -227,7 +202,7 @@ def _train_epoch(
             raise TrainingError(
                 f"epoch {epoch + 1}, batch {number + 1} of {len(batches)}: "
                 f"{', '.join(bad) or 'the gradient is not finite'}. The last good checkpoint, of epoch "
-                f"{epoch}, is {context.checkpoints.last}; going on from it would end here again. Start a "
+                f"{epoch}, is {checkpoints.last}; going on from it would end here again. Start a "
                 "new run with a smaller training.lr, or look for extreme values with hcat inspect."
             )
         total_sum += total * len(rows)
@@ -237,13 +212,12 @@ def _train_epoch(
 
 
 @torch.no_grad()
-def fit_baselines(
-    model: HcatModel, training: Cohort, context: RunContext, contributions: Tensor | None = None
-) -> None:
+def fit_baselines(model: HcatModel, patients: TrainingPatients, context: TrainingContext) -> None:
     """Fit the baseline hazard of heads that need one, from their outputs for all training patients."""
     heads = {n: h for n, h in model.heads.items() if isinstance(h, TimedHead) and h.needs_baseline}
     if not heads:
         return
+    training, contributions = patients.training, patients.contributions
     model.eval()
     raw: dict[str, list[Tensor]] = {name: [] for name in heads}
     share = torch.arange(len(training))[context.processes.rows(len(training))]
@@ -257,7 +231,7 @@ def fit_baselines(
         head.fit_baseline(context.processes.all_gather(torch.cat(raw[name]), len(training)), on_device)
 
 
-def validate(model: HcatModel, validation: Cohort, context: RunContext) -> dict[str, TaskMetrics]:
+def validate(model: HcatModel, validation: Cohort, context: TrainingContext) -> dict[str, TaskMetrics]:
     """Metrics by task on the validation patients, at each task's own best threshold there."""
     n = len(validation)
     share = validation[context.processes.rows(n)]

@@ -26,7 +26,7 @@ from hcat_core.storage.checkpoint import read_checkpoint
 from hcat_core.training.checkpoints import LAST, Checkpoints, Progress
 from hcat_core.training.context import CheckpointFolder, TrainingContext, parts_of
 from hcat_core.training.evidence_start import fit_evidence, start_at_evidence
-from hcat_core.training.loop import RunContext, train
+from hcat_core.training.loop import TrainingPatients, train
 from hcat_core.training.model import HcatModel
 
 
@@ -128,19 +128,14 @@ def train_member(
             writes=processes.is_main,
             resumable=context.folder is not None,
         )
-        run = RunContext(
-            context.seed,
-            context.device,
-            checkpoints,
-            resume=resume,
-            observer=context.observer,
-            say=context.progress,
-            processes=processes,
-            member=context.member,
-            members=context.members,
-        )
         progress = train(
-            model, losses, standard, held_out, parts.training, run, contributions=contributions
+            model,
+            losses,
+            TrainingPatients(standard, held_out, contributions),
+            parts.training,
+            checkpoints,
+            context,
+            resume=resume,
         )
         processes.barrier()  # the main process has written the checkpoints that all load
         chosen = checkpoints.chosen(progress)

@@ -16,8 +16,10 @@ from hcat_core.storage.checkpoint import read_checkpoint
 from hcat_core.testing.cohorts import random_cohort
 from hcat_core.training import loop
 from hcat_core.training.checkpoints import LAST, Checkpoints
-from hcat_core.training.loop import NoObserver, RunContext, train
+from hcat_core.training.context import TrainingContext
+from hcat_core.training.loop import TrainingPatients, train
 from hcat_core.training.model import HcatModel
+from hcat_core.training.observer import NoObserver
 from hcat_core.training.step import TotalLoss, build_optimiser, training_step
 
 COHORT = random_cohort(72)
@@ -49,10 +51,11 @@ def run(folder, *, epochs=4, resume=False, on_epoch=lambda record: None, losses=
     progress = train(
         model,
         losses,
-        TRAINING,
-        VALIDATION,
+        TrainingPatients(TRAINING, VALIDATION),
         TrainingTable(epochs=epochs, **settings),
-        RunContext(3, torch.device("cpu"), Checkpoints(folder, {}, {}), resume, Listener(on_epoch)),
+        Checkpoints(folder, {}, {}),
+        TrainingContext(3, observer=Listener(on_epoch)),
+        resume=resume,
     )
     return model, progress
 
