@@ -13,6 +13,7 @@ from hcat_core.cohort import Cohort, Layout
 from hcat_core.imputation.hidden_blocks import mask_down
 from hcat_core.imputation.scores import Z90
 from hcat_core.interfaces import FitContext, Imputation, Imputer
+from hcat_core.storage.tensor_names import with_prefix, without_prefix
 
 LEVEL = 0.9
 SHRINKAGE = 30.0  # number of patients at which a group's factor and the overall one count equally
@@ -143,7 +144,7 @@ class Calibrated(nn.Module):
     def state_dict(self, *arguments: Any, **keywords: Any) -> dict[str, Tensor]:  # type: ignore[override]
         """Factors, and the inner imputer's state under ``inner.``."""
         buffers = {name: getattr(self, name) for name in BUFFERS}
-        return {**buffers, **{f"inner.{name}": t for name, t in self.inner.state_dict().items()}}
+        return {**buffers, **with_prefix("inner.", self.inner.state_dict())}
 
     def load_state_dict(  # type: ignore[override]
         self, state: Mapping[str, Tensor], *arguments: Any, **keywords: Any
@@ -152,9 +153,7 @@ class Calibrated(nn.Module):
         device = self.overall.device
         for name in BUFFERS:
             setattr(self, name, state[name].to(device))
-        return self.inner.load_state_dict(
-            {n.removeprefix("inner."): t for n, t in state.items() if n.startswith("inner.")}
-        )
+        return self.inner.load_state_dict(without_prefix("inner.", state))
 
 
 @dataclass(frozen=True)

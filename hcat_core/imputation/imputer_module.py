@@ -9,6 +9,7 @@ from torch import nn
 
 from hcat_core.cohort import Cohort
 from hcat_core.interfaces import FitContext, Imputation, Imputer
+from hcat_core.storage.tensor_names import with_prefix, without_prefix
 
 
 class ImputerModule(nn.Module):
@@ -33,15 +34,12 @@ class ImputerModule(nn.Module):
         return self.imputer(batch)
 
     def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
-        for name, tensor in self.imputer.state_dict().items():
-            destination[prefix + name] = tensor
+        destination.update(with_prefix(prefix, self.imputer.state_dict()))
 
     def _load_from_state_dict(
         self, state_dict: Mapping[str, Any], prefix: str, *arguments: Any, **keywords: Any
     ) -> None:
-        self.imputer.load_state_dict(
-            {n.removeprefix(prefix): t for n, t in state_dict.items() if n.startswith(prefix)}
-        )
+        self.imputer.load_state_dict(without_prefix(prefix, state_dict))
 
 
 def as_module(imputer: Imputer) -> nn.Module:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize
 
-from hcat_core.metrics.recalibration import sigmoid
+from hcat_core.metrics.recalibration import logit, sigmoid
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,10 @@ def calibration(
             known outcomes of a censored cohort.
     """
     known = (label >= 0) & np.isfinite(probability)
-    p, y = np.clip(probability[known], 1e-4, 1 - 1e-4), label[known].astype(float)
+    z, y = logit(probability[known]), label[known].astype(float)
     w = np.ones(len(y)) if weights is None else weights[known]
     if not 0 < y.sum() < len(y):
         return Calibration()
-    z = np.log(p / (1 - p))
 
     def loss(line: np.ndarray, slope: bool) -> float:
         eta = line[0] + (line[1] if slope else 1.0) * z

@@ -113,15 +113,13 @@ def pseudo_observations(time: np.ndarray, event: np.ndarray, day: float) -> np.n
     on the covariates; so censored patients contribute, too.
     """
     n = len(time)
-    values, place = np.unique(time, return_inverse=True)
-    died = np.bincount(place, event == 1, len(values))
-    at_risk = np.bincount(place, minlength=len(values))[::-1].cumsum()[::-1]
+    values, died, _, at_risk = _counts(time, event)
     upto = values <= day
     of_all = 1 - np.prod(1 - died[upto] / at_risk[upto])
     # Without patient i, there is one patient less at risk up to their time, and one event less on its day.
     columns = np.flatnonzero(upto)
     less = (values[columns] <= time[:, None]).astype(float)
-    own_event = ((place[:, None] == columns) & (event == 1)[:, None]).astype(float)
+    own_event = ((time[:, None] == values[columns]) & (event == 1)[:, None]).astype(float)
     risk = np.maximum(at_risk[columns] - less, 1e-12)
     without = 1 - np.prod(1 - (died[columns] - own_event) / risk, axis=1)
     return np.asarray(n * of_all - (n - 1) * without)
@@ -138,10 +136,8 @@ def aalen_johansen(time: np.ndarray, cause: np.ndarray, days: np.ndarray) -> np.
         cause: (N,) 0 censored, 1 the event, 2 the competing event.
         days: (H,).
     """
-    values, place = np.unique(time, return_inverse=True)
-    events = np.bincount(place, cause == 1, len(values))
-    any_event = np.bincount(place, cause > 0, len(values))
-    at_risk = np.bincount(place, minlength=len(values))[::-1].cumsum()[::-1]
+    values, events, _, at_risk = _counts(time, cause)
+    any_event = _counts(time, (cause > 0).astype(int))[1]
     free_before = np.r_[1.0, np.cumprod(1 - any_event / at_risk)[:-1]]
     incidence = np.cumsum(free_before * events / at_risk)
     return np.asarray(np.r_[0.0, incidence][np.searchsorted(values, days, side="right")])

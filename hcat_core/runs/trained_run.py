@@ -50,10 +50,7 @@ class TrainingStatistics:
     @classmethod
     def of(cls, train: Cohort, base_rate: tuple[float, ...], data: str) -> TrainingStatistics:
         """Compute the statistics of the training patients."""
-        inf = float("inf")
-        low = train.emb.masked_fill(~train.measured, inf).amin(dim=0)
-        high = train.emb.masked_fill(~train.measured, -inf).amax(dim=0)
-        return cls(Standardiser.fit(train), low, high, base_rate, data)
+        return cls(Standardiser.fit(train), *train.extremes(), base_rate, data)
 
 
 @dataclass(frozen=True)

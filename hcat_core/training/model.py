@@ -22,6 +22,7 @@ from hcat_core.interfaces import (
     StatefulComponent,
     TimedHead,
 )
+from hcat_core.storage.tensor_names import without_prefix
 
 
 class EvidenceUse(nn.Module):
@@ -215,10 +216,8 @@ class HcatModel(nn.Module):
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Restore what ``state`` gave."""
         for part, component in self.parts().items():
-            prefix = f"{part}."
-            tensors = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
             if isinstance(component, StatefulComponent):
-                component.load_state_dict(tensors)
+                component.load_state_dict(without_prefix(f"{part}.", state))
 
 
 def add_evidence(head: object, raw: Tensor, evidence: Tensor) -> Tensor:

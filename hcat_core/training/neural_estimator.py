@@ -17,6 +17,7 @@ from hcat_core.interfaces import Estimator, FitContext, Imputation, Prediction
 from hcat_core.registry.parameter_types import Count
 from hcat_core.storage.atomic_files import make_folder
 from hcat_core.storage.checkpoint import read_checkpoint, write_checkpoint
+from hcat_core.storage.tensor_names import with_prefix
 from hcat_core.training.context import TrainingContext, parts_of, training_context
 from hcat_core.training.ensemble_interval import IntervalParts
 from hcat_core.training.inference import (
@@ -151,7 +152,7 @@ class NeuralEstimator:
     def save(self, folder: Path) -> None:
         """Write one checkpoint per member."""
         for number, member in enumerate(self.members):
-            statistics = {f"standardiser.{k}": v for k, v in member.standardiser.state_dict().items()}
+            statistics = with_prefix("standardiser.", member.standardiser.state_dict())
             path = folder / f"member_{number}.safetensors"
             write_checkpoint(path, {**member.model.state(), **statistics}, {"member": number})
         weights = {task: asdict(weight) for task, weight in self.residual_weights.items()}
@@ -166,7 +167,7 @@ class NeuralEstimator:
         self.residual_weights = {
             task: ResidualWeight(**weight) for task, weight in written["residual_weights"].items()
         }
-        misfit = written.get("misfit")  # runs of before have none
+        misfit = written["misfit"]
         self.misfit = misfit and Misfit(tuple(misfit["linear"]), tuple(misfit["quadratic"]))
         self.members = [
             load_member(folder / f"member_{number}.safetensors", self.plan, self.context)

@@ -23,6 +23,7 @@ from hcat_core.interfaces import (
 )
 from hcat_core.storage.atomic_files import make_folder
 from hcat_core.storage.checkpoint import read_checkpoint
+from hcat_core.storage.tensor_names import with_prefix, without_prefix
 from hcat_core.training.checkpoints import LAST, Checkpoints, Progress
 from hcat_core.training.context import CheckpointFolder, TrainingContext, parts_of
 from hcat_core.training.evidence_start import fit_evidence, start_at_evidence
@@ -52,14 +53,14 @@ class FittedImputer:
 
     def tensors(self) -> dict[str, Tensor]:
         """Both, by name, for a file."""
-        statistics = {f"standardiser.{k}": t for k, t in self.standardiser.state_dict().items()}
-        return {**statistics, **{f"imputer.{k}": t for k, t in self.state.items()}}
+        statistics = with_prefix("standardiser.", self.standardiser.state_dict())
+        return {**statistics, **with_prefix("imputer.", self.state)}
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor]) -> FittedImputer:
         """Restore what ``tensors`` gave."""
-        state = {k.removeprefix("imputer."): t for k, t in tensors.items() if k.startswith("imputer.")}
-        return cls(Standardiser.from_state(tensors, "standardiser."), state)
+        standardiser = Standardiser.from_state(tensors, "standardiser.")
+        return cls(standardiser, without_prefix("imputer.", tensors))
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def train_member(
             contributions = fit(model, standard, context)
         checkpoints = Checkpoints(
             folder.path,
-            {f"standardiser.{name}": tensor for name, tensor in standardiser.state_dict().items()},
+            with_prefix("standardiser.", standardiser.state_dict()),
             {"layout": plan.layout.as_json(), "recipe": folder.recipe} if context.folder else {},
             folder.recipe,
             writes=processes.is_main,

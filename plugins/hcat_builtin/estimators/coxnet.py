@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hcat_builtin.estimators.patient_features import FeatureChoice, PatientFeatures
+from hcat_builtin.estimators.patient_features import FEATURES, FeatureChoice, PatientFeatures
 from hcat_builtin.estimators.penalised_regression import CoxLikelihood, fit_penalised, inner_folds
 from hcat_builtin.estimators.serialisation import load_models, save_models
 from hcat_core.cohort import Cohort, Layout
@@ -16,6 +16,7 @@ from hcat_core.errors import DataError
 from hcat_core.interfaces import FitContext, Prediction
 from hcat_core.metrics.survival import breslow, timed
 from hcat_core.registry.parameter_types import Count, FoldCount, Share, TailShare
+from hcat_core.storage.tensor_names import with_prefix, without_prefix
 
 
 class CoxnetEstimator:
@@ -96,16 +97,13 @@ class CoxnetEstimator:
 
     def save(self, folder: Path) -> None:
         """Write coefficients, baselines and the statistics of the features."""
-        features = {f"features.{name}": tensor for name, tensor in self.features.state.items()}
-        save_models(folder, {}, {**features, **self.state})
+        save_models(folder, {}, {**with_prefix(FEATURES, self.features.state), **self.state})
 
     def load(self, folder: Path, context: FitContext) -> None:
         """Restore what ``save`` wrote."""
         _, state = load_models(folder)
-        self.features.state = {
-            k.removeprefix("features."): t for k, t in state.items() if k.startswith("features.")
-        }
-        self.state = {k: t for k, t in state.items() if not k.startswith("features.")}
+        self.features.state = without_prefix(FEATURES, state)
+        self.state = {k: t for k, t in state.items() if not k.startswith(FEATURES)}
 
     def _weights(self, x: Tensor, time: Tensor, event: Tensor, groups: np.ndarray, seed: int) -> Tensor:
         """Weights at the penalty of the best cross-validated likelihood; groups stay in one fold."""

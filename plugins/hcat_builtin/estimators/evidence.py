@@ -12,14 +12,16 @@ from torch import Tensor
 from hcat_builtin.estimators.forest_score import ForestScore
 from hcat_builtin.estimators.modality_pairs import ModalityPairs
 from hcat_builtin.estimators.outcome_regression import Outcomes, baseline, most_likely_factors, regress
-from hcat_builtin.estimators.patient_features import FeatureChoice, PatientFeatures
+from hcat_builtin.estimators.patient_features import FEATURES, FeatureChoice, PatientFeatures
 from hcat_builtin.estimators.penalised_regression import inner_folds
 from hcat_builtin.estimators.serialisation import load_models, save_models
 from hcat_core.cohort import CURVE_STEPS, Cohort, Layout
 from hcat_core.interfaces import FitContext, Prediction
 from hcat_core.registry.parameter_types import Count, CountOrZero, FoldCount, Share, TailShare
+from hcat_core.storage.tensor_names import with_prefix, without_prefix
 
 LARGEST = 10.0  # log hazard ratio of one modality, either way
+AXES, FOREST = "axes.", "forest."  # what the names of these parts' tensors begin with
 BLEND_STRENGTH = 20.0  # precision of the prior of the factors of regressions and forest
 
 
@@ -151,23 +153,22 @@ class EvidenceEstimator:
 
     def state_dict(self) -> dict[str, Tensor]:
         """Weights, baselines and the statistics of the features."""
-        features = {
-            f"features.{name}": tensor for part in self.features for name, tensor in part.state.items()
+        features = {name: tensor for part in self.features for name, tensor in part.state.items()}
+        return {
+            **with_prefix(FEATURES, features),
+            **with_prefix(AXES, self.pairs.state),
+            **with_prefix(FOREST, self.forest.state),
+            **self.state,
         }
-        axes = {f"axes.{name}": tensor for name, tensor in self.pairs.state.items()}
-        trees = {f"forest.{name}": tensor for name, tensor in self.forest.state.items()}
-        return {**features, **axes, **trees, **self.state}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Restore what ``state_dict`` gave."""
-        self.pairs.state, self.forest.state = (_part(state, name) for name in ("axes.", "forest."))
-        others = ("features.", "axes.", "forest.")
-        self.state = {k: t.cpu() for k, t in state.items() if not k.startswith(others)}
+        state = {name: tensor.cpu() for name, tensor in state.items()}
+        self.pairs.state, self.forest.state = without_prefix(AXES, state), without_prefix(FOREST, state)
+        self.state = {k: t for k, t in state.items() if not k.startswith((FEATURES, AXES, FOREST))}
+        features = without_prefix(FEATURES, state)
         for column, part in enumerate(self.features):
-            prefix = f"features.{column}."
-            part.state = {
-                k.removeprefix("features."): t.cpu() for k, t in state.items() if k.startswith(prefix)
-            }
+            part.state = {name: t for name, t in features.items() if name.startswith(f"{column}.")}
 
     def _fit_modality(self, column: int, patients: Cohort, rows: Tensor, fold: np.ndarray) -> None:
         """Fit one modality's regressions on the patients who have it, who are ``rows`` of all."""
@@ -242,8 +243,3 @@ def _shared_out(score: Tensor, present: Tensor) -> Tensor:
     """(N, M) each patient's score (N,) in equal parts for the modalities that the patient has."""
     parts = present.double() / present.sum(dim=1, keepdim=True).clamp_min(1)
     return (score.clamp(-LARGEST, LARGEST).unsqueeze(1) * parts).float()
-
-
-def _part(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The tensors whose names begin so, without it."""
-    return {name.removeprefix(prefix): t.cpu() for name, t in state.items() if name.startswith(prefix)}

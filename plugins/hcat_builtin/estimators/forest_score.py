@@ -11,12 +11,11 @@ import torch
 from torch import Tensor
 
 from hcat_builtin.estimators.outcome_regression import Outcomes
-from hcat_builtin.estimators.patient_features import FeatureChoice, PatientFeatures
-from hcat_builtin.estimators.survival_forest import outcomes
+from hcat_builtin.estimators.patient_features import FEATURES, FeatureChoice, PatientFeatures
+from hcat_builtin.estimators.survival_forest import new_forest
 from hcat_core.cohort import Cohort, Layout
+from hcat_core.storage.tensor_names import with_prefix, without_prefix
 
-LEAF = 8  # smallest number of patients in a leaf, as of ``survival_forest``
-SHARE = 0.2  # of the features, that each split may use
 RAREST = 1e-3  # probabilities are kept this far from 0 and 1 before their logarithm is taken
 
 
@@ -118,11 +117,11 @@ class ForestScore:
             return left_out
         x = self.features.fit(train)
         for column, task in enumerate(self.layout.tasks):
-            if not Outcomes.of(train.targets, column).vary:
+            outcomes = Outcomes.of(train.targets, column)
+            if not outcomes.vary:
                 continue
-            known, y = outcomes(train.targets, column, task.curve_days[-1:])
             target = np.full(len(x), np.nan)
-            target[known] = y[:, 0]
+            target[outcomes.known] = outcomes.by_day(task.curve_days[-1:])[:, 0]
             forests = self._cross_fit(x, target, fold, seed, left_out[:, column])
             if forests:
                 self.of_task[column] = Trees.of(forests)
@@ -140,42 +139,27 @@ class ForestScore:
     @property
     def state(self) -> dict[str, Tensor]:
         """The trees and the statistics of the features, as flat tensors."""
-        trees = {
-            f"{column}.{name}": tensor
-            for column, of_task in self.of_task.items()
-            for name, tensor in vars(of_task).items()
-        }
-        return trees | {f"features.{name}": tensor for name, tensor in self.features.state.items()}
+        parts = [with_prefix(f"{column}.", vars(trees)) for column, trees in self.of_task.items()]
+        parts.append(with_prefix(FEATURES, self.features.state))
+        return {name: tensor for part in parts for name, tensor in part.items()}
 
     @state.setter
     def state(self, state: dict[str, Tensor]) -> None:
-        prefix = "features."
-        self.features.state = {k.removeprefix(prefix): t for k, t in state.items() if k.startswith(prefix)}
-        names = [name for name in state if not name.startswith(prefix)]
-        self.of_task = {
-            column: Trees(**{n.split(".")[1]: state[n] for n in names if n.startswith(f"{column}.")})
-            for column in sorted({int(name.split(".")[0]) for name in names})
-        }
+        self.features.state = without_prefix(FEATURES, state)
+        columns = {int(name.split(".")[0]) for name in state if not name.startswith(FEATURES)}
+        self.of_task = {column: Trees(**without_prefix(f"{column}.", state)) for column in sorted(columns)}
 
     def _cross_fit(
         self, x: np.ndarray, target: np.ndarray, fold: np.ndarray, seed: int, left_out: Tensor
     ) -> list[Any]:
         """Grow one task's forests, one a fold; ``left_out`` (N,) gets the scores of patients left out."""
-        from sklearn.ensemble import RandomForestRegressor
-
         numbers = np.unique(fold)
         forests = []
         for number in numbers:
             rows, own = np.isfinite(target) & (fold != number), fold == number
             if not rows.any():
                 continue
-            forest = RandomForestRegressor(
-                n_estimators=max(1, self.trees // len(numbers)),
-                min_samples_leaf=LEAF,
-                max_features=SHARE,
-                random_state=seed + int(number),
-                n_jobs=1,
-            )
+            forest = new_forest(max(1, self.trees // len(numbers)), seed + int(number))
             forests.append(forest.fit(x[rows], target[rows]))
             left_out[torch.from_numpy(own)] = _score(forest.predict(x[own]))
         return forests

@@ -16,7 +16,7 @@ from hcat_builtin.estimators.penalised_regression import (
     fit_penalised,
 )
 from hcat_core.cohort import Targets
-from hcat_core.metrics.survival import breslow, timed
+from hcat_core.metrics.survival import breslow, pseudo_observations, timed
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,14 @@ class Outcomes:
         """Whether there is anything to learn: an event, and among labels a patient without it."""
         events = int(self.event[self.known].sum())
         return events > 0 and (self.is_timed or events < int(self.known.sum()))
+
+    def by_day(self, days: tuple[float, ...]) -> np.ndarray:
+        """(n, H) outcomes of the n known patients by each day: pseudo-observations, or the labels."""
+        event = self.event[self.known]
+        if not self.is_timed:
+            return np.repeat(event[:, None].astype(float), len(days), axis=1)
+        time = self.time[self.known]
+        return np.stack([pseudo_observations(time, event, day) for day in days], axis=1)
 
     def likelihood(
         self, patients: np.ndarray, offset: np.ndarray | None = None

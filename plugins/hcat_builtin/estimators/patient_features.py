@@ -9,8 +9,10 @@ import numpy as np
 import torch
 
 from hcat_core.cohort import Cohort, Layout
+from hcat_core.storage.tensor_names import without_prefix
 
 Fill = Literal["mean", "median", "nan"]
+FEATURES = "features."  # what the names of these tensors begin with in an estimator's file
 FEW_VALUES = 10  # distinct values up to which a feature is a category or a count, and is not winsorised
 
 
@@ -81,12 +83,7 @@ class PatientFeatures:
         """(N, F) float64 features of any patients."""
         parts = []
         for column in self.columns:
-            prefix = f"{column}."
-            state = {
-                name.removeprefix(prefix): tensor.numpy()
-                for name, tensor in self.state.items()
-                if name.startswith(prefix)
-            }
+            state = {name: t.numpy() for name, t in without_prefix(f"{column}.", self.state).items()}
             cells = _cells(cohort, column, self.widths[column])
             if "low" in state:
                 cells = np.clip(cells, state["low"], state["high"])

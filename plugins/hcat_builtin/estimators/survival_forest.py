@@ -8,13 +8,16 @@ from typing import Any
 import numpy as np
 import torch
 
+from hcat_builtin.estimators.outcome_regression import Outcomes
 from hcat_builtin.estimators.patient_features import FeatureChoice, PatientFeatures
 from hcat_builtin.estimators.serialisation import load_models, save_models
-from hcat_core.cohort import Cohort, Layout, Targets
+from hcat_core.cohort import Cohort, Layout
 from hcat_core.errors import DataError
 from hcat_core.interfaces import FitContext, Prediction
-from hcat_core.metrics.survival import pseudo_observations, timed
 from hcat_core.registry.parameter_types import Count, PositiveShare
+
+LEAF = 8  # smallest number of patients in a leaf
+SHARE = 0.2  # of the features, that each split may use
 
 
 class SurvivalForestEstimator:
@@ -41,8 +44,8 @@ class SurvivalForestEstimator:
         layout: Layout,
         *,
         trees: Count = 400,
-        leaf: Count = 8,
-        share: PositiveShare = 0.2,
+        leaf: Count = LEAF,
+        share: PositiveShare = SHARE,
         modalities: list[str] | None = None,
         components: Count = 16,
         widest: Count = 64,
@@ -64,25 +67,17 @@ class SurvivalForestEstimator:
         """
         if train.targets is None:
             raise ValueError("fitting needs patients with targets")
-        from sklearn.ensemble import RandomForestRegressor
-
         x = self.features.fit(train)
         self.models = {}
         for column, task in enumerate(self.layout.tasks):
-            known, y = outcomes(train.targets, column, task.curve_days)
-            if not known.any():
+            outcomes = Outcomes.of(train.targets, column)
+            if not outcomes.known.any():
                 raise DataError(
                     f"no outcome of the task {task.name} is known for any training patient: check its "
                     "columns in cohort.targets, or leave the task out"
                 )
-            forest = RandomForestRegressor(
-                n_estimators=self.trees,
-                min_samples_leaf=self.leaf,
-                max_features=self.share,
-                random_state=context.seed,
-                n_jobs=1,
-            )
-            self.models[task.name] = forest.fit(x[known], y)
+            forest = new_forest(self.trees, context.seed, self.leaf, self.share)
+            self.models[task.name] = forest.fit(x[outcomes.known], outcomes.by_day(task.curve_days))
 
     def predict(self, cohort: Cohort) -> Prediction:
         """(N, T) probabilities, and (N, T, 12) curves that never decrease."""
@@ -106,13 +101,10 @@ class SurvivalForestEstimator:
         self.models, self.features.state = load_models(folder)
 
 
-def outcomes(targets: Targets, column: int, days: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """The patients to fit on, (N,) bool, and their outcomes by each day, (n, 12)."""
-    known = timed(targets, column).numpy()
-    if known.any():
-        time = targets.time[known, column].double().numpy()
-        event = (targets.event[known, column] == 1).numpy().astype(np.int64)
-        return known, np.stack([pseudo_observations(time, event, day) for day in days], axis=1)
-    labels = targets.labels[:, column].numpy()
-    known = labels >= 0
-    return known, np.repeat(labels[known, None].astype(float), len(days), axis=1)
+def new_forest(trees: int, seed: int, leaf: int = LEAF, share: float = SHARE) -> Any:
+    """An unfitted forest of regression trees, in one thread."""
+    from sklearn.ensemble import RandomForestRegressor
+
+    return RandomForestRegressor(
+        n_estimators=trees, min_samples_leaf=leaf, max_features=share, random_state=seed, n_jobs=1
+    )

@@ -20,10 +20,9 @@ from hcat_builtin.imputers.factor_mixture import (
 from hcat_builtin.imputers.factor_mixture_choice import FIRST_RANK, Judge, Search, predict_hidden_blocks
 from hcat_builtin.imputers.factor_mixture_fit import TrainingRows, fit_factor_mixture, improve
 from hcat_core.cohort import Cohort, Layout
+from hcat_core.imputation.pretraining import FEWEST_TO_CHOOSE_BY, patients_to_choose_by
 from hcat_core.interfaces import FitContext, Imputation
 from hcat_core.registry.parameter_types import Count
-
-FEWEST_TO_CHOOSE_BY = 30  # validation patients; with fewer, a fifth of the training patients are used
 
 
 @dataclass(frozen=True)
@@ -97,12 +96,7 @@ class GaussianImputer:
             if enough:
                 self.trust = self._measure_trust(Judge.of(self._rows(validation), self.block))
             return
-        if enough:
-            fitted_on, chosen_on = train, validation
-        else:
-            order = torch.randperm(len(train), generator=torch.Generator().manual_seed(context.seed))
-            fifth = max(1, len(train) // 5)
-            fitted_on, chosen_on = train[order[fifth:]], train[order[:fifth]]
+        fitted_on, chosen_on = patients_to_choose_by(train, validation, context.seed)
         judge = Judge.of(self._rows(chosen_on), self.block)
         training = TrainingRows.of(self._rows(fitted_on), self.block)
         search = Search(training, judge, self.iterations, context.seed, context.progress)
