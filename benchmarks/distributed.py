@@ -67,7 +67,7 @@ def measure(batch: int, processes: int) -> float:
         "torch.distributed.run",
         "--standalone",
         "--nproc-per-node",
-        "2",
+        str(processes),
         __file__,
     ]
     found = subprocess.run(
@@ -84,7 +84,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--batches", type=int, nargs="+", default=[32, 64, 128])
+    parser.add_argument("--batches", type=int, nargs="+", default=[32, 64, 128, 256])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()

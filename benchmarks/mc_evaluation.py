@@ -1,6 +1,6 @@
-"""Time of an evaluation with 16 samples, beside that of the matrix products of fusion and heads alone.
+"""Time of one member's evaluation with 16 draws, beside the matrix products of fusion and heads alone.
 
-The floor does not include imputation, draws, dropout, softmax and norms.
+The floor does not include imputation, draws, softmax and norms. Evidence takes no part.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import torch
 from measuring import MatrixShapes, Plan, Record, against_floor, in_fresh_process, product_seconds
 from models import enhanced, hancock
 
-from hcat_core.training.inference import predict_cohort
+from hcat_core.training.inference import predict_completed
 
-TITLE = "Evaluation, 16 samples of dropout and imputation"
+TITLE = "Evaluation by one member, 16 draws of what is missing"
 AIM = 1.5
-SAMPLES = 16
+DRAWS = 16
 PATIENTS = 256
 
 
@@ -37,16 +37,15 @@ def timed(rounds: int, patients: int, root: str | None) -> list[tuple[float, flo
     model = parts.build_model(cohort.layout)
     shapes, fuse = MatrixShapes(), model.fuse
 
-    def counted(batch, imputation):
-        with shapes:
-            return fuse(batch, imputation)
+    def counted(*arguments):
+        with torch.inference_mode(False), torch.no_grad(), shapes:  # inference mode hides linear layers
+            return fuse(*arguments)
 
-    def predict(call=predict_cohort):
-        call(model, cohort, mc_samples=SAMPLES, seed=0, device=torch.device("cpu"))
+    def predict():
+        predict_completed(model, cohort, samples=DRAWS, seed=0, device=torch.device("cpu"))
 
     model.fuse = counted
-    with torch.no_grad():  # inference mode hides the products of linear layers
-        predict(predict_cohort.__wrapped__)
+    predict()
     model.fuse = fuse
     pairs = []
     for _ in range(rounds):

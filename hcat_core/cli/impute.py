@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
-from hcat_core.cli.console import Output, common_options, open_catalog, print_table
-from hcat_core.cli.new_patients import files_from, patient_options
-from hcat_core.cli.recipe_options import recipe_of
+from hcat_core.cli.console import Output, common_options, print_table
+from hcat_core.cli.new_patients import patient_options, read_patients
 
 
 @click.command()
@@ -27,19 +27,7 @@ def impute(run: Path, outdir: Path, as_json: bool, quiet: bool, **arguments: Any
     imputed, and their standard deviations.
     """
     output = Output.make(as_json, quiet)
-    files = files_from(arguments)
-    catalog = open_catalog(output, [recipe_of(run)])
-
-    from dataclasses import asdict
-
-    from hcat_core.runs.impute import write_completed
-    from hcat_core.runs.new_patients import read_new_patients, warn_outside_training
-    from hcat_core.runs.trained_run import load_run
-
-    trained = load_run(run, catalog)
-    cohort, _, _ = read_new_patients(trained, catalog, files, outcomes=False)
-    for warning in warn_outside_training(trained, cohort):
-        output.warn(warning)
+    trained, cohort = read_patients(run, arguments, output)
     if trained.recipe.is_neural and trained.recipe.training.imputer_gradient:
         output.warn(
             "this imputer was trained with the prediction's gradient: its values are outcome-informed. Do "
@@ -48,6 +36,9 @@ def impute(run: Path, outdir: Path, as_json: bool, quiet: bool, **arguments: Any
     left_out = int((~cohort.present.any(dim=1)).sum())
     if left_out:
         output.warn(f"{left_out} patients have no measured value in any modality and are left out")
+
+    from hcat_core.runs.impute import write_completed
+
     written = write_completed(trained, cohort, outdir)
     if not quiet and not as_json:
         from rich.table import Table

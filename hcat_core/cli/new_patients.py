@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hcat_core.cli.recipe_options import given_inputs
+from hcat_core.cli.console import Output, open_catalog
+from hcat_core.cli.recipe_options import given_inputs, recipe_of
 from hcat_core.recipe.options import INPUTS
 
 if TYPE_CHECKING:
+    from hcat_core.cohort import Cohort
     from hcat_core.runs.new_patients import PatientFiles
+    from hcat_core.runs.trained_run import TrainedRun
 
 
 def patient_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -52,3 +55,21 @@ def files_from(arguments: Mapping[str, Any], targets: Path | None = None) -> Pat
     from hcat_core.runs.new_patients import PatientFiles
 
     return PatientFiles(given_inputs(arguments), arguments["root"], targets, arguments["sets"])
+
+
+def read_patients(run: Path, arguments: Mapping[str, Any], output: Output) -> tuple[TrainedRun, Cohort]:
+    """The trained run, and the patients in the files that the options of ``patient_options`` name.
+
+    Values outside the range of the training patients are warned of.
+    """
+    files = files_from(arguments)
+    catalog = open_catalog(output, [recipe_of(run)])
+
+    from hcat_core.runs.new_patients import read_new_patients, warn_outside_training
+    from hcat_core.runs.trained_run import load_run
+
+    trained = load_run(run, catalog)
+    cohort, _, _ = read_new_patients(trained, catalog, files, outcomes=False)
+    for warning in warn_outside_training(trained, cohort):
+        output.warn(warning)
+    return trained, cohort

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hcat_core.cli.console import Output, common_options, open_catalog, print_table
-from hcat_core.cli.new_patients import files_from, patient_options
-from hcat_core.cli.recipe_options import recipe_of
+from hcat_core.cli.console import Output, common_options, print_table
+from hcat_core.cli.new_patients import patient_options, read_patients
 from hcat_core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -47,20 +46,13 @@ def predict(
     output = Output.make(as_json, quiet)
     if target is not None and target.suffix.lower() not in (".csv", ".json"):
         raise UsageError(f"--output {target}: write .csv or .json.")
-    files = files_from(arguments)
-    catalog = open_catalog(output, [recipe_of(run)])
+    trained, cohort = read_patients(run, arguments, output)
 
     import json
 
-    from hcat_core.runs.new_patients import read_new_patients, warn_outside_training
     from hcat_core.runs.predict import as_csv, as_records, predict_patients
-    from hcat_core.runs.trained_run import load_run
     from hcat_core.storage.checkpoint import write_text
 
-    trained = load_run(run, catalog)
-    cohort, _, _ = read_new_patients(trained, catalog, files, outcomes=False)
-    for warning in warn_outside_training(trained, cohort):
-        output.warn(warning)
     predictions = predict_patients(trained, cohort, explain)
     records = as_records(predictions)
     if target is not None and target.suffix.lower() == ".csv":

@@ -10,7 +10,13 @@ import torch
 
 from hcat_core.cohort import Cohort
 from hcat_core.data.missingness_patterns import count_patterns
-from hcat_core.evaluation.scores import FEWEST_FOR_SLOPE, ScoringSettings, TaskScores, score_tasks
+from hcat_core.evaluation.scores import (
+    FEWEST_FOR_SLOPE,
+    ScoringSettings,
+    TaskScores,
+    score_tasks,
+    tasks_as_json,
+)
 from hcat_core.evaluation.shapley import MOST_MODALITIES, shapley_of, value_of_subsets
 from hcat_core.interfaces import Prediction
 from hcat_core.metrics.discrimination import binary_metrics
@@ -34,7 +40,7 @@ class PatternScores:
 
     def as_json(self) -> dict[str, object]:
         """The record for a JSON document."""
-        tasks = {task: scores.as_json() for task, scores in self.tasks.items()}
+        tasks = tasks_as_json(self.tasks)
         return {"present": list(self.present), "patients": self.patients, "tasks": tasks}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,6 +62,11 @@ class TaskScores(BinaryScores):
     def as_json(self) -> dict[str, object]:
         """The scores by name, for a JSON document."""
         return dict(vars(self))
+
+
+def tasks_as_json(scores: Mapping[str, TaskScores]) -> dict[str, dict[str, object]]:
+    """Scores by task, for a JSON document."""
+    return {task: one.as_json() for task, one in scores.items()}
 
 
 def score_tasks(

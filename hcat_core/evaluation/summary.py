@@ -11,7 +11,7 @@ from hcat_core.evaluation.baselines import BaselineScores
 from hcat_core.evaluation.cohort_counts import CohortCounts
 from hcat_core.evaluation.gates import GateSummary
 from hcat_core.evaluation.imputation_quality import ImputationAnalysis
-from hcat_core.evaluation.scores import TaskScores
+from hcat_core.evaluation.scores import TaskScores, tasks_as_json
 from hcat_core.metrics.recalibration import Recalibration
 
 
@@ -132,7 +132,7 @@ class Analysis:
         if self.gates is not None:
             document["gates"] = {name: asdict(gates) for name, gates in self.gates.items()}
         if self.baselines is not None:
-            document["baselines"] = {name: _tasks(scores) for name, scores in self.baselines.items()}
+            document["baselines"] = {name: tasks_as_json(scores) for name, scores in self.baselines.items()}
         return document
 
 
@@ -162,15 +162,10 @@ class RunSummary:
         """The document that a run writes, prints under ``--json`` and hands to plugins."""
         return {
             "run": self.run.as_json(),
-            "metrics": {side: _tasks(scores) for side, scores in self.metrics.items()},
+            "metrics": {side: tasks_as_json(scores) for side, scores in self.metrics.items()},
             "data": self.data.as_json(),
             "environment": dict(self.environment),
             "recipe": dict(self.recipe),
             "history": [dict(epoch) for epoch in self.history],
             "analysis": self.analysis.as_json(),
         }
-
-
-def _tasks(scores: Mapping[str, TaskScores]) -> dict[str, dict[str, object]]:
-    """Scores by task, for a JSON document."""
-    return {task: one.as_json() for task, one in scores.items()}

@@ -11,7 +11,13 @@ from hcat_core.data.assembly import ReadReport
 from hcat_core.errors import DataError
 from hcat_core.evaluation.analysis import PatternScores, score_patterns
 from hcat_core.evaluation.cohort_counts import OutcomeCounts, count_outcomes
-from hcat_core.evaluation.scores import FEWEST_FOR_SLOPE, ScoringSettings, TaskScores, score_tasks
+from hcat_core.evaluation.scores import (
+    FEWEST_FOR_SLOPE,
+    ScoringSettings,
+    TaskScores,
+    score_tasks,
+    tasks_as_json,
+)
 from hcat_core.evaluation.subgroups import subgroups
 from hcat_core.recipe import build
 from hcat_core.registry.catalog import Catalog
@@ -57,10 +63,10 @@ class Evaluation:
             "sources": {m.name: m.source for m in self.report.modalities},
             "labels": {task: asdict(counts) for task, counts in self.labels.items()},
             "warnings": list(self.warnings),
-            "metrics": _tasks(self.metrics),
+            "metrics": tasks_as_json(self.metrics),
             "patterns": [pattern.as_json() for pattern in self.patterns],
             "groups": {
-                name: {group: _tasks(scores) for group, scores in groups.items()}
+                name: {group: tasks_as_json(scores) for group, scores in groups.items()}
                 for name, groups in self.groups.items()
             },
         }
@@ -126,7 +132,3 @@ def evaluate_run(
         groups=by_group,
         predictions=predictions,
     )
-
-
-def _tasks(scores: Mapping[str, TaskScores]) -> dict[str, dict[str, object]]:
-    return {task: one.as_json() for task, one in scores.items()}

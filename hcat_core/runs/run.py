@@ -37,9 +37,9 @@ from hcat_core.recipe.recipe import Recipe, load_recipe
 from hcat_core.registry.catalog import Catalog
 from hcat_core.runs.folder import RunFolder, environment
 from hcat_core.runs.lock import create_locked, open_locked
-from hcat_core.runs.recipe_cohort import read_recipe_cohort, write_demo_once
+from hcat_core.runs.recipe_cohort import Say, read_recipe_cohort, write_demo_once
 from hcat_core.runs.run_observer import RunObserver
-from hcat_core.runs.run_records import FittedRun, Run, RunData, Say
+from hcat_core.runs.run_records import FittedRun, Run, RunData
 from hcat_core.runs.trained_run import TrainingStatistics, save_estimator, write_trained
 from hcat_core.storage.checkpoint import write_text
 from hcat_core.training.context import CheckpointFolder, TrainingContext

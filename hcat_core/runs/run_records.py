@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,12 +15,11 @@ from hcat_core.evaluation.summary import TrainingSummary
 from hcat_core.recipe.recipe import Recipe
 from hcat_core.registry.catalog import Catalog
 from hcat_core.runs.folder import RunFolder
+from hcat_core.runs.recipe_cohort import Say
 from hcat_core.training.checkpoints import Epoch
 from hcat_core.training.context import TrainingContext
 from hcat_core.training.distributed import SINGLE_PROCESS, Processes
 from hcat_core.training.fitting import Fitted
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -34,21 +36,18 @@ class SinglePass:
 @torch.inference_mode()
 def single_pass(model: HcatModel, cohort: Cohort, device: torch.device) -> SinglePass:
     """Predict a standardised cohort in one pass, at the imputation's mean and without dropout."""
-    training = model.training
-    model.eval()
     raw: dict[str, list[torch.Tensor]] = {name: [] for name in model.heads}
     probabilities, curves, gates = [], [], []
-    for rows in torch.arange(len(cohort)).split(MC_ROWS):
-        batch = cohort[rows].to(device)
-        outputs = model.fuse(batch, model.impute(batch), model.contributions(batch))
-        prediction = model.predict(outputs)
-        for name, parts in raw.items():
-            parts.append(outputs.raw[name].cpu())
-        probabilities.append(prediction.event_probability.cpu().double())
-        curves.append(_curve(prediction).cpu().double())
-        if outputs.fused.gates is not None:
-            gates.append(outputs.fused.gates.cpu())
-    model.train(training)
+    with _evaluating(model):
+        for batch in _batches(cohort, device):
+            outputs = model.fuse(batch, model.impute(batch), model.contributions(batch))
+            prediction = model.predict(outputs)
+            for name, parts in raw.items():
+                parts.append(outputs.raw[name].cpu())
+            probabilities.append(prediction.event_probability.cpu().double())
+            curves.append(_curve(prediction).cpu().double())
+            if outputs.fused.gates is not None:
+                gates.append(outputs.fused.gates.cpu())
     tasks = len(model.layout.tasks)
     if not probabilities:
         nothing = torch.zeros((0, tasks), dtype=torch.float64)
@@ -59,19 +58,6 @@ def single_pass(model: HcatModel, cohort: Cohort, device: torch.device) -> Singl
         prediction,
         torch.cat(gates) if gates else None,
     )
-
-
-@dataclass(frozen=True)
-class SampledPredictions:
-    """Predictions of N patients, S samples of each; on the CPU.
-
-    Attributes:
-        probability: (S, N, T).
-        curve: (N, T, 12) mean over samples.
-    """
-
-    probability: np.ndarray
-    curve: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -95,7 +81,8 @@ def predict_cohort(
     """Predict every patient of a standardised cohort by one model.
 
     Each sample draws the missing values and the dropout masks anew, and the probability is the mean over
-    samples: Rubin's (1987) multiple imputation, so that the interval holds the uncertainty of imputing.
+    samples: Rubin's (1987) multiple imputation, so that the interval holds the uncertainty of imputing. A
+    sample is the same for all patients: no prediction depends on the other patients of the cohort.
 
     Args:
         model: the trained model.
@@ -105,51 +92,24 @@ def predict_cohort(
         seed: of draws and dropout masks; torch's global generator is left as it was.
         device: where to compute.
     """
-    drawn = sample_predictions(model, cohort, samples=mc_samples, seed=seed, device=device)
-    interval = None
-    if len(drawn.probability) > 1:
-        interval = torch.from_numpy(np.quantile(drawn.probability, [0.05, 0.95], axis=0)).movedim(0, -1)
-    mean = torch.from_numpy(drawn.probability.mean(axis=0))
-    return Prediction(mean, torch.from_numpy(drawn.curve), interval)
-
-
-@torch.inference_mode()
-def sample_predictions(
-    model: HcatModel, cohort: Cohort, *, samples: int, seed: int, device: torch.device
-) -> SampledPredictions:
-    """Predict a standardised cohort under several draws of what is missing and of dropout masks.
-
-    A sample is the same for all patients: no prediction depends on the other patients of the cohort.
-
-    Args:
-        model: the trained model.
-        cohort: N patients.
-        samples: S; 0 for a single one, at the imputation's mean and without dropout.
-        seed: of draws and masks; torch's global generator is left as it was.
-        device: where to compute.
-    """
-    training = model.training
-    model.eval()
-    parts, curves = [], []
-    with torch.random.fork_rng(devices=[] if device.type == "cpu" else [device]):
-        if samples:
-            _dropout_only(model)
-        for rows in torch.arange(len(cohort)).split(MC_ROWS):
-            batch = cohort[rows].to(device)
-            imputation, contributions = model.impute(batch), model.contributions(batch)
-            found = [
-                model.predict(model.fuse(batch, imputation, contributions))
-                if not samples
-                else _sample(model, batch, imputation, contributions, seed, sample)
-                for sample in range(max(1, samples))
-            ]
-            parts.append(torch.stack([one.event_probability for one in found]).cpu())
-            curves.append(torch.stack([_curve(one) for one in found]).mean(dim=0).cpu())
-    model.train(training)
+    if not mc_samples:
+        return single_pass(model, cohort, device).prediction
     tasks = len(model.layout.tasks)
-    probability = torch.cat(parts, dim=1).double().numpy() if parts else np.zeros((1, 0, tasks))
-    curve = torch.cat(curves).double().numpy() if curves else np.zeros((0, tasks, CURVE_STEPS))
-    return SampledPredictions(probability, curve)
+    parts, curves = [torch.zeros((mc_samples, 0, tasks))], [torch.zeros((0, tasks, CURVE_STEPS))]
+    devices = [] if device.type == "cpu" else [device]
+    with torch.inference_mode(), torch.random.fork_rng(devices=devices), _evaluating(model):
+        _dropout_only(model)
+        for batch in _batches(cohort, device):
+            imputation, contributions = model.impute(batch), model.contributions(batch)
+            drawn = [_sample(model, batch, imputation, contributions, seed, s) for s in range(mc_samples)]
+            parts.append(torch.stack([one.event_probability for one in drawn]).cpu())
+            curves.append(torch.stack([_curve(one) for one in drawn]).mean(dim=0).cpu())
+    probability = torch.cat(parts, dim=1).double()
+    interval = None
+    if mc_samples > 1:
+        ends = np.quantile(probability.numpy(), [0.05, 0.95], axis=0)
+        interval = torch.from_numpy(ends).movedim(0, -1)
+    return Prediction(probability.mean(dim=0), torch.cat(curves).double(), interval)
 
 
 @torch.inference_mode()
@@ -167,32 +127,19 @@ def predict_completed(
         seed: of the draws.
         device: where to compute.
     """
-    training = model.training
-    model.eval()
     tasks = len(model.layout.tasks)
     probability, curve = [torch.zeros((0, tasks))], [torch.zeros((0, tasks, CURVE_STEPS))]
     completed, size = [torch.zeros((samples, 0, tasks))], [torch.zeros((samples, 0))]
-    for rows in torch.arange(len(cohort)).split(MC_ROWS):
-        batch = cohort[rows].to(device)
-        imputation = model.impute(batch)
-        at_mean = model.predict(model.fuse(batch, imputation, model.contributions(batch)))
-        probability.append(at_mean.event_probability.cpu())
-        curve.append(_curve(at_mean).cpu())
-        if not samples:
-            continue
-        # Patients without a gap are predicted alike whatever is drawn for others.
-        every = at_mean.event_probability.expand(samples, -1, -1).clone()
-        squares = imputation.emb.square().sum(dim=(1, 2)).expand(samples, -1).clone()
-        gaps = imputation.filled.flatten(1).any(dim=1).nonzero().squeeze(1)
-        if len(gaps):
-            some = batch[gaps]
-            filled = model.impute(some)
-            drawn = [_as_measured(some, filled, _draw(filled, seed, s)) for s in range(samples)]
-            every[:, gaps] = torch.stack([_predict_as_measured(model, one) for one in drawn])
-            squares[:, gaps] = torch.stack([one.emb.square().sum(dim=(1, 2)) for one in drawn])
-        completed.append(every.cpu())
-        size.append((squares / int(batch.layout.cells.sum())).cpu())
-    model.train(training)
+    with _evaluating(model):
+        for batch in _batches(cohort, device):
+            imputation = model.impute(batch)
+            at_mean = model.predict(model.fuse(batch, imputation, model.contributions(batch)))
+            probability.append(at_mean.event_probability.cpu())
+            curve.append(_curve(at_mean).cpu())
+            if samples:
+                predicted, squares = _predict_draws(model, batch, imputation, at_mean, samples, seed)
+                completed.append(predicted.cpu())
+                size.append((squares / int(batch.layout.cells.sum())).cpu())
     return MemberPredictions(
         Prediction(torch.cat(probability).double(), torch.cat(curve).double()),
         torch.cat(completed, dim=1).double().numpy(),
@@ -203,14 +150,52 @@ def predict_completed(
 @torch.inference_mode()
 def imputed_cells(model: HcatModel, cohort: Cohort, device: torch.device) -> np.ndarray:
     """(N, F) cells of a standardised cohort with gaps filled by the imputation's mean, without padding."""
+    parts = [torch.zeros((0, int(cohort.layout.cells.sum())))]
+    with _evaluating(model):
+        parts += [
+            model.impute(batch).emb.cpu()[:, cohort.layout.cells] for batch in _batches(cohort, device)
+        ]
+    return torch.cat(parts).numpy()
+
+
+@contextmanager
+def _evaluating(model: HcatModel) -> Iterator[None]:
+    """The model in evaluation mode, and afterwards in the mode that it had."""
     training = model.training
     model.eval()
-    parts = [torch.zeros((0, int(cohort.layout.cells.sum())))]
+    try:
+        yield
+    finally:
+        model.train(training)
+
+
+def _batches(cohort: Cohort, device: torch.device) -> Iterator[Cohort]:
     for rows in torch.arange(len(cohort)).split(MC_ROWS):
-        emb = model.impute(cohort[rows].to(device)).emb.cpu()
-        parts.append(emb[:, cohort.layout.cells])
-    model.train(training)
-    return torch.cat(parts).numpy()
+        yield cohort[rows].to(device)
+
+
+def _predict_draws(
+    model: HcatModel,
+    batch: Cohort,
+    imputation: Imputation,
+    at_mean: Prediction,
+    samples: int,
+    seed: int,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """(S, N, T) probabilities with each draw taken as measured, and (S, N) sums of squared cells.
+
+    Patients without a gap are predicted alike whatever is drawn for others.
+    """
+    probability = at_mean.event_probability.expand(samples, -1, -1).clone()
+    squares = imputation.emb.square().sum(dim=(1, 2)).expand(samples, -1).clone()
+    gaps = imputation.filled.flatten(1).any(dim=1).nonzero().squeeze(1)
+    if len(gaps):
+        some = batch[gaps]
+        filled = model.impute(some)
+        drawn = [_as_measured(some, filled, _draw(filled, seed, sample)) for sample in range(samples)]
+        probability[:, gaps] = torch.stack([_predict_as_measured(model, one) for one in drawn])
+        squares[:, gaps] = torch.stack([one.emb.square().sum(dim=(1, 2)) for one in drawn])
+    return probability, squares
 
 
 def _as_measured(batch: Cohort, imputation: Imputation, emb: torch.Tensor) -> Cohort:

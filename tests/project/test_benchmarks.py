@@ -4,17 +4,30 @@ import importlib
 import sys
 from pathlib import Path
 
+import pytest
+
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
-def test_every_part_of_a_whole_run_names_functions_that_a_run_calls(monkeypatch):
+@pytest.fixture
+def benchmark_module(monkeypatch):
+    """Imports one of the benchmarks; all of them are forgotten afterwards."""
     monkeypatch.syspath_prepend(BENCHMARKS)
-    parts = importlib.import_module("whole_run").PARTS
-    for module, *names in parts.values():
+    yield importlib.import_module
+    for path in BENCHMARKS.glob("*.py"):
+        sys.modules.pop(path.stem, None)
+
+
+def test_every_part_of_a_whole_run_names_functions_that_a_run_calls(benchmark_module):
+    for module, *names in benchmark_module("whole_run").PARTS.values():
         for name in names:
-            found = importlib.import_module(module)
+            function = importlib.import_module(module)
             for part in name.split("."):
-                found = getattr(found, part)
-            assert callable(found)
-    for name in ("whole_run", "measuring"):
-        sys.modules.pop(name, None)
+                function = getattr(function, part)
+            assert callable(function)
+
+
+@pytest.mark.parametrize(("name", "size"), [("training_step", ()), ("mc_evaluation", (4,))])
+def test_a_benchmark_of_the_model_times_it_and_its_matrix_products(benchmark_module, name, size):
+    ((seconds, floor),) = benchmark_module(name).timed(1, *size, None)
+    assert 0 < floor < seconds

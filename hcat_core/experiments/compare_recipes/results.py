@@ -10,7 +10,7 @@ MetricValue = float | int | Sequence[float] | None
 
 
 @dataclass(frozen=True)
-class TaskScores:
+class FoldScores:
     """One task's scores on a fold's n test patients.
 
     Attributes:
@@ -62,7 +62,7 @@ class FoldResult:
     name: str
     repeat: int
     fold: int
-    tasks: Mapping[str, TaskScores]
+    tasks: Mapping[str, FoldScores]
     error: str | None = None
 
     @property
@@ -97,5 +97,5 @@ class FoldResult:
         Raises:
             KeyError: for a document that lacks a key.
         """
-        tasks = {task: TaskScores.from_json(scores) for task, scores in document["tasks"].items()}
+        tasks = {task: FoldScores.from_json(scores) for task, scores in document["tasks"].items()}
         return cls(document["name"], document["repeat"], document["fold"], tasks, document["error"])

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.metrics import roc_auc_score
 
 from hcat_core.cohort import Cohort
 from hcat_core.data.folds import Fold
-from hcat_core.data.missingness_patterns import subsets
 from hcat_core.data.splits import hold_out_patients
 from hcat_core.errors import HcatError
-from hcat_core.experiments.compare_recipes.results import FoldResult, TaskScores
+from hcat_core.evaluation.scores import ScoringSettings, score_tasks
+from hcat_core.evaluation.shapley import value_of_subsets
+from hcat_core.experiments.compare_recipes.results import FoldResult, FoldScores
 from hcat_core.experiments.jobs import Job, job_key
-from hcat_core.metrics.calibration import calibration
 from hcat_core.metrics.discrimination import binary_metrics
-from hcat_core.metrics.survival import known_weights
-from hcat_core.metrics.time_to_event import time_metrics
+from hcat_core.metrics.survival import all_known_weights
 from hcat_core.recipe.recipe import Recipe
 from hcat_core.registry.catalog import load_catalog
 from hcat_core.registry.discovery import Allowed
@@ -53,7 +50,7 @@ def fold_job(name: str, recipe: Recipe, fold: Fold, data: str) -> Job[RecipeOnFo
 def run_job(job: Job[RecipeOnFold], cohort: Cohort, allowed: Allowed | None) -> FoldResult:
     """Fit and score with the plugins ``allowed``; a failure is a result too, and other jobs go on."""
     recipe, fold = job.task.recipe, job.task.fold
-    tasks: dict[str, TaskScores] = {}
+    tasks: dict[str, FoldScores] = {}
     error = None
     try:
         catalog = load_catalog(allowed=allowed)
@@ -70,54 +67,45 @@ def run_job(job: Job[RecipeOnFold], cohort: Cohort, allowed: Allowed | None) -> 
     return FoldResult(job.name, fold.repeat, fold.number, tasks, error)
 
 
-def _score(fitted: Fitted, cohort: Cohort, fold: Fold) -> dict[str, TaskScores]:
+def _score(fitted: Fitted, cohort: Cohort, fold: Fold) -> dict[str, FoldScores]:
     test = cohort[fold.test]
     assert cohort.targets is not None and test.targets is not None
     without_targets = test.without_targets()
     predicted = fitted.predict(without_targets)
-    by_subset = dict(_predict_with_subsets(fitted, without_targets))
+    others = cohort.targets[fold.rest]
+    weights = all_known_weights(test.layout, test.targets, others)
+    scored = score_tasks(test, predicted, ScoringSettings(fitted.thresholds, others, 0, 0))
+    by_subset = _predict_with_subsets(fitted, without_targets)
     scores = {}
     for name in fold.tasks:
         column = test.layout.task_names.index(name)
-        p, y = predicted.probability[:, column], test.targets.labels[:, column].numpy()
-        task, rest = test.layout.tasks[column], cohort.targets[fold.rest]
-        weights = known_weights(test.targets, column, task.horizon_days, rest)
-        scores[name] = TaskScores(
-            metrics={
-                **vars(binary_metrics(p, y, fitted.thresholds[column], weights)),
-                **vars(calibration(p, y, weights)),
-                **vars(time_metrics(task, column, rest, test.targets, predicted.curves[:, column])),
-            },
+        label = test.targets.labels[:, column].numpy()
+        scores[name] = FoldScores(
+            metrics=dict(vars(scored[name])),
             rows=fold.test.tolist(),
-            probability=[round(float(value), 6) for value in p],
-            known_weights=[round(float(value), 6) for value in weights],
-            subsets={subset: _auc(q[:, column], y) for subset, q in by_subset.items()},
+            probability=[round(float(value), 6) for value in predicted.probability[:, column]],
+            known_weights=[round(float(value), 6) for value in weights[:, column]],
+            subsets={
+                subset: binary_metrics(q[:, column], label, 0.5).auc for subset, q in by_subset.items()
+            },
         )
     return scores
 
 
-def _predict_with_subsets(fitted: Fitted, batch: Cohort) -> Iterator[tuple[str, np.ndarray]]:
+def _predict_with_subsets(fitted: Fitted, batch: Cohort) -> dict[str, np.ndarray]:
     """The probabilities (N, T) with each subset of modalities alone; none for too many modalities.
 
     A patient with no modality of the subset gets the mean prediction of the others.
     """
-    if len(batch.layout.modalities) > MOST_MODALITIES:
-        return
-    for subset in subsets(len(batch.layout.modalities)):
-        alone = batch.hide(~subset.expand(len(batch), -1))
-        measured = alone.present.any(dim=1)
-        probability = np.zeros((len(batch), len(batch.layout.tasks)))
-        if measured.any():
-            predicted = fitted.predict_once(alone[measured])
-            probability[:] = predicted.mean(axis=0)
-            probability[measured.numpy()] = predicted
-        names = zip(batch.layout.names, subset.tolist(), strict=True)
-        yield "+".join(name for name, included in names if included), probability
-
-
-def _auc(probability: np.ndarray, label: np.ndarray) -> float | None:
-    """None where one of the outcomes is missing."""
-    known = label >= 0
-    events = (label[known] == 1).sum()
-    both = 0 < events < known.sum()
-    return float(roc_auc_score(label[known], probability[known])) if both else None
+    m, tasks = len(batch.layout.modalities), len(batch.layout.tasks)
+    if m > MOST_MODALITIES:
+        return {}
+    values = value_of_subsets(fitted.predict_once, batch, np.full(tasks, np.nan))
+    result = {}
+    for number in sorted(range(1, 2**m), key=int.bit_count, reverse=True):
+        probability = values[:, number]
+        measured = np.isfinite(probability).all(axis=1)
+        usual = probability[measured].mean(axis=0) if measured.any() else np.zeros(tasks)
+        names = [name for column, name in enumerate(batch.layout.names) if number >> column & 1]
+        result["+".join(names)] = np.where(measured[:, None], probability, usual)
+    return result

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from hcat_core.experiments.compare_recipes.results import FoldResult, TaskScores
+from hcat_core.experiments.compare_recipes.results import FoldResult, FoldScores
 from hcat_core.metrics.calibration import calibration
 
 METRICS = (
@@ -119,7 +119,7 @@ def paired_differences(
     return differences
 
 
-def auc_with_two_hidden(scores: TaskScores) -> float | None:
+def auc_with_two_hidden(scores: FoldScores) -> float | None:
     """Mean AUC over the ways to hide two modalities at test time; None with fewer than three."""
     sizes = {name: len(name.split("+")) for name in scores.subsets}
     remaining = max(sizes.values(), default=0) - 2

@@ -2,9 +2,9 @@
 
 import json
 
-from hcat_core.experiments.compare_recipes.results import FoldResult, TaskScores
+from hcat_core.experiments.compare_recipes.results import FoldResult, FoldScores
 
-SCORES = TaskScores(
+SCORES = FoldScores(
     {"patients": 3, "auc": 0.75, "c_index": None, "calibration_slope_95": [0.5, 1.5]},
     rows=[4, 7, 9],
     probability=[0.1, 0.2, 0.3],
@@ -19,5 +19,5 @@ def test_a_result_is_written_and_read():
 
 
 def test_a_progress_line_shows_recipe_fold_and_auc():
-    result = FoldResult("coxnet", 1, 2, {"survival": SCORES, "recurrence": TaskScores({"auc": None})})
+    result = FoldResult("coxnet", 1, 2, {"survival": SCORES, "recurrence": FoldScores({"auc": None})})
     assert result.label + result.score == "coxnet, repeat 2, fold 3  survival AUC 0.750"

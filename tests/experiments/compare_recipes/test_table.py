@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from hcat_core.experiments.compare_recipes.results import FoldResult, TaskScores
+from hcat_core.experiments.compare_recipes.results import FoldResult, FoldScores
 from hcat_core.experiments.compare_recipes.table import nadeau_bengio, paired_differences
 
 
@@ -26,7 +26,7 @@ def test_a_difference_is_claimed_only_when_the_interval_leaves_out_zero(shift, v
         noise = rng.normal(0, 0.02)
         for name, extra in (("a", 0.0), ("b", shift)):
             auc = 0.7 + noise + extra + rng.normal(0, 0.01)
-            results.append(FoldResult(name, fold // 5, fold % 5, {"survival": TaskScores({"auc": auc})}))
+            results.append(FoldResult(name, fold // 5, fold % 5, {"survival": FoldScores({"auc": auc})}))
     (one,) = paired_differences(results, ["a", "b"], ["survival"], "a", 5)
     assert one.verdict == verdict
 
@@ -38,7 +38,7 @@ def test_the_mean_of_tasks_is_a_row_where_there_are_several():
             name,
             0,
             fold,
-            {task: TaskScores({"auc": auc}) for task, auc in zip(("x", "y"), pair, strict=True)},
+            {task: FoldScores({"auc": auc}) for task, auc in zip(("x", "y"), pair, strict=True)},
         )
         for fold in range(3)
         for name, pair in aucs.items()
