@@ -65,10 +65,9 @@ def in_fresh_process(function: Callable[..., Any], *arguments: object) -> Any:
 
 
 def settle() -> None:
-    """Wait until freed memory has gone back to the host of a virtual machine, for either side alike.
+    """Wait until the operating system has taken freed memory back, so that both sides pay for new pages.
 
-    A page is ten times dearer after that (free page reporting takes two seconds), and a side that begins
-    sooner would live on the other's.
+    A page is ten times as expensive after that. Free page reporting takes two seconds.
     """
     time.sleep(4)
 

@@ -22,13 +22,13 @@ import numpy as np
 import torch
 
 from hcat_builtin.imputers.gaussian import GaussianImputer
+from hcat_core.cohort import concatenate
 from hcat_core.experiments.compare_imputers.cohorts import Trial, make_trial
 from hcat_core.experiments.compare_imputers.run import read_recipe_at
 from hcat_core.experiments.compare_imputers.scores import score_imputation
 from hcat_core.experiments.compare_imputers.settings import Setting
 from hcat_core.interfaces import FitContext
 from hcat_core.registry.catalog import load_catalog
-from hcat_core.training.model import concatenate
 
 MeanAndStd = tuple[torch.Tensor, torch.Tensor]
 

@@ -1,9 +1,9 @@
-"""Two processes want one run folder at the same moment: does one win, and is the other told who has it?
+"""Start two processes on one run folder at once: one runs, the other exits with code 2 and names it.
 
     python benchmarks/two_runs_one_folder.py --count 20
 
-Two ``hcat run --outdir``, and two ``hcat run --resume``. The winner must leave the files of a run that was
-alone; the other must exit with code 2 and name the winner's process.
+Two ``hcat run --outdir``, and two ``hcat run --resume``. The one that runs must leave the files of a run
+that was alone.
 """
 
 from __future__ import annotations

@@ -84,11 +84,11 @@ def _main(arguments: list[str]) -> int:
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.ClickException as error:
-        if _speaks():
+        if _prints_errors():
             error.show()
         return 2
     except (KeyboardInterrupt, click.Abort) as stop:
-        if _speaks():
+        if _prints_errors():
             print("interrupted", file=sys.stderr)
         return exit_code(stop)
     except BrokenPipeError:
@@ -97,14 +97,14 @@ def _main(arguments: list[str]) -> int:
     except HcatError as error:
         if debug:
             traceback.print_exc()
-        if _speaks():
+        if _prints_errors():
             print(printable(f"hcat: {error}"), file=sys.stderr)
         return error.exit_code
     except Exception as error:
         if debug:
             traceback.print_exc()
         message = printable(f"hcat: internal error: {type(error).__name__}: {error}")
-        if _speaks():
+        if _prints_errors():
             print(
                 f"{message}\nThis is an error in hcat or in a plugin; --debug shows where.",
                 file=sys.stderr,
@@ -112,7 +112,7 @@ def _main(arguments: list[str]) -> int:
         return 1
 
 
-def _speaks() -> bool:
+def _prints_errors() -> bool:
     """True for the one of several processes that prints errors."""
     if launch.size() == 1:
         return True

@@ -13,8 +13,9 @@ count as value:
 - The mean of the predictions over draws differs from the present prediction, as no model is fully coherent.
   So the movement of the logit around its mean over draws is added to the present logit.
 - A model fitted to few patients moves with what it has learned by chance, too. Members of an ensemble
-  disagree about such movements; the variance of the members' mean movement as an estimate (the jackknife
-  over members, as in ``training.ensemble_interval``) is subtracted from its square.
+  disagree about such movements. With V the variance of their mean movement, and J the variance of that mean
+  as an estimate (the jackknife over members, as in ``training.ensemble_interval``), the value is
+  V V / (V + J): shrunk by how far the members agree, as in empirical Bayes estimation.
 
 All patients and modalities share their random numbers, so that differences between them are not due to
 chance. Antithetic draws would not help: they balance the mean, while to a variance two opposite draws
@@ -96,15 +97,17 @@ def variance_of_movement(logits: np.ndarray, now: np.ndarray) -> tuple[np.ndarra
         now: (N, T) the present logits.
 
     Returns:
-        (M, N, T) variances, without what members disagree about, and their standard errors over draws.
+        (M, N, T) variances, shrunk by how far members agree, and their standard errors over draws.
     """
     draws = logits.shape[2]
     z = now[:, None, None] + logits - logits.mean(axis=2, keepdims=True)
     p = sigmoid(z)
     movement = p - p.mean(axis=2, keepdims=True)
-    square = movement.mean(axis=3) ** 2 - jackknife_variance(np.moveaxis(movement, 3, 0))
-    variance = np.maximum(square.sum(axis=2) / (draws - 1), 0.0)
-    return variance, square.std(axis=2, ddof=1) / np.sqrt(draws)
+    square = movement.mean(axis=3) ** 2
+    moved = square.sum(axis=2)
+    disagreed = jackknife_variance(np.moveaxis(movement, 3, 0)).sum(axis=2)
+    agreed = moved / np.maximum(moved + disagreed, 1e-30)
+    return moved * agreed / (draws - 1), square.std(axis=2, ddof=1) * agreed / np.sqrt(draws)
 
 
 def width_if_measured(width: Predict, cohort: Cohort, imputation: Imputation, seed: int) -> np.ndarray:

@@ -9,12 +9,6 @@ from torch import Tensor
 
 from hcat_core.interfaces import Average
 
-LOG_STD_RANGE = (-4.0, 1.5)
-"""Limits of a predicted log standard deviation, in units of standardised cells.
-
-The lower one forbids certainty; the upper one is wider than any spread of standardised cells.
-"""
-
 
 def negative_log_likelihood(truth: Tensor, mean: Tensor, log_std: Tensor, where: Tensor) -> Average:
     """Mean of -log N(truth; mean, std) over the cells that ``where`` marks, in nats per cell.
@@ -40,9 +34,3 @@ def block_loss(error: Tensor, variance: Tensor, count: Tensor) -> Average:
     """
     cells = 0.5 * (error / variance + variance.log() + math.log(2 * math.pi))
     return Average((cells * count).sum(), count.sum())
-
-
-def bounded_log_std(raw: Tensor) -> Tensor:
-    """Map a network's raw output smoothly into ``LOG_STD_RANGE``, with a gradient everywhere."""
-    low, high = LOG_STD_RANGE
-    return low + (high - low) * torch.sigmoid((raw - (low + high) / 2) * 4 / (high - low))

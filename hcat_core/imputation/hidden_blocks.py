@@ -52,13 +52,12 @@ def leave_one_block_out(cohort: Cohort) -> Iterator[HiddenBlock]:
         )
 
 
-def mask_down(cohort: Cohort, patterns: Tensor, *, most: int = 0) -> Iterator[HiddenBlock]:
+def mask_down(cohort: Cohort, patterns: Tensor) -> Iterator[HiddenBlock]:
     """Mask patients down to each of S patterns, for each block that the pattern lacks and they have.
 
     Args:
         cohort: patients with at least one modality.
         patterns: (S, M) bool, as real patients have them.
-        most: patients per pattern and block, the first in cohort order; 0 for all.
     """
     for pattern in patterns:
         if not pattern.any():
@@ -66,8 +65,6 @@ def mask_down(cohort: Cohort, patterns: Tensor, *, most: int = 0) -> Iterator[Hi
         for column in (~pattern).nonzero().squeeze(1).tolist():
             fits = (cohort.present | ~pattern).all(dim=1) & cohort.present[:, column]
             rows = fits.nonzero().squeeze(1)
-            if most:
-                rows = rows[:most]
             if not len(rows):
                 continue
             patients = cohort[rows]

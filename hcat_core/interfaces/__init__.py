@@ -1,4 +1,6 @@
-"""Contracts of the six component kinds, a file each (the reader's: ``reading``), and records between them.
+"""Contracts of the six kinds of component, one file per kind, and the records that pass between them.
+
+Those of readers are in ``hcat_core.reading``.
 
 Protocols, no base classes: a class with these methods is a component. ``layout`` is injected first
 (heads also get their task and the fused width); keyword-only constructor parameters are the recipe's

@@ -20,8 +20,8 @@ class Estimator(Protocol):
     """Predicts outcomes of patients with any subset of modalities. Injected: layout.
 
     It receives cohorts as they were read: whatever it standardises, imputes or selects is fitted in
-    ``fit``, on those patients alone. What it may have beyond this is declared in ``RefittingEstimator``,
-    ``ThresholdingEstimator``, ``SinglePassEstimator`` and ``ImputingEstimator``.
+    ``fit``, on those patients alone. What it may have beyond this is declared in the
+    other Protocols of this module.
     """
 
     def fit(self, train: Cohort, validation: Cohort, context: FitContext) -> None:

@@ -18,7 +18,7 @@ class Fused:
     """One patient, one vector: ``pooled`` (N, H), ``tokens`` (N, K, H), ``projection`` (N, P) or None.
 
     ``weights`` (N, M) is how much each modality counted in the pooling, and ``gates`` (N, M) in [0, 1] how
-    far each is relied on, where the fusion knows.
+    far each is relied on; None where the fusion does not give them.
     """
 
     pooled: Tensor

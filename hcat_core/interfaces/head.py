@@ -15,7 +15,7 @@ from hcat_core.interfaces.prediction import Prediction
 class Head(Protocol):
     """Turns a fused vector into one task's prediction. Injected: layout, task, fused width.
 
-    One that knows risk over time is a ``TimedHead``, and is asked for any horizon.
+    One that predicts risk over time is a ``TimedHead`` too.
     """
 
     def prepare(self, train: Cohort) -> None:
@@ -33,9 +33,10 @@ class Head(Protocol):
 
 @runtime_checkable
 class TimedHead(Protocol):
-    """A head that knows risk over time: ``predict`` answers for every horizon.
+    """A head that predicts risk over time: ``predict`` gives the probability for any horizon.
 
-    One with ``needs_baseline`` is shown its raw outputs for all training patients after each epoch.
+    With ``needs_baseline``, ``fit_baseline`` is called after each epoch with the raw outputs for all
+    training patients.
     """
 
     needs_baseline: bool

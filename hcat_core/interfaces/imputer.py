@@ -44,11 +44,11 @@ class Imputation:
     losses: Mapping[str, Average] = field(default_factory=dict)
 
     def draw(self, n: int, generator: Generator) -> Tensor:
-        """(n, N, M, D) multiple imputations: independent Gaussians unless an imputer knows better.
+        """(n, N, M, D) multiple imputations; here independent Gaussians.
 
-        An imputer of its own draws takes its numbers from ``normal`` and ``categories``:
-        a generator may say
-        that all patients get the same; otherwise its predictions depend on who is asked about with whom.
+        An imputer that overrides this takes its random numbers from ``normal`` and ``categories``: with a
+        ``CommonNumbers`` generator every patient then gets the same numbers, so that a prediction does not
+        depend on the other patients in the batch.
         """
         noise = normal(
             (n, *self.emb.shape), generator, rows=1, device=self.emb.device, dtype=self.emb.dtype

@@ -44,4 +44,4 @@ def hcat_epoch_finished(record: Mapping[str, object]) -> None:
 
 @hookspec
 def hcat_run_finished(run_folder: Path, summary: Mapping[str, object]) -> None:
-    """Called at the end of a run; ``summary`` has the contents of ``summary.json``."""
+    """Called at the end of a run; ``summary`` is the content of ``enhanced_hcat_training_summary.json``."""

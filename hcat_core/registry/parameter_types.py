@@ -34,7 +34,7 @@ PositiveShare = Annotated[float, Field(gt=0, le=1)]
 """A number above 0, at most 1."""
 
 TailShare = Annotated[float, Field(ge=0, lt=0.5)]
-"""The share of a feature's values on either side that is drawn in to the quantile."""
+"""The share of a feature's values at either end that is winsorised: set to the quantile."""
 
 
 class Table(BaseModel):

@@ -59,7 +59,7 @@ def presence_figure(cohort: Cohort) -> str:
 
 
 def learning_figures(history: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Draw the training loss, and the validation AUC of each task, by epoch; one line a member."""
+    """Draw the training loss, and the validation AUC of each task, by epoch; one line per member."""
     history = _with_gaps(history)
     epochs = [_number(record.get("epoch")) for record in history]
     losses = [_number(record.get("train_loss")) for record in history]

@@ -17,7 +17,7 @@ from hcat_core.testing.harness import Check, Subject, require
 from hcat_core.training.context import TrainingContext
 from hcat_core.training.neural_parts import NeuralParts
 
-SMALL_ASSEMBLY = """
+SMALL_NEURAL_PARTS = """
 [cohort.modalities.clinical]
 use = "h5"
 path = "not-read.h5"
@@ -46,12 +46,12 @@ mc_samples = 4
 
 
 def context_for(subject: Subject) -> FitContext:
-    """A context with a small neural assembly, for estimators that train one."""
+    """A context with small neural parts, for estimators that train them."""
     if not uses_neural(subject.table):
         return FitContext(3)
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "assembly.toml"
-        path.write_text(SMALL_ASSEMBLY, encoding="utf-8")
+        path = Path(folder) / "recipe.toml"
+        path.write_text(SMALL_NEURAL_PARTS, encoding="utf-8")
         recipe, _ = load_recipe(path, subject.catalog)
     return TrainingContext(3, parts=NeuralParts(recipe, subject.catalog))
 

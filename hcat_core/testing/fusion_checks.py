@@ -109,7 +109,7 @@ def state_round_trips(subject: Subject) -> None:
 
 
 FUSION_CHECKS = [
-    Check("gives one vector a patient, of its width", shapes),
+    Check("gives one vector per patient, of its width", shapes),
     Check("finite with one modality left", finite_with_one_modality),
     Check("imputed blocks count, and only where something is missing", imputed_blocks_count),
     Check("values in absent slots change nothing", absent_slots_are_not_looked_at),

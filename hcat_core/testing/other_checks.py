@@ -46,7 +46,7 @@ def head_predicts_probabilities(subject: Subject) -> None:
     horizon = subject.cohort.layout.tasks[0].horizon_days
     for n in (7, 1):
         raw = head(_fused(n))
-        require(len(raw) == n, "raw outputs are not one a patient")
+        require(len(raw) == n, "raw outputs are not one per patient")
         p = head.predict(raw, (horizon,)).event_probability
         require(tuple(p.shape) == (n, 1), f"event_probability is {tuple(p.shape)}, not ({n}, 1)")
         require(((p >= 0) & (p <= 1)).all(), "a probability is outside [0, 1]")

@@ -214,10 +214,10 @@ def _torchrun_store() -> tuple[TCPStore, str]:
 
 
 def reports_error() -> bool:
-    """Whether this process prints an error that others may have met too: the first one to ask does."""
+    """Whether this process prints an error that others may have met too: the first that calls this does."""
     try:
         store, attempt = _torchrun_store()
-        return store.add(f"hcat/spoken/{attempt}", 1) == 1
+        return store.add(f"hcat/error-printed/{attempt}", 1) == 1
     except (KeyError, RuntimeError):  # no such store: whoever started these processes is gone
         return launch.rank() == 0
 

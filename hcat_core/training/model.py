@@ -60,7 +60,7 @@ class HcatModel(nn.Module):
     Args:
         layout: axes of every batch.
         imputer: fills gaps.
-        fusion: one vector a patient.
+        fusion: one vector per patient.
         heads: by name; ``tasks`` says which task each predicts.
         tasks: head name -> task name.
         imputer_gradient: whether the gradient of the prediction reaches the imputer. Without it imputations

@@ -1,7 +1,7 @@
 """How far a model's logits are from the true ones, as far as held-out patients show it.
 
 Members that agree may be wrong together: their weights are shrunk towards zero, and there may be curves
-and interactions that none of them can follow. One outcome a patient does not show this, but similar
+and interactions that none of them can follow. One outcome per patient does not show this, but similar
 patients do: if the model is right, the residuals e = y - p of two held-out patients are uncorrelated; if
 the error of the logit is a smooth function of what was measured, they are alike for similar patients. To
 first order,

@@ -105,7 +105,7 @@ class NeuralEstimator:
         return self._predict(cohort, parts_of(self.context).mc_samples)
 
     def predict_once(self, cohort: Cohort) -> Prediction:
-        """One pass a member, at the imputation's mean and without dropout."""
+        """One pass per member, at the imputation's mean and without dropout."""
         return self._predict(cohort, 0)
 
     def predict_members(self, cohort: Cohort) -> list[Prediction]:
@@ -151,7 +151,7 @@ class NeuralEstimator:
 
     def save(self, folder: Path) -> None:
         """Write one checkpoint per member."""
-        for number, member in enumerate(self.members):
+        for number, member in enumerate(self.members, 1):
             statistics = with_prefix("standardiser.", member.standardiser.state_dict())
             path = folder / f"member_{number}.safetensors"
             write_checkpoint(path, {**member.model.state(), **statistics}, {"member": number})
@@ -171,7 +171,7 @@ class NeuralEstimator:
         self.misfit = misfit and Misfit(tuple(misfit["linear"]), tuple(misfit["quadratic"]))
         self.members = [
             load_member(folder / f"member_{number}.safetensors", self.plan, self.context)
-            for number in range(int(written["members"]))
+            for number in range(1, int(written["members"]) + 1)
         ]
 
     @property

@@ -29,7 +29,7 @@ class NeuralParts:
 
     @property
     def mc_samples(self) -> int:
-        """Draws and dropout samples a patient when predicting."""
+        """Draws and dropout samples per patient when predicting."""
         return self.recipe.evaluation.mc_samples
 
     def build_model(self, layout: Layout, evidence: AdditiveEstimator | None = None) -> HcatModel:

@@ -86,7 +86,7 @@ def hcat_components() -> list[Component]:
             "attention",
             "hcat_builtin.imputers.attention:AttentionImputer",
             "attention: a learned query per modality attends over the present modalities",
-            ("trainable",),
+            ("trainable", "draws"),
         ),
         Component(
             "imputer",
@@ -207,7 +207,7 @@ def hcat_components() -> list[Component]:
             "estimator",
             "evidence",
             "hcat_builtin.estimators.evidence:EvidenceEstimator",
-            "a sum over modalities of sparse linear log hazards, or logits",
+            "sum of one regression per modality, a forest, and products of two modalities",
         ),
         Component(
             "estimator",

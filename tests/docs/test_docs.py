@@ -190,7 +190,7 @@ def test_the_page_of_deviations_has_the_values_of_both_recipes(name):
         "losses[use=kl].weight": weights.get("kl", "off"),
         "losses[use=imputation].weight": weights.get("imputation", "off"),
         "losses[use=infonce].weight": weights.get("infonce", "off"),
-        "training.monitor": training.monitor.upper(),
+        "training.monitor": f"`{training.monitor}`",
     }
     column = 2 if name == "document.toml" else 3
     page = (ROOT / "docs/reference/enhanced-hcat.md").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""``evidence``: sparse linear log hazards of modalities, or logits without times, and those of a forest."""
+"""``evidence``: log hazards, or logits, of regressions per modality, a forest, and pairs of modalities."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ BLEND_STRENGTH = 20.0  # precision of the prior of the factors of regressions an
 
 
 class EvidenceEstimator:
-    """Adds up what each modality says alone, and what pairs of them say beyond that.
+    """Sum of one regression per modality, a forest over all, and products of two modalities.
 
     A modality's regression (elastic net) is fitted on the patients who have it, by the partial likelihood
     of their times, or by the likelihood of their labels in a task without times. Scores are centred, so
-    that a modality that is missing, or not informative, adds 0: what is usual. The tails of each feature
-    are drawn in. A modality wider than ``widest`` is reduced to principal components, whose regression is
-    ridge: as many as there are patients make it the ridge regression on all its features.
+    that a modality that is missing, or not informative, adds 0: what is usual. Extreme values of each
+    feature are winsorised. A modality wider than ``widest`` is reduced to principal components, whose
+    regression is ridge: as many as there are patients make it the ridge regression on all its features.
 
     A forest over all modalities is grown beside them. The sum of the regressions and the forest are
     multiplied by the factors that are the most likely for patients left out of both, pulled towards one
-    half each: regressions are by themselves too timid, and modalities that say the same are too sure
-    together. Products of components of two modalities are then tried; they are used where the
+    half each: single regressions are shrunk too much, and modalities with the same information are counted
+    twice. Products of components of two modalities are then tried; they are used where the
     cross-validated likelihood gains more than twice its standard error.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from hcat_builtin.heads.event_times import patients_with_times
+from hcat_builtin.heads.event_times import refuse_without_times
 from hcat_builtin.heads.mlp import HeadNetwork
 from hcat_core.cohort import CURVE_STEPS, Cohort, Layout, Targets
 from hcat_core.interfaces import Fused, Prediction
@@ -52,7 +52,7 @@ class CoxHead(nn.Module):
         """
         if train.targets is None:
             return
-        patients_with_times(train.targets, train.layout, self.column, "cox")
+        refuse_without_times(train.targets, train.layout, self.column, "cox")
         self.fit_baseline(torch.zeros(len(train)), train)
 
     def fit_baseline(self, raw: Tensor, train: Cohort) -> None:

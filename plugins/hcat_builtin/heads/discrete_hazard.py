@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hcat_builtin.heads.event_times import patients_with_times
+from hcat_builtin.heads.event_times import refuse_without_times
 from hcat_builtin.heads.mlp import HeadNetwork, most_likely_bias
 from hcat_core.cohort import Cohort, Layout, Targets
 from hcat_core.interfaces import Fused, Prediction
@@ -66,7 +66,7 @@ class DiscreteHazardHead(nn.Module):
         """
         if train.targets is None:
             return
-        patients_with_times(train.targets, train.layout, self.column, "discrete_hazard")
+        refuse_without_times(train.targets, train.layout, self.column, "discrete_hazard")
         _, time, cause = causes(train.targets, self.column, self.competing)
         times = time[(cause == 1) & (time <= self.horizon)]
         if len(times) > len(self.edges):

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from torch import Tensor
-
 from hcat_core.cohort import Layout, Targets
 from hcat_core.errors import DataError
 from hcat_core.metrics.survival import timed
 
 
-def patients_with_times(targets: Targets, layout: Layout, column: int, head: str) -> Tensor:
-    """(N,) bool: the patients whose time is known.
+def refuse_without_times(targets: Targets, layout: Layout, column: int, head: str) -> None:
+    """Check that the time of at least one training patient is known.
 
     Args:
         targets: of the training patients.
@@ -21,10 +19,8 @@ def patients_with_times(targets: Targets, layout: Layout, column: int, head: str
     Raises:
         DataError: for a task without times.
     """
-    known = timed(targets, column)
-    if not known.any():
+    if not timed(targets, column).any():
         raise DataError(
             f"a {head} head needs times, and the task {layout.task_names[column]} has none: give its time "
             "and event in cohort.targets, or use a binary head"
         )
-    return known

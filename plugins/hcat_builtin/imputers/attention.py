@@ -57,7 +57,7 @@ class AttentionImputer(CorrectedImputer):
 
 
 class QueryNetwork(nn.Module):
-    """Learned queries, one a modality, over the tokens of the present modalities.
+    """Learned queries, one per modality, over the tokens of the present modalities.
 
     Args:
         layout: the reduced one.
