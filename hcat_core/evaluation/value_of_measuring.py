@@ -106,7 +106,7 @@ def variance_of_movement(logits: np.ndarray, now: np.ndarray) -> tuple[np.ndarra
     square = movement.mean(axis=3) ** 2
     moved = square.sum(axis=2)
     disagreed = jackknife_variance(np.moveaxis(movement, 3, 0)).sum(axis=2)
-    agreed = moved / np.maximum(moved + disagreed, 1e-30)
+    agreed = np.divide(moved, moved + disagreed, out=np.zeros_like(moved), where=moved > 0)
     return moved * agreed / (draws - 1), square.std(axis=2, ddof=1) * agreed / np.sqrt(draws)
 
 

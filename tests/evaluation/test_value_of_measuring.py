@@ -76,7 +76,7 @@ def test_drawing_in_small_parts_gives_the_same_values_within_their_error(cohort,
     parts = value_of_measuring(predict, cohort, imputation_of(cohort), seed=0)
     assert not np.array_equal(parts.reduction, whole.reduction, equal_nan=True)
     gap = np.abs(parts.reduction - whole.reduction)
-    assert (gap <= 4 * np.hypot(parts.error, whole.error))[~np.isnan(gap)].all()
+    assert (gap <= 4 * np.hypot(parts.error, whole.error) + module.ROUNDING)[~np.isnan(gap)].all()
 
 
 def test_the_monte_carlo_error_is_the_spread_over_repetitions():
@@ -87,18 +87,20 @@ def test_the_monte_carlo_error_is_the_spread_over_repetitions():
     assert np.sqrt((error**2).mean()) == pytest.approx(variance.std(), rel=0.15)
 
 
-def test_what_members_have_learned_by_chance_has_no_value():
+def test_of_two_modalities_that_move_as_far_the_one_that_members_agree_about_is_worth_more():
     """Five members, each without one of five groups of patients, move by what is true and by chance."""
     rng = np.random.default_rng(1)
     x = rng.standard_normal((1, 3000, 128, 1, 1))  # what may be measured
     groups = rng.standard_normal((3000, 1, 5, 1))  # errors of the weight, by group of patients
     by_chance = 0.3 * (groups.sum(axis=2, keepdims=True) - groups) / 4
-    for weight in (0.0, 0.2):
-        moved = x * (weight + by_chance)
-        variance, _ = variance_of_movement(moved, np.zeros((3000, 1)))
-        plain = ((moved / 4).mean(axis=3) ** 2).mean(axis=2)
-        assert plain.mean() > weight**2 / 16 + 0.0008
-        assert variance.mean() == pytest.approx(weight**2 / 16, abs=0.0007)
+    size = np.abs(by_chance.mean(axis=2, keepdims=True))
+    moved = np.concatenate([x * by_chance, x * np.broadcast_to(size, by_chance.shape)])
+    chance, agreed = variance_of_movement(moved, np.zeros((3000, 1)))[0]
+    plain = ((moved / 4).mean(axis=3) ** 2).mean(axis=2)
+    assert plain[0] == pytest.approx(plain[1])
+    np.testing.assert_allclose(agreed, plain[1], rtol=0.2)
+    assert chance.mean() < 0.7 * agreed.mean()
+    assert (chance <= agreed + 1e-9).all()
 
 
 def test_a_prediction_that_is_shifted_by_any_draw_has_no_more_value_for_that():
