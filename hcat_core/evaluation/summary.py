@@ -13,6 +13,8 @@ from hcat_core.evaluation.gates import GateSummary
 from hcat_core.evaluation.imputation_quality import ImputationAnalysis
 from hcat_core.evaluation.scores import TaskScores, tasks_as_json
 from hcat_core.metrics.recalibration import Recalibration
+from hcat_core.training.checkpoints import Epoch
+from hcat_core.training.residual_weight import ResidualWeight
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class TrainingSummary:
     outcome_informed_imputation: bool
     parameters: int
     evidence: str | None = None
-    correction: Mapping[str, Mapping[str, object]] | None = None
+    correction: Mapping[str, ResidualWeight] | None = None
 
     def as_json(self) -> dict[str, object]:
         """The record for a JSON document; that of a single training has its epochs at the top."""
@@ -62,7 +64,8 @@ class TrainingSummary:
             "parameters": self.parameters,
         }
         if self.evidence is not None:
-            document |= {"evidence": self.evidence, "correction": self.correction}
+            correction = {task: asdict(weight) for task, weight in (self.correction or {}).items()}
+            document |= {"evidence": self.evidence, "correction": correction}
         return document
 
 
@@ -146,7 +149,7 @@ class RunSummary:
         data: counts of the cohort.
         environment: versions, device, plugins and the cohort's fingerprint.
         recipe: resolved, as plain values.
-        history: one record per epoch, as ``metrics.jsonl`` has it; empty without epochs.
+        history: every epoch; none for an estimator that is not trained in epochs.
         analysis: a closer look at test patients.
     """
 
@@ -155,7 +158,7 @@ class RunSummary:
     data: CohortCounts
     environment: Mapping[str, Any]
     recipe: Mapping[str, Any]
-    history: Sequence[Mapping[str, Any]]
+    history: Sequence[Epoch]
     analysis: Analysis
 
     def as_json(self) -> dict[str, object]:
@@ -166,6 +169,6 @@ class RunSummary:
             "data": self.data.as_json(),
             "environment": dict(self.environment),
             "recipe": dict(self.recipe),
-            "history": [dict(epoch) for epoch in self.history],
+            "history": [asdict(epoch) for epoch in self.history],
             "analysis": self.analysis.as_json(),
         }

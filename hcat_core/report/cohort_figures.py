@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from hcat_core.cohort import Cohort
 from hcat_core.data.missingness_patterns import count_patterns
 from hcat_core.report.svg import BLUE, COLOURS, GREEN, GREY, ORANGE, RED, draw, shortened
+from hcat_core.training.checkpoints import Epoch
 
 MOST_PATTERNS = 12
 GROUPS = ("lowest third", "middle third", "highest third")
@@ -58,11 +59,10 @@ def presence_figure(cohort: Cohort) -> str:
     return draw("presence", paint, label="patients who have each modality", height=1.3 + 0.3 * len(names))
 
 
-def learning_figures(history: Sequence[Mapping[str, Any]]) -> list[str]:
+def learning_figures(history: Sequence[Epoch]) -> list[str]:
     """Draw the training loss, and the validation AUC of each task, by epoch; one line per member."""
-    history = _with_gaps(history)
-    epochs = [_number(record.get("epoch")) for record in history]
-    losses = [_number(record.get("train_loss")) for record in history]
+    epochs = _with_gaps(history, [float(epoch.epoch) for epoch in history])
+    losses = _with_gaps(history, [epoch.train_loss for epoch in history])
     figures = []
     if np.isfinite(losses).any():
 
@@ -77,7 +77,7 @@ def learning_figures(history: Sequence[Mapping[str, Any]]) -> list[str]:
 
         def paint_validation(axes: Axes) -> None:
             for colour, (name, values) in zip(COLOURS, series.items(), strict=False):
-                axes.plot(epochs, values, color=colour, label=shortened(name))
+                axes.plot(epochs, _with_gaps(history, values), color=colour, label=shortened(name))
             axes.set(title="Validation AUC", xlabel="epoch")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.legend()
@@ -86,20 +86,23 @@ def learning_figures(history: Sequence[Mapping[str, Any]]) -> list[str]:
     return figures
 
 
-def _with_gaps(history: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The epochs, with an empty one, which is not drawn, between the trainings of two members."""
-    result: list[Mapping[str, Any]] = []
-    for record in history:
-        if result and record.get("member") != result[-1].get("member"):
-            result.append({})
-        result.append(record)
+def _with_gaps(history: Sequence[Epoch], values: Sequence[float]) -> list[float]:
+    """One value per epoch, with NaN, which is not drawn, between the trainings of two members."""
+    result: list[float] = []
+    for number, (epoch, value) in enumerate(zip(history, values, strict=True)):
+        if number and epoch.member != history[number - 1].member:
+            result.append(math.nan)
+        result.append(value)
     return result
 
 
-def validation_series(history: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
+def validation_series(history: Sequence[Epoch]) -> dict[str, list[float]]:
     """Validation AUC by task, one value per epoch; NaN where an epoch has none."""
-    tasks = dict.fromkeys(task for r in history for task in r.get("val", {}))
-    return {task: [_number(r.get("val", {}).get(task, {}).get("auc")) for r in history] for task in tasks}
+    tasks = dict.fromkeys(task for epoch in history for task in epoch.val)
+    auc = {
+        task: [epoch.val[task]["auc"] if task in epoch.val else None for epoch in history] for task in tasks
+    }
+    return {task: [math.nan if v is None else float(v) for v in values] for task, values in auc.items()}
 
 
 def risk_group_figure(
@@ -149,7 +152,3 @@ def bars_figure(name: str, title: str, values: Mapping[str, Mapping[str, float]]
         axes.figure.legend(loc="outside lower center", ncols=3)  # inside, it would cover bars
 
     return draw(name, paint, label=title, height=1.7 + 0.4 * len(names))
-
-
-def _number(value: object) -> float:
-    return float(value) if isinstance(value, (int, float)) else float("nan")

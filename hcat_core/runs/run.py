@@ -217,7 +217,7 @@ def summarise_training(recipe: Recipe, estimator: NeuralEstimator) -> TrainingSu
         outcome_informed_imputation=recipe.training.imputer_gradient,
         parameters=sum(p.numel() for p in estimator.members[0].model.parameters()),
         evidence=None if evidence is None else str(evidence["use"]),
-        correction={task: asdict(weight) for task, weight in estimator.residual_weights.items()},
+        correction=estimator.residual_weights,
     )
 
 
@@ -240,7 +240,7 @@ def _finish(run: Run, result: FittedRun) -> dict[str, object]:
         data=count_cohort(cohort, data.report, split),
         environment=result.environment,
         recipe=recipe.as_dict(),
-        history=[asdict(epoch) for epoch in result.history],
+        history=result.history,
         analysis=_analyse(run, result, statistics, predicted, settings),
     )
     document = summary.as_json()

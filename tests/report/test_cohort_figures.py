@@ -3,6 +3,7 @@
 import re
 
 from hcat_core.report.cohort_figures import learning_figures
+from hcat_core.training.checkpoints import Epoch
 
 
 def lines(figure):
@@ -13,9 +14,7 @@ def lines(figure):
 
 def epochs(member, number):
     val = {"survival": {"auc": 0.6 + 0.01 * number}}
-    return [
-        {"epoch": n + 1, "member": member, "train_loss": 1 / (n + 1), "val": val} for n in range(number)
-    ]
+    return [Epoch(n + 1, 9, 1e-3, 1 / (n + 1), {}, val, best=False, member=member) for n in range(number)]
 
 
 def test_the_curves_of_two_members_are_two_lines():

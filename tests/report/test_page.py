@@ -24,6 +24,7 @@ from hcat_core.report import ReportInputs, performance_figures, write_report
 from hcat_core.report.page import render
 from hcat_core.synth.cohort_view import to_cohort
 from hcat_core.synth.generator import SynthSpec, generate
+from hcat_core.training.checkpoints import Epoch
 
 WIDTHS = {"clinical": 6, "semantic": 9, "temporal": 5}
 COHORT = to_cohort(generate(SynthSpec(patients=240, widths=WIDTHS, seed=5)))
@@ -97,7 +98,7 @@ def inputs(cohort=COHORT, test=None, **changes):
         ),
         environment={**facts, "plugins": []},
         recipe={"estimator": {"use": "neural"}, "imputer": {"use": "mean"}},
-        history=[{"epoch": e, "train_loss": 1 / e, "val": {"survival": {"auc": 0.6}}} for e in (1, 2, 3)],
+        history=[Epoch(e, 3, 1e-3, 1 / e, {}, {"survival": {"auc": 0.6}}, best=True) for e in (1, 2, 3)],
         analysis=Analysis(findings=[], allowed=[]),
     )
     return replace(ReportInputs("a run", "seed = 1\n", cohort, split, predicted, summary), **changes)
@@ -192,7 +193,7 @@ def named(names):
             "plugins": plugins,
             "libraries": dict.fromkeys(names, every),
         },
-        history=[{**record, "val": {names[0]: {"auc": 0.6}}} for record in made.summary.history],
+        history=[replace(epoch, val={names[0]: {"auc": 0.6}}) for epoch in made.summary.history],
     )
 
 
