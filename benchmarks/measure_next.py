@@ -11,7 +11,9 @@ the generator in the place of the imputer's, and of the true p with values drawn
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
@@ -27,14 +29,14 @@ NEAR = 0.1  # reductions that differ by less than this share are a tie
 
 @dataclass(frozen=True)
 class DrawnByGenerator(Imputation):
-    """An imputation whose draws are those of the generator."""
+    """An imputation whose draws are those of the generator, one after the other."""
 
-    cells: torch.Tensor | None = None
+    cells: Iterator[torch.Tensor] | None = None
 
     def draw(self, n: int, generator: torch.Generator) -> torch.Tensor:
-        """(n, N, M, D); the first n draws, whatever the generator of random numbers."""
+        """(n, N, M, D); the next n draws, whatever the generator of random numbers."""
         assert self.cells is not None
-        return torch.where(self.filled, self.cells[:n], self.emb)
+        return torch.where(self.filled, torch.stack(list(islice(self.cells, n))), self.emb)
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ def compare(trained: Trained) -> dict[str, Agreement]:
     by_generator = draw_cells(synthetic, rows, DRAWS, seed=1)
     truth = generators_reduction(trained, rows, draw_cells(synthetic, rows, TRUE_DRAWS, seed=2))
     swapped = DrawnByGenerator(
-        imputation.emb, imputation.std, imputation.filled, cells=torch.from_numpy(by_generator)
+        imputation.emb, imputation.std, imputation.filled, cells=iter(torch.from_numpy(by_generator))
     )
     ours, again = (
         value_of_measuring(fitted.predict_members, patients, imputation, seed, DRAWS).reduction

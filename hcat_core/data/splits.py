@@ -106,6 +106,22 @@ def hold_out_patients(cohort: Cohort, share: float, seed: int) -> tuple[Tensor, 
     return torch.from_numpy(rest), torch.from_numpy(held_out)
 
 
+def random_part(cohort: Cohort, number: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Row numbers of ``number`` random patients, and of the others; outcomes are not looked at.
+
+    Groups are kept together: there may be a few patients more.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    if cohort.groups is None:
+        order = torch.randperm(len(cohort), generator=generator)
+        return order[:number], order[number:]
+    names, group = np.unique(np.array(cohort.groups), return_inverse=True)
+    place = torch.randperm(len(names), generator=generator)[torch.from_numpy(group)]
+    patients_before = torch.bincount(place).cumsum(0) - torch.bincount(place)
+    chosen = patients_before[place] < number
+    return chosen.nonzero().squeeze(1), (~chosen).nonzero().squeeze(1)
+
+
 def hold_out(
     rows: np.ndarray, by: np.ndarray, groups: np.ndarray, share: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:

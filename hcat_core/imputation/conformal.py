@@ -63,6 +63,7 @@ class Calibrated(nn.Module):
     def fit(self, train: Cohort, validation: Cohort, context: FitContext) -> None:
         """Fit the inner imputer on training patients, then calibrate it on validation patients."""
         self.inner.fit(train, validation, context)
+        self.to(context.device)
         self.calibrate(train.present, validation.to(context.device))
 
     @torch.no_grad()

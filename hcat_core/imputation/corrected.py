@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Generator, Tensor, nn
@@ -62,7 +62,14 @@ class CorrectedImputer(nn.Module):
         layout: modalities and widths.
         start: the imputer to start from; fitted first.
         pretraining: epochs, learning rate, and whether the weights stay fixed afterwards.
+
+    Attributes:
+        network_keys: keys of the recipe's table that describe the networks.
+        loss_names: of what it computes while it learns beside the predictor.
     """
+
+    network_keys: ClassVar[Sequence[str]] = ()
+    loss_names: ClassVar[Sequence[str]] = ("hidden", "reconstruction", "result")
 
     def __init__(self, layout: Layout, start: Imputer, pretraining: Pretraining) -> None:
         super().__init__()
@@ -76,8 +83,12 @@ class CorrectedImputer(nn.Module):
     @classmethod
     def declare_training(cls, table: Mapping[str, object]) -> ImputerTraining:
         """Corrections learn with the predictor unless they are frozen; without epochs, not before it."""
+        jointly = not table["frozen"]
         unread = {} if table["fit_epochs"] else {"lr": "it is the learning rate of fit_epochs, which is 0"}
-        return ImputerTraining(jointly=not table["frozen"], unread=unread)
+        if not table["fit_epochs"] and not jointly:
+            reason = "nothing trains the networks: fit_epochs is 0, and frozen is true"
+            unread |= dict.fromkeys(cls.network_keys, reason)
+        return ImputerTraining(jointly=jointly, unread=unread, losses=cls.loss_names)
 
     def add_network(self, network: nn.Module) -> None:
         """Append a correction, made for the reduced layout ``self.axes.layout``."""

@@ -70,9 +70,7 @@ class _Views:
             network.eval()
             for hide, current in zip(self.hide, self.current, strict=True):
                 masked = learn.cohort.hide(hide)
-                move = network(masked, current).tokens - current
-                weight = gate.weight.clamp(0, 1).unsqueeze(-1) * ~masked.present.unsqueeze(-1)
-                currents.append(current + weight * move)
+                currents.append(gate.move_tokens(~masked.present, current, network(masked, current)))
         return _Views(self.hide, torch.stack(currents), self.noise)
 
 

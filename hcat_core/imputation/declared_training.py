@@ -5,7 +5,7 @@ A component that declares nothing is not checked.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -17,10 +17,12 @@ class ImputerTraining:
     Attributes:
         jointly: whether weights of it are to learn beside the predictor.
         unread: keys of the table that change nothing, each with the reason.
+        losses: names of the losses that it computes while it learns beside the predictor.
     """
 
     jointly: bool
     unread: Mapping[str, str] = field(default_factory=dict)
+    losses: Sequence[str] = ()
 
 
 @runtime_checkable
@@ -35,10 +37,9 @@ class DeclaringImputer(Protocol):
 
 @runtime_checkable
 class ImputerLoss(Protocol):
-    """A loss that weighs what the imputer computes while it trains beside the predictor.
+    """A loss that weighs what the imputer computes while it trains beside the predictor."""
 
-    Attributes:
-        weighs_imputer: True, as a class attribute.
-    """
-
-    weighs_imputer: bool
+    @staticmethod
+    def weighs_imputer_loss(name: str, /) -> bool:
+        """Whether the imputer's loss of this name is part of it."""
+        ...

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from hcat_core.cohort import Cohort
+from hcat_core.data.splits import random_part
 from hcat_core.imputation.hidden_blocks import leave_one_block_out
 from hcat_core.imputation.scores import gaussian_crps
 from hcat_core.interfaces import FitContext, Imputer, ImputerEpoch
@@ -140,9 +141,8 @@ def patients_to_choose_by(train: Cohort, validation: Cohort, seed: int) -> tuple
     """Patients to learn from and to choose by: a fifth of ``train`` where validation has too few."""
     if len(validation) >= FEWEST_TO_CHOOSE_BY:
         return train, validation
-    order = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))
-    fifth = max(1, len(train) // 5)
-    return train[order[fifth:]], train[order[:fifth]]
+    fifth, rest = random_part(train, max(1, len(train) // 5), seed)
+    return train[rest], train[fifth]
 
 
 def epoch_reporter(

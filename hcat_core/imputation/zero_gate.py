@@ -86,6 +86,11 @@ class ZeroGate(nn.Module):
         return not bool((self.weight > 0).any())
 
     @torch.no_grad()
+    def keep_inside(self) -> None:
+        """Take back what a training step led out of [0, 1], so that the way back is one step long."""
+        self.weight.clamp_(0, 1)
+
+    @torch.no_grad()
     def close(self) -> None:
         """Let no correction through."""
         self.weight.zero_()
@@ -135,9 +140,13 @@ class ZeroGate(nn.Module):
         variance = axes.variance(proposal.unexplained)[:, column] * self.scale[column]
         std = ((1 - weight) * block.std.square() + weight * variance).sqrt()
         mean = block.mean + weight * move
-        current = block.current.clone()
-        current[:, column] += weight * (proposal.tokens - block.current)[:, column]
+        current = self.move_tokens(~block.reduced.cohort.present, block.current, proposal)
         return replace(block, mean=mean, std=std, current=current)
+
+    def move_tokens(self, absent: Tensor, current: Tensor, proposal: Proposal) -> Tensor:
+        """The current tokens (N, M, Q) after the correction, which moves those of absent blocks (N, M)."""
+        weight = (self.weight.clamp(0, 1) * absent).unsqueeze(-1)
+        return current + weight * (proposal.tokens - current)
 
     @staticmethod
     def _move(axes: PrincipalAxes, proposal: Proposal, block: JudgedBlock) -> Tensor:

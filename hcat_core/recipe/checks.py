@@ -134,7 +134,8 @@ def check_losses(
 
 
 def check_trained(heads: Tables, losses: list[dict[str, Any]], catalog: Catalog) -> list[Problem]:
-    """Report heads that no loss trains."""
+    """Report heads that no loss with a weight trains."""
+    losses = [table for table in losses if table.get("weight") != 0]
     components = [catalog.registries["loss"].find(str(table.get("use"))) for table in losses]
     if any(component is not None and EVERY_HEAD in component.tags for component in components):
         return []

@@ -212,10 +212,11 @@ def summarise_training(recipe: Recipe, estimator: NeuralEstimator) -> TrainingSu
         best = {"metric": recipe.training.monitor, **progress.best}
         members.append(MemberSummary(progress.epoch, progress.finished, progress.best_epoch, best))
     evidence = recipe.estimator.get("evidence")
+    model = estimator.members[0].model
     return TrainingSummary(
         members=members,
-        outcome_informed_imputation=recipe.training.imputer_gradient,
-        parameters=sum(p.numel() for p in estimator.members[0].model.parameters()),
+        outcome_informed_imputation=recipe.training.imputer_gradient and model.imputer_trains(),
+        parameters=sum(p.numel() for p in model.parameters()),
         evidence=None if evidence is None else str(evidence["use"]),
         correction=estimator.residual_weights,
     )

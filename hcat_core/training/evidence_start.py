@@ -12,10 +12,9 @@ from hcat_core.cohort import Cohort, Targets
 from hcat_core.interfaces import Estimator, FitContext, Fused, GatedFusion, ResidualHead
 from hcat_core.training.model import HcatModel, add_evidence
 
-SPREAD = (
-    1.5  # prior standard deviation of what all modalities' gates share, and of the evidence's log factor
-)
+SPREAD = 1.5  # prior standard deviation of what all gates share, and of the evidence's log factor
 OWN_SPREAD = 0.5  # prior standard deviation of each modality's parameter around what all share
+ROUNDS = 4  # of gates and factors, then the heads' shared outputs
 QUALITIES = 201  # from 0 to 1, at which gates are looked at
 
 
@@ -68,18 +67,28 @@ def start_at_evidence(model: HcatModel, training: Cohort, context: FitContext) -
     """
     use = model.evidence_use
     contributions = fit_evidence(model, training, context)
-    terms = _start_heads(model, training, contributions)
     fusion = model.fusion
-    if isinstance(fusion, GatedFusion) and terms:
-        _fit_gates(model, list(fusion.gate_parameters()), terms, training, contributions)
-        before = use.usable(training).present
-        use.least_quality.copy_(_least_quality(fusion, len(use.least_quality)))
-        if not bool((use.usable(training).present == before).all()):
-            contributions = fit_evidence(model, training, context)
-            use.factor.fill_(1.0)
-            _fit_gates(model, [], _start_heads(model, training, contributions), training, contributions)
-        _start_heads(model, training, contributions)
+    if not isinstance(fusion, GatedFusion) or not _start_heads(model, training, contributions):
+        return contributions
+    _find_mode(model, list(fusion.gate_parameters()), training, contributions)
+    before = use.usable(training).present
+    use.least_quality.copy_(_least_quality(fusion, len(use.least_quality)))
+    if not bool((use.usable(training).present == before).all()):
+        contributions = fit_evidence(model, training, context)
+        use.factor.fill_(1.0)
+        _find_mode(model, [], training, contributions)
     return contributions
+
+
+def _find_mode(
+    model: HcatModel, gates: Sequence[nn.Parameter], training: Cohort, contributions: Tensor
+) -> None:
+    """Move gates and factors, and the heads' shared outputs, in turn to the mode of their posterior."""
+    priors = [parameter.detach().clone() for parameter in gates]
+    for _ in range(ROUNDS):
+        terms = _start_heads(model, training, contributions)
+        _fit_gates(model, list(zip(gates, priors, strict=True)), terms, training, contributions)
+    _start_heads(model, training, contributions)
 
 
 @torch.no_grad()
@@ -104,22 +113,23 @@ def _start_heads(model: HcatModel, training: Cohort, contributions: Tensor) -> l
 
 def _fit_gates(
     model: HcatModel,
-    gates: Sequence[nn.Parameter],
+    gates: Sequence[tuple[nn.Parameter, Tensor]],
     terms: Sequence[_Term],
     training: Cohort,
     contributions: Tensor,
 ) -> None:
-    """Move these parameters of gates, and the evidence's factors, to the mode of their posterior."""
+    """Move gates, each with its prior mean, and factors to their mode; heads stay as they are."""
     use, fusion = model.evidence_use, model.fusion
-    before = [parameter.detach().clone() for parameter in gates]
     log_factor = use.factor.log().requires_grad_(True)
-    optimiser = torch.optim.LBFGS([*gates, log_factor], max_iter=60, line_search_fn="strong_wolfe")
+    optimiser = torch.optim.LBFGS(
+        [*(gate for gate, _ in gates), log_factor], max_iter=60, line_search_fn="strong_wolfe"
+    )
 
     def loss() -> Tensor:
         optimiser.zero_grad()
         evidence = log_factor.exp() * (_gates(fusion, training.quality) * contributions).sum(dim=1)
         total = 0.5 * (log_factor / SPREAD).square().sum()
-        for parameter, at in zip(gates, before, strict=True):
+        for parameter, at in gates:
             shared = (parameter - at).mean()
             own = parameter - at - shared
             total = total + 0.5 * ((shared / SPREAD).square() + (own / OWN_SPREAD).square().sum())

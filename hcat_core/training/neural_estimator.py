@@ -34,6 +34,7 @@ from hcat_core.training.neural_training import (
     additive,
     fit_imputer,
     load_member,
+    refit_baselines,
     train_member,
 )
 from hcat_core.training.residual_weight import (
@@ -87,8 +88,9 @@ class NeuralEstimator:
             outputs.append(held_out_outputs(member, held_out, self.context.device))
         if self.plan.evidence is not None:
             self.residual_weights = choose_residual_weights(outputs)
-            for member in self.members:
+            for member, (rest, held_out) in zip(self.members, sides, strict=True):
                 apply_residual_weights(member, self.residual_weights)
+                refit_baselines(member, rest, held_out, self.context)
         if self.number > 1:
             self._predict_out_of_fold(train)
 
@@ -260,5 +262,10 @@ class ImputationInFileUnits(Imputation):
     def draw(self, n: int, generator: torch.Generator) -> torch.Tensor:
         """(n, N, M, D) as the imputer draws them."""
         assert self.standardised is not None and self.standardiser is not None
+        device = self.standardised.emb.device
+        if generator.device.type != device.type:  # random numbers are made where they are used
+            seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
+            generator = type(generator)(device=device)
+            generator.manual_seed(seed)
         drawn = self.standardiser.invert(self.standardised.draw(n, generator).cpu())
         return torch.where(self.filled, drawn, self.emb)

@@ -27,7 +27,7 @@ from hcat_core.storage.tensor_names import with_prefix, without_prefix
 from hcat_core.training.checkpoints import LAST, Checkpoints, Progress
 from hcat_core.training.context import CheckpointFolder, TrainingContext, parts_of
 from hcat_core.training.evidence_start import fit_evidence, start_at_evidence
-from hcat_core.training.loop import TrainingPatients, train
+from hcat_core.training.loop import TrainingPatients, fit_baselines, train
 from hcat_core.training.model import HcatModel
 
 
@@ -142,6 +142,26 @@ def train_member(
         chosen = checkpoints.chosen(progress)
         model.load(read_checkpoint(chosen, folder.recipe)[0])
     return TrainedMember(standardiser, model, progress, chosen if context.folder else None)
+
+
+def refit_baselines(
+    member: TrainedMember, training: Cohort, held_out: Cohort, context: TrainingContext
+) -> None:
+    """Fit the baseline hazards of a member again, whose correction has got another weight.
+
+    Args:
+        member: with evidence that was fitted on ``training``.
+        training: its training patients, in the units of their files.
+        held_out: the patients who stopped it.
+        context: device and processes.
+    """
+    evidence = member.model.evidence
+    patients = TrainingPatients(
+        member.standardiser.apply(training),
+        member.standardiser.apply(held_out),
+        None if evidence is None else evidence.out_of_fold_contributions(),
+    )
+    fit_baselines(member.model, patients, context)
 
 
 def load_member(

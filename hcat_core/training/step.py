@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from hcat_core.cohort import Cohort
+from hcat_core.imputation.zero_gate import ZeroGate
 from hcat_core.interfaces import GatedFusion
 from hcat_core.recipe.build import WeightedLoss
 from hcat_core.recipe.schema import TrainingTable
@@ -68,9 +69,11 @@ class TotalLoss(nn.Module):
 def build_optimiser(model: HcatModel, settings: TrainingTable) -> torch.optim.AdamW:
     """AdamW, with weight decay on matrices only: gains, biases and tokens are not shrunk.
 
-    Gates have few parameters and must be able to move: their learning rate is ``gate_lr``.
+    Gates have few parameters and must be able to move: the learning rate of the fusion's, and of those that
+    let an imputer's corrections through, is ``gate_lr``.
     """
     gates = list(model.fusion.gate_parameters()) if isinstance(model.fusion, GatedFusion) else []
+    gates += [m.weight for m in model.modules() if isinstance(m, ZeroGate) and m.weight.requires_grad]
     of_gates = {id(parameter) for parameter in gates}
     trainable = [p for p in model.parameters() if p.requires_grad and id(p) not in of_gates]
     groups: list[dict[str, object]] = [
@@ -110,4 +113,7 @@ def training_step(
     if not torch.isfinite(norm):
         return math.nan, values
     optimiser.step()
+    for module in total_loss.modules():
+        if isinstance(module, ZeroGate):
+            module.keep_inside()
     return float(total.detach()), values

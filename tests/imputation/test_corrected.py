@@ -4,7 +4,9 @@ import pytest
 import torch
 from torch import nn
 
+from hcat_core.imputation import correction_training
 from hcat_core.imputation.corrected import CorrectedImputer
+from hcat_core.imputation.hidden_blocks import leave_one_block_out
 from hcat_core.imputation.networks import ModalityDecoder, MultiScaleEncoder
 from hcat_core.imputation.pretraining import Pretraining, hidden_block_crps
 from hcat_core.imputation.zero_gate import Proposal, ZeroGate
@@ -132,3 +134,32 @@ def test_tokens_of_blocks_with_gaps_are_close_to_those_without(share):
     found = imputer.axes.reduce(with_gaps).cohort.emb
     first = torch.stack([found[TEST.present][:, 0], complete[TEST.present][:, 0]])
     assert float(torch.corrcoef(first)[0, 1]) > (0.999 if share == 0 else 0.85)
+
+
+def test_a_correction_moves_the_tokens_of_every_absent_modality_by_its_own_gate():
+    gate = ZeroGate(3)
+    with torch.no_grad():
+        gate.weight.copy_(torch.tensor([0.5, 0.0, 1.0]))
+    absent = torch.tensor([[True, True, False], [False, True, True]])
+    current, proposed = torch.zeros(2, 3, 4), torch.ones(2, 3, 4)
+    moved = gate.move_tokens(absent, current, Proposal(proposed, torch.ones(2, 3)))
+    assert moved[:, :, 0].tolist() == [[0.5, 0.0, 0.0], [0.0, 0.0, 1.0]]
+
+
+def test_judged_blocks_of_a_later_network_are_filled_as_the_imputer_fills_them():
+    """Where the hidden modality is not the only missing one, the others are corrected too."""
+    imputer = made(epochs=0)
+    imputer.fit(TRAIN, VALIDATION, FitContext(0))
+    gate = imputer.gates[0]
+    with torch.no_grad():
+        gate.weight.fill_(0.7)
+    (network, _) = imputer.corrections()[0]
+    blocks = correction_training._judged_blocks(imputer.start, imputer.axes, VALIDATION)
+    training = correction_training._Training(imputer.axes, network, gate, blocks)
+    hidden = leave_one_block_out(VALIDATION)
+    for block, one in zip(training.corrected(), hidden, strict=True):
+        with torch.no_grad():
+            imputation = imputer(one.cohort)
+        expected = imputer.axes.current(block.reduced.cohort, imputation.emb)
+        assert (one.cohort.present.sum(dim=1) < 2).any()
+        torch.testing.assert_close(block.current, expected, atol=1e-4, rtol=1e-4)

@@ -1,5 +1,7 @@
 """Pre-training of any network on hidden blocks: what a third-party imputer may rely on."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -10,6 +12,7 @@ from hcat_core.imputation.networks import ModalityDecoder, MultiScaleEncoder, mo
 from hcat_core.imputation.pretraining import (
     Pretraining,
     hidden_block_crps,
+    patients_to_choose_by,
     pretrain,
     trainable_parameters,
 )
@@ -123,3 +126,11 @@ def test_the_negative_log_likelihood_is_that_of_the_normal_distribution():
     loss = negative_log_likelihood(truth, mean, log_std, where)
     torch.testing.assert_close(loss.value, expected)
     assert int(loss.count) == int(where.sum())
+
+
+def test_patients_to_choose_by_do_not_share_a_group_with_those_to_learn_from():
+    cohort = random_cohort(200)
+    grouped = replace(cohort, groups=tuple(f"g{number % 40}" for number in range(200)))
+    learn, judges = patients_to_choose_by(grouped, grouped[slice(0, 0)], seed=1)
+    assert not set(learn.groups) & set(judges.groups)
+    assert len(learn) + len(judges) == 200 and 40 <= len(judges) <= 45

@@ -86,3 +86,28 @@ def test_an_imputer_that_declares_nothing_is_not_refused(load, monkeypatch):
     monkeypatch.delattr(CorrectedImputer, "declare_training")
     recipe, warnings = load(JOINT, *WITHOUT_LOSSES, "imputer.fit_epochs=0", "imputer.lr=0.1")
     assert recipe.imputer["lr"] == 0.1 and not warnings
+
+
+def test_a_loss_that_the_imputer_does_not_compute_trains_nothing(load):
+    only_kl = (JOINT, "losses.2.weight=0")
+    assert list(problems(load, "imputer.use=attention", *only_kl)) == ["imputer"]
+    load("imputer.use=vae", *only_kl)
+
+
+def test_the_gradient_of_the_prediction_cannot_reach_weights_that_do_not_learn(load):
+    gradient = "training.imputer_gradient=true"
+    for sets in ((), ("imputer.use=gaussian",)):
+        message = problems(load, gradient, *sets, *WITHOUT_LOSSES)["training.imputer_gradient"]
+        assert message.startswith("changes nothing")
+    load(gradient, JOINT)
+
+
+def test_keys_of_networks_that_nothing_trains_are_refused(load):
+    sets = ("imputer.fit_epochs=0", "imputer.kl_warmup=77", "imputer.hidden=64")
+    assert sorted(problems(load, *sets)) == ["imputer.hidden", "imputer.kl_warmup"]
+    load(*sets, JOINT)
+    load(*sets[1:])
+
+
+def test_a_head_whose_loss_has_no_weight_is_not_trained(load):
+    assert list(problems(load, "losses.0.weight=0.0")) == ["heads.death"]

@@ -131,7 +131,7 @@ class ForestScore:
         """(N, T) log cumulative hazards by the horizon; 0 for a task without trees."""
         result = torch.zeros((len(cohort), len(self.layout.tasks)))
         if self.of_task and len(cohort):
-            x = self.features.transform(cohort)
+            x = self.features.transform(cohort.to(torch.device("cpu")))
             for column, trees in self.of_task.items():
                 result[:, column] = _score(trees.predict(x))
         return result

@@ -30,30 +30,42 @@ class ModalityPairs:
     def fit(self, train: Cohort) -> np.ndarray:
         """Compute the axes of each modality, and return the training patients' products (N, F)."""
         for column, width in enumerate(self.widths):
-            cells = _cells(train, column, width)[train.present[:, column].cpu()]
-            mean = cells.mean(dim=0) if len(cells) else cells.new_zeros(width)
+            patients = train[train.present[:, column]]
+            self.state |= _mean_and_scale(patients, column, width)
+            cells = self._cells(patients, column)
             axes = cells.new_zeros((min(self.components, width), width))
             if len(cells) > 1:
-                _, scale, found = torch.linalg.svd(cells - mean, full_matrices=False)
-                number = min(len(axes), int((scale > 1e-6 * scale[0]).sum()))
-                spread = scale[:number, None] / (len(cells) - 1) ** 0.5
+                _, singular, found = torch.linalg.svd(cells - cells.mean(dim=0), full_matrices=False)
+                number = min(len(axes), int((singular > 1e-6 * singular[0]).sum()))
+                spread = singular[:number, None] / (len(cells) - 1) ** 0.5
                 largest = found[:number].gather(1, found[:number].abs().argmax(dim=1, keepdim=True))
                 axes[:number] = found[:number] * largest.sign() / spread
-            self.state |= {f"{column}.mean": mean, f"{column}.axes": axes}
+            self.state[f"{column}.axes"] = axes
         return self.transform(train)
 
     def transform(self, cohort: Cohort) -> np.ndarray:
         """(N, F) products, the pairs of modalities one after the other."""
         scores = []
-        for column, width in enumerate(self.widths):
-            mean, axes = self.state[f"{column}.mean"], self.state[f"{column}.axes"]
-            score = ((_cells(cohort, column, width) - mean) @ axes.T).clamp(-FARTHEST, FARTHEST)
+        for column in range(len(self.widths)):
+            axes = self.state[f"{column}.axes"]
+            score = (self._cells(cohort, column) @ axes.T).clamp(-FARTHEST, FARTHEST)
             scores.append(torch.where(cohort.present[:, column, None].cpu(), score, 0.0))
         parts = [(scores[a].unsqueeze(2) * scores[b].unsqueeze(1)).flatten(1) for a, b in self.columns]
         return torch.cat(parts, dim=1).numpy() if parts else np.zeros((len(cohort), 0))
 
+    def _cells(self, cohort: Cohort, column: int) -> Tensor:
+        """(N, d) standardised cells, 0 where nothing was measured."""
+        width = self.widths[column]
+        cells = cohort.emb[:, column, :width].cpu().double()
+        cells = (cells - self.state[f"{column}.mean"]) / self.state[f"{column}.scale"]
+        return torch.where(cohort.measured[:, column, :width].cpu(), cells, 0.0)
 
-def _cells(cohort: Cohort, column: int, width: int) -> Tensor:
-    """(N, d) cells, 0 where nothing was measured."""
-    cells = torch.where(cohort.measured[:, column, :width], cohort.emb[:, column, :width], 0.0)
-    return cells.cpu().double()
+
+def _mean_and_scale(patients: Cohort, column: int, width: int) -> dict[str, Tensor]:
+    """Mean and standard deviation of each feature of a modality over measured cells."""
+    measured = patients.measured[:, column, :width].cpu()
+    cells = torch.where(measured, patients.emb[:, column, :width].cpu().double(), 0.0)
+    number = measured.sum(dim=0).clamp_min(1)
+    mean = cells.sum(dim=0) / number
+    scale = (torch.where(measured, cells - mean, 0.0).square().sum(dim=0) / number).sqrt()
+    return {f"{column}.mean": mean, f"{column}.scale": torch.where(scale > 1e-8, scale, 1.0)}

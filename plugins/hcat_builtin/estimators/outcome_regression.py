@@ -113,5 +113,7 @@ def baseline(score: Tensor, outcomes: Outcomes, days: Tensor) -> Tensor:
     event = torch.from_numpy(outcomes.event)[known]
     if outcomes.is_timed:
         return breslow(score[known], torch.from_numpy(outcomes.time)[known], event, days)
-    share = (event.double().sum() + 0.5) / (len(event) + 1)
-    return (share / (1 - share)).log().reshape(1)
+    everyone = np.ones((len(event), 1), dtype=bool)
+    likelihood = LabelLikelihood(event.numpy(), everyone)
+    likelihood.value(score[known].numpy()[:, None])
+    return torch.from_numpy(likelihood.intercept)

@@ -35,6 +35,8 @@ class AttentionImputer(CorrectedImputer):
         lr: highest learning rate of that training.
     """
 
+    network_keys = ("hidden", "n_heads", "n_layers", "dropout")
+
     def __init__(
         self,
         layout: Layout,

@@ -42,6 +42,8 @@ class AdvancedIterativeImputer(CorrectedImputer):
         lr: highest learning rate of that training.
     """
 
+    network_keys = ("n_iterations", "hidden", "n_heads")
+
     def __init__(
         self,
         layout: Layout,

@@ -13,6 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
 from hcat_core.cohort import Cohort, Layout
+from hcat_core.data.splits import random_part
 from hcat_core.imputation.hidden_blocks import leave_one_block_out
 from hcat_core.interfaces import FitContext, Imputation, Imputer
 
@@ -110,6 +111,5 @@ def residual_std(imputer: Imputer, patients: Cohort) -> Tensor:
 
 def _split(train: Cohort, seed: int) -> tuple[Cohort, Cohort]:
     """A random fifth of the patients, 200 at most, and the others."""
-    order = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))
-    left_out = min(MOST_ERROR_PATIENTS, max(1, len(train) // ERROR_SHARE))
-    return train[order[:left_out]], train[order[left_out:]]
+    left_out, rest = random_part(train, min(MOST_ERROR_PATIENTS, max(1, len(train) // ERROR_SHARE)), seed)
+    return train[left_out], train[rest]

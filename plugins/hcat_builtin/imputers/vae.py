@@ -47,6 +47,9 @@ class MultiModalVAE(CorrectedImputer):
         lr: highest learning rate of that training.
     """
 
+    network_keys = ("latent_dim", "hidden", "n_heads", "kl_warmup")
+    loss_names = (*CorrectedImputer.loss_names, "kl")
+
     def __init__(
         self,
         layout: Layout,

@@ -16,7 +16,6 @@ class ImputerLoss:
     """
 
     needs_second_view = False
-    weighs_imputer = True
 
     def __init__(self, layout: Layout) -> None:
         pass
@@ -28,6 +27,11 @@ class KLDivergence(ImputerLoss):
     Args:
         layout: not used; every loss receives it.
     """
+
+    @staticmethod
+    def weighs_imputer_loss(name: str) -> bool:
+        """Whether it is ``kl``."""
+        return name == "kl"
 
     def __call__(self, outputs: Outputs, batch: Cohort) -> Tensor:
         """A scalar."""
@@ -42,7 +46,14 @@ class ImputationLoss(ImputerLoss):
         layout: not used; every loss receives it.
     """
 
+    @staticmethod
+    def weighs_imputer_loss(name: str) -> bool:
+        """Whether it is any but ``kl``."""
+        return name != "kl"
+
     def __call__(self, outputs: Outputs, batch: Cohort) -> Tensor:
         """A scalar."""
-        terms = [term.value for name, term in outputs.imputation.losses.items() if name != "kl"]
+        terms = [
+            term.value for name, term in outputs.imputation.losses.items() if self.weighs_imputer_loss(name)
+        ]
         return sum(terms, start=outputs.fused.pooled.new_zeros(()))

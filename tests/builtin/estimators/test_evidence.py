@@ -2,10 +2,13 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from hcat_builtin.estimators.evidence import EvidenceEstimator
+from hcat_builtin.estimators.modality_pairs import ModalityPairs
+from hcat_builtin.estimators.outcome_regression import Outcomes, most_likely_factors
 from hcat_core.interfaces import AdditiveEstimator, FitContext
 from hcat_core.synth.cohort_view import to_cohort
 from hcat_core.synth.generator import SynthSpec, generate
@@ -160,3 +163,34 @@ def test_pairs_are_seldom_used_where_they_add_nothing():
         state = fitted(replace(cohort, targets=cohort.targets[order]), trees=0).state
         used += sum(name.startswith("pairs") and name.endswith("weights") for name in state)
     assert used <= 4  # of 8 times two tasks
+
+
+def test_a_true_score_of_a_rare_event_has_the_factor_one():
+    rng = np.random.default_rng(0)
+    score = 2 * rng.standard_normal(4000)
+    event = rng.random(4000) < 1 / (1 + np.exp(4 - score))
+    outcomes = Outcomes(np.ones(4000, dtype=bool), np.zeros(4000), event, is_timed=False)
+    (factor,) = most_likely_factors(torch.from_numpy(score)[:, None], outcomes, strength=1.0)
+    assert factor == pytest.approx(1, abs=0.1)
+
+
+def test_products_of_modalities_do_not_depend_on_the_units_of_cells(estimators):
+    train = estimators.train
+    unit = torch.tensor([1000.0, 1.0, 0.01, 1.0, 1.0])[:, None]
+    other = replace(train, emb=train.emb * unit + 50)
+    expected, found = (ModalityPairs(train.layout, 4).fit(cohort) for cohort in (train, other))
+    np.testing.assert_allclose(np.abs(found), np.abs(expected), atol=0.02)
+
+
+def test_products_take_a_gap_in_a_measured_modality_for_the_mean(estimators):
+    train = estimators.train
+    shifted = replace(train, emb=train.emb + 50)
+    pairs = ModalityPairs(train.layout, 4)
+    pairs.fit(shifted)
+    gaps = shifted.measured.clone()
+    gaps[:, 0] = False
+    gaps[:, 0, 0] = shifted.measured[:, 0, 0]
+    products = pairs.transform(replace(shifted, measured=gaps, present=gaps.any(dim=2)))
+    assert np.isfinite(products).all() and np.abs(products).max() <= 9
+    only_first = pairs.transform(replace(shifted, emb=torch.where(gaps, shifted.emb, 50.0), measured=gaps))
+    np.testing.assert_allclose(products, only_first, atol=1e-4)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from hcat_builtin.estimators.penalised_regression import (
     PENALTIES,
@@ -72,3 +73,26 @@ def test_a_patients_score_is_by_weights_fitted_without_the_patient(outcomes):
         scores = x[left_out] @ minimise(x[~left_out], likelihood, path, path)
         difference = np.abs(scores - fit.out_of_fold[left_out, None]).max(axis=0)
         assert difference.min() < 1e-4 < np.abs(fit.out_of_fold[left_out]).max()
+
+
+@pytest.mark.parametrize(("share", "spread"), [(0.04, 1.0), (0.1, 2.0), (0.5, 1.0)])
+def test_label_regression_has_the_slopes_of_logistic_regression_with_its_own_intercept(share, spread):
+    rng = np.random.default_rng(5)
+    x = spread * rng.normal(size=(3000, 3))
+    score = x @ [0.8, -0.5, 0.3]
+    event = rng.random(3000) < 1 / (1 + np.exp(-score - np.log(share / (1 - share))))
+    expected = LogisticRegression(C=np.inf, tol=1e-10).fit(x, event)
+    likelihood = LabelLikelihood(event, np.ones((3000, 1), dtype=bool))
+    weights = minimise(x, likelihood, np.zeros(1), np.zeros(1))
+    np.testing.assert_allclose(weights[:, 0], expected.coef_[0], rtol=0.01)
+    likelihood.value(x @ weights)
+    assert likelihood.intercept[0] == pytest.approx(expected.intercept_[0], rel=0.01)
+
+
+def test_the_slope_of_a_label_likelihood_is_its_derivative_whatever_the_offset(outcomes):
+    x, make = outcomes
+    likelihood = make(slice(None))(np.ones((90, 1), dtype=bool))
+    scores, along = x[:, :1], np.random.default_rng(0).normal(size=(90, 1))
+    step = 1e-4 * along
+    difference = likelihood.value(scores + step) - likelihood.value(scores - step)
+    assert difference[0] / 2e-4 == pytest.approx(float((likelihood(scores)[1] * along).sum()), rel=1e-4)
