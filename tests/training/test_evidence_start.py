@@ -10,14 +10,16 @@ from sklearn.metrics import roc_auc_score
 
 from hcat_builtin.estimators.evidence import EvidenceEstimator
 from hcat_core.data.standardisation import Standardiser
+from hcat_core.interfaces import Fused
 from hcat_core.recipe.recipe import load_recipe
 from hcat_core.registry.catalog import load_catalog
 from hcat_core.synth.cohort_view import to_cohort
 from hcat_core.synth.generator import generate
 from hcat_core.synth.spec import preset_spec
 from hcat_core.training.context import TrainingContext
-from hcat_core.training.evidence_start import fit_evidence, start_at_evidence
+from hcat_core.training.evidence_start import SPREAD, _gates, fit_evidence, start_at_evidence
 from hcat_core.training.inference import single_pass
+from hcat_core.training.model import add_evidence
 from hcat_core.training.neural_parts import NeuralParts
 from hcat_core.training.neural_training import fit_imputer_and_heads
 
@@ -85,3 +87,25 @@ def test_a_training_that_goes_on_finds_the_same_contributions():
     again = context.parts.build_model(training.layout, EvidenceEstimator(training.layout, trees=0, pairs=0))
     again.load(model.state())
     assert torch.equal(fit_evidence(again, training, context), contributions)
+
+
+def test_the_start_is_a_mode_no_other_factor_or_shift_is_more_likely():
+    training, _ = split(noisy_cohort(0, patients=500), 400)
+    model, _, contributions = started(training, "estimator.members=1")
+    evidence = model.evidence_use.total(_gates(model.fusion, training.quality) * contributions)
+    nothing = torch.zeros((len(training), model.fusion.width))
+    fused = Fused(nothing, nothing.unsqueeze(1))
+
+    def total(name, factor, shift):
+        column = training.layout.task_names.index(model.tasks[name])
+        own = model.evidence_use.factor[column]
+        raw = add_evidence(model.heads[name], model.heads[name](fused), factor * evidence[:, column])
+        terms = model.heads[name].log_likelihood(raw + shift, training.targets)
+        prior = 0.5 * ((factor * own).log() / SPREAD).square()
+        return float(terms[terms.isfinite()].double().sum() - prior)
+
+    with torch.no_grad():
+        for name in model.heads:
+            at_start = total(name, torch.tensor(1.0), 0.0)
+            for factor, shift in ((1.03, 0.0), (0.97, 0.0), (1.0, 0.05), (1.0, -0.05)):
+                assert total(name, torch.tensor(factor), shift) < at_start + 0.01
