@@ -143,7 +143,9 @@ def print_results(console: Console, summary: Mapping[str, Any], folder: Path) ->
     console.print(f"{folder}/", markup=False)
     for path in sorted(folder.iterdir()):
         number = sum(1 for inner in path.rglob("*") if inner.is_file())
-        console.print(f"  {path.name}/  {number} files" if path.is_dir() else f"  {path.name}", markup=False)
+        console.print(
+            f"  {path.name}/  {number} files" if path.is_dir() else f"  {path.name}", markup=False
+        )
 
 
 def _how_trained(run: Mapping[str, Any]) -> str:

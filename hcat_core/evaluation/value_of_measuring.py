@@ -110,7 +110,9 @@ def variance_of_movement(logits: np.ndarray, now: np.ndarray) -> tuple[np.ndarra
     return moved * agreed / (draws - 1), square.std(axis=2, ddof=1) * agreed / np.sqrt(draws)
 
 
-def width_if_measured(width: Predict, cohort: Cohort, imputation: Imputation, seed: int) -> np.ndarray:
+def width_if_measured(
+    width: Callable[[Cohort], np.ndarray], cohort: Cohort, imputation: Imputation, seed: int
+) -> np.ndarray:
     """Expected width of a prediction's interval if a missing modality were measured.
 
     The mean over draws of the imputer, which are treated as measured values, of the width of the interval.

@@ -90,7 +90,7 @@ class Posterior:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class PosteriorSums:
     """Sums over the measured cells of each row or pattern, all that the posterior depends on.
 
     Attributes:
@@ -115,7 +115,7 @@ def expect(model: FactorMixture, observed: ObservedRows) -> Posterior:
     """The same as ``posterior``, for rows that are prepared once for many models."""
     sums = pattern_sums(model, observed, block_sums(model, observed.slices))
     parts = [row_sums(model, block) for block in observed.blocks]
-    return condition(model, Evidence(*total_of_rows(observed, parts), *sums), observed)
+    return condition(model, PosteriorSums(*total_of_rows(observed, parts), *sums), observed)
 
 
 def total_of_rows(observed: ObservedRows, parts: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
@@ -138,9 +138,9 @@ def row_sums(model: FactorMixture, block: BlockCells) -> tuple[Tensor, Tensor]:
     return pull, (block.squares @ (1 / part.noise)).double()
 
 
-def condition(model: FactorMixture, evidence: Evidence, observed: ObservedRows) -> Posterior:
+def condition(model: FactorMixture, sums: PosteriorSums, observed: ObservedRows) -> Posterior:
     """Clusters and factors of N rows, given the sums over their measured cells."""
-    pull, gram, pattern = evidence.pull, evidence.gram, observed.pattern
+    pull, gram, pattern = sums.pull, sums.gram, observed.pattern
     precision = gram[..., 1:, 1:] + torch.eye(gram.shape[-1] - 1, dtype=gram.dtype, device=gram.device)
     root = torch.linalg.cholesky(precision)
     covariance = torch.cholesky_inverse(root)
@@ -149,8 +149,8 @@ def condition(model: FactorMixture, evidence: Evidence, observed: ObservedRows) 
     groups = observed.groups
     grouped = b[groups.row].transpose(1, 2) @ covariance[groups.pattern]  # (G, K, g, R)
     mean = grouped.transpose(1, 2).flatten(0, 1)[groups.place]
-    square = evidence.square.unsqueeze(1) - 2 * pull[..., 0] - (b * mean).sum(dim=-1)
-    of_pattern = evidence.constant.unsqueeze(1) + log_det + gram[..., 0, 0]
+    square = sums.square.unsqueeze(1) - 2 * pull[..., 0] - (b * mean).sum(dim=-1)
+    of_pattern = sums.constant.unsqueeze(1) + log_det + gram[..., 0, 0]
     log_p = model.weight.double().log() - 0.5 * (of_pattern[pattern] + square)
     total = torch.logsumexp(log_p, dim=1)
     return Posterior((log_p - total.unsqueeze(1)).exp(), mean, covariance, pattern, total)

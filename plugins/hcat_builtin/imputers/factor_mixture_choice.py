@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from hcat_builtin.imputers.factor_mixture import (
-    Evidence,
     FactorMixture,
+    PosteriorSums,
     Rows,
     block_sums,
     condition,
@@ -109,12 +109,12 @@ def predict_hidden_blocks(model: FactorMixture, judge: Judge) -> Iterator[Hidden
         if not among.any():
             continue
         hidden = hide_block(observed, column)
-        evidence = Evidence(
+        left = PosteriorSums(
             pull.index_add(0, block.row, of_pull, alpha=-1),
             square.index_add(0, block.row, of_square, alpha=-1),
             *pattern_sums(model, hidden, sums),
         )
-        factors = condition(model, evidence, hidden).rows(block.row[among])
+        factors = condition(model, left, hidden).rows(block.row[among])
         mean, variance = moments(model.only(block.slice), factors)
         yield HiddenBlock(
             column=column,
