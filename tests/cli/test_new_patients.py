@@ -224,7 +224,15 @@ def test_completed_files_keep_what_was_measured_and_can_be_read_again(hcat, trai
 
 
 def test_an_outcome_informed_imputer_is_announced(hcat, files, tmp_path):
-    sets = [f"--set={text}" for text in (f"cohort.root={files}", *SMALL, "training.imputer_gradient=true")]
+    sets = [
+        f"--set={text}"
+        for text in (
+            f"cohort.root={files}",
+            *SMALL,
+            "training.imputer_gradient=true",
+            "imputer.frozen=false",
+        )
+    ]
     sets = [text.replace("gaussian", "attention") for text in sets]
     assert hcat("run", ROOT / "recipes/enhanced.toml", *sets, "--outdir", "run", "-q")[0] == 0
     code, _, err = hcat("impute", "run", "--root", files, "--outdir", "done", "-q")
