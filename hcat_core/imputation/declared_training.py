@@ -17,7 +17,8 @@ class ImputerTraining:
     Attributes:
         jointly: whether weights of it are to learn beside the predictor.
         unread: keys of the table that change nothing, each with the reason.
-        losses: names of the losses that it computes while it learns beside the predictor.
+        losses: names of the losses that it computes while it learns beside the predictor; empty where it
+            does not say.
     """
 
     jointly: bool

@@ -88,7 +88,9 @@ def _losses_of_imputer(declared: ImputerTraining, catalog: Catalog) -> list[str]
 
 def _weighs(component: Component, declared: ImputerTraining) -> bool:
     cls = _loaded(component)
-    return isinstance(cls, ImputerLoss) and any(map(cls.weighs_imputer_loss, declared.losses))
+    if not isinstance(cls, ImputerLoss):
+        return False
+    return not declared.losses or any(map(cls.weighs_imputer_loss, declared.losses))
 
 
 def _loaded(component: Component | None) -> object:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from hcat_builtin.imputers.attention import AttentionImputer
 from hcat_core.errors import RecipeError
 from hcat_core.recipe.recipe import load_recipe
 from hcat_core.registry.catalog import load_catalog
@@ -111,3 +112,8 @@ def test_keys_of_networks_that_nothing_trains_are_refused(load):
 
 def test_a_head_whose_loss_has_no_weight_is_not_trained(load):
     assert list(problems(load, "losses.0.weight=0.0")) == ["heads.death"]
+
+
+def test_an_imputer_that_does_not_say_which_losses_it_computes_may_have_any(load, monkeypatch):
+    monkeypatch.setattr(AttentionImputer, "loss_names", ())
+    load("imputer.use=attention", JOINT, "losses.2.weight=0")
