@@ -14,8 +14,8 @@ from hcat_core.evaluation.scores import ScoringSettings, score_tasks
 from hcat_core.evaluation.shapley import value_of_subsets
 from hcat_core.experiments.compare_recipes.results import FoldResult, FoldScores
 from hcat_core.experiments.jobs import Job, job_key
-from hcat_core.metrics.discrimination import binary_metrics
-from hcat_core.metrics.survival import all_known_weights
+from hcat_core.metrics.censoring import all_known_weights
+from hcat_core.metrics.discrimination import weighted_auc
 from hcat_core.recipe.recipe import Recipe
 from hcat_core.registry.catalog import load_catalog
 from hcat_core.registry.discovery import Allowed
@@ -81,12 +81,13 @@ def _score(fitted: Fitted, cohort: Cohort, fold: Fold) -> dict[str, FoldScores]:
         column = test.layout.task_names.index(name)
         label = test.targets.labels[:, column].numpy()
         scores[name] = FoldScores(
-            metrics=dict(vars(scored[name])),
+            metrics=scored[name].as_json(),
             rows=fold.test.tolist(),
             probability=[round(float(value), 6) for value in predicted.probability[:, column]],
             known_weights=[round(float(value), 6) for value in weights[:, column]],
             subsets={
-                subset: binary_metrics(q[:, column], label, 0.5).auc for subset, q in by_subset.items()
+                subset: weighted_auc(q[:, column], label, weights[:, column])
+                for subset, q in by_subset.items()
             },
         )
     return scores

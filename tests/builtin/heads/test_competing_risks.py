@@ -43,9 +43,8 @@ def patients():
         np.minimum.reduce([recurrence, death, censored]),
     )
     time = torch.from_numpy(np.stack([until_death, until_recurrence], axis=1)).float()
-    event = torch.from_numpy(np.stack([death <= censored, recurrence <= until_recurrence], axis=1)).to(
-        torch.int8
-    )
+    cause = np.where(recurrence <= until_recurrence, 1, np.where(death <= censored, 2, 0))
+    event = torch.from_numpy(np.stack([death <= censored, cause], axis=1)).to(torch.int8)
     return x, Targets(torch.full((N, 2), -1, dtype=torch.int8), time, event)
 
 
@@ -54,7 +53,7 @@ def cohort_of(targets):
 
 
 def estimate(targets, days, rows=slice(None)):
-    _, time, cause = causes(targets[rows], 1, 0)
+    _, time, cause = causes(targets[rows], 1)
     return aalen_johansen(time, cause, days)
 
 
@@ -73,7 +72,7 @@ def test_before_training_it_predicts_the_aalen_johansen_estimate_and_not_kaplan_
     np.testing.assert_allclose(at_edges, estimate(targets, np.array(edges)), atol=1e-5)
     curve = head.predict(head.mlp.bias.unsqueeze(0), TASK.curve_days).event_probability[0]
     np.testing.assert_allclose(curve, estimate(targets, DAYS), atol=0.01)
-    _, time, cause = causes(targets, 1, 0)
+    _, time, cause = causes(targets, 1)
     assert 1 - kaplan_meier(time, cause == 1, DAYS[-1:])[0] > curve[-1] + 0.05
 
 
@@ -108,7 +107,7 @@ def test_the_likelihood_is_that_of_surviving_each_bin_and_of_what_ended_the_foll
     first, second = head.edges[:2].tolist()
     within = first + 0.7 * (second - first)
     time = torch.tensor([[within, within]] * 3)
-    event = torch.tensor([[0, 1], [1, 0], [0, 0]], dtype=torch.int8)  # recurrence, death, censored
+    event = torch.tensor([[0, 1], [1, 2], [0, 0]], dtype=torch.int8)  # recurrence, death, censored
     raw = torch.randn(3, 18, generator=torch.Generator().manual_seed(0))
     found = head.log_likelihood(raw, Targets(torch.full((3, 2), -1, dtype=torch.int8), time, event))
     odds = raw.reshape(3, 2, 9).exp()
