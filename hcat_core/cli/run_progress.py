@@ -245,7 +245,24 @@ def _how_scored(summary: Mapping[str, Any]) -> str:
     scored = (
         "Test patients were scored once." if split["test"]["patients"] else "There are no test patients."
     )
-    return f"{chosen} {scored}"
+    return " ".join([chosen, scored, *_what_is_estimated(summary)])
+
+
+def _what_is_estimated(summary: Mapping[str, Any]) -> list[str]:
+    """Sentences on censoring and competing events; none where no times are known."""
+    sentences = []
+    if any(m["unweighted"] for side in summary["metrics"].values() for m in side.values()):
+        sentences.append("Scores are weighted for censoring.")
+    weighted = summary["run"]["weighted_for_censoring"]
+    if weighted:
+        sentences.append(f"So was training: {', '.join(weighted)}.")
+    tasks = (summary["recipe"]["cohort"].get("targets") or {}).get("tasks", {})
+    sentences += [
+        f"{task}: the probability of the event before that of {table['competing']} (cumulative incidence)."
+        for task, table in tasks.items()
+        if table.get("competing")
+    ]
+    return sentences
 
 
 def _number(value: float | None) -> str:
