@@ -75,7 +75,7 @@ def _score_imputer(
     return ImputerResult(
         job.name,
         job.task.setting,
-        scores=score_imputation(trial, test.emb, test.std, test.filled, drawn if fills else None),
+        scores=score_imputation(trial, test, drawn if fills else None),
         auc=probe_auc(trial, train, test),
         fit_seconds=fit_seconds,
         transform_seconds=transform_seconds,
@@ -103,5 +103,5 @@ def _score_limit(job: Job[ImputerInSetting], trial: Trial) -> ImputerResult:
 
     train = imputation(slice(0, len(trial.train)), trial.train)
     test = imputation(slice(len(measured) - len(trial.test), len(measured)), trial.test)
-    scores = score_imputation(trial, test.emb, test.std, test.filled, None)
+    scores = score_imputation(trial, test, None)
     return ImputerResult(job.name, job.task.setting, scores=scores, auc=probe_auc(trial, train, test))
