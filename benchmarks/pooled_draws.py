@@ -35,7 +35,7 @@ def pooled(estimates: np.ndarray, variances: np.ndarray) -> tuple[np.ndarray, np
     m = len(estimates)
     within, between = variances.mean(axis=0), estimates.var(axis=0, ddof=1)
     total = within + (1 + 1 / m) * between
-    freedom = (m - 1) * (total / np.maximum((1 + 1 / m) * between, 1e-300)) ** 2
+    freedom = (m - 1) * (total / np.maximum((1 + 1 / m) * between, 1e-12 * total)) ** 2
     return estimates.mean(axis=0), stats.t.ppf(0.975, freedom) * np.sqrt(total)
 
 

@@ -1,16 +1,19 @@
 """hcat impute --draws and --delta: completed sets that an analyst can pool, and shifted ones."""
 
 import json
+import re
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from hcat_core.runs import impute as module
 from hcat_core.runs import multiple_imputation
 
+ROOT = Path(__file__).parents[2]
 MODALITIES = ("clinical", "semantic", "temporal", "pathological", "spatial")
 
 
@@ -150,3 +153,18 @@ def test_an_error_while_writing_leaves_no_half_of_the_sets(
     )
     assert code == 4 and "Free some space" in err and len(written) == 7
     assert not (tmp_path / "out").exists()
+
+
+def test_the_python_of_the_page_pools_the_table_by_rubins_rules(hcat, finished_run, cohort_folder, capsys):
+    given = ("impute", finished_run, "--root", cohort_folder, "--draws", 3, "--format", "csv")
+    assert hcat(*given, "--outdir", "imputed", "-q")[0] == 0
+    page = (ROOT / "docs/how-to/multiple-imputation.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    names = {}
+    exec(code, names)
+    assert len(names["sets"]) == 3
+    assert capsys.readouterr().out.split()[:4] == ["estimate", "error", "low", "high"]
+    # Means 2, variance within 1, between 2: 1 + (1 + 1/2) 2 = 4, with (4/3)^2 degrees of freedom.
+    pooled = names["pool"]([[1.0], [3.0]], [[1.0], [1.0]]).iloc[0]
+    half = stats.t.ppf(0.975, (4 / 3) ** 2) * 2
+    assert pooled.tolist() == pytest.approx([2, 2, 2 - half, 2 + half])
