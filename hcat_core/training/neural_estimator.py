@@ -13,7 +13,7 @@ from torch import Tensor
 from hcat_core.cohort import Cohort, Layout
 from hcat_core.data.folds import at_most, joint_folds
 from hcat_core.data.standardisation import Standardiser
-from hcat_core.interfaces import Estimator, FitContext, Imputation, Prediction
+from hcat_core.interfaces import Estimator, FitContext, Imputation, PatientNumbers, Prediction
 from hcat_core.registry.parameter_types import Count
 from hcat_core.storage.atomic_files import make_folder
 from hcat_core.storage.checkpoint import read_checkpoint, write_checkpoint
@@ -270,7 +270,8 @@ class ImputationInFileUnits(Imputation):
         """(n, N, M, D) as the imputer draws them."""
         assert self.standardised is not None and self.standardiser is not None
         device = self.standardised.emb.device
-        if generator.device.type != device.type:  # random numbers are made where they are used
+        same_place = generator.device.type == device.type or isinstance(generator, PatientNumbers)
+        if not same_place:  # random numbers are made where they are used
             seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
             generator = type(generator)(device=device)
             generator.manual_seed(seed)

@@ -87,11 +87,11 @@ def _score_limit(job: Job[ImputerInSetting], trial: Trial) -> ImputerResult:
     synthetic = trial.synthetic
     assert synthetic is not None and job.name in (ORACLE, LIMIT)
     measured = synthetic.measured
-    parameters = synthetic.parameters
     if job.name == LIMIT:
         train_rows = np.arange(job.task.setting.patients)
-        parameters = finite_sample_limit(synthetic, train_rows, measured)
-    best = oracle_imputation(parameters, synthetic.complete, measured, synthetic.missingness)
+        best = finite_sample_limit(synthetic, train_rows, np.arange(len(measured)))
+    else:
+        best = oracle_imputation(synthetic.parameters, synthetic.complete, measured, synthetic.missingness)
     scale, shift = trial.standardiser.scale, trial.standardiser.mean
     mean = (torch.from_numpy(best.mean).float() - shift) / scale
     std = torch.from_numpy(best.variance).float().sqrt() / scale
