@@ -134,7 +134,32 @@ def test_a_comparison_in_a_folder_in_use_names_the_holder_and_writes_nothing(hca
 def test_nothing_of_the_table_is_cut_off(hcat, cohort, again):
     _, out, _ = compare(hcat, cohort, again)
     assert "…" not in out and "no detectable difference" in out
-    assert "slope (95 %)" in out and "mean of tasks  two hidden" in out
+    assert "slope (95 %)" in out and "mean of tasks, two hidden" in out
+
+
+def test_the_tables_fit_a_narrow_terminal_and_fill_a_wide_one(hcat, cohort, again, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    _, narrow, _ = compare(hcat, cohort, again)
+    tables = narrow[narrow.index("survival: means") : narrow.index("Best here")]
+    assert max(len(line) for line in tables.splitlines()) <= 80
+    assert "survival: calibration of all folds together" in tables
+    monkeypatch.setenv("COLUMNS", "120")
+    _, wide, _ = compare(hcat, cohort, again)
+    assert "calibration of all folds together" not in wide
+    assert any("Uno C" in line and "slope (95 %)" in line for line in wide.splitlines())
+
+
+def test_the_best_recipe_is_named_with_its_corrected_auc(hcat, cohort, again, tmp_path):
+    _, out, _ = compare(hcat, cohort, again)
+    found = json.loads((tmp_path / "c" / "comparison.json").read_text())["selection"]
+    assert found["candidates"] == ["coxnet", "logistic"] and found["winner"] in found["candidates"]
+    score = found["score"]
+    low, high = score["corrected_95"]
+    assert low < score["corrected"] < high and score["corrected"] < score["apparent"] + 0.01
+    assert (
+        f"Best here: {found['winner']}, mean AUC {score['apparent']:.3f}; corrected for having been chosen "
+        f"among 2: {score['corrected']:.3f} [{low:.3f}, {high:.3f}]."
+    ) in out
 
 
 def test_no_patient_is_named_in_what_is_written(finished):

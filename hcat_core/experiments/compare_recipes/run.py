@@ -10,7 +10,7 @@ from hcat_core.cohort import Cohort
 from hcat_core.data.folds import Fold
 from hcat_core.data.splits import hold_out_patients
 from hcat_core.errors import HcatError
-from hcat_core.evaluation.scores import ScoringSettings, score_tasks
+from hcat_core.evaluation.scores import FEWEST_FOR_SLOPE, ScoringSettings, score_tasks
 from hcat_core.evaluation.shapley import value_of_subsets
 from hcat_core.experiments.compare_recipes.results import FoldResult, FoldScores
 from hcat_core.experiments.jobs import Job, job_key
@@ -74,7 +74,8 @@ def _score(fitted: Fitted, cohort: Cohort, fold: Fold) -> dict[str, FoldScores]:
     predicted = fitted.predict(without_targets)
     others = cohort.targets[fold.rest]
     weights = all_known_weights(test.layout, test.targets, others)
-    scored = score_tasks(test, predicted, ScoringSettings(fitted.thresholds, others, 0, 0))
+    settings = ScoringSettings(fitted.thresholds, others, 0, 0)
+    scored = score_tasks(test, predicted, settings, slope_from=FEWEST_FOR_SLOPE)
     by_subset = _predict_with_subsets(fitted, without_targets)
     scores = {}
     for name in fold.tasks:
@@ -86,7 +87,8 @@ def _score(fitted: Fitted, cohort: Cohort, fold: Fold) -> dict[str, FoldScores]:
             probability=[round(float(value), 6) for value in predicted.probability[:, column]],
             known_weights=[round(float(value), 6) for value in weights[:, column]],
             subsets={
-                subset: binary_metrics(q[:, column], label, 0.5).auc for subset, q in by_subset.items()
+                subset: binary_metrics(q[:, column], label, 0.5, weights[:, column]).auc
+                for subset, q in by_subset.items()
             },
         )
     return scores

@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from hcat_core.experiments.compare_recipes.differences import nadeau_bengio, paired_differences
 from hcat_core.experiments.compare_recipes.results import FoldResult, FoldScores
-from hcat_core.experiments.compare_recipes.table import nadeau_bengio, paired_differences
 
 
 def test_the_interval_is_that_of_nadeau_and_bengio():
     differences = np.array([0.02, 0.01, 0.03, -0.01, 0.02] * 3)
-    low, high = nadeau_bengio(differences, 5)
+    test = nadeau_bengio(differences, 5)
     error = differences.std(ddof=1) * np.sqrt(1 / 15 + 1 / 4)
-    assert high - low == pytest.approx(2 * stats.t.ppf(0.975, 14) * error)
-    assert (low + high) / 2 == pytest.approx(differences.mean())
+    assert test.high - test.low == pytest.approx(2 * stats.t.ppf(0.975, 14) * error)
+    assert (test.low + test.high) / 2 == pytest.approx(differences.mean())
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_a_difference_is_claimed_only_when_the_interval_leaves_out_zero(shift, v
         for name, extra in (("a", 0.0), ("b", shift)):
             auc = 0.7 + noise + extra + rng.normal(0, 0.01)
             results.append(FoldResult(name, fold // 5, fold % 5, {"survival": FoldScores({"auc": auc})}))
-    (one,) = paired_differences(results, ["a", "b"], ["survival"], "a", 5)
+    (one,) = paired_differences(results, ["a", "b"], ["survival"], 5)
     assert one.verdict == verdict
 
 
@@ -43,5 +43,5 @@ def test_the_mean_of_tasks_is_a_row_where_there_are_several():
         for fold in range(3)
         for name, pair in aucs.items()
     ]
-    x, y, mean = paired_differences(results, ["a", "b"], ["x", "y"], "a", 3)
+    x, y, mean = paired_differences(results, ["a", "b"], ["x", "y"], 3)
     assert [x.mean, y.mean, mean.mean] == pytest.approx([0.1, 0.0, 0.05])
