@@ -36,13 +36,20 @@ class Modality:
 class Task:
     """One outcome to predict: an event within ``horizon_days`` of the start.
 
-    ``competing`` names the task whose event, if it comes first, makes this one impossible.
+    Attributes:
+        name: of the task.
+        horizon_days: until when the event counts.
+        outcome: name of the event, for output.
+        competing: the task whose event, if it comes first, makes this one impossible.
+        times: columns of time and event; tasks that share them have several horizons of one event. None
+            where only labels are known.
     """
 
     name: str
     horizon_days: float
     outcome: str
     competing: str | None = None
+    times: tuple[str, str] | None = None
 
     @property
     def output_name(self) -> str:
@@ -113,17 +120,27 @@ class Layout:
         """
         return cls(
             tuple(Modality(m["name"], m["width"], tuple(m["features"])) for m in values["modalities"]),
-            tuple(Task(**task) for task in values["tasks"]),
+            tuple(_task(task) for task in values["tasks"]),
             tuple(values["absent"]),
         )
 
 
+def _task(values: Mapping[str, Any]) -> Task:
+    """A task from plain values, in which a tuple has become a list."""
+    times = values.get("times")
+    return Task(**{**values, "times": None if times is None else tuple(times)})
+
+
 @dataclass(frozen=True)
 class Targets:
-    """What happened: ``labels`` (N, T) int8, 1 event, 0 event-free at the horizon, -1 unknown.
+    """What happened to N patients in T tasks.
 
-    ``time`` (N, T) float32 days to event or last contact, NaN where unknown; ``event`` (N, T) int8,
-    1 where the event was seen at ``time``, 0 where censored, -1 unknown.
+    Attributes:
+        labels: (N, T) int8; 1 event by the horizon, 0 event-free then, -1 unknown. A patient with a
+            competing event first can no longer have the event, and is event-free.
+        time: (N, T) float32 days to the event, the competing event or the last contact; NaN where unknown.
+        event: (N, T) int8 what was seen at ``time``: 1 the event, 2 a competing event before it, 0 neither
+            (censored), -1 unknown.
     """
 
     labels: Tensor

@@ -1,4 +1,8 @@
-"""Outcomes: labels at a horizon, derived from times and events or checked against them."""
+"""Outcomes: labels at a horizon, derived from times and events or checked against them.
+
+Where a task has a competing one, its labels are those of the cumulative incidence: a patient with the
+competing event first is event-free from then on, and is not censored.
+"""
 
 from __future__ import annotations
 
@@ -23,17 +27,45 @@ class Outcomes:
     targets: Targets
 
 
-def derive_labels(time: np.ndarray, event: np.ndarray, horizon_days: float) -> np.ndarray:
-    """Labels at a horizon, (N,) int8: 1 event by then, 0 no event and followed up to then, -1 unknown.
+SAME_DAY = 0.5  # days; follow-up that ends with the competing event may be rounded
 
-    A patient censored before the horizon is unknown, never event-free.
+
+def derive_labels(time: np.ndarray, event: np.ndarray, horizon_days: float) -> np.ndarray:
+    """Labels at a horizon, (N,) int8: 1 event by then, 0 no event by then, -1 unknown.
+
+    A patient censored before the horizon is unknown, never event-free. One with a competing event by the
+    horizon is event-free: the event can no longer happen.
+
+    Args:
+        time: (N,) days.
+        event: (N,) as in ``Targets.event``.
+        horizon_days: until when the event counts.
     """
     known = np.isfinite(time) & (event >= 0)
     labels = np.full(time.shape, -1, np.int8)
     labels[known & (event == 1) & (time <= horizon_days)] = 1
     labels[known & (time > horizon_days)] = 0
     labels[known & (event == 0) & (time == horizon_days)] = 0
+    labels[known & (event == 2)] = 0
     return labels
+
+
+def with_competing_events(
+    time: np.ndarray, event: np.ndarray, other_time: np.ndarray, other_event: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) times and events of a task in which another event may come first, which is then 2.
+
+    The competing event came first where it ended the follow-up for this one, or came before its end.
+
+    Args:
+        time: (N,) days of the task.
+        event: (N,) 1, 0 or -1.
+        other_time: (N,) days of the competing event.
+        other_event: (N,) 1, 0 or -1.
+    """
+    with np.errstate(invalid="ignore"):  # unknown times are NaN
+        first = (event == 0) & (other_event == 1) & (other_time <= time + SAME_DAY)
+    return np.where(first, np.minimum(time, other_time), time), np.where(first, 2, event).astype(np.int8)
 
 
 def read_targets(reader: Reader, table: TargetsTable) -> tuple[tuple[Task, ...], Outcomes]:
@@ -58,43 +90,61 @@ def read_targets(reader: Reader, table: TargetsTable) -> tuple[tuple[Task, ...],
             f"{reader.source}: row {row} is a second row of outcomes for one patient. "
             "Keep one row per patient in the file of cohort.targets."
         )
-    parts = [_read_task(reader.source, columns, name, task) for name, task in table.tasks.items()]
+    read = {name: _read_times(reader.source, columns, name, task) for name, task in table.tasks.items()}
+    parts = []
+    for name, task in table.tasks.items():
+        time, event = read[name]
+        if task.competing is not None:
+            time, event = with_competing_events(time, event, *read[task.competing])
+        parts.append((_label(reader.source, columns, name, task, time, event), time, event))
     targets = Targets(
         labels=torch.from_numpy(np.stack([label for label, _, _ in parts], axis=1)),
         time=torch.from_numpy(np.stack([time for _, time, _ in parts], axis=1)),
         event=torch.from_numpy(np.stack([event for _, _, event in parts], axis=1)),
     )
     tasks = tuple(
-        Task(name, task.horizon_days, task.outcome or name, task.competing)
+        Task(name, task.horizon_days, task.outcome or name, task.competing, _times(task))
         for name, task in table.tasks.items()
     )
     return tasks, Outcomes(tuple(ids), targets)
 
 
-def _read_task(
+def _times(task: TaskTable) -> tuple[str, str] | None:
+    return None if task.time is None or task.event is None else (task.time, task.event)
+
+
+def _read_times(
     source: str, columns: ColumnTable, name: str, task: TaskTable
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray]:
+    """Times and events of one task; NaN and -1 where it has labels alone."""
     n = len(columns.ids)
-    time = np.full(n, np.nan, np.float32)
-    event = np.full(n, -1, np.int8)
-    if task.time is not None and task.event is not None:
-        time = _numbers(source, columns.columns, task.time).astype(np.float32)
-        if (time < 0).any():
-            raise DataError(
-                f"{source}: {task.time}: {int((time < 0).sum())} times are negative. "
-                "Times are days from the start to the event or the last contact."
-            )
-        event = _zero_one(source, columns.columns, task.event)
-    elif task.time is not None or task.event is not None:
+    if task.time is None and task.event is None:
+        return np.full(n, np.nan, np.float32), np.full(n, -1, np.int8)
+    if task.time is None or task.event is None:
         raise DataError(f"cohort.targets.tasks.{name}: time and event belong together; only one is given.")
+    time = _numbers(source, columns.columns, task.time).astype(np.float32)
+    if (time < 0).any():
+        raise DataError(
+            f"{source}: {task.time}: {int((time < 0).sum())} times are negative. "
+            "Times are days from the start to the event or the last contact."
+        )
+    return time, _zero_one(source, columns.columns, task.event)
+
+
+def _label(
+    source: str, columns: ColumnTable, name: str, task: TaskTable, time: np.ndarray, event: np.ndarray
+) -> np.ndarray:
+    """Labels of one task: its column, checked against what times and events say, or those alone."""
     derived = derive_labels(time, event, task.horizon_days)
     if task.label is None:
         if task.time is None:
             raise DataError(f"cohort.targets.tasks.{name}: give a label, or a time and an event.")
-        return derived, time, event
+        return derived
     label = _zero_one(source, columns.columns, task.label)
+    # A column of labels may leave open what became of patients with the competing event first.
+    label = np.where((label == -1) & (event == 2), derived, label).astype(np.int8)
     _check_agreement(source, name, task, label, derived)
-    return label, time, event
+    return label
 
 
 def _check_agreement(

@@ -10,16 +10,12 @@ import torch
 
 from hcat_core.cohort import Cohort
 from hcat_core.data.missingness_patterns import count_patterns
-from hcat_core.evaluation.scores import (
-    FEWEST_FOR_SLOPE,
-    ScoringSettings,
-    TaskScores,
-    score_tasks,
-    tasks_as_json,
-)
+from hcat_core.evaluation.scores import ScoringSettings, TaskScores, score_tasks, tasks_as_json
 from hcat_core.evaluation.shapley import MOST_MODALITIES, shapley_of, value_of_subsets
 from hcat_core.interfaces import Prediction
-from hcat_core.metrics.discrimination import binary_metrics
+from hcat_core.metrics.censoring import all_known_weights
+from hcat_core.metrics.discrimination import weighted_auc
+from hcat_core.metrics.intervals import auc_interval
 
 # -------------------------------------------------------------------- by missingness pattern
 
@@ -49,7 +45,7 @@ def score_patterns(cohort: Cohort, predicted: Prediction, settings: ScoringSetti
     result = []
     for pattern, patients in count_patterns(cohort.present):
         rows = (cohort.present == torch.tensor(pattern)).all(dim=1)
-        tasks = score_tasks(cohort[rows], predicted[rows.numpy()], settings, slope_from=FEWEST_FOR_SLOPE)
+        tasks = score_tasks(cohort[rows], predicted[rows.numpy()], settings)
         result.append(PatternScores(pattern, patients, tasks))
     return result
 
@@ -59,10 +55,17 @@ def score_patterns(cohort: Cohort, predicted: Prediction, settings: ScoringSetti
 
 @dataclass(frozen=True)
 class SubsetScores:
-    """AUC by task when only the modalities in ``kept`` are shown; None where it is not defined."""
+    """AUC by task when only the modalities in ``kept`` are shown.
+
+    Attributes:
+        kept: names of the modalities.
+        tasks: AUC by task; None where it is not defined.
+        intervals: its 95 % interval by task; None with few patients of either outcome.
+    """
 
     kept: tuple[str, ...]
     tasks: Mapping[str, float | None]
+    intervals: Mapping[str, tuple[float, float] | None]
 
 
 @dataclass(frozen=True)
@@ -82,13 +85,19 @@ class ModalityAnalysis:
     def as_json(self) -> dict[str, object]:
         """The record for a JSON document."""
         return {
-            "subsets": [{"kept": list(s.kept), "tasks": dict(s.tasks)} for s in self.subsets],
+            "subsets": [
+                {"kept": list(s.kept), "tasks": dict(s.tasks), "tasks_95": dict(s.intervals)}
+                for s in self.subsets
+            ],
             "importance": {"shapley": self.shapley, "leave_one_out": self.leave_one_out},
         }
 
 
 def analyse_modalities(
-    predict: Callable[[Cohort], np.ndarray], cohort: Cohort, base_rate: Sequence[float]
+    predict: Callable[[Cohort], np.ndarray],
+    cohort: Cohort,
+    base_rate: Sequence[float],
+    settings: ScoringSettings,
 ) -> ModalityAnalysis | None:
     """Score every subset of modalities, and compute each modality's contribution.
 
@@ -98,16 +107,29 @@ def analyse_modalities(
         predict: cohort -> (N, T) probabilities.
         cohort: N patients with targets.
         base_rate: T mean predictions, for a patient who has none of a subset's modalities.
+        settings: outcomes of training patients, resamples.
     """
     layout = cohort.layout
     m = len(layout.modalities)
     if m > MOST_MODALITIES or cohort.targets is None or not len(cohort):
         return None
     values = value_of_subsets(predict, cohort, np.array(base_rate))
-    aucs = [_aucs(cohort, values[:, subset]) for subset in range(2**m)]
+    labels = cohort.targets.labels.numpy()
+    weights = all_known_weights(layout, cohort.targets, settings.train)
+    resampling = settings.resampling(cohort)
+    aucs, intervals = [], []
+    for subset in range(2**m):
+        scored = [
+            (task, (values[:, subset, column], labels[:, column], weights[:, column]))
+            for column, task in enumerate(layout.task_names)
+        ]
+        aucs.append({task: weighted_auc(*outcomes) for task, outcomes in scored})
+        intervals.append({task: auc_interval(*outcomes, resampling) for task, outcomes in scored})
     by_size = sorted(range(1, 2**m), key=lambda subset: (-subset.bit_count(), subset))
     subsets = [
-        SubsetScores(tuple(n for i, n in enumerate(layout.names) if subset >> i & 1), aucs[subset])
+        SubsetScores(
+            tuple(n for i, n in enumerate(layout.names) if subset >> i & 1), aucs[subset], intervals[subset]
+        )
         for subset in by_size
     ]
     leave_one_out: dict[str, dict[str, float]] = {task: {} for task in layout.task_names}
@@ -123,13 +145,3 @@ def analyse_modalities(
             if has.any():
                 contributions[task][name] = float(np.abs(shapley[has, column, place]).mean())
     return ModalityAnalysis(subsets, contributions, leave_one_out)
-
-
-def _aucs(cohort: Cohort, probability: np.ndarray) -> dict[str, float | None]:
-    """AUC by task of (N, T) probabilities."""
-    assert cohort.targets is not None
-    labels = cohort.targets.labels.numpy()
-    return {
-        task: binary_metrics(probability[:, column], labels[:, column], 0.5).auc
-        for column, task in enumerate(cohort.layout.task_names)
-    }

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from hcat_core.cohort import Cohort
 from hcat_core.data.splits import Split
 from hcat_core.errors import HcatError
-from hcat_core.evaluation.scores import FEWEST_FOR_SLOPE, ScoringSettings, TaskScores, score_tasks
+from hcat_core.evaluation.scores import ScoringSettings, TaskScores, score_tasks
 from hcat_core.interfaces import FitContext, Prediction
-from hcat_core.metrics.discrimination import paired_auc_difference
+from hcat_core.metrics.censoring import known_weights
+from hcat_core.metrics.intervals import paired_auc_difference
 from hcat_core.recipe.component_tables import check_component
 from hcat_core.recipe.recipe import Recipe
 from hcat_core.registry.catalog import Catalog
@@ -23,7 +24,7 @@ class BaselineScores(TaskScores):
 
     Attributes:
         difference: the AUC of the run's own model minus the baseline's, with the lower and upper end of
-            its bootstrap 95 % interval over test patients; None with few events.
+            its 95 % interval over test patients; None with few events.
     """
 
     difference: Sequence[float] | None = None
@@ -119,15 +120,15 @@ def _compare(
 ) -> dict[str, BaselineScores]:
     """Score a baseline by task, and compare its AUC with that of ``predicted``."""
     assert test.targets is not None
-    scores = score_tasks(test, baseline, settings, slope_from=FEWEST_FOR_SLOPE)
+    scores = score_tasks(test, baseline, settings)
     result = {}
-    for column, task in enumerate(test.layout.task_names):
+    for column, task in enumerate(test.layout.tasks):
         difference = paired_auc_difference(
             predicted.probability[:, column],
             baseline.probability[:, column],
             test.targets.labels[:, column].numpy(),
-            resamples=settings.resamples,
-            seed=settings.seed,
+            known_weights(test.targets, column, task.horizon_days, settings.train),
+            settings.resampling(test),
         )
-        result[task] = BaselineScores(**vars(scores[task]), difference=difference)
+        result[task.name] = BaselineScores(**vars(scores[task.name]), difference=difference)
     return result

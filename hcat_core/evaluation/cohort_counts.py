@@ -94,7 +94,7 @@ def count_competing_first(cohort: Cohort) -> dict[str, int]:
         return {}
     for column, task in enumerate(layout.tasks):
         if task.competing is not None:
-            _, _, cause = causes(cohort.targets, column, layout.task_names.index(task.competing))
+            _, _, cause = causes(cohort.targets, column)
             counts[task.name] = int((cause == 2).sum())
     return counts
 

@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from hcat_core.cohort import Cohort
-from hcat_core.evaluation.scores import FEWEST_FOR_SLOPE
-from hcat_core.metrics.survival import known_weights
+from hcat_core.metrics.censoring import known_weights
+from hcat_core.metrics.resampling import FEWEST_OF_EACH
 
 SHRINKAGE = 0.9  # of the effects, that a model should not have to fall below
 OPTIMISM = 0.05  # in Nagelkerke's R2
@@ -95,7 +95,7 @@ class SampleSize:
     @property
     def can_be_evaluated(self) -> bool:
         """Whether ten patients have the event and ten are event-free."""
-        return min(self.events, self.patients - self.events) >= FEWEST_FOR_SLOPE
+        return min(self.events, self.patients - self.events) >= FEWEST_OF_EACH
 
     def as_json(self) -> dict[str, object]:
         """The record and what it says, for a JSON document."""
@@ -115,7 +115,7 @@ class SampleSize:
         )
         if not self.can_be_evaluated:
             return (
-                f"{has}: too few to evaluate any model, which takes {FEWEST_FOR_SLOPE} of either outcome. "
+                f"{has}: too few to evaluate any model, which takes {FEWEST_OF_EACH} of either outcome. "
                 f"Even {needs} (Riley et al. 2020)."
             )
         if not self.enough:

@@ -1,21 +1,25 @@
-"""Scores of predictions by task: discrimination, calibration, decisions, and scores over time."""
+"""Scores of predictions by task: discrimination, calibration, decisions, and scores over time.
+
+One estimand: where times are known, every score is weighted for censoring, so that it is that of all
+patients, not of those whose outcome happens to be known.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from hcat_core.cohort import Cohort, Targets, Task
 from hcat_core.data.splits import SPLITS, Split
 from hcat_core.interfaces import Prediction
-from hcat_core.metrics.calibration import Calibration, calibration
-from hcat_core.metrics.discrimination import BinaryScores, auc_interval, binary_metrics
-from hcat_core.metrics.survival import known_weights
+from hcat_core.metrics.calibration import calibration
+from hcat_core.metrics.censoring import known_weights
+from hcat_core.metrics.discrimination import BinaryScores, binary_metrics
+from hcat_core.metrics.intervals import Resampling, auc_interval, average_precision_interval
+from hcat_core.metrics.resampling import group_numbers
 from hcat_core.metrics.time_to_event import c_index_interval, time_metrics
-
-FEWEST_FOR_SLOPE = 10  # patients with the rarer outcome; a slope of fewer says nothing
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,7 @@ class ScoringSettings:
     Attributes:
         thresholds: T probabilities from which the event is predicted, chosen on other patients.
         train: outcomes of training patients, for the distribution of censoring.
-        resamples: of patients, for bootstrap intervals; 0 for none.
+        resamples: of patients, or of groups as wholes, for intervals; 0 for none.
         seed: of the resamples.
     """
 
@@ -33,6 +37,10 @@ class ScoringSettings:
     train: Targets
     resamples: int
     seed: int
+
+    def resampling(self, cohort: Cohort) -> Resampling:
+        """How intervals of these patients are computed."""
+        return Resampling(self.resamples, self.seed, group_numbers(cohort.groups))
 
 
 @dataclass(frozen=True)
@@ -42,13 +50,18 @@ class TaskScores(BinaryScores):
     The fields are those of ``BinaryScores``, ``Calibration`` and ``TimeScores``, and:
 
     Attributes:
-        auc_95: bootstrap 95 % interval of ``auc``.
+        auc_95: 95 % interval of ``auc``.
+        average_precision_95: bootstrap 95 % interval of ``average_precision``.
         c_index_95: bootstrap 95 % interval of ``c_index``.
         mean_predicted: mean predicted probability of the patients with a known outcome, weighted.
-        observed: their share of events, weighted likewise.
+        observed: their share of events, weighted likewise: the estimate of Kaplan and Meier of the event by
+            the horizon, with competing events that of Aalen and Johansen.
+        unweighted: the same of the patients with a known outcome, each counted once; None where no times
+            are known, and the scores are these.
     """
 
     auc_95: tuple[float, float] | None
+    average_precision_95: tuple[float, float] | None
     calibration_slope: float | None
     calibration_slope_95: tuple[float, float] | None
     calibration_intercept: float | None
@@ -58,10 +71,11 @@ class TaskScores(BinaryScores):
     c_index_95: tuple[float, float] | None
     mean_predicted: float | None
     observed: float | None
+    unweighted: BinaryScores | None
 
     def as_json(self) -> dict[str, object]:
         """The scores by name, for a JSON document."""
-        return dict(vars(self))
+        return {**vars(self), "unweighted": None if self.unweighted is None else asdict(self.unweighted)}
 
 
 def tasks_as_json(scores: Mapping[str, TaskScores]) -> dict[str, dict[str, object]]:
@@ -69,19 +83,16 @@ def tasks_as_json(scores: Mapping[str, TaskScores]) -> dict[str, dict[str, objec
     return {task: one.as_json() for task, one in scores.items()}
 
 
-def score_tasks(
-    cohort: Cohort, predicted: Prediction, settings: ScoringSettings, *, slope_from: int = 0
-) -> dict[str, TaskScores]:
+def score_tasks(cohort: Cohort, predicted: Prediction, settings: ScoringSettings) -> dict[str, TaskScores]:
     """Score a group of patients by task.
 
     Args:
         cohort: N patients with targets.
         predicted: their predictions.
         settings: thresholds, outcomes of training patients, resamples.
-        slope_from: patients with the rarer outcome below which no calibration is computed.
     """
     return {
-        task.name: _score_task(cohort, predicted, settings, column, slope_from)
+        task.name: _score_task(cohort, predicted, settings, column)
         for column, task in enumerate(cohort.layout.tasks)
     }
 
@@ -97,22 +108,25 @@ def score_split(
 
 
 def _score_task(
-    cohort: Cohort, predicted: Prediction, settings: ScoringSettings, column: int, slope_from: int
+    cohort: Cohort, predicted: Prediction, settings: ScoringSettings, column: int
 ) -> TaskScores:
     assert cohort.targets is not None
     task: Task = cohort.layout.tasks[column]
     train, targets = settings.train, cohort.targets
-    resampling = {"resamples": settings.resamples, "seed": settings.seed}
+    resampling, threshold = settings.resampling(cohort), settings.thresholds[column]
     p, y = predicted.probability[:, column], targets.labels[:, column].numpy()
     weights = known_weights(targets, column, task.horizon_days, train)
     known = y >= 0
-    rarer = min(int((y == 1).sum()), int((y == 0).sum()))
+    plain = binary_metrics(p, y, threshold)
+    weighted = bool((weights[known] != 1).any())
     return TaskScores(
-        **vars(binary_metrics(p, y, settings.thresholds[column], weights)),
-        auc_95=auc_interval(p, y, **resampling),
-        **vars(calibration(p, y, weights) if rarer >= slope_from else Calibration()),
+        **vars(binary_metrics(p, y, threshold, weights)),
+        auc_95=auc_interval(p, y, weights, resampling),
+        average_precision_95=average_precision_interval(p, y, weights, resampling),
+        **vars(calibration(p, y, weights, resampling.groups)),
         **vars(time_metrics(task, column, train, targets, predicted.curves[:, column])),
-        c_index_95=c_index_interval(task, column, train, targets, p, **resampling),
+        c_index_95=c_index_interval(task, column, train, targets, p, resampling),
         mean_predicted=float(np.average(p[known], weights=weights[known])) if known.any() else None,
         observed=float(np.average(y[known], weights=weights[known])) if known.any() else None,
+        unweighted=plain if weighted else None,
     )

@@ -8,16 +8,20 @@ import numpy as np
 from scipy.optimize import minimize
 
 from hcat_core.metrics.recalibration import logit, sigmoid
+from hcat_core.metrics.resampling import FEWEST_OF_EACH, rarer_outcome, sums_by_group
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Regression of an outcome on the logit of its predicted probability; all None without both outcomes.
+    """Regression of an outcome on the logit of its predicted probability.
+
+    All are None with fewer than ``FEWEST_OF_EACH`` patients of either outcome: a line through the outcomes
+    of fewer says nothing.
 
     Attributes:
         calibration_slope: 1 is ideal; below 1 the probabilities are too extreme, above 1 too moderate.
         calibration_slope_95: Wald interval of the slope, from the sandwich estimator of variance, which
-            is valid for weighted patients.
+            is valid for weighted patients, and for groups of them.
         calibration_intercept: 0 is ideal; fitted with the slope fixed at 1, it is above 0 where too few
             events were predicted.
     """
@@ -28,20 +32,25 @@ class Calibration:
 
 
 def calibration(
-    probability: np.ndarray, label: np.ndarray, weights: np.ndarray | None = None
+    probability: np.ndarray,
+    label: np.ndarray,
+    weights: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
 ) -> Calibration:
     """Fit the calibration slope and intercept (Cox 1958).
 
     Args:
         probability: (N,) predicted.
         label: (N,) 1, 0 or -1; patients with an unknown outcome (-1) are left out.
-        weights: (N,) of ``survival.known_weights``. Without them, events are over-represented among the
+        weights: (N,) of ``censoring.known_weights``. Without them, events are over-represented among the
             known outcomes of a censored cohort.
+        groups: (N,) numbers of groups, whose records are not independent; None without.
     """
     known = (label >= 0) & np.isfinite(probability)
     z, y = logit(probability[known]), label[known].astype(float)
     w = np.ones(len(y)) if weights is None else weights[known]
-    if not 0 < y.sum() < len(y):
+    groups = None if groups is None else groups[known]
+    if rarer_outcome(label[known], groups) < FEWEST_OF_EACH:
         return Calibration()
 
     def loss(line: np.ndarray, slope: bool) -> float:
@@ -53,7 +62,8 @@ def calibration(
     fitted = sigmoid(both[0] + both[1] * z)
     design = np.stack([np.ones_like(z), z])
     bread = np.linalg.pinv((design * w * fitted * (1 - fitted)) @ design.T)
-    meat = (design * (w * (y - fitted)) ** 2) @ design.T
+    scores = sums_by_group(design * w * (y - fitted), groups)
+    meat = scores @ scores.T
     half = 1.96 * float(np.sqrt(max((bread @ meat @ bread)[1, 1], 0)))
     slope = float(both[1])
     return Calibration(slope, (slope - half, slope + half), float(alone[0]))

@@ -30,7 +30,11 @@ class Recalibration:
 
     @classmethod
     def fit(
-        cls, probability: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None
+        cls,
+        probability: np.ndarray,
+        labels: np.ndarray,
+        weights: np.ndarray | None = None,
+        groups: np.ndarray | None = None,
     ) -> Recalibration:
         """Fit on patients that the model was not trained on.
 
@@ -40,11 +44,13 @@ class Recalibration:
         Args:
             probability: (N, T) predicted.
             labels: (N, T) 1, 0 or -1; patients with an unknown outcome (-1) are left out.
-            weights: (N, T) of ``survival.known_weights``, which let known outcomes represent unknown ones.
+            weights: (N, T) of ``censoring.known_weights``, which let known outcomes represent unknown ones.
+            groups: (N,) numbers of groups. All records of a group count as much as one patient, because
+                they may say no more than one.
         """
         weights = np.ones(labels.shape) if weights is None else weights
         columns = zip(probability.T, labels.T, weights.T, strict=True)
-        lines = [_fit_task(p, y, w) for p, y, w in columns]
+        lines = [_fit_task(p, y, w, groups) for p, y, w in columns]
         return cls(tuple(a for a, _ in lines), tuple(b for _, b in lines))
 
     def apply(self, prediction: Prediction) -> Prediction:
@@ -87,7 +93,9 @@ def sigmoid(x: np.ndarray) -> np.ndarray:
     return np.asarray(0.5 * (1 + np.tanh(0.5 * x)))
 
 
-def _fit_task(probability: np.ndarray, label: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
+def _fit_task(
+    probability: np.ndarray, label: np.ndarray, weight: np.ndarray, groups: np.ndarray | None
+) -> tuple[float, float]:
     """Intercept and slope of one task; 0 and 1 without known outcomes."""
     from scipy.optimize import minimize
 
@@ -95,7 +103,8 @@ def _fit_task(probability: np.ndarray, label: np.ndarray, weight: np.ndarray) ->
     if not known.any():
         return 0.0, 1.0
     z, y = logit(probability[known]), label[known]
-    share = weight[known] / weight[known].mean()  # the weights sum to the number of known patients
+    units = int(known.sum()) if groups is None else len(np.unique(groups[known]))
+    share = weight[known] * units / weight[known].sum()
     # Centred: otherwise the prior of the intercept would penalise a steeper slope.
     middle = float(np.average(z, weights=share))
     z = z - middle

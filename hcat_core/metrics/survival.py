@@ -1,17 +1,21 @@
-"""Estimators for survival times: Kaplan-Meier, Aalen-Johansen, Breslow, censoring weights and others.
+"""Estimators for survival times: Kaplan-Meier, Aalen-Johansen, Breslow, pseudo-observations.
 
-The partial likelihood is torchsurv's. Patients with an unknown time are left out with ``timed``.
+The partial likelihood is torchsurv's. Patients with an unknown time are left out with ``timed``. What ended
+a patient's follow-up, the cause, is 1 for the event, 2 for a competing event before it, 0 for censoring.
 """
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from hcat_core.cohort import Layout, Targets
+from hcat_core.cohort import Targets
+
+FINE_STEPS = 8  # between two days of a curve, where two causes compete
 
 
 def timed(targets: Targets, column: int) -> Tensor:
@@ -49,79 +53,81 @@ def breslow(log_hazard: Tensor, time: Tensor, event: Tensor, days: Tensor) -> Te
     return torch.stack([(step * (t <= day)).sum() for day in days])
 
 
+def cumulative_incidence(hazard: Tensor, competing: Tensor) -> Tensor:
+    """(N, H) probability of the event by each of H days, where a competing event may come first.
+
+    Within a step between days the ratio of the two hazards is taken as constant; steps should be short.
+
+    Args:
+        hazard: (N, H) cumulative cause-specific hazard of the event by rising days.
+        competing: (N, H) the same of the competing event.
+    """
+    nothing = hazard.new_zeros((len(hazard), 1))
+    step, other = (torch.diff(h, dim=1, prepend=nothing) for h in (hazard, competing))
+    both = step + other
+    at_start = torch.exp(-(both.cumsum(dim=1) - both))
+    share = step / both.clamp_min(1e-300)
+    return (at_start * -torch.expm1(-both) * share).cumsum(dim=1)
+
+
+def fine_days(days: Sequence[float], steps: int = FINE_STEPS) -> Tensor:
+    """(steps * H,) days, ``steps`` in each of the H equal steps that end at ``days``."""
+    return torch.linspace(0, days[-1], steps * len(days) + 1, dtype=torch.float64)[1:]
+
+
 def kaplan_meier(time: np.ndarray, event: np.ndarray, days: np.ndarray) -> np.ndarray:
     """(H,) P(no event by each of ``days``), for (N,) times and events."""
-    values, events, _, at_risk = _counts(time, event)
+    values, events, at_risk = counts_by_day(time, event == 1)
     survival = np.cumprod(1 - events / at_risk)
     return np.asarray(np.r_[1.0, survival][np.searchsorted(values, days, side="right")])
 
 
-def censoring_survival(time: np.ndarray, event: np.ndarray, days: np.ndarray) -> np.ndarray:
-    """(H,) P(not yet censored just before each of ``days``), at least 0.05 to bound the weights.
-
-    Kaplan-Meier with events and censorings exchanged; on the same day, events come before censorings.
-    """
-    values, events, censored, at_risk = _counts(time, event)
-    survival = np.cumprod(1 - censored / np.maximum(at_risk - events, 1))
-    return np.asarray(np.maximum(np.r_[1.0, survival][np.searchsorted(values, days, side="left")], 0.05))
-
-
-def known_weights(targets: Targets, column: int, horizon_days: float, train: Targets) -> np.ndarray:
-    """(N,) inverse probability that the outcome at the horizon became known; 0 where it is unknown.
-
-    A patient censored before the horizon has an unknown outcome, so that events are over-represented
-    among known outcomes. With these weights, patients with a known outcome represent all (Robins and
-    Rotnitzky 1992; Graf et al. 1999). Without event times, the weight of a known outcome is 1.
+def counts_by_day(time: np.ndarray, ended: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(D,) distinct times, and at each the numbers of patients who ``ended`` then, and who were at risk.
 
     Args:
-        targets: outcomes of N patients.
-        column: the task's column.
-        horizon_days: of the task.
-        train: outcomes of training patients, for the distribution of censoring.
+        time: (N,) days.
+        ended: (N,) bool.
     """
-    labels = targets.labels[:, column].numpy()
-    weights = (labels >= 0).astype(float)
-    weighted, fitted = timed(targets, column).numpy() & (labels >= 0), timed(train, column)
-    if not weighted.any() or not fitted.any():
-        return weights
-    time = train.time[fitted, column].double().numpy()
-    event = (train.event[fitted, column] == 1).numpy()
-    # A patient censored on the day of the horizon is known to be event-free.
-    until = np.where(labels == 1, targets.time[:, column].double().numpy(), horizon_days)
-    weights[weighted] = 1 / censoring_survival(time, event, until[weighted])
-    return weights
-
-
-def all_known_weights(layout: Layout, targets: Targets, train: Targets) -> np.ndarray:
-    """(N, T) ``known_weights`` of every task."""
-    columns = [known_weights(targets, i, task.horizon_days, train) for i, task in enumerate(layout.tasks)]
-    return np.stack(columns, axis=1)
-
-
-def _counts(time: np.ndarray, event: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Distinct times, and at each of them the numbers of events, of censorings and of patients at risk."""
     values, place = np.unique(time, return_inverse=True)
-    events = np.bincount(place, event == 1, len(values))
-    censored = np.bincount(place, event != 1, len(values))
-    return values, events, censored, (events + censored)[::-1].cumsum()[::-1]
+    number = np.bincount(place, minlength=len(values))
+    return values, np.bincount(place, ended, len(values)), number[::-1].cumsum()[::-1]
 
 
-def pseudo_observations(time: np.ndarray, event: np.ndarray, day: float) -> np.ndarray:
-    """(N,) jackknife pseudo-values of P(event by ``day``) (Andersen, Klein and Rosthoj 2003).
+def pseudo_observations(time: np.ndarray, cause: np.ndarray, days: np.ndarray) -> np.ndarray:
+    """(N, H) jackknife pseudo-values of P(event by each of ``days``) (Andersen, Klein and Rosthoj 2003).
 
     Their regression on covariates is consistent for the event probability when censoring does not depend
-    on the covariates; so censored patients contribute, too.
+    on the covariates; so censored patients contribute, too. With competing events the probability is the
+    cumulative incidence (Klein and Andersen 2005).
+
+    Args:
+        time: (N,) days.
+        cause: (N,) 0 censored, 1 the event, 2 a competing event.
+        days: (H,).
     """
     n = len(time)
-    values, died, _, at_risk = _counts(time, event)
-    upto = values <= day
-    of_all = 1 - np.prod(1 - died[upto] / at_risk[upto])
+    values, events, at_risk = counts_by_day(time, cause == 1)
+    ended = counts_by_day(time, cause > 0)[1]
+    upto = values <= max(days)
+    values, events, at_risk, ended = values[upto], events[upto], at_risk[upto], ended[upto]
+    place = np.searchsorted(values, days, side="right")
+
+    def incidence(events: np.ndarray, ended: np.ndarray, at_risk: np.ndarray) -> np.ndarray:
+        """(..., H) Aalen-Johansen estimates from counts (..., D)."""
+        free = np.cumprod(1 - ended / at_risk, axis=-1)
+        before = np.concatenate([np.ones_like(free[..., :1]), free[..., :-1]], axis=-1)
+        total = np.cumsum(before * events / at_risk, axis=-1)
+        return np.asarray(np.concatenate([np.zeros_like(total[..., :1]), total], axis=-1)[..., place])
+
+    of_all = incidence(events, ended, at_risk)
     # Without patient i, there is one patient less at risk up to their time, and one event less on its day.
-    columns = np.flatnonzero(upto)
-    less = (values[columns] <= time[:, None]).astype(float)
-    own_event = ((time[:, None] == values[columns]) & (event == 1)[:, None]).astype(float)
-    risk = np.maximum(at_risk[columns] - less, 1e-12)
-    without = 1 - np.prod(1 - (died[columns] - own_event) / risk, axis=1)
+    on_day = time[:, None] == values
+    without = incidence(
+        events - (on_day & (cause == 1)[:, None]),
+        ended - (on_day & (cause > 0)[:, None]),
+        np.maximum(at_risk - (values <= time[:, None]), 1e-12),
+    )
     return np.asarray(n * of_all - (n - 1) * without)
 
 
@@ -136,41 +142,23 @@ def aalen_johansen(time: np.ndarray, cause: np.ndarray, days: np.ndarray) -> np.
         cause: (N,) 0 censored, 1 the event, 2 the competing event.
         days: (H,).
     """
-    values, events, _, at_risk = _counts(time, cause)
-    any_event = _counts(time, (cause > 0).astype(int))[1]
+    values, events, at_risk = counts_by_day(time, cause == 1)
+    any_event = counts_by_day(time, cause > 0)[1]
     free_before = np.r_[1.0, np.cumprod(1 - any_event / at_risk)[:-1]]
     incidence = np.cumsum(free_before * events / at_risk)
     return np.asarray(np.r_[0.0, incidence][np.searchsorted(values, days, side="right")])
 
 
-def competing_first(targets: Targets, column: int, competing: int) -> Tensor:
-    """(N,) bool: True where the event of another task came first and ended the follow-up for this one.
+def causes(targets: Targets, column: int) -> tuple[Tensor, np.ndarray, np.ndarray]:
+    """What ended each patient's follow-up for a task.
 
     Args:
         targets: outcomes of N patients.
         column: the task's column.
-        competing: the column of the task whose event makes this one impossible.
-    """
-    # Follow-up for the event ends on the day of the competing event; days may be rounded.
-    in_time = targets.time[:, competing] <= targets.time[:, column] + 0.5
-    return (targets.event[:, column] != 1) & (targets.event[:, competing] == 1) & in_time
-
-
-def causes(targets: Targets, column: int, competing: int | None) -> tuple[Tensor, np.ndarray, np.ndarray]:
-    """Find what ended each patient's follow-up: the event, a competing event, or censoring.
-
-    Args:
-        targets: outcomes of N patients.
-        column: the task's column.
-        competing: the column of the task whose event makes this one impossible, if any.
 
     Returns:
-        (N,) bool of patients with a known time, and the (n,) days and causes of these: 0 censored, 1
-        event, 2 competing event.
+        (N,) bool of patients with a known time, and the (n,) days and causes of these.
     """
     known = timed(targets, column)
     time = targets.time[known, column].double().numpy()
-    cause = (targets.event[known, column] == 1).long().numpy()
-    if competing is not None:
-        cause[competing_first(targets, column, competing)[known].numpy()] = 2
-    return known, time, cause
+    return known, time, targets.event[known, column].numpy().astype(np.int64)

@@ -1,19 +1,22 @@
 """Metrics of event times under censoring: Uno's C index, Brier scores at and up to the horizon.
 
-The distribution of censoring is estimated on training patients (Graf et al. 1999; Uno et al. 2011).
+The distribution of censoring is estimated on training patients (Graf et al. 1999; Uno et al. 2011). With
+competing events, scores are those of the cumulative incidence: a patient with a competing event first stays
+comparable as one who will not have the event (Wolbers et al. 2014; Schoop et al. 2011).
 """
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from hcat_core.cohort import Targets, Task
-from hcat_core.metrics.discrimination import RESAMPLED_FROM
-from hcat_core.metrics.survival import censoring_survival, timed
+from hcat_core.metrics.censoring import censoring_survival
+from hcat_core.metrics.intervals import ENDS, Resampling
+from hcat_core.metrics.resampling import CELLS, FEWEST_OF_EACH, resampled_counts
+from hcat_core.metrics.survival import causes
 
 MOST_PAIRED = 4000  # patients; one matrix of their pairs takes 128 MB
 
@@ -45,22 +48,21 @@ def time_metrics(task: Task, column: int, train: Targets, test: Targets, curve: 
         test: outcomes of the N patients to score.
         curve: (N, 12) event probability by each of the task's ``curve_days``; the last one ranks.
     """
-    known, fitted = timed(test, column), timed(train, column)
-    if not known.any() or not fitted.any():
+    known, time, cause = causes(test, column)
+    followed = causes(train, column)[1:]
+    if not len(time) or not len(followed[0]):
         return TimeScores()
-    time, event = _arrays(test, column, known)
-    train_time, train_event = _arrays(train, column, fitted)
     days = np.array(task.curve_days)
-    at_own_time = 1 / censoring_survival(train_time, train_event, time)
-    at_day = 1 / censoring_survival(train_time, train_event, np.nextafter(days, np.inf))
+    at_own_time = 1 / censoring_survival(followed[0], followed[1], time)
+    at_day = 1 / censoring_survival(followed[0], followed[1], np.nextafter(days, np.inf))
     p = curve[known.numpy()]
     at_horizon = integrated = None
     if np.isfinite(p[:, -1]).all():
-        at_horizon = float(_brier(time, event, p[:, -1:], at_own_time, at_day[-1:], days[-1:])[0])
+        at_horizon = float(_brier(time, cause, p[:, -1:], at_own_time, at_day[-1:], days[-1:])[0])
     if np.isfinite(p).all():
-        scores = _brier(time, event, p, at_own_time, at_day, days)
+        scores = _brier(time, cause, p, at_own_time, at_day, days)
         integrated = float(np.trapezoid(scores, days) / (days[-1] - days[0]))
-    c_index = _uno_c(time, event, p[:, -1], at_own_time, task.horizon_days)
+    c_index = _uno_c(time, cause, p[:, -1], at_own_time, task.horizon_days)
     return TimeScores(c_index, at_horizon, integrated)
 
 
@@ -70,13 +72,11 @@ def c_index_interval(
     train: Targets,
     test: Targets,
     risk: np.ndarray,
-    *,
-    resamples: int,
-    seed: int,
+    resampling: Resampling,
 ) -> tuple[float, float] | None:
-    """Percentile bootstrap 95 % interval of Uno's C over patients.
+    """Percentile bootstrap 95 % interval of Uno's C over patients, or groups as wholes.
 
-    None with fewer than ``RESAMPLED_FROM`` comparable events, and with more than ``MOST_PAIRED`` patients.
+    None with fewer than ``FEWEST_OF_EACH`` comparable events, and with more than ``MOST_PAIRED`` patients.
     A resample is a vector m of patient counts. With B the weights of comparable pairs and A the part of B
     in the right order, its C is m'A m / m'B m, so that all resamples take two matrix products.
 
@@ -86,59 +86,73 @@ def c_index_interval(
         train: outcomes of training patients, for the distribution of censoring.
         test: outcomes of N patients.
         risk: (N,) predicted risk; patients with a higher value should have the event earlier.
-        resamples: how many; 0 for no interval.
-        seed: of the resamples.
+        resampling: of the N patients.
     """
-    known, fitted = timed(test, column), timed(train, column)
-    n = int(known.sum())
-    if not resamples or not 1 < n <= MOST_PAIRED or not fitted.any():
+    known, time, cause = causes(test, column)
+    followed = causes(train, column)[1:]
+    n, of_known = len(time), resampling.of(known.numpy())
+    if not resampling.resamples or not 1 < n <= MOST_PAIRED or not len(followed[0]):
         return None
-    time, event = _arrays(test, column, known)
-    weight = 1 / censoring_survival(*_arrays(train, column, fitted), time) ** 2
+    weight = 1 / censoring_survival(followed[0], followed[1], time)
     r = risk[known.numpy()]
-    first = (event == 1) & (time < task.horizon_days)
-    later = (time[None, :] > time[:, None]) | ((time[None, :] == time[:, None]) & (event == 0)[None, :])
-    pairs = (first[:, None] & later) * weight[:, None]
-    right = pairs * ((r[:, None] > r[None, :]) + 0.5 * (r[:, None] == r[None, :]))
-    if pairs.any(axis=1).sum() < RESAMPLED_FROM or not np.isfinite(r).all():
+    first = np.flatnonzero((cause == 1) & (time < task.horizon_days))
+    if not np.isfinite(r).all():
         return None
-    counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples).astype(float)
-    total = ((counts @ pairs) * counts).sum(axis=1)
-    c = ((counts @ right) * counts).sum(axis=1)[total > 0] / total[total > 0]
-    low, high = np.quantile(c, [0.025, 0.975])
+    parts = list(_comparable_pairs(time, cause, r, weight, first))
+    pairs, right = (np.concatenate([part[place] for part in parts]) for place in (0, 1))
+    if pairs.any(axis=1).sum() < FEWEST_OF_EACH:
+        return None
+    rng, together = np.random.default_rng(resampling.seed), np.ones(n, dtype=bool)
+    counts = resampled_counts(rng, together, of_known.groups, resampling.resamples)
+    total = ((counts[:, first] @ pairs) * counts).sum(axis=1)
+    c = ((counts[:, first] @ right) * counts).sum(axis=1)[total > 0] / total[total > 0]
+    low, high = np.quantile(c, ENDS)
     return float(low), float(high)
 
 
-def _arrays(targets: Targets, column: int, known: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """Times in days, and events as 0 or 1, of the ``known`` patients."""
-    time = targets.time[known, column].double().numpy()
-    return time, (targets.event[known, column] == 1).numpy().astype(np.int64)
+def _comparable_pairs(
+    time: np.ndarray,
+    cause: np.ndarray,
+    risk: np.ndarray,
+    weight: np.ndarray,
+    first: np.ndarray,
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Weights (k, N) of pairs of k events and N patients, and the part of them in the right order.
+
+    A patient is comparable with an event who was followed longer, or had a competing event before it.
+
+    Args:
+        time: (N,) days.
+        cause: (N,) as in ``survival``.
+        risk: (N,) predicted.
+        weight: (N,) inverse probability of not being censored before a patient's time.
+        first: (K,) rows of patients with the event, in parts of k of which pairs are made.
+    """
+    for rows in np.array_split(first, max(1, -(-len(first) * len(time) // CELLS))):
+        t, r, w = time[rows, None], risk[rows, None], weight[rows, None]
+        later = (time > t) | ((time == t) & (cause == 0))
+        competing = (cause == 2) & (time <= t)
+        pairs = later * w**2 + competing * w * weight
+        yield pairs, pairs * ((r > risk) + 0.5 * (r == risk))
 
 
 def _uno_c(
-    time: np.ndarray, event: np.ndarray, risk: np.ndarray, weight: np.ndarray, horizon: float
+    time: np.ndarray, cause: np.ndarray, risk: np.ndarray, weight: np.ndarray, horizon: float
 ) -> float | None:
-    """torchsurv's concordance of events before the horizon, with Uno's weights."""
-    comparable = (event == 1) & (time < horizon) & (time < time.max())
-    if not comparable.any() or not np.isfinite(risk).all():
+    """Uno's C of events before the horizon; None without a comparable pair."""
+    if not np.isfinite(risk).all():
         return None
-    from torchsurv.metrics.cindex import ConcordanceIndex
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        value = ConcordanceIndex()(
-            torch.from_numpy(risk.astype(np.float64)),
-            torch.from_numpy(event == 1),
-            torch.from_numpy(time),
-            weight=torch.from_numpy(weight),
-            tmax=torch.tensor(float(horizon)),
-        )
-    return float(value) if np.isfinite(float(value)) else None
+    first = np.flatnonzero((cause == 1) & (time < horizon))
+    parts = [
+        (pairs.sum(), right.sum()) for pairs, right in _comparable_pairs(time, cause, risk, weight, first)
+    ]
+    total, right = np.sum(parts, axis=0) if parts else (0.0, 0.0)
+    return float(right / total) if total > 0 else None
 
 
 def _brier(
     time: np.ndarray,
-    event: np.ndarray,
+    cause: np.ndarray,
     probability: np.ndarray,
     weight: np.ndarray,
     at_day: np.ndarray,
@@ -146,9 +160,11 @@ def _brier(
 ) -> np.ndarray:
     """(H,) Brier scores at ``days``.
 
-    Patients with the event by a day are weighted by ``weight``, the inverse probability of censoring at
-    their own time; patients still followed then by ``at_day``, the one at that day.
+    Patients with the event, or a competing one, by a day are weighted by ``weight``, the inverse
+    probability of censoring at their own time; patients still followed then by ``at_day``, the one at that
+    day.
     """
-    had_event = ((time[:, None] <= days) & (event == 1)[:, None]) * weight[:, None]
-    followed = (time[:, None] > days) * at_day
-    return np.asarray((had_event * (1 - probability) ** 2 + followed * probability**2).mean(axis=0))
+    by_day = time[:, None] <= days
+    event = by_day & (cause == 1)[:, None]
+    weights = (by_day & (cause > 0)[:, None]) * weight[:, None] + ~by_day * at_day
+    return np.asarray((weights * (event - probability) ** 2).mean(axis=0))

@@ -67,6 +67,9 @@ def check_tasks(targets: TargetsTable) -> list[Problem]:
             wanted = name_in_quotes(task.competing)
             message = f"no other task is named {wanted}.{did_you_mean(task.competing, peers)}"
             problems.append(Problem(f"{task_key}.competing", message))
+        elif task.competing is not None and None in (task.time, targets.tasks[task.competing].time):
+            message = f"which event came first needs the time and event of {name} and {task.competing}"
+            problems.append(Problem(f"{task_key}.competing", message))
         output = Task(name, task.horizon_days, task.outcome or name).output_name
         other = outputs.setdefault(output, name)
         if other != name:

@@ -107,7 +107,7 @@ MOVED = {
 RENAMED = {
     "hcat_builtin.readers.hdf5_worker:WorkerReader": "hcat_builtin.readers.isolation.reader:IsolatedReader",
     "hcat_core.aggregation:Room": "hcat_core.data.preallocation:PreallocatedCells",
-    "hcat_core.analysis:paired_auc_difference": "hcat_core.metrics.discrimination:paired_auc_difference",
+    "hcat_core.analysis:paired_auc_difference": "hcat_core.metrics.intervals:paired_auc_difference",
     "hcat_core.assembly:Assembly": "hcat_core.training.neural_parts:NeuralParts",
     "hcat_core.device:products_in": "hcat_core.training.device:matmul_precision",
     "hcat_core.doubts:Doubt": "hcat_core.data.data_quality:QualityIssue",
@@ -117,7 +117,7 @@ RENAMED = {
     "hcat_core.draws:categories": "hcat_core.interfaces:categories",
     "hcat_core.draws:normal": "hcat_core.interfaces:normal",
     "hcat_core.evaluation:Predicted": "hcat_core.interfaces:Prediction",
-    "hcat_core.evaluation:auc_interval": "hcat_core.metrics.discrimination:auc_interval",
+    "hcat_core.evaluation:auc_interval": "hcat_core.metrics.intervals:auc_interval",
     "hcat_core.evaluation:best_threshold": "hcat_core.metrics.discrimination:best_threshold",
     "hcat_core.evaluation:binary_metrics": "hcat_core.metrics.discrimination:binary_metrics",
     "hcat_core.evaluation:predict_cohort": "hcat_core.training.inference:predict_cohort",

@@ -10,7 +10,7 @@ from hcat_core.cohort import Cohort
 from hcat_core.data.splits import Split
 from hcat_core.evaluation.summary import RunSummary
 from hcat_core.interfaces import Prediction
-from hcat_core.metrics.survival import known_weights
+from hcat_core.metrics.censoring import known_weights
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hcat_core.metrics.survival import aalen_johansen, causes, kaplan_meier
+from hcat_core.metrics.survival import aalen_johansen, causes
 from hcat_core.report.cohort_figures import GROUPS, risk_group_figure
 from hcat_core.report.inputs import ReportInputs
 
@@ -45,11 +45,10 @@ def risk_groups(inputs: ReportInputs, column: int) -> RiskGroups | None:
 
     None without event times, or with fewer than ``FEWEST_IN_GROUP`` test patients in a group.
     """
-    cohort, layout = inputs.cohort, inputs.cohort.layout
+    cohort = inputs.cohort
     assert cohort.targets is not None
-    task = layout.tasks[column]
-    competing = None if task.competing is None else layout.task_names.index(task.competing)
-    known, time, cause = causes(cohort.targets[inputs.split.test], column, competing)
+    task = cohort.layout.tasks[column]
+    known, time, cause = causes(cohort.targets[inputs.split.test], column)
     train = inputs.predicted.probability[inputs.split.train.numpy(), column]
     if not known.any() or not len(train):
         return None
@@ -63,12 +62,12 @@ def risk_groups(inputs: ReportInputs, column: int) -> RiskGroups | None:
     curves, at_risk = [], []
     for number, name in enumerate(GROUPS):
         t, c = time[group == number], cause[group == number]
-        share = 1 - kaplan_meier(t, c, days) if competing is None else aalen_johansen(t, c, days)
+        share = aalen_johansen(t, c, days)
         curves.append((days, share))
         at_risk.append((name, [int((t >= mark).sum()) for mark in marks]))
     return RiskGroups(
         figure=risk_group_figure(
-            f"task{column}", task.name, task.horizon_days, curves, competing is not None
+            f"task{column}", task.name, task.horizon_days, curves, task.competing is not None
         ),
         at_risk=at_risk,
         years=[f"{mark / DAYS_PER_YEAR:.1f}" for mark in marks],

@@ -11,13 +11,7 @@ from hcat_core.data.assembly import ReadReport
 from hcat_core.errors import DataError
 from hcat_core.evaluation.analysis import PatternScores, score_patterns
 from hcat_core.evaluation.cohort_counts import OutcomeCounts, count_outcomes
-from hcat_core.evaluation.scores import (
-    FEWEST_FOR_SLOPE,
-    ScoringSettings,
-    TaskScores,
-    score_tasks,
-    tasks_as_json,
-)
+from hcat_core.evaluation.scores import ScoringSettings, TaskScores, score_tasks, tasks_as_json
 from hcat_core.evaluation.subgroups import subgroups
 from hcat_core.recipe import build
 from hcat_core.registry.catalog import Catalog
@@ -116,9 +110,7 @@ def evaluate_run(
     by_group = {}
     for name in groups:
         by_group[name] = {
-            group: score_tasks(
-                cohort[torch.from_numpy(rows)], predicted[rows], settings, slope_from=FEWEST_FOR_SLOPE
-            )
+            group: score_tasks(cohort[torch.from_numpy(rows)], predicted[rows], settings)
             for group, rows in subgroups(cohort, name, targets).items()
         }
     return Evaluation(

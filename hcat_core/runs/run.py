@@ -286,7 +286,7 @@ def _analyse(
     patterns = score_patterns(test, predicted[split.test.numpy()], settings)
     # Shapley values start at the mean prediction of the single-pass predictor that they explain.
     base_rate = fitted.predict_once(cohort[split.train]).mean(axis=0)
-    modalities = analyse_modalities(fitted.predict_once, test, base_rate)
+    modalities = analyse_modalities(fitted.predict_once, test, base_rate, settings)
     if isinstance(fitted.estimator, ImputingEstimator):
         estimator, standardiser = fitted.estimator, statistics.standardiser
         imputation = analyse_imputation(

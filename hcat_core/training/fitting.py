@@ -20,9 +20,11 @@ from hcat_core.interfaces import (
     SinglePassEstimator,
     ThresholdingEstimator,
 )
+from hcat_core.metrics.censoring import all_known_weights
 from hcat_core.metrics.discrimination import best_threshold
+from hcat_core.metrics.horizons import on_one_curve
 from hcat_core.metrics.recalibration import Recalibration
-from hcat_core.metrics.survival import all_known_weights
+from hcat_core.metrics.resampling import group_numbers
 from hcat_core.recipe.build import build_estimator
 from hcat_core.recipe.recipe import Recipe
 from hcat_core.registry.catalog import Catalog
@@ -49,7 +51,7 @@ class Fitted:
 
     def predict(self, cohort: Cohort) -> Prediction:
         """Recalibrated predictions; the estimator does not see targets."""
-        return self.recalibration.apply(self.estimator.predict(cohort.without_targets()))
+        return self._finished(self.estimator.predict(cohort.without_targets()), cohort)
 
     def predict_once(self, cohort: Cohort) -> np.ndarray:
         """(N, T) recalibrated probabilities, in a single pass where ``predict`` would sample."""
@@ -58,14 +60,18 @@ class Fitted:
             prediction = estimator.predict_once(blind)
         else:
             prediction = estimator.predict(blind)
-        return self.recalibration.apply(prediction).probability
+        return self._finished(prediction, cohort).probability
 
     def predict_members(self, cohort: Cohort) -> np.ndarray:
         """(K, N, T) recalibrated probabilities of each member in a single pass; K is 1 without members."""
         if not isinstance(self.estimator, EnsembleEstimator):
             return self.predict_once(cohort)[None]
         members = self.estimator.predict_members(cohort.without_targets())
-        return np.stack([self.recalibration.apply(one).probability for one in members])
+        return np.stack([self._finished(one, cohort).probability for one in members])
+
+    def _finished(self, prediction: Prediction, cohort: Cohort) -> Prediction:
+        """Recalibrated, with the horizons of one event on one curve."""
+        return on_one_curve(self.recalibration.apply(prediction), cohort.layout.tasks)
 
 
 def fit_estimator(
@@ -125,11 +131,12 @@ def _recalibrate(probability: np.ndarray, cohort: Cohort) -> tuple[Recalibration
     assert cohort.targets is not None
     labels = cohort.targets.labels.numpy()
     weights = all_known_weights(cohort.layout, cohort.targets, cohort.targets)
-    recalibration = Recalibration.fit(probability, labels, weights)
-    p = recalibration.apply(Prediction(torch.from_numpy(probability))).probability
+    recalibration = Recalibration.fit(probability, labels, weights, group_numbers(cohort.groups))
+    recalibrated = recalibration.apply(Prediction(torch.from_numpy(probability)))
+    p = on_one_curve(recalibrated, cohort.layout.tasks).probability
     thresholds = []
     for task, known in enumerate(((labels >= 0) & np.isfinite(p)).T):
-        thresholds.append(best_threshold(p[known, task], labels[known, task]))
+        thresholds.append(best_threshold(p[known, task], labels[known, task], weights[known, task]))
     return recalibration, thresholds
 
 

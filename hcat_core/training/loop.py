@@ -18,6 +18,7 @@ from hcat_core.cohort import Cohort
 from hcat_core.errors import TrainingError
 from hcat_core.imputation.conformal import Calibrated
 from hcat_core.interfaces import ResidualHead, TimedHead
+from hcat_core.metrics.censoring import all_known_weights
 from hcat_core.metrics.discrimination import best_threshold, binary_metrics
 from hcat_core.recipe.build import WeightedLoss
 from hcat_core.recipe.schema import TrainingTable
@@ -168,7 +169,7 @@ def _scores(
 ) -> Mapping[str, TaskMetrics]:
     """Metrics by task on the validation patients, after the heads' baselines are fitted."""
     fit_baselines(model, patients, context)
-    return context.processes.broadcast(validate(model, patients.validation, context))
+    return context.processes.broadcast(validate(model, patients, context))
 
 
 def _take_steps(
@@ -231,24 +232,30 @@ def fit_baselines(model: HcatModel, patients: TrainingPatients, context: Trainin
         head.fit_baseline(context.processes.all_gather(torch.cat(raw[name]), len(training)), on_device)
 
 
-def validate(model: HcatModel, validation: Cohort, context: TrainingContext) -> dict[str, TaskMetrics]:
+def validate(
+    model: HcatModel, patients: TrainingPatients, context: TrainingContext
+) -> dict[str, TaskMetrics]:
     """Metrics by task on the validation patients, at each task's own best threshold there."""
+    validation = patients.validation
     n = len(validation)
     share = validation[context.processes.rows(n)]
     single = single_pass(model, share, context.device)
     probability = context.processes.all_gather(single.prediction.event_probability, n).numpy()
     raw = {name: context.processes.all_gather(outputs, n) for name, outputs in single.raw.items()}
     likelihoods = log_likelihoods(model, raw, validation, context.device)
-    assert validation.targets is not None
+    assert validation.targets is not None and patients.training.targets is not None
+    weights = all_known_weights(validation.layout, validation.targets, patients.training.targets)
     result: dict[str, TaskMetrics] = {}
     for column, task in enumerate(validation.layout.task_names):
-        p = probability[:, column]
-        y = validation.targets.labels[:, column].numpy()
-        threshold = best_threshold(p[y >= 0], y[y >= 0])
+        outcomes = probability[:, column], validation.targets.labels[:, column].numpy()
+        threshold = best_threshold(*outcomes, weights[:, column])
         terms = likelihoods.get(task, np.zeros(0))
         known = terms[np.isfinite(terms)]
         likelihood = float(known.mean()) if len(known) else None
-        result[task] = {**vars(binary_metrics(p, y, threshold)), "likelihood": likelihood}
+        result[task] = {
+            **vars(binary_metrics(*outcomes, threshold, weights[:, column])),
+            "likelihood": likelihood,
+        }
     return result
 
 

@@ -27,8 +27,9 @@ import torch
 
 from hcat_core.cohort import Cohort
 from hcat_core.interfaces import Prediction
+from hcat_core.metrics.censoring import all_known_weights
 from hcat_core.metrics.recalibration import Recalibration
-from hcat_core.metrics.survival import all_known_weights
+from hcat_core.metrics.resampling import group_numbers
 
 MOST = 2_000  # held-out patients of one member whose pairs are used; bounds memory
 POWERS = (1, 2)  # of the similarity: weights; curves and interactions
@@ -81,7 +82,7 @@ def misfit_of(
     assert train.targets is not None
     labels = train.targets.labels.numpy()
     weights = all_known_weights(train.layout, train.targets, train.targets)
-    recalibration = Recalibration.fit(out_of_fold, labels, weights)
+    recalibration = Recalibration.fit(out_of_fold, labels, weights, group_numbers(train.groups))
     p = recalibration.apply(Prediction(torch.from_numpy(out_of_fold))).probability
     known = (labels >= 0) & np.isfinite(p)
     residual = np.where(known, weights * (labels - p), 0.0)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hcat_core.data.outcomes import derive_labels, read_targets
+from hcat_core.data.outcomes import derive_labels, read_targets, with_competing_events
 from hcat_core.data.schema import TargetsTable
 from hcat_core.errors import DataError
 from hcat_core.interfaces import ColumnTable
@@ -84,3 +84,43 @@ def test_a_second_row_of_outcomes_for_one_patient_is_refused():
 
     with pytest.raises(DataError, match="row 2 is a second row"):
         read_targets(Twice(y=[0, 1, 1]), table(label="y"))
+
+
+def test_a_competing_event_first_makes_a_patient_event_free_and_is_no_censoring():
+    """Death: 300, alive, 800, 290.4 days. Recurrence: censored at death, at 900, seen at 200, censored at 290."""
+    tasks = {
+        "survival": {"horizon_days": 1000, "time": "td", "event": "d"},
+        "recurrence": {"horizon_days": 700, "time": "tr", "event": "r", "competing": "survival"},
+    }
+    reader = Columns(td=[300, 900, 800, 290.4, 650], d=[1, 0, 1, 1, 1], tr=[300, 900, 200, 290, 400], r=[0, 0, 1, 0, 0])
+    read, outcomes = read_targets(reader, TargetsTable(path="x.h5", tasks=tasks))
+    targets = outcomes.targets
+    # The last patient left the follow-up for recurrence long before death: what came first is not known.
+    assert targets.event[:, 1].tolist() == [2, 0, 1, 2, 0]
+    assert targets.labels[:, 1].tolist() == [0, 0, 1, 0, -1]
+    assert targets.labels[:, 0].tolist() == [1, -1, 1, 1, 1] and targets.event[:, 0].max() == 1
+    assert read[1].times == ("tr", "r")
+
+
+def test_a_column_of_labels_may_leave_open_what_became_of_patients_with_the_competing_event():
+    tasks = {
+        "survival": {"horizon_days": 1000, "time": "td", "event": "d"},
+        "recurrence": {"horizon_days": 700, "label": "y", "time": "tr", "event": "r", "competing": "survival"},
+    }
+    reader = Columns(td=[300, 900], d=[1, 0], tr=[300, 900], r=[0, 0], y=[-1, -1])
+    _, outcomes = read_targets(reader, TargetsTable(path="x.h5", tasks=tasks))
+    assert outcomes.targets.labels[:, 1].tolist() == [0, -1]
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(1, 300), st.sampled_from([-1, 0, 1]), st.floats(1, 300), st.sampled_from([-1, 0, 1])),
+        min_size=1,
+    )
+)
+def test_only_a_censored_follow_up_can_end_with_a_competing_event(rows):
+    time, event, other_time, other_event = (np.array(column) for column in zip(*rows, strict=True))
+    until, cause = with_competing_events(time, event, other_time, other_event)
+    assert ((cause == 2) <= ((event == 0) & (other_event == 1))).all()
+    assert (cause[cause != 2] == event[cause != 2]).all() and (until <= time).all()
+    assert (until[cause != 2] == time[cause != 2]).all()

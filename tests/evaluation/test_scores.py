@@ -9,12 +9,13 @@ import torch
 
 from hcat_core.data.splits import Split
 from hcat_core.evaluation.analysis import score_patterns
-from hcat_core.evaluation.scores import FEWEST_FOR_SLOPE, ScoringSettings, score_split, score_tasks
+from hcat_core.evaluation.scores import ScoringSettings, score_split, score_tasks
 from hcat_core.interfaces import Prediction
 from hcat_core.metrics.calibration import calibration
+from hcat_core.metrics.censoring import known_weights
 from hcat_core.metrics.discrimination import binary_metrics
 from hcat_core.metrics.recalibration import sigmoid
-from hcat_core.metrics.survival import known_weights
+from hcat_core.metrics.resampling import FEWEST_OF_EACH
 from hcat_core.metrics.time_to_event import time_metrics
 from hcat_core.synth.cohort_view import to_cohort
 from hcat_core.synth.generator import SynthSpec, generate
@@ -48,16 +49,25 @@ def test_the_scores_of_a_task_are_those_of_the_metrics():
         json.dumps(document, allow_nan=False)
 
 
-def test_a_group_has_the_same_keys_and_a_slope_only_with_ten_of_the_rarer_outcome():
-    rarer = [row for row in range(300) if LABELS[row, 0] == 1][: FEWEST_FOR_SLOPE - 1]
-    others = [row for row in range(300) if LABELS[row, 0] == 0][:40]
-    rows = np.array(sorted(rarer + others))
-    part, predicted = COHORT[torch.from_numpy(rows)], PREDICTED[rows]
-    whole = score_tasks(part, predicted, SETTINGS)["survival"]
-    group = score_tasks(part, predicted, SETTINGS, slope_from=FEWEST_FOR_SLOPE)["survival"]
-    assert whole.calibration_slope is not None and group.calibration_slope is None
-    assert list(whole.as_json()) == list(group.as_json())
-    assert group.auc == whole.auc
+def test_unweighted_scores_are_kept_under_a_name_that_says_so():
+    scores = score_tasks(COHORT, PREDICTED, SETTINGS)["survival"]
+    assert scores.unweighted == binary_metrics(P[:, 0], LABELS[:, 0], 0.4)
+    assert (
+        scores.unweighted.average_precision > scores.average_precision + 0.02
+    )  # events are more of the known
+    labels_alone = replace(COHORT.targets, event=torch.full_like(COHORT.targets.event, -1))
+    plain = score_tasks(replace(COHORT, targets=labels_alone), PREDICTED, SETTINGS)["survival"]
+    assert plain.unweighted is None and plain.auc == scores.unweighted.auc
+
+
+@pytest.mark.parametrize("events", [FEWEST_OF_EACH - 1, FEWEST_OF_EACH])
+def test_with_fewer_than_ten_of_an_outcome_there_is_no_interval_and_no_slope(events):
+    rarer = np.flatnonzero(LABELS[:, 0] == 1)[:events]
+    rows = np.sort(np.r_[rarer, np.flatnonzero(LABELS[:, 0] == 0)[:40]])
+    scores = score_tasks(COHORT[torch.from_numpy(rows)], PREDICTED[rows], SETTINGS)["survival"]
+    given = (scores.auc_95, scores.calibration_slope, scores.calibration_intercept)
+    assert [value is not None for value in given] == [events >= FEWEST_OF_EACH] * 3
+    assert scores.auc is not None and scores.average_precision_95 is None
 
 
 def test_a_side_without_patients_has_counts_of_zero_and_no_scores():

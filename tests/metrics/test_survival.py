@@ -1,7 +1,5 @@
 """Estimators for survival times, against scikit-survival and torchsurv."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -11,13 +9,13 @@ from sksurv.util import Surv
 
 from hcat_builtin.estimators.penalised_regression import CoxLikelihood, minimise
 from hcat_core.cohort import Targets
-from hcat_core.data.outcomes import derive_labels
 from hcat_core.metrics.survival import (
     aalen_johansen,
     breslow,
     causes,
+    cumulative_incidence,
+    fine_days,
     kaplan_meier,
-    known_weights,
     partial_likelihood,
     pseudo_observations,
 )
@@ -78,38 +76,24 @@ def test_the_partial_likelihood_without_events_is_zero():
     assert loss.item() == 0 and (risk.grad == 0).all()
 
 
-def test_pseudo_observations_equal_the_jackknife(patients):
+@pytest.mark.parametrize("competing", [False, True])
+def test_pseudo_observations_equal_the_jackknife(patients, competing):
     _, time, event = patients(60)
-    found = pseudo_observations(time, event, 500.0)
-
-    def risk(keep):
-        return 1 - kaplan_meier(time[keep], event[keep], np.array([500.0]))[0]
-
+    cause = np.where((event == 0) & competing & (np.arange(60) % 2 == 0), 2, event)
+    days = np.array([300.0, 500.0])
+    found = pseudo_observations(time, cause, days)
     everyone = np.ones(60, bool)
     for row in range(60):
         others = everyone.copy()
         others[row] = False
-        assert found[row] == pytest.approx(60 * risk(everyone) - 59 * risk(others), abs=1e-9)
+        of_all, without = (aalen_johansen(time[keep], cause[keep], days) for keep in (everyone, others))
+        np.testing.assert_allclose(found[row], 60 * of_all - 59 * without, atol=1e-9)
 
 
 def test_without_censoring_a_pseudo_observation_equals_the_outcome(patients):
-    _, time, _ = patients(60)
-    found = pseudo_observations(time, np.ones(60, int), 500.0)
-    np.testing.assert_allclose(found, time <= 500, atol=1e-9)
-
-
-def test_weighted_known_outcomes_have_the_event_share_of_kaplan_meier(patients, targets):
-    _, time, event = patients(400)
-    labels = derive_labels(time, event, 500.0)
-    found = replace(targets(time, event), labels=torch.from_numpy(labels)[:, None])
-    weights = known_weights(found, 0, 500.0, found)
-    assert (weights[labels < 0] == 0).all() and (weights[labels >= 0] >= 1).all()
-    share = 1 - kaplan_meier(time, event, np.array([500.0]))[0]
-    assert (weights * (labels == 1)).sum() / len(labels) == pytest.approx(share, abs=1e-6)
-    assert weights.sum() / len(labels) == pytest.approx(1, abs=1e-6)
-    assert labels[labels >= 0].mean() > share + 0.05
-    timeless = replace(found, time=torch.full_like(found.time, torch.nan))
-    assert (known_weights(timeless, 0, 500.0, timeless) == (labels >= 0)).all()
+    _, time, event = patients(60)
+    found = pseudo_observations(time, 2 - event, np.array([500.0]))
+    np.testing.assert_allclose(found[:, 0], (time <= 500) & (event == 1), atol=1e-9)
 
 
 def test_aalen_johansen_equals_scikit_survival():
@@ -122,11 +106,19 @@ def test_aalen_johansen_equals_scikit_survival():
     assert (1 - kaplan_meier(time, (cause == 1).astype(int), days))[-1] > expected[1][-1] + 0.05
 
 
-def test_death_before_recurrence_is_the_competing_event():
-    event = torch.tensor([[1, 0], [0, 0], [1, 1], [0, -1]], dtype=torch.int8)
-    days = torch.tensor([[300.0, 300.0], [900.0, 900.0], [800.0, 200.0], [100.0, 100.0]])
-    found = Targets(torch.zeros((4, 2), dtype=torch.int8), days, event)
-    known, time, cause = causes(found, 1, 0)
+def test_causes_leave_out_patients_without_a_time():
+    event = torch.tensor([[2], [0], [1], [-1]], dtype=torch.int8)
+    days = torch.tensor([[300.0], [900.0], [200.0], [100.0]])
+    known, time, cause = causes(Targets(torch.zeros((4, 1), dtype=torch.int8), days, event), 0)
     assert known.tolist() == [True, True, True, False]
     assert time.tolist() == [300, 900, 200] and cause.tolist() == [2, 0, 1]
-    assert causes(found, 1, None)[2].tolist() == [0, 0, 1]
+
+
+def test_cause_specific_hazards_give_the_incidence_in_closed_form():
+    """Constant rates a and b: F(t) = a / (a + b) (1 - exp(-(a + b) t))."""
+    days = fine_days(tuple(np.linspace(100, 1200, 12)))
+    a, b = torch.tensor([[0.001], [0.0003]]), torch.tensor([[0.0005], [0.002]])
+    found = cumulative_incidence(a * days, b * days)
+    np.testing.assert_allclose(found, a / (a + b) * (1 - torch.exp(-(a + b) * days)), rtol=1e-6)
+    alone = cumulative_incidence(a * days, 0 * b * days)
+    np.testing.assert_allclose(alone, 1 - torch.exp(-a * days), rtol=1e-6)

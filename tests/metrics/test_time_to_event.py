@@ -7,6 +7,7 @@ from sksurv.metrics import brier_score, concordance_index_ipcw, integrated_brier
 from sksurv.util import Surv
 
 from hcat_core.cohort import Targets, Task
+from hcat_core.metrics.intervals import Resampling
 from hcat_core.metrics.recalibration import sigmoid
 from hcat_core.metrics.time_to_event import TimeScores, c_index_interval, time_metrics
 
@@ -38,7 +39,7 @@ def test_the_interval_of_the_c_index_equals_resampling_patients(patients, target
     task = Task("survival", 1200.0, "death")
     train, test = targets(train_time, train_event), targets(time, event)
     risk = sigmoid(0.5 * x[:, 0] + np.random.default_rng(5).normal(0, 1, 120))
-    low, high = c_index_interval(task, 0, train, test, risk, resamples=2000, seed=0)
+    low, high = c_index_interval(task, 0, train, test, risk, Resampling(2000, 0))
     rng = np.random.default_rng(3)
     found = []
     for _ in range(300):
@@ -48,12 +49,12 @@ def test_the_interval_of_the_c_index_equals_resampling_patients(patients, target
     assert np.quantile(found, [0.025, 0.975]) == pytest.approx([low, high], abs=0.02)
     point = time_metrics(task, 0, train, test, np.repeat(risk[:, None], 12, axis=1)).c_index
     assert low < point < high
-    assert c_index_interval(task, 0, train, test, risk, resamples=0, seed=0) is None
+    assert c_index_interval(task, 0, train, test, risk, Resampling(0, 0)) is None
     early = np.flatnonzero((event == 1) & (time < 600))
-    for events, told in ((4, False), (5, True)):
+    for events, told in ((9, False), (10, True)):
         rows = np.r_[early[:events], np.flatnonzero(event == 0)]
         some = test[torch.from_numpy(rows)]
-        found = c_index_interval(task, 0, train, some, risk[rows], resamples=50, seed=0)
+        found = c_index_interval(task, 0, train, some, risk[rows], Resampling(50, 0))
         assert (found is not None) is told
 
 
@@ -65,3 +66,33 @@ def test_time_metrics_are_none_without_times():
     )
     found = time_metrics(Task("s", 100.0, "death"), 0, unknown, unknown, np.full((5, 12), 0.5))
     assert found == TimeScores()
+
+
+def test_with_competing_events_scores_are_those_of_the_uncensored_cohort(targets):
+    """Wolbers' C and the Brier scores of the cumulative incidence; 3,000 patients, seed 5."""
+    rng = np.random.default_rng(5)
+    risk = rng.normal(size=3000)
+    event, other, lost = (
+        rng.exponential(np.exp(-risk) * 1200),
+        rng.exponential(1500, 3000),
+        rng.exponential(1500, 3000),
+    )
+    task = Task("recurrence", 700.0, "recurrence", competing="death")
+    rate, both = np.exp(risk) / 1200, np.exp(risk) / 1200 + 1 / 1500
+    days = np.array(task.curve_days)
+    curve = (rate / both)[:, None] * (1 - np.exp(-both[:, None] * days))
+
+    def outcomes(censoring):
+        time = np.minimum.reduce([event, other, censoring])
+        return targets(time, np.where(time == event, 1, np.where(time == other, 2, 0)))
+
+    of_all, censored = outcomes(np.full(3000, 1e9)), outcomes(lost)
+    truth = time_metrics(task, 0, of_all, of_all, curve)
+    found = time_metrics(task, 0, censored, censored, curve)
+    assert found.c_index == pytest.approx(truth.c_index, abs=0.01)
+    assert found.brier_ipcw == pytest.approx(truth.brier_ipcw, abs=0.004)
+    assert found.integrated_brier == pytest.approx(truth.integrated_brier, abs=0.004)
+    as_censorings = Targets(censored.labels, censored.time, censored.event % 2)
+    net = time_metrics(task, 0, as_censorings, as_censorings, curve)
+    assert net.integrated_brier > truth.integrated_brier + 0.004
+    assert net.c_index > truth.c_index + 0.005

@@ -124,7 +124,7 @@ def analysed(cohort=COHORT, **changes):
         findings=[f"{cohort.layout.names[0]}: nothing but zeros"],
         allowed=["days_to_x"],
         patterns=score_patterns(test, made.predicted[made.split.test.numpy()], settings),
-        modalities=analyse_modalities(predict, test, [0.3, 0.3]),
+        modalities=analyse_modalities(predict, test, [0.3, 0.3], settings),
         imputation=ImputationAnalysis(
             {"clinical": ImputationQuality(9, 0.41, 0.3, 0.5, 0.9)},
             {"mean": {"clinical": ImputationQuality(9, 0.0, 0.6, 0.5, 0.9)}},
@@ -245,9 +245,9 @@ def test_a_part_that_is_missing_is_replaced_by_a_sentence():
 
 def test_the_summary_gives_the_auc_and_counts_of_the_test_patients():
     made = inputs()
-    p, y, _ = made.known_test_outcomes(0)
+    p, y, weights = made.known_test_outcomes(0)
     text = render(made)
-    assert f"AUC {roc_auc_score(y, p):.3f}" in text
+    assert f"AUC {roc_auc_score(y, p, sample_weight=weights):.3f}" in text
     assert f"over {len(y)} patients with {y.sum()} events" in text
 
 

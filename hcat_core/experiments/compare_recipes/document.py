@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from hcat_core.cohort import Cohort
-from hcat_core.evaluation.scores import FEWEST_FOR_SLOPE
 from hcat_core.experiments.compare_recipes import table
 from hcat_core.experiments.compare_recipes.differences import (
     Difference,
@@ -17,7 +16,8 @@ from hcat_core.experiments.compare_recipes.differences import (
     paired_differences,
 )
 from hcat_core.experiments.compare_recipes.results import FoldResult
-from hcat_core.experiments.compare_recipes.selection import Selection, resampling_units, select_best
+from hcat_core.experiments.compare_recipes.selection import Selection, select_best
+from hcat_core.metrics.resampling import FEWEST_OF_EACH, group_numbers
 from hcat_core.metrics.survival import timed
 
 
@@ -40,13 +40,15 @@ def comparison_document(
     and no recipe is chosen; ``notes`` says so.
     """
     assert cohort.targets is not None
-    tasks = cohort.layout.task_names
+    tasks, groups = cohort.layout.task_names, group_numbers(cohort.groups)
     rarer = {
-        task: table.rarer_outcome(results, task, cohort.targets.labels[:, column].numpy())
+        task: table.patients_with_rarer_outcome(
+            results, task, cohort.targets.labels[:, column].numpy(), groups
+        )
         for column, task in enumerate(tasks)
         if any(task in result.tasks for result in results)
     }
-    few = {task: patients for task, patients in rarer.items() if patients < FEWEST_FOR_SLOPE}
+    few = {task: patients for task, patients in rarer.items() if patients < FEWEST_OF_EACH}
     differences = paired_differences(results, names, tasks, plan.folds, tuple(few))
     selection = None if few else select_best(results, names, cohort)
     return {
@@ -69,7 +71,7 @@ def comparison_document(
 def _few_notes(few: dict[str, int]) -> list[str]:
     """A sentence for each task with too few patients of an outcome."""
     return [
-        f"{task}: patients with the rarer outcome: {patients}. Fewer than {FEWEST_FOR_SLOPE} are too few "
+        f"{task}: patients with the rarer outcome: {patients}. Fewer than {FEWEST_OF_EACH} are too few "
         "for calibration, intervals, verdicts and the choice of a recipe."
         for task, patients in few.items()
     ]
@@ -107,7 +109,7 @@ def _recipe(results: Sequence[FoldResult], cohort: Cohort) -> dict[str, Any]:
     assert cohort.targets is not None
     document: dict[str, Any] = {"errors": sorted({r.error for r in results if r.error})}
     good = [r for r in results if r.error is None]
-    units = resampling_units(cohort)
+    groups = group_numbers(cohort.groups)
     for column, task in enumerate(cohort.layout.task_names):
         scored = [r for r in good if task in r.tasks]
         if not scored:
@@ -118,7 +120,7 @@ def _recipe(results: Sequence[FoldResult], cohort: Cohort) -> dict[str, Any]:
         known = [value for value in hidden if value is not None]
         document[task] = {
             **{metric: None if s is None else _without_nan(asdict(s)) for metric, s in spreads.items()},
-            "pooled_calibration": asdict(table.pooled_calibration(scored, task, labels, units)),
+            "pooled_calibration": asdict(table.pooled_calibration(scored, task, labels, groups)),
             "auc_two_hidden": float(np.mean(known)) if known else None,
             "auc_fall_without": table.auc_fall_without(scored, task, cohort.layout.names),
         }

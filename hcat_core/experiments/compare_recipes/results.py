@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
-MetricValue = float | int | Sequence[float] | None
+MetricValue = object  # a number, the ends of an interval, or scores by name
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class FoldScores:
         metrics: by name; None where a metric is not defined on these patients.
         rows: n rows of the cohort.
         probability: n predicted probabilities of the event.
-        known_weights: n weights, as of ``survival.known_weights``.
+        known_weights: n weights, as of ``censoring.known_weights``.
         subsets: AUC with these modalities alone, by their names joined with ``+``.
     """
 

@@ -10,12 +10,12 @@ from hcat_core.cohort import Cohort
 from hcat_core.data.folds import Fold
 from hcat_core.data.splits import hold_out_patients
 from hcat_core.errors import HcatError
-from hcat_core.evaluation.scores import FEWEST_FOR_SLOPE, ScoringSettings, score_tasks
+from hcat_core.evaluation.scores import ScoringSettings, score_tasks
 from hcat_core.evaluation.shapley import value_of_subsets
 from hcat_core.experiments.compare_recipes.results import FoldResult, FoldScores
 from hcat_core.experiments.jobs import Job, job_key
-from hcat_core.metrics.discrimination import binary_metrics
-from hcat_core.metrics.survival import all_known_weights
+from hcat_core.metrics.censoring import all_known_weights
+from hcat_core.metrics.discrimination import weighted_auc
 from hcat_core.recipe.recipe import Recipe
 from hcat_core.registry.catalog import load_catalog
 from hcat_core.registry.discovery import Allowed
@@ -74,20 +74,19 @@ def _score(fitted: Fitted, cohort: Cohort, fold: Fold) -> dict[str, FoldScores]:
     predicted = fitted.predict(without_targets)
     others = cohort.targets[fold.rest]
     weights = all_known_weights(test.layout, test.targets, others)
-    settings = ScoringSettings(fitted.thresholds, others, 0, 0)
-    scored = score_tasks(test, predicted, settings, slope_from=FEWEST_FOR_SLOPE)
+    scored = score_tasks(test, predicted, ScoringSettings(fitted.thresholds, others, 0, 0))
     by_subset = _predict_with_subsets(fitted, without_targets)
     scores = {}
     for name in fold.tasks:
         column = test.layout.task_names.index(name)
         label = test.targets.labels[:, column].numpy()
         scores[name] = FoldScores(
-            metrics=dict(vars(scored[name])),
+            metrics=scored[name].as_json(),
             rows=fold.test.tolist(),
             probability=[round(float(value), 6) for value in predicted.probability[:, column]],
             known_weights=[round(float(value), 6) for value in weights[:, column]],
             subsets={
-                subset: binary_metrics(q[:, column], label, 0.5, weights[:, column]).auc
+                subset: weighted_auc(q[:, column], label, weights[:, column])
                 for subset, q in by_subset.items()
             },
         )

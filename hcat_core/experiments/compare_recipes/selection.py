@@ -15,9 +15,9 @@ import numpy as np
 
 from hcat_core.cohort import Cohort
 from hcat_core.experiments.compare_recipes.results import FoldResult, FoldScores
+from hcat_core.metrics.resampling import CELLS, group_numbers
 
 RESAMPLES = 500
-CELLS_AT_ONCE = 4_000_000  # of the matrix resamples x patients
 
 
 @dataclass(frozen=True)
@@ -64,13 +64,6 @@ class _Scored:
     folds: Mapping[str, Sequence[Sequence[FoldScores]]]  # by task: for each fold, K candidates
     labels: Mapping[str, np.ndarray]
     units: np.ndarray
-
-
-def resampling_units(cohort: Cohort) -> np.ndarray:
-    """(N,) numbers of what a bootstrap draws: of patients, or of ``cohort.groups`` as wholes."""
-    if cohort.groups is None:
-        return np.arange(len(cohort))
-    return np.asarray(np.unique(cohort.groups, return_inverse=True)[1])
 
 
 def select_best(
@@ -149,14 +142,15 @@ def _scored(results: Sequence[FoldResult], names: Sequence[str], cohort: Cohort)
     labels = {
         task: cohort.targets.labels[:, cohort.layout.task_names.index(task)].numpy() for task in tasks
     }
-    return _Scored(candidates, folds, labels, resampling_units(cohort))
+    groups = group_numbers(cohort.groups)
+    return _Scored(candidates, folds, labels, np.arange(len(cohort)) if groups is None else groups)
 
 
 def _auc_of_resamples(scored: _Scored, resamples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """(K, B, T) AUC of every candidate on the patients drawn, and on those that were not."""
     rng = np.random.default_rng(seed)
     units = int(scored.units.max()) + 1
-    step = max(1, CELLS_AT_ONCE // len(scored.units))
+    step = max(1, CELLS // len(scored.units))
     drawn, left = [], []
     for first in range(0, resamples, step):
         draws = rng.multinomial(units, np.full(units, 1 / units), size=min(step, resamples - first))

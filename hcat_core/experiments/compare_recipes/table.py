@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hcat_core.evaluation.scores import FEWEST_FOR_SLOPE
 from hcat_core.experiments.compare_recipes.results import FoldResult
 from hcat_core.metrics.calibration import calibration
+from hcat_core.metrics.resampling import FEWEST_OF_EACH, rarer_outcome
 
 METRICS = (
     "auc",
@@ -72,20 +72,23 @@ def auc_fall_without(
     return {name: float(np.mean(values)) for name, values in falls.items() if values}
 
 
-def rarer_outcome(results: Sequence[FoldResult], task: str, labels: np.ndarray) -> int:
-    """How many scored patients have the rarer outcome of a task.
+def patients_with_rarer_outcome(
+    results: Sequence[FoldResult], task: str, labels: np.ndarray, groups: np.ndarray | None
+) -> int:
+    """How many scored patients, or groups of them, have the rarer outcome of a task.
 
     Args:
         results: of any recipes.
         task: its name.
         labels: (N,) those of the whole cohort: 1, 0 or -1.
+        groups: (N,) numbers of groups, or None.
     """
     rows = np.unique(_pooled([r.tasks[task].rows for r in results if task in r.tasks])).astype(int)
-    return min(int((labels[rows] == outcome).sum()) for outcome in (0, 1))
+    return rarer_outcome(labels[rows], None if groups is None else groups[rows])
 
 
 def pooled_calibration(
-    results: Sequence[FoldResult], task: str, labels: np.ndarray, units: np.ndarray, seed: int = 0
+    results: Sequence[FoldResult], task: str, labels: np.ndarray, groups: np.ndarray | None, seed: int = 0
 ) -> PooledCalibration:
     """Slope and intercept of all folds' predictions together, with intervals over resampled patients.
 
@@ -96,10 +99,10 @@ def pooled_calibration(
         results: of one recipe.
         task: its name.
         labels: (N,) those of the whole cohort: 1, 0 or -1.
-        units: (N,) numbers of what is drawn: of patients, or of their groups.
+        groups: (N,) numbers of groups, or None.
         seed: of the draws.
     """
-    if rarer_outcome(results, task, labels) < FEWEST_FOR_SLOPE:
+    if patients_with_rarer_outcome(results, task, labels, groups) < FEWEST_OF_EACH:
         return PooledCalibration()
     scores = [r.tasks[task] for r in results if task in r.tasks]
     rows = _pooled([one.rows for one in scores]).astype(int)
@@ -108,7 +111,7 @@ def pooled_calibration(
     weights = _pooled([one.known_weights for one in scores])[known]
     y, rows = labels[rows[known]], rows[known]
     pooled = calibration(p, y, weights)
-    drawn, place = np.unique(units[rows], return_inverse=True)
+    drawn, place = np.unique(rows if groups is None else groups[rows], return_inverse=True)
     rng = np.random.default_rng(seed)
     slopes, intercepts = [], []
     for _ in range(RESAMPLES):

@@ -14,7 +14,7 @@ from hcat_builtin.estimators.serialisation import load_models, save_models
 from hcat_core.cohort import Cohort, Layout
 from hcat_core.errors import DataError
 from hcat_core.interfaces import FitContext, Prediction
-from hcat_core.metrics.survival import breslow, timed
+from hcat_core.metrics.survival import FINE_STEPS, breslow, causes, cumulative_incidence, fine_days
 from hcat_core.registry.parameter_types import Count, FoldCount, Share, TailShare
 from hcat_core.storage.tensor_names import with_prefix, without_prefix
 
@@ -24,7 +24,8 @@ class CoxnetEstimator:
 
     The penalty, one of eight, is that of the best cross-validated partial likelihood (van Houwelingen 2006:
     the likelihood of all patients minus that of the patients fitted on). Probabilities follow from
-    Breslow's baseline. Each task is a cause of its own: other events censor it.
+    Breslow's baseline. Where a competing event may come first, its hazard is regressed as well, and the
+    probability is the cumulative incidence.
 
     Args:
         layout: modalities and tasks.
@@ -71,27 +72,34 @@ class CoxnetEstimator:
         x = x / self.state["scale"]
         groups = np.array(train.patient_ids if train.groups is None else train.groups)
         for column, task in enumerate(self.layout.tasks):
-            known = timed(train.targets, column)
+            known, time, cause = causes(train.targets, column)
             if not known.any():
                 raise DataError(
                     f"the task {task.name} has no times: give its time and event in cohort.targets, or "
                     "use an estimator for labels"
                 )
-            time = train.targets.time[known, column].double()
-            event = train.targets.event[known, column] == 1
-            weights = self._weights(x[known], time, event, groups[known.numpy()], context.seed)
-            self.state[f"{column}.weights"] = weights
-            self.state[f"{column}.baseline"] = breslow(
-                x[known] @ weights, time, event, torch.tensor(task.curve_days)
-            )
+            of_cause = {1: f"{column}."} | ({} if task.competing is None else {2: f"{column}.competing_"})
+            days = torch.tensor(task.curve_days) if task.competing is None else fine_days(task.curve_days)
+            inner = inner_folds(groups[known.numpy()], self.folds, context.seed)
+            for number, name in of_cause.items():
+                weights = self._weights(x[known], time, cause == number, inner)
+                self.state[f"{name}weights"] = weights
+                ended = torch.from_numpy(cause == number)
+                self.state[f"{name}baseline"] = breslow(
+                    x[known] @ weights, torch.from_numpy(time), ended, days
+                )
 
     def predict(self, cohort: Cohort) -> Prediction:
         """(N, T) probabilities and (N, T, 12) curves."""
         x = torch.from_numpy(self.features.transform(cohort)) / self.state["scale"]
         curves = []
-        for column in range(len(self.layout.tasks)):
-            risk = (x @ self.state[f"{column}.weights"]).clamp(-20, 20).exp()
-            curves.append(1 - torch.exp(-risk.unsqueeze(1) * self.state[f"{column}.baseline"]))
+        for column, task in enumerate(self.layout.tasks):
+            hazard = self._hazard(f"{column}.", x)
+            if task.competing is None:
+                curves.append(1 - torch.exp(-hazard))
+                continue
+            incidence = cumulative_incidence(hazard, self._hazard(f"{column}.competing_", x))
+            curves.append(incidence[:, FINE_STEPS - 1 :: FINE_STEPS])
         curve = torch.stack(curves, dim=1)
         return Prediction(curve[:, :, -1], curve)
 
@@ -105,12 +113,14 @@ class CoxnetEstimator:
         self.features.state = without_prefix(FEATURES, state)
         self.state = {k: t for k, t in state.items() if not k.startswith(FEATURES)}
 
-    def _weights(self, x: Tensor, time: Tensor, event: Tensor, groups: np.ndarray, seed: int) -> Tensor:
-        """Weights at the penalty of the best cross-validated likelihood; groups stay in one fold."""
+    def _weights(self, x: Tensor, time: np.ndarray, event: np.ndarray, fold: np.ndarray) -> Tensor:
+        """Weights at the penalty of the best likelihood, cross-validated in inner folds."""
         fit = fit_penalised(
-            x.numpy(),
-            lambda patients: CoxLikelihood(time.numpy(), event.numpy(), patients),
-            inner_folds(groups, self.folds, seed),
-            self.l1_ratio,
+            x.numpy(), lambda patients: CoxLikelihood(time, event, patients), fold, self.l1_ratio
         )
         return torch.from_numpy(fit.weights)
+
+    def _hazard(self, name: str, x: Tensor) -> Tensor:
+        """(N, H) cumulative hazards of a cause by its days."""
+        risk = (x @ self.state[f"{name}weights"]).clamp(-20, 20).exp()
+        return risk.unsqueeze(1) * self.state[f"{name}baseline"]

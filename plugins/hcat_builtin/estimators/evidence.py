@@ -15,8 +15,9 @@ from hcat_builtin.estimators.outcome_regression import Outcomes, baseline, most_
 from hcat_builtin.estimators.patient_features import FEATURES, FeatureChoice, PatientFeatures
 from hcat_builtin.estimators.penalised_regression import inner_folds
 from hcat_builtin.estimators.serialisation import load_models, save_models
-from hcat_core.cohort import CURVE_STEPS, Cohort, Layout
+from hcat_core.cohort import CURVE_STEPS, Cohort, Layout, Task
 from hcat_core.interfaces import FitContext, Prediction
+from hcat_core.metrics.survival import FINE_STEPS, cumulative_incidence, fine_days
 from hcat_core.registry.parameter_types import Count, CountOrZero, FoldCount, Share, TailShare
 from hcat_core.storage.tensor_names import with_prefix, without_prefix
 
@@ -95,12 +96,12 @@ class EvidenceEstimator:
             if has.any():
                 self._fit_modality(column, train[has], has, fold[has.numpy()])
         outcomes = [Outcomes.of(train.targets, number) for number in range(len(self.layout.tasks))]
-        self._add_forest(train, outcomes, self.forest.fit(train, fold, context.seed))
-        self._fit_pairs(train, outcomes, fold)
+        hazards = [of_task.of_cause(1) for of_task in outcomes]
+        self._add_forest(train, hazards, self.forest.fit(train, fold, context.seed))
+        self._fit_pairs(train, hazards, fold)
         total = self.contributions(train).sum(dim=1).double()
         for number, task in enumerate(self.layout.tasks):
-            curve = baseline(total[:, number], outcomes[number], torch.tensor(task.curve_days))
-            self.state[f"task_{number}.baseline"] = curve
+            self.state |= with_prefix(f"task_{number}.", self._baselines(task, outcomes[number], total))
 
     def contributions(self, cohort: Cohort) -> Tensor:
         """(N, M, T) log hazard ratios, or logits, around what is usual; 0 for a missing modality.
@@ -131,15 +132,7 @@ class EvidenceEstimator:
     def predict(self, cohort: Cohort) -> Prediction:
         """(N, T) probabilities, and (N, T, 12) curves; of a task without times, the last step alone."""
         total = self.contributions(cohort).sum(dim=1).double().cpu()
-        curves = []
-        for number in range(len(self.layout.tasks)):
-            baseline = self.state[f"task_{number}.baseline"]
-            if len(baseline) == 1:
-                last = torch.sigmoid(total[:, number] + baseline).unsqueeze(1)
-                unknown = last.new_full((len(last), CURVE_STEPS - 1), torch.nan)
-                curves.append(torch.cat([unknown, last], dim=1))
-            else:
-                curves.append(1 - torch.exp(-total[:, number].exp().unsqueeze(1) * baseline))
+        curves = [self._curve(number, total) for number in range(len(self.layout.tasks))]
         curve = torch.stack(curves, dim=1)
         return Prediction(curve[:, :, -1], curve)
 
@@ -170,6 +163,34 @@ class EvidenceEstimator:
         for column, part in enumerate(self.features):
             part.state = {name: t for name, t in features.items() if name.startswith(f"{column}.")}
 
+    def _baselines(self, task: Task, outcomes: Outcomes, total: Tensor) -> dict[str, Tensor]:
+        """Cumulative baseline hazards of a task, or its logit, from (N, T) scores of its patients.
+
+        The hazard of a competing event is proportional to that of the competing task.
+        """
+        own = total[:, self.layout.task_names.index(task.name)]
+        if task.competing is None or not outcomes.is_timed:
+            return {"baseline": baseline(own, outcomes, torch.tensor(task.curve_days))}
+        days, other = fine_days(task.curve_days), total[:, self.layout.task_names.index(task.competing)]
+        return {
+            "baseline": baseline(own, outcomes.of_cause(1), days),
+            "competing": baseline(other, outcomes.of_cause(2), days),
+        }
+
+    def _curve(self, number: int, total: Tensor) -> Tensor:
+        """(N, 12) probabilities over time from (N, T) scores; the last alone in a task without times."""
+        task, start = self.layout.tasks[number], self.state[f"task_{number}.baseline"]
+        if len(start) == 1:
+            last = torch.sigmoid(total[:, number] + start).unsqueeze(1)
+            return torch.cat([last.new_full((len(last), CURVE_STEPS - 1), torch.nan), last], dim=1)
+        hazard = total[:, number].exp().unsqueeze(1) * start
+        if f"task_{number}.competing" not in self.state:
+            return 1 - torch.exp(-hazard)
+        assert task.competing is not None
+        ratio = total[:, self.layout.task_names.index(task.competing)].exp().unsqueeze(1)
+        other = ratio * self.state[f"task_{number}.competing"]
+        return cumulative_incidence(hazard, other)[:, FINE_STEPS - 1 :: FINE_STEPS]
+
     def _fit_modality(self, column: int, patients: Cohort, rows: Tensor, fold: np.ndarray) -> None:
         """Fit one modality's regressions on the patients who have it, who are ``rows`` of all."""
         assert patients.targets is not None
@@ -183,7 +204,7 @@ class EvidenceEstimator:
         self.state[f"{column}.scale"] = torch.where(spread > 1e-8, spread, 1.0)
         x = x / self.state[f"{column}.scale"]
         for number in range(len(self.layout.tasks)):
-            outcomes = Outcomes.of(patients.targets, number)
+            outcomes = Outcomes.of(patients.targets, number).of_cause(1)
             fit = regress(x.numpy(), outcomes, fold, 0.0 if is_reduced else self.l1_ratio)
             weights = torch.from_numpy(fit.weights)
             self.state[f"{column}.{number}.weights"] = weights

@@ -117,7 +117,7 @@ class ForestScore:
             return left_out
         x = self.features.fit(train)
         for column, task in enumerate(self.layout.tasks):
-            outcomes = Outcomes.of(train.targets, column)
+            outcomes = Outcomes.of(train.targets, column).of_cause(1)  # its score is that of a hazard
             if not outcomes.vary:
                 continue
             target = np.full(len(x), np.nan)

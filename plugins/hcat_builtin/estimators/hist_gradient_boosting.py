@@ -22,6 +22,7 @@ class GradientBoostingEstimator(TaskClassifiers):
         modalities: names of the modalities to use; all where None.
         components: number of principal components that replace a modality wider than ``widest``.
         widest: number of cells up to which a modality is used as it is.
+        ipcw: where times are known, weight known outcomes so that they represent censored patients too.
     """
 
     def __init__(
@@ -35,9 +36,10 @@ class GradientBoostingEstimator(TaskClassifiers):
         modalities: list[str] | None = None,
         components: Count = 16,
         widest: Count = 64,
+        ipcw: bool = True,
     ) -> None:
         choice = FeatureChoice(modalities, components, widest)
-        super().__init__(layout, PatientFeatures(layout, choice, fill="nan"))
+        super().__init__(layout, PatientFeatures(layout, choice, fill="nan"), ipcw)
         self.rounds = rounds
         self.learning_rate = learning_rate
         self.leaf = leaf

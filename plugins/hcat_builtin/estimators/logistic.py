@@ -20,6 +20,7 @@ class LogisticEstimator(TaskClassifiers):
         components: number of principal components that replace a modality wider than ``widest``.
         widest: number of cells up to which a modality is used as it is.
         tails: share of patients at either end of each feature whose values are winsorised.
+        ipcw: where times are known, weight known outcomes so that they represent censored patients too.
     """
 
     def __init__(
@@ -31,9 +32,10 @@ class LogisticEstimator(TaskClassifiers):
         components: Count = 16,
         widest: Count = 64,
         tails: TailShare = 0.0,
+        ipcw: bool = True,
     ) -> None:
         choice = FeatureChoice(modalities, components, widest)
-        super().__init__(layout, PatientFeatures(layout, choice, absence=True, tails=tails))
+        super().__init__(layout, PatientFeatures(layout, choice, absence=True, tails=tails), ipcw)
         self.inverse_penalty = inverse_penalty
 
     def make_classifier(self, seed: int) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -21,11 +21,14 @@ from hcat_core.metrics.survival import breslow, pseudo_observations, timed
 
 @dataclass(frozen=True)
 class Outcomes:
-    """One task's outcomes of N patients, (N,) each: times and events, or labels where none is timed."""
+    """One task's outcomes of N patients, (N,) each: times and causes, or labels where none is timed.
+
+    A cause is 1 for the event, 2 for a competing event before it, 0 for neither.
+    """
 
     known: np.ndarray
     time: np.ndarray
-    event: np.ndarray
+    cause: np.ndarray
     is_timed: bool
 
     @classmethod
@@ -34,9 +37,18 @@ class Outcomes:
         known = timed(targets, column)
         if known.any():
             time = targets.time[:, column].double().numpy()
-            return cls(known.numpy(), time, (targets.event[:, column] == 1).numpy(), True)
+            return cls(known.numpy(), time, targets.event[:, column].numpy().astype(int), True)
         labels = targets.labels[:, column].numpy()
-        return cls(labels >= 0, np.zeros(len(labels)), labels == 1, False)
+        return cls(labels >= 0, np.zeros(len(labels)), (labels == 1).astype(int), False)
+
+    def of_cause(self, number: int) -> Outcomes:
+        """The outcomes in which this cause alone is the event, and others censor it."""
+        return replace(self, cause=(self.cause == number).astype(int))
+
+    @property
+    def event(self) -> np.ndarray:
+        """(N,) bool: the event happened."""
+        return np.asarray(self.cause == 1)
 
     @property
     def vary(self) -> bool:
@@ -45,12 +57,13 @@ class Outcomes:
         return events > 0 and (self.is_timed or events < int(self.known.sum()))
 
     def by_day(self, days: tuple[float, ...]) -> np.ndarray:
-        """(n, H) outcomes of the n known patients by each day: pseudo-observations, or the labels."""
-        event = self.event[self.known]
+        """(n, H) outcomes of the n known patients by each day: pseudo-observations, or the labels.
+
+        Where a competing event may come first, pseudo-observations are those of the cumulative incidence.
+        """
         if not self.is_timed:
-            return np.repeat(event[:, None].astype(float), len(days), axis=1)
-        time = self.time[self.known]
-        return np.stack([pseudo_observations(time, event, day) for day in days], axis=1)
+            return np.repeat(self.event[self.known][:, None].astype(float), len(days), axis=1)
+        return pseudo_observations(self.time[self.known], self.cause[self.known], np.array(days))
 
     def likelihood(
         self, patients: np.ndarray, offset: np.ndarray | None = None

@@ -15,9 +15,9 @@ from hcat_builtin.estimators.nested_fit import fit_copy
 from hcat_core.cohort import Cohort, Layout
 from hcat_core.data.folds import at_most, joint_folds
 from hcat_core.interfaces import Estimator, FitContext, Prediction
+from hcat_core.metrics.censoring import all_known_weights
 from hcat_core.metrics.discrimination import best_threshold
 from hcat_core.metrics.recalibration import logit, scaled_curve, sigmoid
-from hcat_core.metrics.survival import all_known_weights
 from hcat_core.registry.parameter_types import FoldCount, Positive
 
 
@@ -78,9 +78,10 @@ class StackEstimator:
             known = (labels[:, column] >= 0) & np.isfinite(logits[:, :, column]).all(axis=1)
             z, y = logits[known, :, column], labels[known, column]
             design = _design(z, missing[known])
-            weights = _combine(design, y, known_weights[known, column], z.shape[1], self.penalty)
+            of_known = known_weights[known, column]
+            weights = _combine(design, y, of_known, z.shape[1], self.penalty)
             rows.append(weights)
-            self.thresholds.append(best_threshold(sigmoid(design @ weights), y))
+            self.thresholds.append(best_threshold(sigmoid(design @ weights), y, of_known))
         self.weights = torch.from_numpy(np.stack(rows))
         self.fitted = [fit_copy(member, train, context) for member in self.members]
 

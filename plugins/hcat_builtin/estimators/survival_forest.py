@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ import torch
 from hcat_builtin.estimators.outcome_regression import Outcomes
 from hcat_builtin.estimators.patient_features import FeatureChoice, PatientFeatures
 from hcat_builtin.estimators.serialisation import load_models, save_models
-from hcat_core.cohort import Cohort, Layout
+from hcat_core.cohort import CURVE_STEPS, Cohort, Layout
 from hcat_core.errors import DataError
 from hcat_core.interfaces import FitContext, Prediction
+from hcat_core.metrics.horizons import tasks_by_event
 from hcat_core.registry.parameter_types import Count, PositiveShare
 
 LEAF = 8  # smallest number of patients in a leaf
@@ -21,11 +23,13 @@ SHARE = 0.2  # of the features, that each split may use
 
 
 class SurvivalForestEstimator:
-    """One forest per task, which predicts the event probability by all twelve ``curve_days`` at once.
+    """One forest per event, which predicts the event probability by all days of its tasks' curves at once.
 
     Each patient's outcome by a day is replaced by its jackknife pseudo-observation (Andersen, Klein and
     Rosthoj 2003), which is known for censored patients too. Regression on it is unbiased where censoring
-    does not depend on the features. A task without times is learned from its labels.
+    does not depend on the features. Where a competing event may come first, the probability is the
+    cumulative incidence. Several horizons of one event are points of one curve. A task without times is
+    learned from its labels.
 
     Args:
         layout: modalities and tasks.
@@ -69,28 +73,28 @@ class SurvivalForestEstimator:
             raise ValueError("fitting needs patients with targets")
         x = self.features.fit(train)
         self.models = {}
-        for column, task in enumerate(self.layout.tasks):
-            outcomes = Outcomes.of(train.targets, column)
+        for columns in tasks_by_event(self.layout.tasks):
+            task = self.layout.tasks[columns[0]]
+            outcomes = Outcomes.of(train.targets, columns[0])
             if not outcomes.known.any():
                 raise DataError(
                     f"no outcome of the task {task.name} is known for any training patient: check its "
                     "columns in cohort.targets, or leave the task out"
                 )
             forest = new_forest(self.trees, context.seed, self.leaf, self.share)
-            self.models[task.name] = forest.fit(x[outcomes.known], outcomes.by_day(task.curve_days))
+            self.models[task.name] = forest.fit(x[outcomes.known], outcomes.by_day(self._days(columns)))
 
     def predict(self, cohort: Cohort) -> Prediction:
         """(N, T) probabilities, and (N, T, 12) curves that never decrease."""
         x = self.features.transform(cohort)
-        curves = []
-        for task in self.layout.tasks:
-            if len(x):
-                risk = self.models[task.name].predict(x).reshape(len(x), -1)
-            else:
-                risk = np.zeros((0, len(task.curve_days)))
-            curves.append(np.maximum.accumulate(np.clip(risk, 0, 1), axis=1))
-        curve = torch.from_numpy(np.stack(curves, axis=1))
-        return Prediction(curve[:, :, -1], curve)
+        curve = np.zeros((len(x), len(self.layout.tasks), CURVE_STEPS))
+        for columns in tasks_by_event(self.layout.tasks) if len(x) else ():
+            days = self._days(columns)
+            risk = self.models[self.layout.tasks[columns[0]].name].predict(x).reshape(len(x), -1)
+            rising = np.maximum.accumulate(np.clip(risk, 0, 1), axis=1)
+            for column in columns:
+                curve[:, column] = rising[:, np.searchsorted(days, self.layout.tasks[column].curve_days)]
+        return Prediction(torch.from_numpy(curve[:, :, -1]), torch.from_numpy(curve))
 
     def save(self, folder: Path) -> None:
         """Write one skops file per task, and the statistics of the features."""
@@ -99,6 +103,10 @@ class SurvivalForestEstimator:
     def load(self, folder: Path, context: FitContext) -> None:
         """Restore what ``save`` wrote."""
         self.models, self.features.state = load_models(folder)
+
+    def _days(self, columns: Sequence[int]) -> tuple[float, ...]:
+        """The days of these tasks' curves, rising."""
+        return tuple(sorted({day for column in columns for day in self.layout.tasks[column].curve_days}))
 
 
 def new_forest(trees: int, seed: int, leaf: int = LEAF, share: float = SHARE) -> Any:

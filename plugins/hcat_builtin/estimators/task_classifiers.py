@@ -13,6 +13,7 @@ from hcat_builtin.estimators.patient_features import PatientFeatures
 from hcat_builtin.estimators.serialisation import load_models, save_models
 from hcat_core.cohort import Cohort, Layout
 from hcat_core.interfaces import FitContext, Prediction
+from hcat_core.metrics.censoring import all_known_weights
 
 
 class TaskClassifiers(ABC):
@@ -23,19 +24,22 @@ class TaskClassifiers(ABC):
     Args:
         layout: modalities and tasks.
         features: of patients.
+        ipcw: where times are known, weight known outcomes by the inverse probability that they became
+            known, so that they also represent patients censored earlier (Robins and Rotnitzky 1992).
     """
 
     refits = True
 
-    def __init__(self, layout: Layout, features: PatientFeatures) -> None:
+    def __init__(self, layout: Layout, features: PatientFeatures, ipcw: bool) -> None:
         self.layout = layout
+        self.ipcw = ipcw
         self.features = features
         self.models: dict[str, Any] = {}
         self.rates = torch.full((len(layout.tasks),), float("nan"), dtype=torch.float64)
 
     @abstractmethod
     def make_classifier(self, seed: int) -> Any:
-        """A fresh scikit-learn classifier with ``fit`` and ``predict_proba``."""
+        """A fresh scikit-learn classifier with weighted ``fit``, and ``predict_proba``."""
 
     def fit(self, train: Cohort, validation: Cohort, context: FitContext) -> None:
         """Fit the features on all patients, and each classifier on those with a known outcome.
@@ -47,12 +51,19 @@ class TaskClassifiers(ABC):
             raise ValueError("fitting needs patients with targets")
         x = self.features.fit(train)
         self.models = {}
+        weights = all_known_weights(self.layout, train.targets, train.targets)
         for column, task in enumerate(self.layout.task_names):
             labels = train.targets.labels[:, column].numpy()
             known = labels >= 0
-            self.rates[column] = float(labels[known].mean()) if known.any() else 0.5
+            if not known.any():
+                self.rates[column] = 0.5
+                continue
+            # Their mean is 1, as without weights: a penalty then counts for as much.
+            weight = weights[known, column] / weights[known, column].mean() if self.ipcw else None
+            self.rates[column] = float(np.average(labels[known], weights=weight))
             if 0 < (labels == 1).sum() < known.sum():
-                self.models[task] = self.make_classifier(context.seed).fit(x[known], labels[known])
+                model = self.make_classifier(context.seed)
+                self.models[task] = model.fit(x[known], labels[known], sample_weight=weight)
 
     def predict(self, cohort: Cohort) -> Prediction:
         """(N, T) probabilities."""

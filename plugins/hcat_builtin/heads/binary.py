@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from hcat_builtin.heads.mlp import HeadNetwork, most_likely_bias
 from hcat_core.cohort import Cohort, Layout, Targets
-from hcat_core.errors import DataError
 from hcat_core.interfaces import Fused, Prediction
-from hcat_core.metrics.survival import censoring_survival, timed
+from hcat_core.metrics.censoring import censoring_survival
+from hcat_core.metrics.survival import causes
 from hcat_core.registry.parameter_types import Count, Fraction
 
 STEPS = 365  # of the stored distribution of censoring: with a horizon of five years, one every five days
@@ -25,12 +25,12 @@ class BinaryHead(nn.Module):
         width: H of the fused vector.
         hidden: width of the hidden layer.
         dropout: before the last layer.
-        balance: weight events in the loss by the ratio of event-free patients to events in training. The
+        balance: weight events in the loss by the odds of the training patients against the event. The
             probability is corrected for it: odds learned under weight w are w times the odds
             (King and Zeng 2001), so ``predict`` subtracts log w from the logit.
         ipcw: weight each known outcome by the inverse probability of not having been censored before it was
             known (Robins and Rotnitzky 1992), so that patients with a known outcome also represent those
-            censored earlier. Needs times.
+            censored earlier. Without times, every known outcome has the weight 1.
     """
 
     pos_weight: Tensor
@@ -46,7 +46,7 @@ class BinaryHead(nn.Module):
         hidden: Count = 128,
         dropout: Fraction = 0.2,
         balance: bool = True,
-        ipcw: bool = False,
+        ipcw: bool = True,
     ) -> None:
         super().__init__()
         self.column = layout.task_names.index(task)
@@ -60,17 +60,13 @@ class BinaryHead(nn.Module):
         self.register_buffer("uncensored", torch.ones(STEPS + 1))
 
     def prepare(self, train: Cohort) -> None:
-        """Compute class weight and distribution of censoring; the weight is 1 where one class is missing.
-
-        Raises:
-            DataError: for ``ipcw`` without times.
-        """
+        """Compute the distribution of censoring, and the class weight: 1 where one class is missing."""
         if train.targets is None:
             return
         if self.ipcw:
             self._fit_censoring(train.targets)
-        labels = train.targets.labels[:, self.column]
-        events, free = (labels == 1).sum(), (labels == 0).sum()
+        labels, weights = train.targets.labels[:, self.column], self.weights(train.targets)
+        events, free = weights[labels == 1].sum(), weights[labels == 0].sum()
         if events > 0 and free > 0:
             self.usual.copy_((events / free).log())
             if self.balance:
@@ -89,11 +85,11 @@ class BinaryHead(nn.Module):
         self.mlp.scale(weight)
 
     def log_likelihood(self, raw: Tensor, targets: Targets) -> Tensor:
-        """(N,) log likelihood of known labels; NaN elsewhere."""
+        """(N,) log likelihood of known labels, times their weights; NaN elsewhere."""
         labels = targets.labels[:, self.column]
         logits = raw - self.pos_weight.log()
         likelihood = nn.functional.logsigmoid(torch.where(labels == 1, logits, -logits))
-        return torch.where(labels >= 0, likelihood, torch.nan)
+        return torch.where(labels >= 0, likelihood * self.weights(targets), torch.nan)
 
     def forward(self, fused: Fused) -> Tensor:
         """Logits (N,), as learned under the class weight."""
@@ -104,19 +100,15 @@ class BinaryHead(nn.Module):
         """(N,) weights of patients with a known outcome: 1, or with ``ipcw`` 1 / P(outcome is known)."""
         if not self.ipcw:
             return torch.ones(len(targets.labels), device=targets.labels.device)
-        event = targets.labels[:, self.column] == 1
-        until = torch.where(event, targets.time[:, self.column], self.horizon).nan_to_num(self.horizon)
+        until = targets.time[:, self.column].nan_to_num(self.horizon)
         place = (until.clamp(0, self.horizon) / self.horizon * STEPS).floor().long()
         return 1 / self.uncensored[place]
 
     def _fit_censoring(self, targets: Targets) -> None:
-        known = timed(targets, self.column)
-        if not known.any():
-            raise DataError("a binary head with ipcw = true needs times: give the task's time and event.")
-        time = targets.time[known, self.column].double().numpy()
-        event = (targets.event[known, self.column] == 1).numpy()
-        days = np.linspace(0, self.horizon, STEPS + 1)
-        self.uncensored.copy_(torch.from_numpy(censoring_survival(time, event, days)))
+        known, time, cause = causes(targets, self.column)
+        if known.any():
+            days = np.linspace(0, self.horizon, STEPS + 1)
+            self.uncensored.copy_(torch.from_numpy(censoring_survival(time, cause, days)))
 
     def predict(self, raw: Tensor, horizons: tuple[float, ...]) -> Prediction:
         """Probability (N, 1) at the task's horizon.

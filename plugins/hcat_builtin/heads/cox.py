@@ -1,4 +1,4 @@
-"""``cox``: one log hazard ratio per patient, and Breslow's baseline."""
+"""``cox``: one log hazard ratio per patient and cause, and Breslow's baselines."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from torch import Tensor, nn
 
 from hcat_builtin.heads.event_times import refuse_without_times
 from hcat_builtin.heads.mlp import HeadNetwork
-from hcat_core.cohort import CURVE_STEPS, Cohort, Layout, Targets
+from hcat_core.cohort import Cohort, Layout, Targets
 from hcat_core.interfaces import Fused, Prediction
-from hcat_core.metrics.survival import breslow, timed
+from hcat_core.metrics.survival import breslow, cumulative_incidence, fine_days, timed
 from hcat_core.registry.parameter_types import CountOrZero, Fraction
 
 
 class CoxHead(nn.Module):
     """Proportional hazards (Katzman et al. 2018): raw outputs are log hazard ratios.
+
+    Where the task has a ``competing`` one, there are two: of the event, and of the competing event if it is
+    first. The probability is then the cumulative incidence. Evidence of the task moves the event's alone.
 
     Args:
         layout: where the task is looked up.
@@ -39,10 +42,12 @@ class CoxHead(nn.Module):
     ) -> None:
         super().__init__()
         self.column = layout.task_names.index(task)
-        self.mlp = HeadNetwork(width, hidden, 1, dropout, bias=False)
-        days = torch.tensor(layout.tasks[self.column].curve_days)
-        self.register_buffer("days", days)
-        self.register_buffer("baseline", torch.zeros(CURVE_STEPS, dtype=torch.float64))
+        task_of = layout.tasks[self.column]
+        self.causes = 1 if task_of.competing is None else 2
+        self.mlp = HeadNetwork(width, hidden, self.causes, dropout, bias=False)
+        days = torch.tensor(task_of.curve_days) if self.causes == 1 else fine_days(task_of.curve_days)
+        self.register_buffer("days", days.double())
+        self.register_buffer("baseline", torch.zeros((self.causes, len(days)), dtype=torch.float64))
 
     def prepare(self, train: Cohort) -> None:
         """Compute the baseline under equal risks, which is used until ``fit_baseline`` is called.
@@ -53,24 +58,25 @@ class CoxHead(nn.Module):
         if train.targets is None:
             return
         refuse_without_times(train.targets, train.layout, self.column, "cox")
-        self.fit_baseline(torch.zeros(len(train)), train)
+        self.fit_baseline(torch.zeros((len(train), self.causes)), train)
 
     def fit_baseline(self, raw: Tensor, train: Cohort) -> None:
-        """Compute Breslow's cumulative baseline hazard from (N,) log hazard ratios."""
+        """Compute Breslow's cumulative baseline hazards from log hazard ratios of N patients."""
         assert train.targets is not None
         known = timed(train.targets, self.column)
-        self.baseline.copy_(
-            breslow(
-                raw[known],
-                train.targets.time[known, self.column],
-                train.targets.event[known, self.column] == 1,
-                self.days,
-            )
-        )
+        time, cause = train.targets.time[known, self.column], train.targets.event[known, self.column]
+        for number, ratios in enumerate(self._by_cause(raw[known]).unbind(dim=1)):
+            self.baseline[number] = breslow(ratios, time, cause == number + 1, self.days)
 
     def start_at_zero(self, evidence: Tensor, targets: Targets) -> None:
         """Start at the evidence alone."""
         self.mlp.scale(0.0)
+
+    def add_evidence(self, raw: Tensor, evidence: Tensor) -> Tensor:
+        """Add the evidence (N,) to the event's log hazard ratios; a competing event's stay as they are."""
+        if self.causes == 1:
+            return raw + evidence
+        return torch.stack([raw[:, 0] + evidence, raw[:, 1]], dim=1)
 
     def scale_residual(self, weight: float) -> None:
         """Multiply what the network adds by a weight."""
@@ -79,24 +85,37 @@ class CoxHead(nn.Module):
     def log_likelihood(self, raw: Tensor, targets: Targets) -> Tensor:
         """(N,) each patient's term of the log partial likelihood among these; NaN without a known time."""
         known = timed(targets, self.column)
-        time, event = targets.time[:, self.column], targets.event[:, self.column] == 1
+        time, cause = targets.time[:, self.column], targets.event[:, self.column]
         at_risk = known & (time >= time.unsqueeze(1))  # (N, N)
-        total = torch.where(at_risk, raw.double(), -torch.inf).logsumexp(dim=1)
-        terms = torch.where(event, raw.double() - total, 0.0)
+        terms = torch.zeros(len(raw), dtype=torch.float64, device=raw.device)
+        for number, ratios in enumerate(self._by_cause(raw).double().unbind(dim=1)):
+            total = torch.where(at_risk, ratios, -torch.inf).logsumexp(dim=1)
+            terms = terms + torch.where(cause == number + 1, ratios - total, 0.0)
         return torch.where(known, terms, torch.nan)
 
     def forward(self, fused: Fused) -> Tensor:
-        """Log hazard ratios (N,)."""
-        ratio: Tensor = self.mlp(fused.pooled).squeeze(-1)
-        return ratio
+        """Log hazard ratios (N,); (N, 2) of two causes, the event's first."""
+        ratios: Tensor = self.mlp(fused.pooled)
+        return ratios.squeeze(-1) if self.causes == 1 else ratios
 
     def predict(self, raw: Tensor, horizons: tuple[float, ...]) -> Prediction:
-        """Event probability (N, H) by each horizon; the baseline is linear between the curve's days."""
-        days = torch.tensor(horizons, dtype=torch.float64, device=raw.device)
-        ends = torch.cat([self.days.new_zeros(1), self.days]).double()
-        values = torch.cat([self.baseline.new_zeros(1), self.baseline])
+        """Event probability (N, H) by each horizon; baselines are linear between their days."""
+        risk = self._by_cause(raw).double().clamp(-20, 20).exp()
+        if self.causes == 1:
+            return Prediction(1 - torch.exp(-risk * self._at(self.baseline[0], horizons)))
+        event, competing = (risk[:, [number]] * self.baseline[number] for number in range(2))
+        return Prediction(self._at(cumulative_incidence(event, competing), horizons))
+
+    def _at(self, values: Tensor, horizons: tuple[float, ...]) -> Tensor:
+        """(..., H) values (..., days) at other days, linear between their own, from 0 on day 0."""
+        days = torch.tensor(horizons, dtype=torch.float64, device=values.device)
+        ends = torch.cat([self.days.new_zeros(1), self.days])
+        values = torch.cat([torch.zeros_like(values[..., :1]), values], dim=-1)
         place = torch.searchsorted(ends, days).clamp(1, len(ends) - 1)
         share = ((days - ends[place - 1]) / (ends[place] - ends[place - 1])).clamp(0, 1)
-        hazard = values[place - 1] + share * (values[place] - values[place - 1])
-        risk = raw.double().clamp(-20, 20).exp()
-        return Prediction(1 - torch.exp(-risk.unsqueeze(1) * hazard))
+        before, after = values[..., place - 1], values[..., place]
+        return before + share * (after - before)
+
+    def _by_cause(self, raw: Tensor) -> Tensor:
+        """(N, causes) raw outputs."""
+        return raw.reshape(len(raw), self.causes)

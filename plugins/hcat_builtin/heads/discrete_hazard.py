@@ -10,7 +10,7 @@ from hcat_builtin.heads.event_times import refuse_without_times
 from hcat_builtin.heads.mlp import HeadNetwork, most_likely_bias
 from hcat_core.cohort import Cohort, Layout, Targets
 from hcat_core.interfaces import Fused, Prediction
-from hcat_core.metrics.survival import aalen_johansen, causes, competing_first, timed
+from hcat_core.metrics.survival import aalen_johansen, causes, timed
 from hcat_core.registry.parameter_types import Count, CountOrZero, Fraction
 
 
@@ -52,8 +52,7 @@ class DiscreteHazardHead(nn.Module):
         self.column = layout.task_names.index(task)
         task_of = layout.tasks[self.column]
         self.horizon = task_of.horizon_days
-        self.competing = None if task_of.competing is None else layout.task_names.index(task_of.competing)
-        self.causes = 1 if self.competing is None else 2
+        self.causes = 1 if task_of.competing is None else 2
         self.mlp = HeadNetwork(width, hidden, (bins + 1) * self.causes, dropout)
         # Right ends of the bins; the last bin, after the horizon, has none.
         self.register_buffer("edges", torch.linspace(0, self.horizon, bins + 1)[1:])
@@ -67,7 +66,7 @@ class DiscreteHazardHead(nn.Module):
         if train.targets is None:
             return
         refuse_without_times(train.targets, train.layout, self.column, "discrete_hazard")
-        _, time, cause = causes(train.targets, self.column, self.competing)
+        _, time, cause = causes(train.targets, self.column)
         times = time[(cause == 1) & (time <= self.horizon)]
         if len(times) > len(self.edges):
             inner = np.quantile(times, np.linspace(0, 1, len(self.edges) + 1)[1:-1])
@@ -109,11 +108,9 @@ class DiscreteHazardHead(nn.Module):
         """
         known = timed(targets, self.column)
         time = torch.where(known, targets.time[:, self.column], 0.0).unsqueeze(1)
-        ended = (targets.event[:, self.column] == 1).unsqueeze(1)
-        ends_by = [ended]
-        if self.competing is not None:
-            ends_by.append(competing_first(targets, self.column, self.competing).unsqueeze(1))
-            ended = ended | ends_by[1]
+        cause = targets.event[:, self.column].unsqueeze(1)
+        ends_by = [cause == number for number in range(1, self.causes + 1)]
+        ended = torch.stack(ends_by).any(dim=0)
         endless = torch.full_like(self.edges[:1], torch.inf)
         starts = torch.cat([torch.zeros_like(self.edges[:1]), self.edges])
         ends = torch.cat([self.edges, endless])
@@ -122,8 +119,8 @@ class DiscreteHazardHead(nn.Module):
         counts = (time > ends) | (within & ended) | (within & (time > middle))
         logits = self._logits(raw)
         terms = -_log_sum(logits)  # of surviving the bin
-        for cause, logit in zip(ends_by, logits.unbind(dim=1), strict=True):
-            terms = terms + torch.where(within & cause, logit, 0.0)
+        for by_cause, logit in zip(ends_by, logits.unbind(dim=1), strict=True):
+            terms = terms + torch.where(within & by_cause, logit, 0.0)
         return torch.where(known, (terms * counts).sum(dim=1), torch.nan)
 
     def fit_baseline(self, raw: Tensor, train: Cohort) -> None:

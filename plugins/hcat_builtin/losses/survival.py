@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from hcat_builtin.heads.cox import CoxHead
@@ -15,11 +16,11 @@ from hcat_core.metrics.survival import partial_likelihood, timed
 
 @dataclass(frozen=True)
 class KnownTimes:
-    """The K patients of a batch whose time is known: raw outputs, times (K,), and events (K,) bool."""
+    """The K patients of a batch whose time is known: raw outputs, times (K,), and causes (K,)."""
 
     raw: Tensor
     time: Tensor
-    event: Tensor
+    cause: Tensor
 
 
 class SurvivalLoss:
@@ -39,6 +40,8 @@ class SurvivalLoss:
 class CoxLoss(SurvivalLoss):
     """Mean negative log partial likelihood (Cox 1972; Efron's ties) among the patients of a batch.
 
+    Of a head with two causes, it is the sum of both.
+
     Args:
         layout: not used; every loss receives it.
         head: name of the ``cox`` head that is trained.
@@ -56,7 +59,9 @@ class CoxLoss(SurvivalLoss):
         if not isinstance(head, CoxHead):
             raise ValueError(f'head "{self.head}" has no log hazard ratio: use a cox head')
         known = known_times(outputs.raw[self.head], batch, head.column)
-        return partial_likelihood(known.raw, known.time, known.event)
+        causes = enumerate(known.raw.reshape(len(known.raw), head.causes).unbind(dim=1), start=1)
+        terms = [partial_likelihood(raw, known.time, known.cause == cause) for cause, raw in causes]
+        return torch.stack(terms).sum()
 
 
 class HazardLoss(SurvivalLoss):
@@ -100,5 +105,4 @@ def known_times(raw: Tensor, batch: Cohort, column: int) -> KnownTimes:
     if batch.targets is None:
         raise ValueError("a supervised loss needs a batch with targets")
     known = timed(batch.targets, column)
-    time, event = batch.targets.time[known, column], batch.targets.event[known, column] == 1
-    return KnownTimes(raw[known], time, event)
+    return KnownTimes(raw[known], batch.targets.time[known, column], batch.targets.event[known, column])

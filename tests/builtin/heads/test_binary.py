@@ -7,7 +7,6 @@ import torch
 
 from hcat_builtin.heads.binary import BinaryHead
 from hcat_builtin.losses.binary import BinaryCrossEntropy
-from hcat_core.errors import DataError
 from hcat_core.testing.cohorts import random_cohort
 
 
@@ -74,8 +73,9 @@ def test_inverse_probability_weights_correct_for_labels_missing_by_censoring(out
     assert rate(True) == pytest.approx(truth, abs=0.03)
 
 
-def test_inverse_probability_weights_need_times():
+def test_without_times_every_known_outcome_has_the_weight_1():
     cohort = random_cohort(20)
     cohort.targets.event.fill_(-1)
-    with pytest.raises(DataError, match="ipcw = true needs times"):
-        BinaryHead(cohort.layout, "survival", 4, ipcw=True).prepare(cohort)
+    head = BinaryHead(cohort.layout, "survival", 4)
+    head.prepare(cohort)
+    assert head.ipcw and (head.weights(cohort.targets) == 1).all()

@@ -1,4 +1,4 @@
-"""``discrete_hazard`` for an event that another event can forestall, against Aalen and Johansen."""
+"""Heads for an event that another event can forestall, against the truth and Aalen and Johansen."""
 
 from dataclasses import replace
 
@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from hcat_builtin.heads.cox import CoxHead
 from hcat_builtin.heads.discrete_hazard import DiscreteHazardHead
-from hcat_builtin.losses.survival import HazardLoss
+from hcat_builtin.losses.survival import CoxLoss, HazardLoss
 from hcat_core.cohort import Layout, Targets, Task
 from hcat_core.interfaces import Fused, Imputation, Outputs
 from hcat_core.metrics.survival import aalen_johansen, causes, kaplan_meier
@@ -43,9 +44,8 @@ def patients():
         np.minimum.reduce([recurrence, death, censored]),
     )
     time = torch.from_numpy(np.stack([until_death, until_recurrence], axis=1)).float()
-    event = torch.from_numpy(np.stack([death <= censored, recurrence <= until_recurrence], axis=1)).to(
-        torch.int8
-    )
+    cause = np.where(recurrence <= until_recurrence, 1, np.where(death <= censored, 2, 0))
+    event = torch.from_numpy(np.stack([death <= censored, cause], axis=1)).to(torch.int8)
     return x, Targets(torch.full((N, 2), -1, dtype=torch.int8), time, event)
 
 
@@ -54,7 +54,7 @@ def cohort_of(targets):
 
 
 def estimate(targets, days, rows=slice(None)):
-    _, time, cause = causes(targets[rows], 1, 0)
+    _, time, cause = causes(targets[rows], 1)
     return aalen_johansen(time, cause, days)
 
 
@@ -73,16 +73,24 @@ def test_before_training_it_predicts_the_aalen_johansen_estimate_and_not_kaplan_
     np.testing.assert_allclose(at_edges, estimate(targets, np.array(edges)), atol=1e-5)
     curve = head.predict(head.mlp.bias.unsqueeze(0), TASK.curve_days).event_probability[0]
     np.testing.assert_allclose(curve, estimate(targets, DAYS), atol=0.01)
-    _, time, cause = causes(targets, 1, 0)
+    _, time, cause = causes(targets, 1)
     assert 1 - kaplan_meier(time, cause == 1, DAYS[-1:])[0] > curve[-1] + 0.05
 
 
-def test_trained_it_predicts_the_true_incidence_of_patients_alike_in_both_risks(patients):
+def made_cox(targets):
+    torch.manual_seed(0)
+    head = CoxHead(LAYOUT, "recurrence", 1, hidden=0, dropout=0.0).eval()
+    head.prepare(cohort_of(targets))
+    return head
+
+
+@pytest.mark.parametrize(("make", "loss_class"), [(made, HazardLoss), (made_cox, CoxLoss)])
+def test_trained_it_predicts_the_true_incidence_of_patients_alike_in_both_risks(patients, make, loss_class):
     x, targets = patients
-    head, cohort = made(targets), cohort_of(targets)
+    head, cohort = make(targets), cohort_of(targets)
     pooled = torch.from_numpy(x).float().unsqueeze(1)
     fused = Fused(pooled, pooled.unsqueeze(1))
-    loss = HazardLoss(LAYOUT, head="recurrence")
+    loss = loss_class(LAYOUT, head="recurrence")
     optimiser = torch.optim.Adam(head.parameters(), lr=0.03)
     for _ in range(200):
         imputation = Imputation(cohort.emb, cohort.emb, cohort.measured)
@@ -91,6 +99,7 @@ def test_trained_it_predicts_the_true_incidence_of_patients_alike_in_both_risks(
         value.backward()
         optimiser.step()
     with torch.no_grad():
+        head.fit_baseline(head(fused), cohort)
         predicted = head.predict(head(fused), TASK.curve_days).event_probability.numpy()
     assert (np.diff(predicted, axis=1) >= 0).all()
     truth = true_incidence(x, DAYS)
@@ -108,7 +117,7 @@ def test_the_likelihood_is_that_of_surviving_each_bin_and_of_what_ended_the_foll
     first, second = head.edges[:2].tolist()
     within = first + 0.7 * (second - first)
     time = torch.tensor([[within, within]] * 3)
-    event = torch.tensor([[0, 1], [1, 0], [0, 0]], dtype=torch.int8)  # recurrence, death, censored
+    event = torch.tensor([[0, 1], [1, 2], [0, 0]], dtype=torch.int8)  # recurrence, death, censored
     raw = torch.randn(3, 18, generator=torch.Generator().manual_seed(0))
     found = head.log_likelihood(raw, Targets(torch.full((3, 2), -1, dtype=torch.int8), time, event))
     odds = raw.reshape(3, 2, 9).exp()

@@ -1,0 +1,216 @@
+"""95 % intervals of AUC and average precision, and of the difference of two models' AUC.
+
+With ``FEWEST_TO_RESAMPLE`` patients of either outcome they are those of a percentile bootstrap over
+patients, or over groups. With fewer, the AUC's is DeLong's (1988) on the logit scale, and with fewer than
+``FEWEST_OF_EACH`` there is none: an interval from so few would say too much.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from hcat_core.metrics.discrimination import known_outcomes
+from hcat_core.metrics.recalibration import sigmoid
+from hcat_core.metrics.resampling import (
+    CELLS,
+    FEWEST_OF_EACH,
+    FEWEST_TO_RESAMPLE,
+    rarer_outcome,
+    resampled_counts,
+    sums_by_group,
+)
+
+Z_95 = 1.96
+ENDS = [0.025, 0.975]
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """How intervals are computed.
+
+    Attributes:
+        resamples: of patients or groups; 0 for no intervals at all.
+        seed: of the resamples.
+        groups: (N,) numbers of the patients' groups (``resampling.group_numbers``), or None.
+    """
+
+    resamples: int
+    seed: int
+    groups: np.ndarray | None = None
+
+    def of(self, rows: np.ndarray) -> Resampling:
+        """The same of some of the patients: (N,) bool, or row numbers."""
+        groups = None if self.groups is None else self.groups[rows]
+        return Resampling(self.resamples, self.seed, groups)
+
+
+def auc_interval(
+    probability: np.ndarray, label: np.ndarray, weights: np.ndarray | None, resampling: Resampling
+) -> tuple[float, float] | None:
+    """The interval of ``weighted_auc``.
+
+    Args:
+        probability: (N,) predicted.
+        label: (N,) 1, 0 or -1; patients with an unknown outcome (-1) are left out.
+        weights: (N,) of ``censoring.known_weights``; 1 where None.
+        resampling: of the N patients.
+    """
+    p, y, w = known_outcomes(probability, label, weights)
+    known = resampling.of(label >= 0)
+    rarer = rarer_outcome(y, known.groups)
+    if not known.resamples or rarer < FEWEST_OF_EACH:
+        return None
+    if rarer < FEWEST_TO_RESAMPLE:
+        return _logit_delong(p, y == 1, w, known.groups)
+    return _ends(np.concatenate([_aucs(*part) for part in _resampled(p, y == 1, w, known)]))
+
+
+def average_precision_interval(
+    probability: np.ndarray, label: np.ndarray, weights: np.ndarray | None, resampling: Resampling
+) -> tuple[float, float] | None:
+    """The bootstrap interval of the average precision; None with few patients of either outcome.
+
+    Arguments are those of ``auc_interval``.
+    """
+    p, y, w = known_outcomes(probability, label, weights)
+    known = resampling.of(label >= 0)
+    if not known.resamples or rarer_outcome(y, known.groups) < FEWEST_TO_RESAMPLE:
+        return None
+    return _ends(np.concatenate([_average_precisions(*part) for part in _resampled(p, y == 1, w, known)]))
+
+
+def paired_auc_difference(
+    model: np.ndarray,
+    other: np.ndarray,
+    label: np.ndarray,
+    weights: np.ndarray | None,
+    resampling: Resampling,
+) -> list[float] | None:
+    """The AUC of one model minus that of another on the same patients, and the interval's ends.
+
+    None with fewer than ``FEWEST_OF_EACH`` patients of either outcome.
+
+    Args:
+        model: (N,) probabilities.
+        other: (N,) probabilities of the model to compare with.
+        label: (N,) 1, 0 or -1; patients with an unknown outcome (-1) are left out.
+        weights: (N,) of ``censoring.known_weights``; 1 where None.
+        resampling: of the N patients.
+    """
+    a, y, w = known_outcomes(model, label, weights)
+    b, event = other[label >= 0], y == 1
+    known = resampling.of(label >= 0)
+    rarer = rarer_outcome(y, known.groups)
+    if not known.resamples or rarer < FEWEST_OF_EACH:
+        return None
+    first, second = auc_influence(a, event, w), auc_influence(b, event, w)
+    difference = first.auc - second.auc
+    if rarer < FEWEST_TO_RESAMPLE:
+        error = _standard_error(first.influence - second.influence, event, known.groups)
+        return [difference, difference - Z_95 * error, difference + Z_95 * error]
+    pairs = zip(_resampled(a, event, w, known), _resampled(b, event, w, known), strict=True)
+    ends = _ends(np.concatenate([_aucs(*part) - _aucs(*other_part) for part, other_part in pairs]))
+    return None if ends is None else [difference, *ends]
+
+
+@dataclass(frozen=True)
+class AucInfluence:
+    """An AUC, and by how much each of n patients moves it: (n,), which sum to 0 within each outcome."""
+
+    auc: float
+    influence: np.ndarray
+
+
+def auc_influence(probability: np.ndarray, event: np.ndarray, weights: np.ndarray) -> AucInfluence:
+    """Structural components of the weighted AUC (DeLong, DeLong and Clarke-Pearson 1988).
+
+    Args:
+        probability: (n,) predicted.
+        event: (n,) bool, with both outcomes.
+        weights: (n,) positive.
+    """
+    values, place = np.unique(probability, return_inverse=True)
+    of_event, of_free = (np.bincount(place[rows], weights[rows], len(values)) for rows in (event, ~event))
+    # Share of the other outcome that the patient is ranked rightly against; ties count half.
+    below = ((of_free.cumsum() - of_free / 2) / of_free.sum())[place]
+    above = 1 - ((of_event.cumsum() - of_event / 2) / of_event.sum())[place]
+    right = np.where(event, below, above)
+    auc = float(np.average(below[event], weights=weights[event]))
+    total = np.where(event, weights[event].sum(), weights[~event].sum())
+    return AucInfluence(auc, weights * (right - auc) / total)
+
+
+def _logit_delong(
+    probability: np.ndarray, event: np.ndarray, weights: np.ndarray, groups: np.ndarray | None
+) -> tuple[float, float]:
+    """DeLong's interval on the logit scale, whose ends stay between 0 and 1 (Qin and Hotilovac 2008).
+
+    An AUC of 1 or 0 counts as half a pair from it, and its error as that of half a pair.
+    """
+    found = auc_influence(probability, event, weights)
+    half_pair = 0.5 / (float(event.sum()) * float((~event).sum()))
+    auc = float(np.clip(found.auc, half_pair, 1 - half_pair))
+    error = max(_standard_error(found.influence, event, groups), np.sqrt(2) * half_pair)
+    middle, half = np.log(auc / (1 - auc)), Z_95 * error / (auc * (1 - auc))
+    low, high = sigmoid(np.array([middle - half, middle + half]))
+    return float(low), float(high)
+
+
+def _standard_error(influence: np.ndarray, event: np.ndarray, groups: np.ndarray | None) -> float:
+    """Standard error from influences (n,), of which those of a group go together (Obuchowski 1997)."""
+    scaled = influence.copy()
+    for rows in (event, ~event):
+        units = int(rows.sum()) if groups is None else len(np.unique(groups[rows]))
+        scaled[rows] *= np.sqrt(units / max(1, units - 1))
+    return float(np.sqrt((sums_by_group(scaled, groups) ** 2).sum()))
+
+
+def _resampled(
+    probability: np.ndarray, event: np.ndarray, weights: np.ndarray, resampling: Resampling
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Weights of events and of event-free patients, (R, V) each, by distinct probability, rising.
+
+    All resamples of a part are computed at once: a resample is a vector of how often patients are drawn.
+    """
+    order = np.argsort(probability, kind="stable")
+    p = probability[order]
+    starts = np.flatnonzero(np.r_[True, p[1:] > p[:-1]])
+    rng = np.random.default_rng(resampling.seed)
+    step = max(1, CELLS // len(p))
+    for first in range(0, resampling.resamples, step):
+        number = min(step, resampling.resamples - first)
+        drawn = (resampled_counts(rng, event, resampling.groups, number) * weights)[:, order]
+        yield (
+            np.add.reduceat(drawn * event[order], starts, axis=1),
+            np.add.reduceat(drawn * ~event[order], starts, axis=1),
+        )
+
+
+def _aucs(events: np.ndarray, free: np.ndarray) -> np.ndarray:
+    """(R,) AUC of resamples; NaN where one outcome is missing."""
+    below = np.cumsum(free, axis=1) - free / 2
+    pairs = events.sum(axis=1) * free.sum(axis=1)
+    right = (events * below).sum(axis=1)
+    return np.asarray(np.divide(right, pairs, out=np.full(len(pairs), np.nan), where=pairs > 0))
+
+
+def _average_precisions(events: np.ndarray, free: np.ndarray) -> np.ndarray:
+    """(R,) average precision of resamples; NaN without an event."""
+    events, free = events[:, ::-1], free[:, ::-1]
+    detected = np.cumsum(events, axis=1)
+    predicted = detected + np.cumsum(free, axis=1)
+    precision = np.divide(detected, predicted, out=np.zeros_like(detected), where=predicted > 0)
+    area, total = (events * precision).sum(axis=1), detected[:, -1]
+    return np.asarray(np.divide(area, total, out=np.full(len(total), np.nan), where=total > 0))
+
+
+def _ends(values: np.ndarray) -> tuple[float, float] | None:
+    """The ends of the percentile interval of resampled values; NaN are left out."""
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return None
+    low, high = np.quantile(known, ENDS)
+    return float(low), float(high)
