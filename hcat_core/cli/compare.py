@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hcat_core.recipe.recipe import Recipe
     from hcat_core.registry.catalog import Catalog
 
-BASELINES = ("logistic", "random_forest", "hist_gradient_boosting", "coxnet")
+BASELINES = ("logistic", "random_forest", "hist_gradient_boosting", "coxnet", "survival_forest")
 
 
 @click.command()

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from sklearn.ensemble import RandomForestClassifier
 
+from hcat_builtin.estimators import survival_forest
 from hcat_builtin.estimators.random_forest import RandomForestEstimator
 from hcat_core.cli.main import main
 from hcat_core.storage.folder_lock import folder_lock
@@ -47,12 +48,14 @@ def again(finished, tmp_path):
 
 @pytest.fixture
 def few_trees(monkeypatch):
-    """A random forest of a few trees, where what it predicts is not the subject."""
+    """Forests of a few trees, where what they predict is not the subject."""
 
     def make(self, seed):
         return RandomForestClassifier(n_estimators=20, min_samples_leaf=5, random_state=seed)
 
     monkeypatch.setattr(RandomForestEstimator, "make_classifier", make)
+    real = survival_forest.new_forest
+    monkeypatch.setattr(survival_forest, "new_forest", lambda trees, *others: real(20, *others))
 
 
 def test_two_recipes_on_the_same_folds(hcat, cohort, again, tmp_path):
@@ -178,7 +181,12 @@ def test_the_baselines_stand_beside_a_recipe_by_default(hcat, cohort, tmp_path):
     found = json.loads(out)
     # The first recipe has no times: there is nothing for coxnet to learn from.
     assert code == 0
-    assert list(found["recipes"]) == ["logistic", "random_forest", "hist_gradient_boosting"]
+    assert list(found["recipes"]) == [
+        "logistic",
+        "random_forest",
+        "hist_gradient_boosting",
+        "survival_forest",
+    ]
 
 
 @pytest.mark.usefixtures("few_trees")
@@ -191,7 +199,12 @@ def test_a_recipe_with_the_name_of_a_baseline_stays(hcat, cohort, tmp_path):
     )  # fmt: skip
     found = json.loads(out)["recipes"]
     assert code == 0
-    assert list(found) == ["random_forest", "random_forest (baseline)", "hist_gradient_boosting"]
+    assert list(found) == [
+        "random_forest",
+        "random_forest (baseline)",
+        "hist_gradient_boosting",
+        "survival_forest",
+    ]
     assert found["random_forest"] != found["random_forest (baseline)"]
 
 

@@ -17,9 +17,9 @@ from hcat_core.evaluation.sample_size import (
 from hcat_core.testing.cohorts import random_cohort
 
 
-def cohort_with(patients, events, unknown=0):
-    """A cohort of three modalities whose two tasks have this many events."""
-    cohort = random_cohort(patients + unknown)
+def cohort_with(patients, events, unknown=0, modalities=3):
+    """A cohort whose two tasks have this many events."""
+    cohort = random_cohort(patients + unknown, {f"m{number}": 2 for number in range(modalities)})
     labels = torch.zeros((patients + unknown, 2), dtype=torch.int8)
     labels[:events] = 1
     labels[patients:] = -1
@@ -70,8 +70,13 @@ def test_a_cohort_that_is_small_is_warned_of_and_a_large_one_is_not():
     (warning, _) = sample_size_warnings(cohort_with(150, 40))
     assert "40 events among 150" in warning and "not be reliable" in warning
     assert sample_size_warnings(cohort_with(1500, 400)) == []
-    few_free = sample_size_warnings(cohort_with(5000, 4995))
-    assert "too few to evaluate any model" in few_free[0]
+
+
+@pytest.mark.parametrize("events", [8, 9992])
+def test_many_patients_with_eight_of_an_outcome_are_too_few_to_evaluate(events):
+    (survival, _) = check_sample_size(cohort_with(10_000, events, modalities=1))
+    assert survival.patients > survival.patients_needed and not survival.enough
+    assert "too few to evaluate any model" in survival.message
 
 
 def test_patients_without_a_known_outcome_do_not_count():
