@@ -10,6 +10,7 @@ import click
 from hcat_core.cli.console import Output, common_options, open_catalog, print_table
 from hcat_core.cli.new_patients import files_from, patient_options
 from hcat_core.cli.recipe_options import recipe_of
+from hcat_core.cli.score_cells import number, shown, why_left_out, with_interval
 from hcat_core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -81,8 +82,7 @@ def _print(output: Output, document: dict[str, Any]) -> None:
     output.say(f"{document['patients']} patients; nothing was fitted on them")
     table = _table("all patients", "task")
     for task, m in document["metrics"].items():
-        c = "-" if m["c_index"] is None else f"{m['c_index']:.3f}{_interval(m['c_index_95'])}"
-        table.add_row(task, *_cells(m), c)
+        table.add_row(task, *_cells(m), with_interval(shown(m)["c_index"], m["c_index_95"]))
     print_table(output.words, table)
     patterns = _table("by missingness pattern", "modalities", "task")
     for pattern in document["patterns"]:
@@ -96,6 +96,11 @@ def _print(output: Output, document: dict[str, Any]) -> None:
             for task, m in tasks.items():
                 table.add_row(group, task, *_cells(m), "")
         print_table(output.words, table)
+    groups = [group for groups in document["groups"].values() for group in groups.values()]
+    patterns_tasks = [pattern["tasks"] for pattern in document["patterns"]]
+    scored = [m for tasks in (document["metrics"], *patterns_tasks, *groups) for m in tasks.values()]
+    for sentence in why_left_out(scored):
+        output.say(sentence)
 
 
 def _table(title: str, *first: str) -> Table:
@@ -116,14 +121,11 @@ def _table(title: str, *first: str) -> Table:
     return table
 
 
-def _cells(m: dict[str, Any]) -> list[str]:
-    auc = "-" if m["auc"] is None else f"{m['auc']:.3f}{_interval(m['auc_95'])}"
-    slope = "-"
-    if m["calibration_slope"] is not None:
-        slope = f"{m['calibration_slope']:.2f}{_interval(m['calibration_slope_95'])}"
-    rest = ["-" if m[k] is None else f"{m[k]:.3f}" for k in ("mean_predicted", "observed", "brier")]
-    return [f"{m['events']}/{m['patients']}", auc, slope, *rest]
-
-
-def _interval(pair: list[float] | None) -> str:
-    return "" if pair is None else f" ({pair[0]:.2f} to {pair[1]:.2f})"
+def _cells(scores: dict[str, Any]) -> list[str]:
+    m = shown(scores)
+    return [
+        f"{m['events']}/{m['patients']}",
+        with_interval(m["auc"], m["auc_95"]),
+        with_interval(m["calibration_slope"], m["calibration_slope_95"], 2),
+        *(number(m[name]) for name in ("mean_predicted", "observed", "brier")),
+    ]

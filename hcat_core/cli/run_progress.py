@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from rich.progress import TimeRemainingColumn as Remaining
 from rich.table import Table
 
 from hcat_core.cli.console import Output, print_table
+from hcat_core.cli.score_cells import interval, number, shown, why_left_out
 from hcat_core.registry.hooks import hookimpl
 
 
@@ -91,7 +92,7 @@ class RunProgress:
             self.first_epoch = epoch
         line = f"epoch {epoch:>3}/{epochs}  loss {record['train_loss']:.4f}"
         for task, metrics in record["val"].items():
-            line += f"  {task} AUC {_number(metrics['auc'])} F1 {_number(metrics['f1'])}"
+            line += f"  {task} AUC {number(metrics['auc'])} F1 {number(metrics['f1'])}"
         if record["best"]:
             line += "  best"
         if self.bar is None and epoch < epochs:
@@ -121,31 +122,31 @@ def print_results(console: Console, summary: Mapping[str, Any], folder: Path) ->
     for heading in ("split", "task", "events/n", "AUC", "95 %", "Uno C", "95 %", "slope", "Brier", "F1"):
         table.add_column(heading, no_wrap=True)
     for side in ("validation", "test"):
-        for task, m in summary["metrics"][side].items():
-            if not m["patients"]:
+        for task, scores in summary["metrics"][side].items():
+            if not scores["patients"]:
                 continue
+            m = shown(scores)
             table.add_row(
                 side,
                 task,
                 f"{m['events']}/{m['patients']}",
-                _number(m["auc"]),
-                _interval(m["auc_95"]),
-                _number(m["c_index"]),
-                _interval(m["c_index_95"]),
-                *(_number(m[name]) for name in ("calibration_slope", "brier", "f1")),
+                number(m["auc"]),
+                interval(m["auc_95"]),
+                number(m["c_index"]),
+                interval(m["c_index_95"]),
+                *(number(m[name]) for name in ("calibration_slope", "brier", "f1")),
             )
     print_table(console, table)
-    console.print(_how_scored(summary), markup=False)
+    scored = [m for side in ("validation", "test") for m in summary["metrics"][side].values()]
+    console.print(" ".join([_how_scored(summary), *why_left_out(scored)]), markup=False)
     analysis = summary["analysis"]
     for line in _how_imputed(analysis):
         console.print(line, markup=False)
     _print_baselines(console, summary)
     console.print(f"{folder}/", markup=False)
     for path in sorted(folder.iterdir()):
-        number = sum(1 for inner in path.rglob("*") if inner.is_file())
-        console.print(
-            f"  {path.name}/  {number} files" if path.is_dir() else f"  {path.name}", markup=False
-        )
+        files = sum(1 for inner in path.rglob("*") if inner.is_file())
+        console.print(f"  {path.name}/  {files} files" if path.is_dir() else f"  {path.name}", markup=False)
 
 
 def _how_trained(run: Mapping[str, Any]) -> str:
@@ -184,9 +185,9 @@ def _how_imputed(analysis: Mapping[str, Any]) -> list[str]:
     r2, crps = means.pop("model")
     if r2 is None or not means:
         return []
-    others = ", ".join(f"{name} {_number(r)} and {_number(c)}" for name, (r, c) in means.items())
+    others = ", ".join(f"{name} {number(r)} and {number(c)}" for name, (r, c) in means.items())
     return [
-        f"Imputation of hidden blocks of test patients: R2 {_number(r2)}, CRPS {_number(crps)} ({others})."
+        f"Imputation of hidden blocks of test patients: R2 {number(r2)}, CRPS {number(crps)} ({others})."
     ]
 
 
@@ -209,7 +210,7 @@ def _print_baselines(console: Console, summary: Mapping[str, Any]) -> None:
             table.add_row(
                 name,
                 task,
-                _number(scores["auc"]),
+                number(shown(scores)["auc"]),
                 f"{difference[0]:+.3f}" if difference else "-",
                 f"{difference[1]:+.3f} to {difference[2]:+.3f}" if difference else "-",
             )
@@ -245,15 +246,24 @@ def _how_scored(summary: Mapping[str, Any]) -> str:
     scored = (
         "Test patients were scored once." if split["test"]["patients"] else "There are no test patients."
     )
-    return f"{chosen} {scored}"
+    return " ".join([chosen, scored, *_what_is_estimated(summary)])
 
 
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
-
-
-def _interval(pair: Sequence[float] | None) -> str:
-    return f"{pair[0]:.3f} to {pair[1]:.3f}" if pair else "-"
+def _what_is_estimated(summary: Mapping[str, Any]) -> list[str]:
+    """Sentences on censoring and competing events; none where no times are known."""
+    sentences = []
+    if any(m["unweighted"] for side in summary["metrics"].values() for m in side.values()):
+        sentences.append("Scores are weighted for censoring.")
+    weighted = summary["run"]["weighted_for_censoring"]
+    if weighted:
+        sentences.append(f"So was training: {', '.join(weighted)}.")
+    tasks = (summary["recipe"]["cohort"].get("targets") or {}).get("tasks", {})
+    sentences += [
+        f"{task}: the probability of the event before that of {table['competing']} (cumulative incidence)."
+        for task, table in tasks.items()
+        if table.get("competing")
+    ]
+    return sentences
 
 
 def _duration(seconds: float) -> str:

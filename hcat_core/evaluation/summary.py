@@ -78,12 +78,15 @@ class FitSummary:
         thresholds: by task, chosen on held-out patients.
         recalibration: fitted on held-out patients.
         training: of the neural estimator; None for any other.
+        weighted_for_censoring: keys of the recipe's components that were trained with known labels weighted
+            by the inverse probability of censoring; none where no times are known.
     """
 
     estimator: str
     thresholds: Sequence[float]
     recalibration: Recalibration
     training: TrainingSummary | None = None
+    weighted_for_censoring: Sequence[str] = ()
 
     def as_json(self) -> dict[str, object]:
         """The record for a JSON document."""
@@ -92,6 +95,7 @@ class FitSummary:
             **fitted,
             "thresholds": list(self.thresholds),
             "recalibration": asdict(self.recalibration),
+            "weighted_for_censoring": list(self.weighted_for_censoring),
         }
 
 

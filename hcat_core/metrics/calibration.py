@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize
 
+from hcat_core.metrics.fewest import FEWEST_OF_EACH
 from hcat_core.metrics.recalibration import logit, sigmoid
-from hcat_core.metrics.resampling import FEWEST_OF_EACH, rarer_outcome, sums_by_group
+from hcat_core.metrics.resampling import rarer_outcome, sums_by_group
 
 
 @dataclass(frozen=True)

@@ -13,15 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from hcat_core.metrics.discrimination import known_outcomes
+from hcat_core.metrics.fewest import FEWEST_OF_EACH, FEWEST_TO_RESAMPLE
 from hcat_core.metrics.recalibration import sigmoid
-from hcat_core.metrics.resampling import (
-    CELLS,
-    FEWEST_OF_EACH,
-    FEWEST_TO_RESAMPLE,
-    rarer_outcome,
-    resampled_counts,
-    sums_by_group,
-)
+from hcat_core.metrics.resampling import CELLS, rarer_outcome, resampled_counts, sums_by_group
 
 Z_95 = 1.96
 ENDS = [0.025, 0.975]

@@ -1,4 +1,4 @@
-"""Resampling of patients, or of groups of records as wholes, and how many outcomes that takes.
+"""Resampling of patients, or of groups of records as wholes.
 
 Records of one group (``cohort.groups``: the visits of a patient, the patients of a family) are not
 independent, so that a group is drawn with all its records, or not at all (Field and Welsh 2007).
@@ -10,8 +10,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-FEWEST_OF_EACH = 10  # units with each outcome from which an interval, a slope or a verdict is given
-FEWEST_TO_RESAMPLE = 20  # with fewer, percentiles of a bootstrap are too close together
 CELLS = 4_000_000  # of resamples x patients at once; bounds memory
 
 

@@ -14,8 +14,9 @@ import numpy as np
 
 from hcat_core.cohort import Targets, Task
 from hcat_core.metrics.censoring import censoring_survival
+from hcat_core.metrics.fewest import FEWEST_OF_EACH
 from hcat_core.metrics.intervals import ENDS, Resampling
-from hcat_core.metrics.resampling import CELLS, FEWEST_OF_EACH, resampled_counts
+from hcat_core.metrics.resampling import CELLS, resampled_counts
 from hcat_core.metrics.survival import causes
 
 MOST_PAIRED = 4000  # patients; one matrix of their pairs takes 128 MB

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from hcat_core.recipe.component_tables import NamedComponent, components_in
 from hcat_core.recipe.recipe import Recipe
@@ -34,6 +34,26 @@ def components_that_store_patients(recipe: Recipe, catalog: Catalog) -> list[str
         for used in _method(recipe, catalog)
         if STORES_PATIENTS in catalog.find(used.kind, used.name).tags
     ]
+
+
+def components_weighted_for_censoring(recipe: Recipe) -> list[str]:
+    """Keys of the components that weight known labels for censoring: those with ``ipcw = true``."""
+    tables: dict[str, object] = {"estimator": recipe.estimator}
+    if recipe.is_neural:
+        tables["heads"] = recipe.heads
+    return [key for root, table in tables.items() for key in _weighted(root, table)]
+
+
+def _weighted(key: str, value: object) -> Iterator[str]:
+    """Keys of the tables within a value in which ``ipcw`` is true."""
+    if isinstance(value, Mapping):
+        if value.get("ipcw") is True:
+            yield key
+        for name, inner in value.items():
+            yield from _weighted(f"{key}.{name}", inner)
+    elif isinstance(value, list | tuple):
+        for place, inner in enumerate(value):
+            yield from _weighted(f"{key}.{place}", inner)
 
 
 def _readers(recipe: Recipe, catalog: Catalog) -> Iterator[NamedComponent]:

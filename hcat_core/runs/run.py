@@ -33,7 +33,10 @@ from hcat_core.evaluation.summary import (
 from hcat_core.interfaces import GatedEstimator, Imputation, ImputingEstimator, Prediction
 from hcat_core.recipe import build
 from hcat_core.recipe.loading import NEURAL
-from hcat_core.recipe.provenance import components_that_store_patients
+from hcat_core.recipe.provenance import (
+    components_that_store_patients,
+    components_weighted_for_censoring,
+)
 from hcat_core.recipe.recipe import Recipe, load_recipe
 from hcat_core.registry.catalog import Catalog
 from hcat_core.runs.folder import RunFolder, environment
@@ -240,7 +243,11 @@ def _finish(run: Run, result: FittedRun) -> dict[str, object]:
     )
     summary = RunSummary(
         run=FitSummary(
-            str(recipe.estimator["use"]), fitted.thresholds, fitted.recalibration, result.training
+            str(recipe.estimator["use"]),
+            fitted.thresholds,
+            fitted.recalibration,
+            result.training,
+            components_weighted_for_censoring(recipe) if bool((cohort.targets.event >= 0).any()) else (),
         ),
         metrics=score_split(cohort, split, predicted, settings),
         data=count_cohort(cohort, data.report, split),

@@ -3,13 +3,16 @@
 import pytest
 
 from hcat_core.cli.run_progress import _how_scored
+from hcat_core.cli.score_cells import shown, why_left_out
 
 
-def summary(validation, test, **run):
+def summary(validation, test, times=False, weighted=(), competing=None, **run):
+    unweighted = {"auc": 0.7} if times else None
     return {
-        "run": run,
-        "metrics": {"validation": {"survival": {"patients": validation}}},
+        "run": {"weighted_for_censoring": list(weighted), **run},
+        "metrics": {"validation": {"survival": {"patients": validation, "unweighted": unweighted}}},
         "data": {"split": {"test": {"patients": test}}},
+        "recipe": {"cohort": {"targets": {"tasks": {"recurrence": {"competing": competing}}}}},
     }
 
 
@@ -24,3 +27,19 @@ def summary(validation, test, **run):
 )
 def test_a_run_ends_with_what_was_done(of, said):
     assert all(part in _how_scored(of) for part in said)
+    assert "weighted" not in _how_scored(of) and "cumulative" not in _how_scored(of)
+
+
+def test_it_says_what_was_weighted_for_censoring_and_what_competes():
+    text = _how_scored(summary(0, 20, True, ["heads.survival"], "survival", estimator="coxnet"))
+    assert "Scores are weighted for censoring. So was training: heads.survival." in text
+    assert "recurrence: the probability of the event before that of survival" in text
+
+
+def test_scores_of_few_patients_are_not_shown_and_it_says_so():
+    scores = {"patients": 30, "events": 9, "auc": 0.7, "auc_95": None, "c_index": 0.6, "c_index_95": None}
+    scores |= {"calibration_slope": None, "calibration_slope_95": None, "f1": 0.5, "brier": 0.2}
+    more = {**scores, "events": 10}
+    assert shown(scores)["auc"] is None and shown(scores)["brier"] == 0.2
+    assert shown(more) == more
+    assert why_left_out([more]) == [] and "fewer than 10" in why_left_out([more, scores])[0]

@@ -14,8 +14,8 @@ from hcat_core.interfaces import Prediction
 from hcat_core.metrics.calibration import calibration
 from hcat_core.metrics.censoring import known_weights
 from hcat_core.metrics.discrimination import binary_metrics
+from hcat_core.metrics.fewest import FEWEST_OF_EACH
 from hcat_core.metrics.recalibration import sigmoid
-from hcat_core.metrics.resampling import FEWEST_OF_EACH
 from hcat_core.metrics.time_to_event import time_metrics
 from hcat_core.synth.cohort_view import to_cohort
 from hcat_core.synth.generator import SynthSpec, generate

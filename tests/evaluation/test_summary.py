@@ -20,9 +20,11 @@ def test_a_neural_run_gives_its_training_and_another_estimator_its_name():
         "parameters": 12,
         "thresholds": [0.5, 0.4],
         "recalibration": {"intercept": (0.1, 0.0), "slope": (0.9, 1.0)},
+        "weighted_for_censoring": [],
     }
-    other = FitSummary("logistic", [0.5, 0.4], LINE).as_json()
-    assert list(other) == ["estimator", "thresholds", "recalibration"]
+    other = FitSummary("logistic", [0.5, 0.4], LINE, weighted_for_censoring=["estimator"]).as_json()
+    assert list(other) == ["estimator", "thresholds", "recalibration", "weighted_for_censoring"]
+    assert other["weighted_for_censoring"] == ["estimator"]
 
 
 def test_the_analysis_has_only_the_parts_that_were_computed():

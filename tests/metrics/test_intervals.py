@@ -5,6 +5,7 @@ import pytest
 from scipy.stats import norm
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from hcat_core.metrics.fewest import FEWEST_OF_EACH, FEWEST_TO_RESAMPLE
 from hcat_core.metrics.intervals import (
     Resampling,
     auc_influence,
@@ -12,7 +13,7 @@ from hcat_core.metrics.intervals import (
     average_precision_interval,
     paired_auc_difference,
 )
-from hcat_core.metrics.resampling import FEWEST_OF_EACH, FEWEST_TO_RESAMPLE, group_numbers
+from hcat_core.metrics.resampling import group_numbers
 
 
 def draw(events, free, separation, seed):
