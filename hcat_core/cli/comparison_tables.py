@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -10,6 +10,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from hcat_core.cli.console import print_table
+from hcat_core.cli.score_cells import NEEDS_BOTH
 
 SCORES = (
     ("AUC", "auc"),
@@ -34,8 +35,9 @@ def print_comparison(console: Console, document: dict[str, Any]) -> None:
         if task in document["weighted_for_censoring"]:
             title += ", weighted for censoring"
         ordered = sorted(recipes.items(), key=lambda item: -_auc(item[1], task))
-        scores = {name: _scores(result.get(task)) for name, result in ordered}
-        rest = {name: _calibration(result.get(task)) for name, result in ordered}
+        hidden = NEEDS_BOTH if task in document["too_few"] else ()
+        scores = {name: _scores(result.get(task), hidden) for name, result in ordered}
+        rest = {name: _calibration(result.get(task), hidden) for name, result in ordered}
         headings = [heading for heading, _ in SCORES]
         wide = _table(
             title, [*headings, *CALIBRATION], {name: scores[name] + rest[name] for name in scores}
@@ -83,23 +85,24 @@ def _width_of(table: Table, console: Console) -> int:
     return Measurement.get(console, console.options.update(width=10_000), table).maximum
 
 
-def _scores(values: dict[str, Any] | None) -> list[str]:
-    return [] if values is None else [_number(values[key], key == "auc") for _, key in SCORES]
+def _scores(values: dict[str, Any] | None, hidden: Collection[str]) -> list[str]:
+    if values is None:
+        return []
+    return ["-" if key in hidden else _number(values[key], key == "auc") for _, key in SCORES]
 
 
-def _calibration(values: dict[str, Any] | None) -> list[str]:
+def _calibration(values: dict[str, Any] | None, hidden: Collection[str]) -> list[str]:
     if values is None:
         return []
     pooled, two = values["pooled_calibration"], values["auc_two_hidden"]
     intercept = "-" if pooled["intercept"] is None else f"{pooled['intercept']:+.2f}"
-    return [intercept, _slope(pooled), "-" if two is None else f"{two:.3f}"]
+    return [intercept, _slope(pooled), "-" if two is None or "auc" in hidden else f"{two:.3f}"]
 
 
 def _difference(difference: dict[str, Any]) -> str:
-    text = f"{difference['mean']:+.3f}"
     if difference["low"] is None:
-        return text
-    return f"{text} [{difference['low']:+.3f}, {difference['high']:+.3f}]"
+        return "-"
+    return f"{difference['mean']:+.3f} [{difference['low']:+.3f}, {difference['high']:+.3f}]"
 
 
 def _folds(recipes: dict[str, Any], task: str) -> int:

@@ -15,7 +15,7 @@ import numpy as np
 
 from hcat_core.cohort import Cohort
 from hcat_core.metrics.censoring import known_weights
-from hcat_core.metrics.resampling import FEWEST_OF_EACH
+from hcat_core.metrics.fewest import FEWEST_OF_EACH
 
 SHRINKAGE = 0.9  # of the effects, that a model should not have to fall below
 OPTIMISM = 0.05  # in Nagelkerke's R2

@@ -59,7 +59,10 @@ def test_compare_gives_no_interval_and_no_verdict_on_three_events(hcat, few_even
     assert code == 0 and WARNING in err
     assert "survival: patients with the rarer outcome: 3. Fewer than 10 are too few" in out
     assert "Best here" not in out
+    shown = [line.split() for line in out.splitlines() if line.startswith("logistic")]
+    assert shown[0][1] == "-" and "-" not in shown[2][1:4]  # AUC of survival and of recurrence
     found = json.loads(Path("comparison", "comparison.json").read_text())
+    assert found["too_few"] == {"survival": 3}
     scores = found["recipes"]["logistic"]
     assert set(scores["survival"]["pooled_calibration"].values()) == {None}
     assert scores["survival"]["calibration_slope"] is None

@@ -17,7 +17,8 @@ from hcat_core.experiments.compare_recipes.differences import (
 )
 from hcat_core.experiments.compare_recipes.results import FoldResult
 from hcat_core.experiments.compare_recipes.selection import Selection, select_best
-from hcat_core.metrics.resampling import FEWEST_OF_EACH, group_numbers
+from hcat_core.metrics.fewest import FEWEST_OF_EACH
+from hcat_core.metrics.resampling import group_numbers
 from hcat_core.metrics.survival import timed
 
 
@@ -36,8 +37,8 @@ def comparison_document(
 ) -> dict[str, Any]:
     """What ``comparison.json`` holds; differences are to the first of ``names``.
 
-    A task with fewer than ten patients of either outcome has no calibration, no interval and no verdict,
-    and no recipe is chosen; ``notes`` says so.
+    A task with fewer than ten patients of either outcome, listed in ``too_few`` with their number, has no
+    calibration, no interval and no verdict, and no recipe is chosen; ``notes`` says so.
     """
     assert cohort.targets is not None
     tasks, groups = cohort.layout.task_names, group_numbers(cohort.groups)
@@ -61,6 +62,7 @@ def comparison_document(
         "weighted_for_censoring": [
             task for column, task in enumerate(tasks) if bool(timed(cohort.targets, column).any())
         ],
+        "too_few": few,
         "recipes": {name: _recipe([r for r in results if r.name == name], cohort) for name in names},
         "differences": [{**asdict(d), "verdict": d.verdict} for d in differences],
         "selection": None if selection is None else asdict(selection),
@@ -72,7 +74,7 @@ def _few_notes(few: dict[str, int]) -> list[str]:
     """A sentence for each task with too few patients of an outcome."""
     return [
         f"{task}: patients with the rarer outcome: {patients}. Fewer than {FEWEST_OF_EACH} are too few "
-        "for calibration, intervals, verdicts and the choice of a recipe."
+        "for an AUC, calibration, a verdict and the choice of a recipe."
         for task, patients in few.items()
     ]
 

@@ -13,7 +13,8 @@ import numpy as np
 
 from hcat_core.experiments.compare_recipes.results import FoldResult
 from hcat_core.metrics.calibration import calibration
-from hcat_core.metrics.resampling import FEWEST_OF_EACH, rarer_outcome
+from hcat_core.metrics.fewest import FEWEST_OF_EACH
+from hcat_core.metrics.resampling import rarer_outcome
 
 METRICS = (
     "auc",
