@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hcat_core.recipe.recipe import Recipe
     from hcat_core.registry.catalog import Catalog
 
-BASELINES = ("logistic", "random_forest", "hist_gradient_boosting", "coxnet")
+BASELINES = ("logistic", "random_forest", "hist_gradient_boosting", "coxnet", "survival_forest")
 
 
 @click.command()
@@ -149,8 +149,12 @@ def compare(
 
 
 def _read_cohort(recipe: Recipe, catalog: Catalog, output: Output, strict: bool) -> Cohort:
-    """The recipe's cohort; findings about its quality are warnings, or errors if ``strict``."""
+    """The recipe's cohort; findings about its quality are warnings, or errors if ``strict``.
+
+    Too few patients are always a warning.
+    """
     from hcat_core.data.data_quality import find_quality_issues, refuse_quality_issues
+    from hcat_core.evaluation.sample_size import sample_size_warnings
     from hcat_core.runs.recipe_cohort import read_recipe_cohort
 
     cohort, _ = read_recipe_cohort(recipe, catalog, output.say)
@@ -161,6 +165,8 @@ def _read_cohort(recipe: Recipe, catalog: Catalog, output: Output, strict: bool)
         refuse_quality_issues(issues)
     for issue in issues:
         output.warn(issue.message)
+    for warning in sample_size_warnings(cohort):
+        output.warn(warning)
     return cohort
 
 

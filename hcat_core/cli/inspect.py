@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 def inspect(recipe: Path, strict: bool, as_json: bool, quiet: bool, **arguments: Any) -> int:
     """Show the cohort of RECIPE without training.
 
-    Patients by modality, patterns of missing modalities, outcomes, cells that were not measured, features
-    that may give an outcome away, and findings about data quality.
+    Patients by modality, patterns of missing modalities, outcomes, how many patients a model needs, cells
+    that were not measured, features that may give an outcome away, and findings about data quality.
     """
     output = Output.make(as_json, quiet)
     catalog = open_catalog(output, [recipe], arguments["sets"])
@@ -40,6 +40,7 @@ def inspect(recipe: Path, strict: bool, as_json: bool, quiet: bool, **arguments:
     from hcat_core.data.data_quality import find_quality_issues
     from hcat_core.data.leakage import find_leaks
     from hcat_core.evaluation.cohort_counts import describe_readers, inspect_cohort
+    from hcat_core.evaluation.sample_size import check_sample_size
     from hcat_core.recipe.build import build_readers
     from hcat_core.runs.recipe_cohort import read_recipe_cohort
 
@@ -49,6 +50,7 @@ def inspect(recipe: Path, strict: bool, as_json: bool, quiet: bool, **arguments:
     leaks = find_leaks(cohort, everyone, loaded.cohort.targets, loaded.cohort.allow)
     found["leaks"] = [asdict(leak) for leak in leaks]
     found["doubts"] = [asdict(issue) for issue in find_quality_issues(cohort)]
+    found["sample_size"] = [size.as_json() for size in check_sample_size(cohort)]
     if as_json:
         output.document(found)
     elif not quiet:
@@ -120,6 +122,8 @@ def _print(output: Output, found: dict[str, Any]) -> None:
     for name, patients in found["competing_first"].items():
         output.say(f"{name}: the competing event came first for {patients} patients")
     output.say(f"outcomes from {found['targets_source']}")
+    for size in found["sample_size"]:
+        (output.say if size["enough"] else output.warn)(size["message"])
     for issue in found["doubts"]:
         output.warn(issue["message"])
     if not found["doubts"]:

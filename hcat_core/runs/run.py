@@ -21,6 +21,7 @@ from hcat_core.evaluation.baselines import score_baselines
 from hcat_core.evaluation.cohort_counts import count_cohort, describe_cohort
 from hcat_core.evaluation.gates import GateSummary, summarise_gates
 from hcat_core.evaluation.imputation_quality import analyse_imputation, closed_form_imputer
+from hcat_core.evaluation.sample_size import sample_size_warnings
 from hcat_core.evaluation.scores import ScoringSettings, score_split
 from hcat_core.evaluation.summary import (
     Analysis,
@@ -134,7 +135,10 @@ def _run(
 
 
 def _read(run: Run, strict: bool) -> RunData:
-    """Read and split the cohort; stop at leaks, and with ``strict`` at findings about data quality."""
+    """Read and split the cohort, and warn of few patients.
+
+    Stops at leaks, and with ``strict`` at findings about data quality.
+    """
     recipe = run.recipe
     if run.processes.is_main:
         write_demo_once(recipe, run.say)
@@ -148,11 +152,12 @@ def _read(run: Run, strict: bool) -> RunData:
     if strict:
         refuse_quality_issues(quality_issues)
     run.say(describe_cohort(cohort, report, split))
-    for issue in quality_issues:
-        run.say(issue.message)
+    findings = (*(issue.message for issue in quality_issues), *sample_size_warnings(cohort))
+    for finding in findings:
+        run.say(finding)
     for name in components_that_store_patients(recipe, run.catalog):
         run.say(f"{name} keeps training patients in its state: think before you share {run.folder.path}")
-    return RunData(cohort, report, split, tuple(issue.message for issue in quality_issues))
+    return RunData(cohort, report, split, findings)
 
 
 def _split(recipe: Recipe, catalog: Catalog, cohort: Cohort) -> Split:
@@ -279,7 +284,7 @@ def _analyse(
     """Look closer at test patients; a part that cannot be computed is left out."""
     recipe, fitted, data = run.recipe, result.fitted, result.data
     cohort, split = data.cohort, data.split
-    analysis = Analysis(findings=list(data.quality_issues), allowed=list(recipe.cohort.allow))
+    analysis = Analysis(findings=list(data.findings), allowed=list(recipe.cohort.allow))
     if not len(split.test):
         return analysis
     test, imputation = cohort[split.test], None

@@ -45,12 +45,12 @@ class Run:
 
 @dataclass(frozen=True)
 class RunData:
-    """The cohort of a run, how it was read and split, and findings about its quality."""
+    """The cohort of a run, how it was read and split, and findings about its quality and size."""
 
     cohort: Cohort
     report: ReadReport
     split: Split
-    quality_issues: tuple[str, ...]
+    findings: tuple[str, ...]
 
 
 @dataclass(frozen=True)

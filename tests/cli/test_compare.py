@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from sklearn.ensemble import RandomForestClassifier
 
+from hcat_builtin.estimators import survival_forest
 from hcat_builtin.estimators.random_forest import RandomForestEstimator
 from hcat_core.cli.main import main
 from hcat_core.storage.folder_lock import folder_lock
@@ -47,12 +48,14 @@ def again(finished, tmp_path):
 
 @pytest.fixture
 def few_trees(monkeypatch):
-    """A random forest of a few trees, where what it predicts is not the subject."""
+    """Forests of a few trees, where what they predict is not the subject."""
 
     def make(self, seed):
         return RandomForestClassifier(n_estimators=20, min_samples_leaf=5, random_state=seed)
 
     monkeypatch.setattr(RandomForestEstimator, "make_classifier", make)
+    real = survival_forest.new_forest
+    monkeypatch.setattr(survival_forest, "new_forest", lambda trees, *others: real(20, *others))
 
 
 def test_two_recipes_on_the_same_folds(hcat, cohort, again, tmp_path):
@@ -134,7 +137,32 @@ def test_a_comparison_in_a_folder_in_use_names_the_holder_and_writes_nothing(hca
 def test_nothing_of_the_table_is_cut_off(hcat, cohort, again):
     _, out, _ = compare(hcat, cohort, again)
     assert "…" not in out and "no detectable difference" in out
-    assert "slope (95 %)" in out and "mean of tasks  two hidden" in out
+    assert "slope (95 %)" in out and "mean of tasks, two hidden" in out
+
+
+def test_the_tables_fit_a_narrow_terminal_and_fill_a_wide_one(hcat, cohort, again, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    _, narrow, _ = compare(hcat, cohort, again)
+    tables = narrow[narrow.index("survival: means") : narrow.index("Best here")]
+    assert max(len(line) for line in tables.splitlines()) <= 80
+    assert "survival: calibration of all folds together" in tables
+    monkeypatch.setenv("COLUMNS", "120")
+    _, wide, _ = compare(hcat, cohort, again)
+    assert "calibration of all folds together" not in wide
+    assert any("Uno C" in line and "slope (95 %)" in line for line in wide.splitlines())
+
+
+def test_the_best_recipe_is_named_with_its_corrected_auc(hcat, cohort, again, tmp_path):
+    _, out, _ = compare(hcat, cohort, again)
+    found = json.loads((tmp_path / "c" / "comparison.json").read_text())["selection"]
+    assert found["candidates"] == ["coxnet", "logistic"] and found["winner"] in found["candidates"]
+    score = found["score"]
+    low, high = score["corrected_95"]
+    assert low < score["corrected"] < high and score["corrected"] < score["apparent"] + 0.01
+    assert (
+        f"Best here: {found['winner']}, mean AUC {score['apparent']:.3f}; corrected for having been chosen "
+        f"among 2: {score['corrected']:.3f} [{low:.3f}, {high:.3f}]."
+    ) in out
 
 
 def test_no_patient_is_named_in_what_is_written(finished):
@@ -153,7 +181,12 @@ def test_the_baselines_stand_beside_a_recipe_by_default(hcat, cohort, tmp_path):
     found = json.loads(out)
     # The first recipe has no times: there is nothing for coxnet to learn from.
     assert code == 0
-    assert list(found["recipes"]) == ["logistic", "random_forest", "hist_gradient_boosting"]
+    assert list(found["recipes"]) == [
+        "logistic",
+        "random_forest",
+        "hist_gradient_boosting",
+        "survival_forest",
+    ]
 
 
 @pytest.mark.usefixtures("few_trees")
@@ -166,7 +199,12 @@ def test_a_recipe_with_the_name_of_a_baseline_stays(hcat, cohort, tmp_path):
     )  # fmt: skip
     found = json.loads(out)["recipes"]
     assert code == 0
-    assert list(found) == ["random_forest", "random_forest (baseline)", "hist_gradient_boosting"]
+    assert list(found) == [
+        "random_forest",
+        "random_forest (baseline)",
+        "hist_gradient_boosting",
+        "survival_forest",
+    ]
     assert found["random_forest"] != found["random_forest (baseline)"]
 
 

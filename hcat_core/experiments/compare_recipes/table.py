@@ -1,4 +1,4 @@
-"""A table of fold results: means, paired differences, pooled calibration, the cost of hiding modalities."""
+"""A table of fold results: means, pooled calibration, the cost of hiding modalities."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
-from hcat_core.experiments.compare_recipes.results import FoldResult, FoldScores
+from hcat_core.experiments.compare_recipes.results import FoldResult
 from hcat_core.metrics.calibration import calibration
+from hcat_core.metrics.fewest import FEWEST_OF_EACH
+from hcat_core.metrics.resampling import rarer_outcome
 
 METRICS = (
     "auc",
@@ -26,8 +27,6 @@ METRICS = (
     "calibration_intercept",
     "f1",
 )
-MEAN_OF_TASKS = "mean of tasks"
-ALL_MODALITIES, TWO_HIDDEN = "all modalities", "two hidden"
 RESAMPLES = 200
 
 
@@ -41,36 +40,13 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class Difference:
-    """AUC of ``name`` minus that of ``other`` on the same folds, with the Nadeau-Bengio 95 % interval.
-
-    ``what`` is ``ALL_MODALITIES`` or ``TWO_HIDDEN``.
-    """
-
-    name: str
-    other: str
-    task: str
-    what: str
-    mean: float
-    low: float
-    high: float
-
-    @property
-    def verdict(self) -> str:
-        """The difference in words."""
-        if self.low > 0:
-            return "better"
-        return "worse" if self.high < 0 else "no detectable difference"
-
-
-@dataclass(frozen=True)
 class PooledCalibration:
     """Slope and intercept of all folds' predictions together, with 95 % intervals; None where undefined."""
 
-    slope: float | None
-    slope_95: list[float] | None
-    intercept: float | None
-    intercept_95: list[float] | None
+    slope: float | None = None
+    slope_95: list[float] | None = None
+    intercept: float | None = None
+    intercept_95: list[float] | None = None
 
 
 def spread_of(results: Sequence[FoldResult], task: str, metric: str) -> Spread | None:
@@ -80,51 +56,6 @@ def spread_of(results: Sequence[FoldResult], task: str, metric: str) -> Spread |
     if not len(known):
         return None
     return Spread(float(known.mean()), float(known.std(ddof=1)) if len(known) > 1 else math.nan, len(known))
-
-
-def nadeau_bengio(differences: np.ndarray, n_folds: int) -> tuple[float, float]:
-    """The 95 % interval of a mean paired difference over resampled folds (Nadeau and Bengio 2003).
-
-    Folds share training patients: the variance of the mean of J differences is s^2 (1 / J + q), q the
-    ratio of test to training patients, 1 / (n_folds - 1).
-    """
-    j = len(differences)
-    if j < 2:
-        return math.nan, math.nan
-    error = differences.std(ddof=1) * math.sqrt(1 / j + 1 / (n_folds - 1))
-    half = float(stats.t.ppf(0.975, j - 1) * error)
-    return float(differences.mean()) - half, float(differences.mean()) + half
-
-
-def paired_differences(
-    results: Sequence[FoldResult], names: Sequence[str], tasks: Sequence[str], reference: str, n_folds: int
-) -> list[Difference]:
-    """Every recipe against ``reference``: by task, over several tasks, and with two modalities hidden."""
-    differences = []
-    rows = (*tasks, MEAN_OF_TASKS) if len(tasks) > 1 else tasks
-    for name in names:
-        if name == reference:
-            continue
-        for what in (ALL_MODALITIES, TWO_HIDDEN):
-            for task in rows:
-                auc = _auc_by_fold(results, name, task, tasks, what)
-                reference_auc = _auc_by_fold(results, reference, task, tasks, what)
-                shared = sorted(auc.keys() & reference_auc.keys())
-                if not shared:
-                    continue
-                by_fold = np.array([auc[fold] - reference_auc[fold] for fold in shared])
-                low, high = nadeau_bengio(by_fold, n_folds)
-                mean = float(by_fold.mean())
-                differences.append(Difference(name, reference, task, what, mean, low, high))
-    return differences
-
-
-def auc_with_two_hidden(scores: FoldScores) -> float | None:
-    """Mean AUC over the ways to hide two modalities at test time; None with fewer than three."""
-    sizes = {name: len(name.split("+")) for name in scores.subsets}
-    remaining = max(sizes.values(), default=0) - 2
-    values = [v for name, v in scores.subsets.items() if sizes[name] == remaining and v is not None]
-    return float(np.mean(values)) if remaining > 0 and values else None
 
 
 def auc_fall_without(
@@ -142,27 +73,50 @@ def auc_fall_without(
     return {name: float(np.mean(values)) for name, values in falls.items() if values}
 
 
+def patients_with_rarer_outcome(
+    results: Sequence[FoldResult], task: str, labels: np.ndarray, groups: np.ndarray | None
+) -> int:
+    """How many scored patients, or groups of them, have the rarer outcome of a task.
+
+    Args:
+        results: of any recipes.
+        task: its name.
+        labels: (N,) those of the whole cohort: 1, 0 or -1.
+        groups: (N,) numbers of groups, or None.
+    """
+    rows = np.unique(_pooled([r.tasks[task].rows for r in results if task in r.tasks])).astype(int)
+    return rarer_outcome(labels[rows], None if groups is None else groups[rows])
+
+
 def pooled_calibration(
-    results: Sequence[FoldResult], task: str, labels: np.ndarray, seed: int = 0
+    results: Sequence[FoldResult], task: str, labels: np.ndarray, groups: np.ndarray | None, seed: int = 0
 ) -> PooledCalibration:
     """Slope and intercept of all folds' predictions together, with intervals over resampled patients.
 
-    A patient is predicted once in each repeat: resampling draws patients, with every prediction they have.
-    ``labels`` (N,) are those of the whole cohort: 1, 0 or -1.
+    A patient is predicted once in each repeat: resampling draws patients, or groups of patients, with every
+    prediction they have. Nothing is given for fewer than ten patients of either outcome.
+
+    Args:
+        results: of one recipe.
+        task: its name.
+        labels: (N,) those of the whole cohort: 1, 0 or -1.
+        groups: (N,) numbers of groups, or None.
+        seed: of the draws.
     """
+    if patients_with_rarer_outcome(results, task, labels, groups) < FEWEST_OF_EACH:
+        return PooledCalibration()
     scores = [r.tasks[task] for r in results if task in r.tasks]
-    rows = np.concatenate([np.array(one.rows, int) for one in scores])
-    p = np.concatenate([np.array(one.probability) for one in scores])
-    weights = np.concatenate([np.array(one.known_weights) for one in scores])
-    y = labels[rows]
+    rows = _pooled([one.rows for one in scores]).astype(int)
+    known = labels[rows] >= 0
+    p = _pooled([one.probability for one in scores])[known]
+    weights = _pooled([one.known_weights for one in scores])[known]
+    y, rows = labels[rows[known]], rows[known]
     pooled = calibration(p, y, weights)
-    known = y >= 0
-    rows, p, y, weights = rows[known], p[known], y[known], weights[known]
-    patients, place = np.unique(rows, return_inverse=True)
+    drawn, place = np.unique(rows if groups is None else groups[rows], return_inverse=True)
     rng = np.random.default_rng(seed)
     slopes, intercepts = [], []
     for _ in range(RESAMPLES):
-        count = np.bincount(rng.integers(0, len(patients), len(patients)), minlength=len(patients))
+        count = np.bincount(rng.integers(0, len(drawn), len(drawn)), minlength=len(drawn))
         again = np.repeat(np.arange(len(rows)), count[place])
         resampled = calibration(p[again], y[again], weights[again])
         slopes.append(resampled.calibration_slope)
@@ -193,23 +147,9 @@ def _pair(spread: Spread | None) -> tuple[float, float]:
     return (math.nan, math.nan) if spread is None else (spread.mean, spread.sd)
 
 
-def _auc_by_fold(
-    results: Sequence[FoldResult], name: str, task: str, tasks: Sequence[str], what: str
-) -> dict[tuple[int, int], float]:
-    """AUC by (repeat, fold); for the mean of tasks, only where each of them has one."""
-    wanted = tasks if task == MEAN_OF_TASKS else [task]
-    aucs: dict[tuple[int, int], dict[str, float]] = {}
-    for result in results:
-        if result.name != name or result.error is not None:
-            continue
-        for one in wanted:
-            if one not in result.tasks:
-                continue
-            scores = result.tasks[one]
-            value = scores.auc if what == ALL_MODALITIES else auc_with_two_hidden(scores)
-            if value is not None:
-                aucs.setdefault((result.repeat, result.fold), {})[one] = value
-    return {fold: float(np.mean(list(v.values()))) for fold, v in aucs.items() if len(v) == len(wanted)}
+def _pooled(values: Sequence[Sequence[float]]) -> np.ndarray:
+    """The values of all folds, one after the other."""
+    return np.concatenate([np.asarray(one, float) for one in values]) if values else np.zeros(0)
 
 
 def _interval(values: Sequence[float | None]) -> list[float] | None:

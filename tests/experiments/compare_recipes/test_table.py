@@ -1,47 +1,60 @@
-"""Differences between recipes, and when one is claimed."""
+"""Calibration of all folds together: what its intervals are of, and from how many patients it is given."""
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from hcat_core.experiments.compare_recipes.results import FoldResult, FoldScores
-from hcat_core.experiments.compare_recipes.table import nadeau_bengio, paired_differences
+from hcat_core.experiments.compare_recipes.table import patients_with_rarer_outcome, pooled_calibration
 
 
-def test_the_interval_is_that_of_nadeau_and_bengio():
-    differences = np.array([0.02, 0.01, 0.03, -0.01, 0.02] * 3)
-    low, high = nadeau_bengio(differences, 5)
-    error = differences.std(ddof=1) * np.sqrt(1 / 15 + 1 / 4)
-    assert high - low == pytest.approx(2 * stats.t.ppf(0.975, 14) * error)
-    assert (low + high) / 2 == pytest.approx(differences.mean())
-
-
-@pytest.mark.parametrize(
-    ("shift", "verdict"), [(0.0, "no detectable difference"), (0.2, "better"), (-0.2, "worse")]
-)
-def test_a_difference_is_claimed_only_when_the_interval_leaves_out_zero(shift, verdict):
-    rng = np.random.default_rng(0)
-    results = []
-    for fold in range(15):
-        noise = rng.normal(0, 0.02)
-        for name, extra in (("a", 0.0), ("b", shift)):
-            auc = 0.7 + noise + extra + rng.normal(0, 0.01)
-            results.append(FoldResult(name, fold // 5, fold % 5, {"survival": FoldScores({"auc": auc})}))
-    (one,) = paired_differences(results, ["a", "b"], ["survival"], "a", 5)
-    assert one.verdict == verdict
-
-
-def test_the_mean_of_tasks_is_a_row_where_there_are_several():
-    aucs = {"a": (0.6, 0.8), "b": (0.7, 0.8)}
-    results = [
+def folds_of(probability, repeats=1):
+    """Results of one recipe that gives the (N,) patients these probabilities, in two folds a repeat."""
+    rows = np.arange(len(probability))
+    return [
         FoldResult(
-            name,
-            0,
+            "a",
+            repeat,
             fold,
-            {task: FoldScores({"auc": auc}) for task, auc in zip(("x", "y"), pair, strict=True)},
+            {"survival": FoldScores({}, half.tolist(), probability[half].tolist(), [1.0] * len(half))},
         )
-        for fold in range(3)
-        for name, pair in aucs.items()
+        for repeat in range(repeats)
+        for fold, half in enumerate((rows[::2], rows[1::2]))
     ]
-    x, y, mean = paired_differences(results, ["a", "b"], ["x", "y"], "a", 3)
-    assert [x.mean, y.mean, mean.mean] == pytest.approx([0.1, 0.0, 0.05])
+
+
+def simulated(patients, seed):
+    rng = np.random.default_rng(seed)
+    logit = rng.normal(size=patients)
+    probability = 1 / (1 + np.exp(-logit))
+    return probability, (rng.random(patients) < probability).astype(int)
+
+
+def test_records_of_one_group_widen_the_interval_of_the_slope():
+    probability, labels = simulated(100, 0)
+    groups = np.repeat(np.arange(100), 3)
+    results, labels = folds_of(probability[groups]), labels[groups]
+    alone = pooled_calibration(results, "survival", labels, None)
+    together = pooled_calibration(results, "survival", labels, groups)
+    assert alone.slope == together.slope
+    ratio = np.ptp(together.slope_95) / np.ptp(alone.slope_95)
+    assert ratio == pytest.approx(np.sqrt(3), abs=0.35)
+
+
+def test_a_group_of_records_counts_once_among_the_fewest():
+    labels = np.zeros(60, int)
+    labels[:12] = 1
+    results = folds_of(np.linspace(0.1, 0.9, 60))
+    groups = np.arange(60) // 3
+    assert patients_with_rarer_outcome(results, "survival", labels, None) == 12
+    assert patients_with_rarer_outcome(results, "survival", labels, groups) == 4
+    assert pooled_calibration(results, "survival", labels, None).slope is not None
+    assert pooled_calibration(results, "survival", labels, groups).slope is None
+
+
+@pytest.mark.parametrize(("events", "given"), [(9, False), (10, True)])
+def test_repeats_do_not_make_ten_patients_of_nine(events, given):
+    labels = np.zeros(60, int)
+    labels[:events] = 1
+    found = pooled_calibration(folds_of(np.linspace(0.9, 0.1, 60) ** 3, 3), "survival", labels, None)
+    values = (found.slope, found.slope_95, found.intercept, found.intercept_95)
+    assert [value is not None for value in values] == [given] * 4

@@ -1,0 +1,157 @@
+"""Differences of the AUC between recipes on the same folds: intervals, p values and verdicts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import stats
+
+from hcat_core.experiments.compare_recipes.results import FoldResult, FoldScores
+
+MEAN_OF_TASKS = "mean of tasks"
+ALL_MODALITIES, TWO_HIDDEN = "all modalities", "two hidden"
+LEVEL = 0.05  # of a test
+
+
+@dataclass(frozen=True)
+class PairedTest:
+    """The 95 % interval of a mean difference and its two-sided p value; NaN with fewer than two folds."""
+
+    low: float
+    high: float
+    p: float
+
+
+@dataclass(frozen=True)
+class Difference:
+    """AUC of ``name`` minus that of ``other`` on the same folds.
+
+    Attributes:
+        name: of the recipe.
+        other: the recipe that all are compared with.
+        task: of the AUC, or ``MEAN_OF_TASKS``.
+        what: ``ALL_MODALITIES`` or ``TWO_HIDDEN``.
+        mean: over folds.
+        low: lower end of the Nadeau-Bengio 95 % interval of this difference alone; None where not tested.
+        high: its upper end.
+        p: two-sided p value of this difference alone.
+        p_adjusted: by Holm, for the recipes that are compared with ``other`` in the same task and ``what``.
+    """
+
+    name: str
+    other: str
+    task: str
+    what: str
+    mean: float
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    p_adjusted: float | None = None
+
+    @property
+    def verdict(self) -> str:
+        """The difference in words; a difference is claimed only by the adjusted p value."""
+        if self.p is None or self.p_adjusted is None:
+            return "not tested"
+        if self.p >= LEVEL:
+            return "no detectable difference"
+        direction = "better" if self.mean > 0 else "worse"
+        return direction if self.p_adjusted < LEVEL else f"{direction} if tested alone"
+
+
+def nadeau_bengio(differences: np.ndarray, n_folds: int) -> PairedTest:
+    """Test a mean paired difference over resampled folds (Nadeau and Bengio 2003).
+
+    Folds share training patients: the variance of the mean of J differences is s^2 (1 / J + q), q the
+    ratio of test to training patients, 1 / (n_folds - 1).
+    """
+    j = len(differences)
+    if j < 2:
+        return PairedTest(math.nan, math.nan, math.nan)
+    mean = float(differences.mean())
+    error = float(differences.std(ddof=1)) * math.sqrt(1 / j + 1 / (n_folds - 1))
+    half = float(stats.t.ppf(1 - LEVEL / 2, j - 1)) * error
+    if error == 0:
+        return PairedTest(mean, mean, float(mean == 0))
+    return PairedTest(mean - half, mean + half, float(2 * stats.t.sf(abs(mean) / error, j - 1)))
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Adjust the p values of several tests, so that one false claim among all has a probability of 5 %.
+
+    The step-down method of Holm (1979), which holds for tests that depend on each other in any way.
+    """
+    values = np.array(p)
+    order = np.argsort(values)
+    stepped = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))
+    adjusted = np.empty(len(values))
+    adjusted[order] = np.minimum(stepped, 1)
+    return adjusted.tolist()
+
+
+def paired_differences(
+    results: Sequence[FoldResult],
+    names: Sequence[str],
+    tasks: Sequence[str],
+    n_folds: int,
+    untested: Collection[str] = (),
+) -> list[Difference]:
+    """Every recipe against the first: by task, over several tasks, and with two modalities hidden.
+
+    A task of ``untested`` gets no interval and no verdict, nor does a mean of tasks with it.
+    """
+    reference, *others = names
+    rows = (*tasks, MEAN_OF_TASKS) if len(tasks) > 1 else tasks
+    differences = []
+    for what in (ALL_MODALITIES, TWO_HIDDEN):
+        for task in rows:
+            wanted = tasks if task == MEAN_OF_TASKS else [task]
+            base = _auc_by_fold(results, reference, wanted, what)
+            family = []
+            for name in others:
+                auc = _auc_by_fold(results, name, wanted, what)
+                by_fold = np.array([auc[fold] - base[fold] for fold in sorted(auc.keys() & base.keys())])
+                if not len(by_fold):
+                    continue
+                one = Difference(name, reference, task, what, float(by_fold.mean()))
+                test = nadeau_bengio(by_fold, n_folds)
+                if math.isfinite(test.p) and not set(wanted) & set(untested):
+                    one = replace(one, low=test.low, high=test.high, p=test.p)
+                family.append(one)
+            differences += _adjusted(family)
+    return differences
+
+
+def _adjusted(family: Sequence[Difference]) -> list[Difference]:
+    """The same differences with adjusted p values, where they are tested."""
+    adjusted = iter(holm([one.p for one in family if one.p is not None]))
+    return [one if one.p is None else replace(one, p_adjusted=next(adjusted)) for one in family]
+
+
+def auc_with_two_hidden(scores: FoldScores) -> float | None:
+    """Mean AUC over the ways to hide two modalities at test time; None with fewer than three."""
+    sizes = {name: len(name.split("+")) for name in scores.subsets}
+    remaining = max(sizes.values(), default=0) - 2
+    values = [v for name, v in scores.subsets.items() if sizes[name] == remaining and v is not None]
+    return float(np.mean(values)) if remaining > 0 and values else None
+
+
+def _auc_by_fold(
+    results: Sequence[FoldResult], name: str, tasks: Sequence[str], what: str
+) -> dict[tuple[int, int], float]:
+    """AUC by (repeat, fold), the mean of ``tasks``, where each of them has one."""
+    aucs: dict[tuple[int, int], dict[str, float]] = {}
+    for result in results:
+        if result.name != name or result.error is not None:
+            continue
+        for task in tasks:
+            if task not in result.tasks:
+                continue
+            scores = result.tasks[task]
+            value = scores.auc if what == ALL_MODALITIES else auc_with_two_hidden(scores)
+            if value is not None:
+                aucs.setdefault((result.repeat, result.fold), {})[task] = value
+    return {fold: float(np.mean(list(v.values()))) for fold, v in aucs.items() if len(v) == len(tasks)}
