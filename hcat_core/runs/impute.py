@@ -64,6 +64,12 @@ class ImputedCohort:
         whole = Imputation(torch.cat([part.emb for part in self.parts]), std, filled)
         return replace(whole, emb=self.shifted(whole.emb, whole))
 
+    def interval(self) -> tuple[Tensor, Tensor]:
+        """Lower and upper ends (N, M, D) of the 90 % intervals of the whole imputation, shifted."""
+        parts = [(*part.interval(), part) for part in self.parts]
+        low, high = (torch.cat([self.shifted(part[side], part[2]) for part in parts]) for side in (0, 1))
+        return low, high
+
     def shifted(self, emb: Tensor, imputation: Imputation) -> Tensor:
         """(N', M, D) values with those that ``imputation`` filled shifted."""
         scale = self.run.training.standardiser.scale
@@ -122,8 +128,8 @@ def write_completed(
     """Write ``NAME.h5`` for each modality, with one row per patient, in the units of the input files.
 
     Datasets: ``patient_id`` (N), ``embedding`` (N, d) with NaN where nothing could be imputed,
-    ``imputed`` (N, d) bool, ``std`` (N, d) predictive standard deviation, 0 where measured, ``quality``
-    (N,) as read, or, for an imputed block, the explained share of its variance. The attribute ``shift_sd``
+    ``imputed`` (N, d) bool, ``std`` (N, d) predictive standard deviation, 0 where measured, ``low`` and
+    ``high`` (N, d) ends of the 90 % interval, equal to the value where measured, ``quality`` (N,) as read, or, for an imputed block, the explained share of its variance. The attribute ``shift_sd``
     is the modality's shift. ``imputation.json`` describes the whole. All files are written, or none.
 
     Args:
@@ -141,18 +147,26 @@ def write_completed(
     imputed = impute_patients(run, cohort, shifts)
     with new_folder(folder) as temporary:
         imputed.describe(temporary, {"draws": None})
-        written = write_modalities(imputed, imputed.means(), temporary, {})
+        written = write_modalities(imputed, imputed.means(), temporary, {}, imputed.interval())
     return [replace(one, path=folder / one.path.name) for one in written]
 
 
 def write_modalities(
-    imputed: ImputedCohort, completed: Imputation, folder: Path, attributes: Mapping[str, str | float]
+    imputed: ImputedCohort,
+    completed: Imputation,
+    folder: Path,
+    attributes: Mapping[str, str | float],
+    interval: tuple[Tensor, Tensor] | None = None,
 ) -> list[CompletedModality]:
     """Write ``NAME.h5`` for each modality, with these ``attributes`` and the modality's ``shift_sd``."""
     written = []
     for column, name in enumerate(imputed.cohort.layout.names):
         path = safe_path(folder, f"{name}.h5")
         data = _datasets(imputed, completed, column)
+        if interval is not None:
+            cells, missing = slice(0, imputed.cohort.layout.widths[column]), np.isnan(data["embedding"])
+            for end, values in zip(("low", "high"), interval, strict=True):
+                data[end] = np.where(missing, np.nan, values[:, column, cells].numpy())
         write_h5(path, data, {**attributes, "shift_sd": imputed.shifts.get(name, 0.0)})
         written.append(counts(imputed, completed, column, path))
     return written

@@ -17,7 +17,7 @@ from hcat_core import __version__
 from hcat_core.errors import DataError
 from hcat_core.storage.atomic_files import atomic_write
 
-FORMAT = 2
+FORMAT = 3
 # One entry, not several: safetensors writes them in random order, and equal runs leave equal files.
 ENTRY = "hcat-checkpoint"
 

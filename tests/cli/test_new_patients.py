@@ -212,6 +212,9 @@ def test_completed_files_keep_what_was_measured_and_can_be_read_again(hcat, trai
             cells, imputed, std = (new[k][...] for k in ("embedding", "imputed", "std"))
             assert np.isfinite(cells).all()
             assert ((std > 0) == imputed).all()
+            low, high = new["low"][...], new["high"][...]
+            assert (low <= high).all() and (low < high)[imputed].mean() > 0.95
+            assert (low == cells)[~imputed].all() and (high == cells)[~imputed].all()
             if name != "spatial":  # its rows are patches, and what comes out is one row a patient
                 place = [ids.index(i) for i in old["patient_id"][...]]
                 before = old["embedding"][...]
