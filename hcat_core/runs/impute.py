@@ -66,8 +66,11 @@ class ImputedCohort:
 
     def interval(self) -> tuple[Tensor, Tensor]:
         """Lower and upper ends (N, M, D) of the 90 % intervals of the whole imputation, shifted."""
-        parts = [(*part.interval(), part) for part in self.parts]
-        low, high = (torch.cat([self.shifted(part[side], part[2]) for part in parts]) for side in (0, 1))
+        ends = zip(*(part.interval() for part in self.parts), strict=True)
+        low, high = (
+            torch.cat([self.shifted(end, part) for end, part in zip(side, self.parts, strict=True)])
+            for side in ends
+        )
         return low, high
 
     def shifted(self, emb: Tensor, imputation: Imputation) -> Tensor:
@@ -129,8 +132,9 @@ def write_completed(
 
     Datasets: ``patient_id`` (N), ``embedding`` (N, d) with NaN where nothing could be imputed,
     ``imputed`` (N, d) bool, ``std`` (N, d) predictive standard deviation, 0 where measured, ``low`` and
-    ``high`` (N, d) ends of the 90 % interval, equal to the value where measured, ``quality`` (N,) as read, or, for an imputed block, the explained share of its variance. The attribute ``shift_sd``
-    is the modality's shift. ``imputation.json`` describes the whole. All files are written, or none.
+    ``high`` (N, d) ends of the 90 % interval, equal to the value where measured, ``quality`` (N,) as read,
+    or, for an imputed block, the explained share of its variance. The attribute ``shift_sd`` is the
+    modality's shift. ``imputation.json`` describes the whole. All files are written, or none.
 
     Args:
         run: its imputer is used.
