@@ -58,9 +58,10 @@ class Imputation:
     def draw(self, n: int, generator: Generator) -> Tensor:
         """(n, N, M, D) multiple imputations; here independent Gaussians.
 
-        An imputer that overrides this takes its random numbers from ``normal`` and ``categories``: with a
-        ``CommonNumbers`` generator every patient then gets the same numbers, so that a prediction does not
-        depend on the other patients in the batch.
+        An imputer that overrides this takes its random numbers from ``normal`` and ``categories``, and from
+        ``shared_normal`` for what all patients of a draw have in common: with a ``CommonNumbers`` generator
+        every patient then gets the same numbers, so that a prediction does not depend on the other patients
+        in the batch.
         """
         noise = normal(
             (n, *self.emb.shape), generator, rows=1, device=self.emb.device, dtype=self.emb.dtype
