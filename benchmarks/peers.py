@@ -27,7 +27,7 @@ from hcat_core.experiments.compare_imputers.cohorts import Trial, make_trial
 from hcat_core.experiments.compare_imputers.run import read_recipe_at
 from hcat_core.experiments.compare_imputers.scores import score_imputation
 from hcat_core.experiments.compare_imputers.settings import Setting
-from hcat_core.interfaces import FitContext
+from hcat_core.interfaces import FitContext, Imputation
 from hcat_core.registry.catalog import load_catalog
 
 MeanAndStd = tuple[torch.Tensor, torch.Tensor]
@@ -100,7 +100,7 @@ def main() -> None:
                 began = time.perf_counter()
                 mean, std = run(trial, seed)
                 seconds = time.perf_counter() - began
-                score = score_imputation(trial, mean, std, trial.hidden, None)
+                score = score_imputation(trial, Imputation(mean, std, trial.hidden), None)
                 figures = {key: getattr(score, key) for key in ("r2", "crps", "coverage_90")}
                 found[name].append({**figures, "seconds": seconds})
         for name, scores in found.items():

@@ -2,54 +2,109 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hcat_core.cli.console import Output, common_options, print_table
 from hcat_core.cli.new_patients import patient_options, read_patients
+from hcat_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from hcat_core.runs.impute import CompletedModality
 
 
 @click.command()
 @patient_options
 @click.option(
+    "--draws", type=click.IntRange(min=1), metavar="M",
+    help="Write M completed sets, each a random draw of what is missing, for multiple imputation.",
+)  # fmt: skip
+@click.option("--seed", type=click.IntRange(min=0), help="Of the draws.  [default: the seed of the recipe]")
+@click.option(
+    "--format", "file_format", type=click.Choice(["h5", "csv", "parquet"]), default="h5", show_default=True,
+    help="h5: one file per modality, and with --draws a folder draw_01, draw_02, ... for each set. csv, "
+    "parquet: with --draws, one table with a column draw, where 0 is the data as measured.",
+)  # fmt: skip
+@click.option(
+    "--delta", "deltas", multiple=True, metavar="[MODALITY=]SHIFT",
+    help="Shift imputed values, of all modalities or of one, by SHIFT standard deviations of the training "
+    "patients: a sensitivity analysis for values missing not at random. Repeatable.",
+)  # fmt: skip
+@click.option(
     "--outdir", type=click.Path(path_type=Path), default=Path("imputed"), show_default=True,
     help="Folder for the completed files; new or empty.",
 )  # fmt: skip
 @common_options
-def impute(run: Path, outdir: Path, as_json: bool, quiet: bool, **arguments: Any) -> None:
+def impute(
+    run: Path,
+    draws: int | None,
+    seed: int | None,
+    file_format: Any,
+    deltas: Sequence[str],
+    outdir: Path,
+    as_json: bool,
+    quiet: bool,
+    **arguments: Any,
+) -> None:
     """Fill gaps and missing modalities in patients' files with the imputer of the run in the folder RUN.
 
     Writes one HDF5 file per modality, with one row per patient, in the units of the input files and in the
     layout that hcat reads. Measured values stay as they were; further datasets hold which cells were
-    imputed, and their standard deviations.
+    imputed, and their standard deviations. imputation.json says how the files were made.
     """
     output = Output.make(as_json, quiet)
+    if draws is None and (file_format != "h5" or seed is not None):
+        given = "--seed" if seed is not None else f"--format {file_format}"
+        raise UsageError(f"{given} needs --draws M, the number of completed sets.")
     trained, cohort = read_patients(run, arguments, output)
     if trained.recipe.is_neural and trained.recipe.training.imputer_gradient:
         output.warn(
             "this imputer was trained with the prediction's gradient: its values are outcome-informed. Do "
             "not use them as if they were measured in an analysis of the same outcome."
         )
+
+    from hcat_core.runs.delta_shift import shifts_from
+    from hcat_core.runs.impute import write_completed
+    from hcat_core.runs.multiple_imputation import DrawPlan, write_draws
+
+    shifts = shifts_from(deltas, trained.layout)
     left_out = int((~cohort.present.any(dim=1)).sum())
     if left_out:
         output.warn(f"{left_out} patients have no measured value in any modality and are left out")
-
-    from hcat_core.runs.impute import write_completed
-
-    written = write_completed(trained, cohort, outdir)
+    document: dict[str, Any] = {"run_folder": str(run), "shift_sd": shifts}
+    if draws is None:
+        written = write_completed(trained, cohort, outdir, shifts)
+    else:
+        plan = DrawPlan(draws, trained.recipe.seed if seed is None else seed, file_format)
+        written = write_draws(trained, cohort, outdir, plan, shifts)
+        document |= asdict(plan)
     if not quiet and not as_json:
-        from rich.table import Table
+        _print(output, written[: len(trained.layout.modalities)])
+        if draws is not None:
+            output.say(f"{draws} sets, seed {document['seed']}: {outdir}")
+        for name, shift in shifts.items():
+            output.say(f"{name}: imputed values are shifted by {shift:+g} standard deviations")
+    output.document({**document, "files": [{**asdict(one), "path": str(one.path)} for one in written]})
 
-        table = Table(box=None, pad_edge=False)
-        for heading in ("file", "patients", "blocks imputed", "cells imputed", "cells left missing"):
-            table.add_column(heading, overflow="fold")
-        for one in written:
-            counts = (one.patients, one.blocks_imputed, one.cells_imputed, one.cells_left_missing)
-            table.add_row(str(one.path), *map(str, counts))
-        print_table(output.words, table)
-    output.document(
-        {"run_folder": str(run), "files": [{**asdict(w), "path": str(w.path)} for w in written]}
-    )
+
+def _print(output: Output, written: Sequence[CompletedModality]) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for heading in (
+        "modality",
+        "file",
+        "patients",
+        "blocks imputed",
+        "cells imputed",
+        "cells left missing",
+    ):
+        table.add_column(heading, overflow="fold")
+    for one in written:
+        counted = (one.patients, one.blocks_imputed, one.cells_imputed, one.cells_left_missing)
+        table.add_row(one.name, str(one.path), *map(str, counted))
+    print_table(output.words, table)

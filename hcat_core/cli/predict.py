@@ -109,6 +109,21 @@ def _print_one(output: Output, record: dict[str, Any]) -> None:
             output.say(f"{one['output']}: {one['base_rate']:.3f} for anyone; {contributions}")
         if one["measure_next"]:
             output.say(f"{one['output']}: {what_to_measure(one)}")
+        for name, shift in one.get("tipping_points", {}).items():
+            output.say(f"{one['output']}: {what_would_tip(name, shift)}")
+
+
+def what_would_tip(name: str, shift: float | None) -> str:
+    """A sentence on the shift of imputed values at which the decision about a patient changes."""
+    from hcat_core.evaluation.tipping_point import FARTHEST
+
+    if shift is None:
+        return (
+            f"the decision stays if {name} is up to {FARTHEST:g} standard deviations off what was imputed"
+        )
+    if shift == 0:
+        return f"the decision changes if {name} is measured and is what was imputed"
+    return f"the decision changes if {name} is {shift:+.2f} standard deviations off what was imputed"
 
 
 def what_to_measure(one: dict[str, Any]) -> str:

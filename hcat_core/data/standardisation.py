@@ -45,6 +45,16 @@ class Standardiser:
         """(..., M, D) values back in the file's units."""
         return emb * self.scale.to(emb.device) + self.mean.to(emb.device)
 
+    def invert_imputed(self, emb: Tensor) -> Tensor:
+        """(..., M, D) imputed values in the file's units, without the errors of float32 arithmetic.
+
+        Values are rounded to multiples of a power of two, at most 1/32768 of the larger of mean and scale,
+        so that zeros, counts and codes are what they are in the file and not a millionth beside it.
+        """
+        size = torch.maximum(self.mean.abs(), self.scale).log2().ceil()
+        unit = torch.exp2(size - 16).to(emb.device)
+        return (self.invert(emb) / unit).round() * unit
+
     def state_dict(self) -> dict[str, Tensor]:
         """Both tensors, for the checkpoint."""
         return {"mean": self.mean, "scale": self.scale}

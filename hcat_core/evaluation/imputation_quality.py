@@ -9,8 +9,9 @@ import torch
 
 from hcat_core.cohort import Cohort
 from hcat_core.data.standardisation import Standardiser
+from hcat_core.imputation.conformal import Calibrated
 from hcat_core.imputation.hidden_blocks import HiddenBlock, leave_one_block_out
-from hcat_core.imputation.scores import Z50, Z90, covered, gaussian_crps
+from hcat_core.imputation.scores import covered, gaussian_crps
 from hcat_core.interfaces import FitContext, Imputation, Imputer
 from hcat_core.recipe.component_tables import check_component, construct
 from hcat_core.recipe.recipe import Recipe
@@ -27,7 +28,8 @@ class ImputationQuality:
         blocks: number of hidden blocks, one per patient.
         r2: R2 against the mean of the training patients, over all cells; None without any.
         crps: mean CRPS over cells, in standard deviations of the training patients; smaller is better.
-        coverage_50: share of cells within their 50 % interval, over features with more than two values.
+        coverage_50: share of cells within their 50 % interval, over features with more than two values; an
+            interval that ends at a value which many patients have, such as 0, covers more.
         coverage_90: share of cells within their 90 % interval, over the same features.
         width_90: mean width of the 90 % intervals, in standard deviations of the training patients.
     """
@@ -106,11 +108,12 @@ def analyse_imputation(
     references = {"mean": imputation_quality(mean, test, standardiser)}
     if closed_form is not None:
         standard = standardiser.apply(training.without_targets())
-        closed_form.fit(standard, standard[slice(0, 0)], FitContext(0))
-        fitted = closed_form
+        fitted = Calibrated(training.layout, closed_form)  # in normal scores, as the run's imputer
+        fitted.fit(standard, standard[slice(0, 0)], FitContext(0))
 
         def conditional(patients: Cohort) -> Imputation:
-            imputation = fitted(standardiser.apply(patients))
+            with torch.no_grad():
+                imputation = fitted(standardiser.apply(patients))
             emb = standardiser.invert(imputation.emb)
             return Imputation(emb, imputation.std * standardiser.scale, imputation.filled)
 
@@ -162,15 +165,21 @@ def _quality(
     total = truth.square().sum()
     r2 = float(1 - (truth - imputed).square().sum() / total) if total > 0 else None
     crps = float(gaussian_crps(truth, imputed, std).mean())
-    several = (~two_valued).expand(cells.shape)[cells]
-    truth, imputed, std = truth[several], imputed[several], std[several]
-    if not len(truth):
+    several = cells & ~two_valued
+    if not bool(several.any()):
         return ImputationQuality(blocks, r2, crps)
+    truth = ((block.truth - mean) / scale)[several]
+
+    def ends(level: float) -> tuple[torch.Tensor, torch.Tensor]:
+        low, high = (((end[:, block.column] - mean) / scale) for end in imputation.interval(level))
+        return low[several], high[several]
+
+    low, high = ends(0.9)
     return ImputationQuality(
         blocks,
         r2,
         crps,
-        coverage_50=float(covered(truth, imputed, std, Z50).float().mean()),
-        coverage_90=float(covered(truth, imputed, std, Z90).float().mean()),
-        width_90=float(2 * Z90 * std.mean()),
+        coverage_50=float(covered(truth, *ends(0.5)).float().mean()),
+        coverage_90=float(covered(truth, low, high).float().mean()),
+        width_90=float((high - low).mean()),
     )

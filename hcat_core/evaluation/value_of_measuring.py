@@ -130,7 +130,7 @@ def width_if_measured(
     n, m = cohort.present.shape
     total = np.full((n, len(cohort.layout.tasks), m), np.nan)
     for column in range(m):
-        total[_lacking(cohort, imputation, column).numpy(), :, column] = 0
+        total[lacking(cohort, imputation, column).numpy(), :, column] = 0
     for drawn in _draws(imputation, WIDTH_DRAWS, seed):
         for column, rows, completed in _as_if_measured(cohort, imputation, drawn):
             total[rows, :, column] += width(completed).reshape(len(drawn), len(rows), -1).sum(axis=0)
@@ -151,18 +151,18 @@ def _as_if_measured(
 ) -> Iterator[tuple[int, np.ndarray, Cohort]]:
     """For each modality, n of the patients who lack it, and S n patients with draws of it as measured."""
     for column in range(cohort.present.shape[1]):
-        lacking = _lacking(cohort, imputation, column).nonzero().squeeze(1)
-        for rows in lacking.split(max(1, ROWS // len(drawn))) if len(lacking) else ():
-            yield column, rows.numpy(), _with_measured(cohort, rows, column, drawn[:, rows, column])
+        which = lacking(cohort, imputation, column).nonzero().squeeze(1)
+        for rows in which.split(max(1, ROWS // len(drawn))) if len(which) else ():
+            yield column, rows.numpy(), with_measured(cohort, rows, column, drawn[:, rows, column])
 
 
-def _lacking(cohort: Cohort, imputation: Imputation, column: int) -> Tensor:
+def lacking(cohort: Cohort, imputation: Imputation, column: int) -> Tensor:
     """(N,) whether a modality is missing entirely, and filled entirely."""
     cells = cohort.layout.cells[column]
     return ~cohort.present[:, column] & imputation.filled[:, column][:, cells].all(dim=1)
 
 
-def _with_measured(cohort: Cohort, rows: Tensor, column: int, values: Tensor) -> Cohort:
+def with_measured(cohort: Cohort, rows: Tensor, column: int, values: Tensor) -> Cohort:
     """The patients of these n rows, once for each of (S, n, D) values, as if measured in a modality."""
     cells = cohort.layout.cells[column]
     again = cohort.without_targets()[rows.repeat(len(values))]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -102,3 +102,27 @@ def random_hiding(present: Tensor, generator: torch.Generator | None = None) -> 
     keeper = score.masked_fill(~present, 2.0).argmin(dim=1)
     keep = torch.zeros_like(present).scatter_(1, keeper.unsqueeze(1), True) & present
     return hide & ~(keep & ~left.any(dim=1, keepdim=True))
+
+
+def hide_cells_in_turn(
+    cohort: Cohort, rounds: int, generator: torch.Generator
+) -> Iterator[tuple[Cohort, Tensor]]:
+    """Hide each measured cell within present blocks in one of some rounds, at random.
+
+    A block keeps at least one measured cell.
+
+    Args:
+        cohort: N patients.
+        rounds: how many; a share of one in so many cells is hidden in each.
+        generator: on the CPU.
+
+    Returns:
+        the patients of each round, and which (N, M, D) of their cells were hidden.
+    """
+    of_round = torch.randint(rounds, cohort.emb.shape, generator=generator).to(cohort.emb.device)
+    for number in range(rounds):
+        hide = cohort.measured & (of_round == number)
+        nothing_left = hide.sum(dim=2, keepdim=True) == cohort.measured.sum(dim=2, keepdim=True)
+        first = torch.zeros_like(hide).scatter_(2, hide.byte().argmax(dim=2, keepdim=True), True)
+        hide = hide & ~(nothing_left & first)
+        yield replace(cohort, emb=cohort.emb * ~hide, measured=cohort.measured & ~hide), hide

@@ -32,7 +32,13 @@ from hcat_core.interfaces.head import (
 from hcat_core.interfaces.imputer import Average, Imputation, Imputer
 from hcat_core.interfaces.loss import HeadSpecificLoss, Loss, Outputs
 from hcat_core.interfaces.prediction import Prediction
-from hcat_core.interfaces.random_numbers import CommonNumbers, categories, normal
+from hcat_core.interfaces.random_numbers import (
+    CommonNumbers,
+    PatientNumbers,
+    categories,
+    normal,
+    shared_normal,
+)
 from hcat_core.reading import (
     COUNT_COLUMN,
     QUALITY_COLUMN,
@@ -69,6 +75,7 @@ __all__ = [
     "Loss",
     "ModalityTable",
     "Outputs",
+    "PatientNumbers",
     "PatientWeightingHead",
     "Prediction",
     "PreparedFusion",
@@ -83,4 +90,5 @@ __all__ = [
     "ViewReader",
     "categories",
     "normal",
+    "shared_normal",
 ]

@@ -43,6 +43,18 @@ class Imputation:
     filled: Tensor
     losses: Mapping[str, Average] = field(default_factory=dict)
 
+    def interval(self, level: float = 0.9) -> tuple[Tensor, Tensor]:
+        """Lower and upper ends (N, M, D) of central predictive intervals; here those of Gaussians.
+
+        Both ends are the cell's value where nothing was filled. An end belongs to the interval: where many
+        patients have one value, such as 0, an interval that ends there covers more than ``level``.
+
+        Args:
+            level: share of cells that the intervals are to cover, between 0 and 1.
+        """
+        half = self.std * torch.special.ndtri(torch.tensor((1 + level) / 2)).to(self.std)
+        return self.emb - half, self.emb + half
+
     def draw(self, n: int, generator: Generator) -> Tensor:
         """(n, N, M, D) multiple imputations; here independent Gaussians.
 

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from hcat_core.cohort import Cohort
 from hcat_core.errors import DataError, UsageError
 from hcat_core.interfaces import Imputation, ImputingEstimator
+from hcat_core.runs.delta_shift import shift_imputed
 from hcat_core.runs.trained_run import TrainedRun
+from hcat_core.storage.checkpoint import write_text
 from hcat_core.storage.h5_file import write_h5
+from hcat_core.storage.new_folder import new_folder, refuse_filled
 from hcat_core.storage.safe_path import safe_path
 
 ROWS = 2048  # patients imputed at once
+DESCRIPTION = "imputation.json"
 
 
 @dataclass(frozen=True)
 class CompletedModality:
-    """One written file, with the numbers of imputed blocks and cells, and of cells still missing."""
+    """One modality in a written file: numbers of imputed blocks and cells, and of cells still missing."""
 
     name: str
     path: Path
@@ -30,20 +37,64 @@ class CompletedModality:
     cells_left_missing: int
 
 
-def write_completed(run: TrainedRun, cohort: Cohort, folder: Path) -> list[CompletedModality]:
-    """Write ``NAME.h5`` for each modality, with one row per patient, in the units of the input files.
+@dataclass(frozen=True)
+class ImputedCohort:
+    """Patients and their imputation, in the units of the files.
 
-    Datasets: ``patient_id`` (N), ``embedding`` (N, d) with NaN where nothing could be imputed,
-    ``imputed`` (N, d) bool, ``std`` (N, d) predictive standard deviation, 0 where measured, ``quality``
-    (N,) as read, or, for an imputed block, the explained share of its variance.
+    Attributes:
+        run: whose imputer was used.
+        cohort: N patients with at least one modality, without targets.
+        parts: the imputation, of ``ROWS`` patients each.
+        shifts: of imputed values, in standard deviations of the training patients, by modality.
+    """
+
+    run: TrainedRun
+    cohort: Cohort
+    parts: tuple[Imputation, ...]
+    shifts: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> list[slice]:
+        """The patients of each part."""
+        return [slice(start, start + ROWS) for start in range(0, len(self.cohort), ROWS)]
+
+    def means(self) -> Imputation:
+        """The whole imputation at its mean, shifted."""
+        std, filled = (torch.cat([getattr(p, name) for p in self.parts]) for name in ("std", "filled"))
+        whole = Imputation(torch.cat([part.emb for part in self.parts]), std, filled)
+        return replace(whole, emb=self.shifted(whole.emb, whole))
+
+    def shifted(self, emb: Tensor, imputation: Imputation) -> Tensor:
+        """(N', M, D) values with those that ``imputation`` filled shifted."""
+        scale = self.run.training.standardiser.scale
+        return shift_imputed(emb, imputation, self.shifts, self.cohort.layout, scale)
+
+    def describe(self, folder: Path, more: Mapping[str, object]) -> None:
+        """Write ``imputation.json``: which run imputed, by how much values are shifted, and ``more``."""
+        recipe = self.run.recipe
+        document = {
+            "imputer": recipe.imputer,
+            "outcome_informed": recipe.is_neural and recipe.training.imputer_gradient,
+            "training_data": self.run.training.data,
+            "patients": len(self.cohort),
+            "shift_sd": {name: self.shifts.get(name, 0.0) for name in self.cohort.layout.names},
+            **more,
+        }
+        write_text(safe_path(folder, DESCRIPTION), json.dumps(document, indent=1, default=str) + "\n")
+
+
+def impute_patients(
+    run: TrainedRun, cohort: Cohort, shifts: Mapping[str, float] | None = None
+) -> ImputedCohort:
+    """Impute the patients who have any modality.
 
     Args:
         run: its imputer is used.
-        cohort: N patients in the run's layout; those without any modality are left out.
-        folder: new or empty.
+        cohort: patients in the run's layout; those without any modality are left out.
+        shifts: of imputed values, in standard deviations of the training patients, by modality.
 
     Raises:
-        UsageError: for a run that imputes nothing, or a folder that is not empty.
+        UsageError: for a run that imputes nothing.
         DataError: if no patient has a modality.
     """
     estimator = run.fitted.estimator
@@ -52,48 +103,87 @@ def write_completed(run: TrainedRun, cohort: Cohort, folder: Path) -> list[Compl
             f"{run.folder.path}: the estimator {run.recipe.estimator['use']!r} does not impute. Train one "
             "that does, such as recipes/enhanced.toml."
         )
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"{folder} is not empty. Name another --outdir.")
     cohort = cohort[cohort.present.any(dim=1)].without_targets()
     if not len(cohort):
         raise DataError("no patient has a measured value in any modality: there is nothing to impute from.")
-    completed = _impute(estimator, cohort)
+    starts = range(0, len(cohort), ROWS)
+    parts = tuple(estimator.impute(cohort[slice(start, start + ROWS)]) for start in starts)
     unmeasured = ~cohort.measured[:, cohort.layout.cells].all()
-    if not bool(completed.filled.any()) and bool(unmeasured):
+    if bool(unmeasured) and not any(bool(part.filled.any()) for part in parts):
         raise UsageError(
             f"{run.folder.path}: the imputer {run.recipe.imputer['use']!r} leaves gaps as they are."
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    scale = run.training.standardiser.scale
-    return [
-        _write_modality(cohort, completed, scale, column, folder)
-        for column in range(len(cohort.layout.modalities))
-    ]
+    return ImputedCohort(run, cohort, parts, shifts or {})
 
 
-def _impute(estimator: ImputingEstimator, cohort: Cohort) -> Imputation:
-    """Impute a cohort in batches of ``ROWS`` patients."""
-    emb, std, filled = [], [], []
-    for start in range(0, len(cohort), ROWS):
-        part = estimator.impute(cohort[slice(start, start + ROWS)])
-        emb.append(part.emb)
-        std.append(part.std)
-        filled.append(part.filled)
-    return Imputation(torch.cat(emb), torch.cat(std), torch.cat(filled))
+def write_completed(
+    run: TrainedRun, cohort: Cohort, folder: Path, shifts: Mapping[str, float] | None = None
+) -> list[CompletedModality]:
+    """Write ``NAME.h5`` for each modality, with one row per patient, in the units of the input files.
+
+    Datasets: ``patient_id`` (N), ``embedding`` (N, d) with NaN where nothing could be imputed,
+    ``imputed`` (N, d) bool, ``std`` (N, d) predictive standard deviation, 0 where measured, ``quality``
+    (N,) as read, or, for an imputed block, the explained share of its variance. The attribute ``shift_sd``
+    is the modality's shift. ``imputation.json`` describes the whole. All files are written, or none.
+
+    Args:
+        run: its imputer is used.
+        cohort: N patients in the run's layout; those without any modality are left out.
+        folder: new or empty.
+        shifts: of imputed values, in standard deviations of the training patients, by modality.
+
+    Raises:
+        UsageError: for a run that imputes nothing, or a folder that is not empty.
+        DataError: if no patient has a modality.
+        StorageError: when the disk is full or not writable.
+    """
+    refuse_filled(folder)
+    imputed = impute_patients(run, cohort, shifts)
+    with new_folder(folder) as temporary:
+        imputed.describe(temporary, {"draws": None})
+        written = write_modalities(imputed, imputed.means(), temporary, {})
+    return [replace(one, path=folder / one.path.name) for one in written]
 
 
-def _write_modality(
-    cohort: Cohort, completed: Imputation, scale: torch.Tensor, column: int, folder: Path
-) -> CompletedModality:
-    """Write one modality's file; ``scale`` (M, D) are the training patients' standard deviations."""
+def write_modalities(
+    imputed: ImputedCohort, completed: Imputation, folder: Path, attributes: Mapping[str, str | float]
+) -> list[CompletedModality]:
+    """Write ``NAME.h5`` for each modality, with these ``attributes`` and the modality's ``shift_sd``."""
+    written = []
+    for column, name in enumerate(imputed.cohort.layout.names):
+        path = safe_path(folder, f"{name}.h5")
+        data = _datasets(imputed, completed, column)
+        write_h5(path, data, {**attributes, "shift_sd": imputed.shifts.get(name, 0.0)})
+        written.append(counts(imputed, completed, column, path))
+    return written
+
+
+def counts(imputed: ImputedCohort, completed: Imputation, column: int, path: Path) -> CompletedModality:
+    """How many blocks and cells of one modality were imputed, and how many cells are left missing."""
+    cohort = imputed.cohort
+    modality = cohort.layout.modalities[column]
+    filled = completed.filled[:, column, : modality.width]
+    blocks = int(_imputed_blocks(cohort, completed, column).sum())
+    unknown = int((~(filled | cohort.measured[:, column, : modality.width])).sum())
+    return CompletedModality(modality.name, path, len(cohort), blocks, int(filled.sum()), unknown)
+
+
+def _imputed_blocks(cohort: Cohort, completed: Imputation, column: int) -> Tensor:
+    """(N,) whether a modality is absent, and imputed."""
+    return completed.filled[:, column].any(dim=1) & ~cohort.present[:, column]
+
+
+def _datasets(imputed: ImputedCohort, completed: Imputation, column: int) -> dict[str, np.ndarray]:
+    """The datasets of one modality's file."""
+    cohort = imputed.cohort
     modality = cohort.layout.modalities[column]
     cells = slice(0, modality.width)
     filled, measured = completed.filled[:, column, cells], cohort.measured[:, column, cells]
     std = completed.std[:, column, cells]
     unknown = ~(filled | measured)
-    block = filled.any(dim=1) & ~cohort.present[:, column]
-    relative = (std / scale[column, cells]).square()
+    relative = (std / imputed.run.training.standardiser.scale[column, cells]).square()
     explained = (1 - (relative * filled).sum(dim=1) / filled.sum(dim=1).clamp(min=1)).clamp(0, 1)
+    block = _imputed_blocks(cohort, completed, column)
     data: dict[str, np.ndarray] = {
         "patient_id": np.array(cohort.ids_as_written(), dtype=object),
         "embedding": completed.emb[:, column, cells].masked_fill(unknown, torch.nan).numpy(),
@@ -103,8 +193,4 @@ def _write_modality(
     }
     if modality.features:
         data["feature_names"] = np.array(modality.features, dtype=object)
-    path = safe_path(folder, f"{modality.name}.h5")
-    write_h5(path, data)
-    return CompletedModality(
-        modality.name, path, len(cohort), int(block.sum()), int(filled.sum()), int(unknown.sum())
-    )
+    return data

@@ -14,6 +14,7 @@ import torch
 from hcat_core.cohort import Cohort, Task
 from hcat_core.errors import DataError
 from hcat_core.evaluation.shapley import MOST_MODALITIES, shapley_values
+from hcat_core.evaluation.tipping_point import Decisions, TippingPoints, tipping_points
 from hcat_core.evaluation.value_of_measuring import (
     ValueOfMeasuring,
     value_of_measuring,
@@ -42,6 +43,8 @@ class PatientPredictions:
         value: of measuring a missing modality; None where it was not computed.
         expected_width: (N, T, M) expected width of the 90 % interval if the modality were measured; None
             where it was not computed.
+        tipping: by how much imputed values would have to be off for a decision to change; None where it was
+            not computed.
     """
 
     cohort: Cohort
@@ -52,6 +55,7 @@ class PatientPredictions:
     shapley: np.ndarray | None = None
     value: ValueOfMeasuring | None = None
     expected_width: np.ndarray | None = None
+    tipping: TippingPoints | None = None
 
 
 def predict_patients(run: TrainedRun, cohort: Cohort, explain: bool | None = None) -> PatientPredictions:
@@ -72,7 +76,7 @@ def predict_patients(run: TrainedRun, cohort: Cohort, explain: bool | None = Non
     predicted = fitted.predict(cohort)
     explain = len(cohort) <= EXPLAINED if explain is None else explain
     explain = explain and len(cohort.layout.modalities) <= MOST_MODALITIES
-    shapley = value = expected_width = None
+    shapley = value = expected_width = tipping = None
     if explain:
         base_rate = np.array(statistics.base_rate)
         shapley, _ = shapley_values(lambda c: fitted.predict(c).probability, cohort, base_rate)
@@ -82,6 +86,8 @@ def predict_patients(run: TrainedRun, cohort: Cohort, explain: bool | None = Non
         unresolved = _unresolved(cohort, imputation, statistics.standardiser.scale)
         if explain:
             value = value_of_measuring(fitted.predict_members, cohort, imputation, run.recipe.seed)
+            decisions = Decisions(fitted.predict_once, predicted.probability, fitted.thresholds)
+            tipping = tipping_points(decisions, cohort, imputation, statistics.standardiser.scale)
         if explain and predicted.interval is not None:
             expected_width = width_if_measured(_width_of(fitted), cohort, imputation, run.recipe.seed)
     return PatientPredictions(
@@ -93,6 +99,7 @@ def predict_patients(run: TrainedRun, cohort: Cohort, explain: bool | None = Non
         shapley,
         value,
         expected_width,
+        tipping,
     )
 
 
@@ -150,6 +157,8 @@ def as_csv(predictions: PatientPredictions) -> str:
                 cells.append(record["tasks"][task.name]["measure_next"] or "")
                 cells += [_text(value, 8) for value in predictions.value.reduction[row, column]]
                 cells += [_text(value, 8) for value in predictions.value.error[row, column]]
+            if predictions.tipping is not None:
+                cells += [_text(value, 2) for value in predictions.tipping.shift[row, column]]
         writer.writerow(cells)
     return buffer.getvalue()
 
@@ -207,6 +216,13 @@ def _task_record(predictions: PatientPredictions, row: int, column: int, task: T
         record["measure_next"] = names[best] if best >= 0 else None
     if predictions.expected_width is not None:
         record["expected_width_if_measured"] = _finite(names, predictions.expected_width[row, column])
+    if predictions.tipping is not None:
+        shift, tried = predictions.tipping.shift[row, column], predictions.tipping.tried[row]
+        record["tipping_points"] = {
+            name: round(float(shift[i]), 2) if np.isfinite(shift[i]) else None
+            for i, name in enumerate(names)
+            if tried[i]
+        }
     return record
 
 
@@ -225,6 +241,8 @@ def _csv_header(predictions: PatientPredictions) -> list[str]:
             header.append(f"{task.name}_measure_next")
             header += [f"{task.name}_variance_reduction_by_{name}" for name in layout.names]
             header += [f"{task.name}_variance_reduction_error_{name}" for name in layout.names]
+        if predictions.tipping is not None:
+            header += [f"{task.name}_tipping_point_of_{name}" for name in layout.names]
     return header
 
 

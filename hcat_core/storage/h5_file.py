@@ -40,11 +40,19 @@ def fill_h5(file: h5py.File, data: Mapping[str, np.ndarray]) -> None:
         file.create_dataset(name, data=values, dtype=dtype)
 
 
-def write_h5(path: Path, data: Mapping[str, np.ndarray]) -> None:
+def write_h5(
+    path: Path, data: Mapping[str, np.ndarray], attributes: Mapping[str, str | float] | None = None
+) -> None:
     """Write an HDF5 file atomically, with each array as a dataset at the top level.
+
+    Args:
+        path: the file to write.
+        data: the arrays by name.
+        attributes: of the file.
 
     Raises:
         StorageError: when the disk is full or not writable.
     """
     with atomic_write(path) as temporary, new_h5(temporary) as file:
         fill_h5(file, data)
+        file.attrs.update(attributes or {})

@@ -49,11 +49,13 @@ def draw_curve(
     direction = rng.standard_normal((m, sines, shared))
     direction *= frequency / np.linalg.norm(direction, axis=2, keepdims=True)
     phase = rng.uniform(0, 2 * np.pi, (m, sines))
-    weights = (
-        rng.standard_normal((m, d, sines))
-        * np.sqrt(variance / sines / _variance(frequency, phase))[:, None]
-    )
+    weights = rng.standard_normal((m, d, sines)) * weight_scale(phase, frequency, variance)[:, None]
     return Curve(direction, phase, weights * cells[:, :, None])
+
+
+def weight_scale(phase: np.ndarray, frequency: float, variance: float) -> np.ndarray:
+    """(M, H) standard deviations of the weights of sines with these phases, for a cell's ``variance``."""
+    return np.asarray(np.sqrt(variance / phase.shape[1] / _variance(frequency, phase)))
 
 
 def _variance(frequency: float, phase: np.ndarray) -> np.ndarray:

@@ -21,6 +21,8 @@ from hcat_core.synth.noise_blocks import RecordedBlocks, record_blocks
 from hcat_core.synth.outcomes import TASKS, RiskModel, SyntheticOutcomes, draw_outcomes
 from hcat_core.synth.spec import MODALITIES, SynthSpec, preset_spec, with_interactions
 
+CLUSTER_PRIOR = 20.0  # of the Dirichlet distribution that cluster probabilities are drawn from
+
 
 @dataclass(frozen=True)
 class MixtureParameters:
@@ -31,6 +33,7 @@ class MixtureParameters:
         means: (K, M, D).
         loadings: (K, M, D, R); 0 in padding cells.
         noise: (M, D) standard deviations; 1 in padding cells.
+        loading_scale: (M, R) standard deviations of the normal distributions that loadings were drawn from.
         curve: the nonlinear part; None: cells are linear in the factors.
     """
 
@@ -38,6 +41,7 @@ class MixtureParameters:
     means: np.ndarray
     loadings: np.ndarray
     noise: np.ndarray
+    loading_scale: np.ndarray
     curve: Curve | None = None
 
 
@@ -140,6 +144,7 @@ def draw_parameters(spec: SynthSpec, rng: np.random.Generator) -> MixtureParamet
     loadings = np.zeros((k, m, d, spec.shared + m * spec.private))
     # A modality depends strongly on some shared factors and weakly on others: more modalities inform more.
     visible = np.where(rng.random((m, spec.shared)) < spec.visible, 1.0, 0.15)
+    scale = _loading_scale(spec, visible)
     shared = rng.standard_normal((k, m, d, spec.shared)) * visible[:, None, :]
     loadings[..., : spec.shared] = (
         0.0 if spec.sines else shared * np.sqrt(spec.shared_variance / spec.shared)
@@ -156,11 +161,22 @@ def draw_parameters(spec: SynthSpec, rng: np.random.Generator) -> MixtureParamet
     loadings[:, ~cells] = 0
     means[:, ~cells] = 0
     noise[~cells] = 1
-    weights = rng.dirichlet(np.full(k, 20.0))
+    weights = rng.dirichlet(np.full(k, CLUSTER_PRIOR))
     curve = None
     if spec.sines:
         curve = draw_curve(spec.shared, cells, spec.sines, spec.frequency, spec.shared_variance, rng)
-    return MixtureParameters(weights, means, loadings, noise, curve)
+    return MixtureParameters(weights, means, loadings, noise, scale, curve)
+
+
+def _loading_scale(spec: SynthSpec, visible: np.ndarray) -> np.ndarray:
+    """(M, R) standard deviations of loadings, for the (M, S) visibility of the shared factors."""
+    m = len(spec.widths)
+    scale = np.zeros((m, spec.shared + m * spec.private))
+    if not spec.sines:
+        scale[:, : spec.shared] = visible * np.sqrt(spec.shared_variance / spec.shared)
+    for column in range(m if spec.private else 0):
+        scale[column, private_factors(spec, column)] = np.sqrt(spec.private_variance / spec.private)
+    return scale
 
 
 def private_factors(spec: SynthSpec, column: int) -> slice:

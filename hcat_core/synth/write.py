@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -13,9 +10,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from hcat_core.errors import UsageError
-from hcat_core.storage.atomic_files import storage_errors, sync
+from hcat_core.storage.atomic_files import sync
 from hcat_core.storage.h5_file import new_h5
+from hcat_core.storage.new_folder import new_folder
 from hcat_core.synth.generator import SyntheticCohort
 
 LABELS = ("surv_5yr_label", "rec_2yr_label")
@@ -35,30 +32,8 @@ def write_cohort(directory: Path, cohort: SyntheticCohort) -> dict[str, int]:
         UsageError: if ``directory`` exists and is not empty.
         StorageError: if it cannot be created, or the disk is full or not writable.
     """
-    directory = Path(directory).resolve()
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise UsageError(f"{directory} is not empty. Name another folder, or remove it first.")
-    created = not directory.exists()
-    temporary: Path | None = None
-    moved: list[Path] = []
-    try:
-        with storage_errors(directory):
-            directory.mkdir(parents=True, exist_ok=True)
-            temporary = Path(tempfile.mkdtemp(prefix=".hcat-synth.", dir=directory))
-            sizes = write_files(temporary, cohort)
-            for path in sorted(temporary.iterdir()):
-                moved.append(path.rename(directory / path.name))
-            temporary.rmdir()
-    except BaseException:
-        for path in moved:
-            path.unlink()
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
-        if created:
-            with contextlib.suppress(OSError):
-                directory.rmdir()
-        raise
-    return sizes
+    with new_folder(Path(directory)) as temporary:
+        return write_files(temporary, cohort)
 
 
 def write_files(folder: Path, cohort: SyntheticCohort) -> dict[str, int]:

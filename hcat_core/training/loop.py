@@ -145,7 +145,7 @@ def _one_epoch(
     model.train()
     train_loss, terms = _take_steps(step, patients, checkpoints, context, progress.epoch)
     if isinstance(model.imputer, Calibrated) and model.imputer_trains():
-        model.imputer.calibrate(patients.training.present, patients.validation.to(context.device))
+        model.imputer.calibrate(patients.training, patients.validation.to(context.device))
     val = _scores(model, patients, context)
     better = progress.scored(val, settings.monitor)
     progress.finished = progress.stale >= settings.early_stop_patience

@@ -13,7 +13,7 @@ from torch import Tensor
 from hcat_core.cohort import Cohort, Layout
 from hcat_core.data.folds import at_most, joint_folds
 from hcat_core.data.standardisation import Standardiser
-from hcat_core.interfaces import Estimator, FitContext, Imputation, Prediction
+from hcat_core.interfaces import Estimator, FitContext, Imputation, PatientNumbers, Prediction
 from hcat_core.registry.parameter_types import Count
 from hcat_core.storage.atomic_files import make_folder
 from hcat_core.storage.checkpoint import read_checkpoint, write_checkpoint
@@ -255,17 +255,25 @@ class ImputationInFileUnits(Imputation):
     ) -> ImputationInFileUnits:
         """Measured cells are the cohort's own, to the bit."""
         filled = standardised.filled.cpu()
-        emb = torch.where(filled, standardiser.invert(standardised.emb.cpu()), cohort.emb)
+        emb = torch.where(filled, standardiser.invert_imputed(standardised.emb.cpu()), cohort.emb)
         std = standardised.std.cpu() * standardiser.scale
         return cls(emb, std, filled, {}, standardised, standardiser)
+
+    def interval(self, level: float = 0.9) -> tuple[torch.Tensor, torch.Tensor]:
+        """Ends (N, M, D) of the imputer's intervals."""
+        assert self.standardised is not None and self.standardiser is not None
+        ends = self.standardised.interval(level)
+        low, high = (self.standardiser.invert_imputed(end.cpu()) for end in ends)
+        return torch.where(self.filled, low, self.emb), torch.where(self.filled, high, self.emb)
 
     def draw(self, n: int, generator: torch.Generator) -> torch.Tensor:
         """(n, N, M, D) as the imputer draws them."""
         assert self.standardised is not None and self.standardiser is not None
         device = self.standardised.emb.device
-        if generator.device.type != device.type:  # random numbers are made where they are used
+        same_place = generator.device.type == device.type or isinstance(generator, PatientNumbers)
+        if not same_place:  # random numbers are made where they are used
             seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
             generator = type(generator)(device=device)
             generator.manual_seed(seed)
-        drawn = self.standardiser.invert(self.standardised.draw(n, generator).cpu())
+        drawn = self.standardiser.invert_imputed(self.standardised.draw(n, generator).cpu())
         return torch.where(self.filled, drawn, self.emb)

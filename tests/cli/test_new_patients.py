@@ -110,6 +110,8 @@ def test_one_patient_with_one_modality_and_with_all(hcat, trained, files, tmp_pa
         assert set(reduction) == set(MODALITIES[1:])
         counts = {m: r["value"] for m, r in reduction.items() if r["value"] > 2 * r["error"]}
         assert task["measure_next"] == max(counts, key=counts.get, default=None)
+        assert set(task["tipping_points"]) == set(MODALITIES[1:])
+        assert all(shift is None or abs(shift) <= 3 for shift in task["tipping_points"].values())
     code, _, err = hcat("predict", trained["neural"], *arguments, "-q", "-o", "one.csv")
     assert (code, err) == (0, "")
     (row,) = rows_of("one.csv")
@@ -120,6 +122,10 @@ def test_one_patient_with_one_modality_and_with_all(hcat, trained, files, tmp_pa
             columns = [f"{name}_variance_reduction_{what}_{modality}" for what in ("by", "error")]
             written = [float(row[column]) for column in columns]
             assert written == pytest.approx([reduction["value"], reduction["error"]], abs=1e-8)
+        assert row[f"{name}_tipping_point_of_clinical"] == ""
+        for modality, shift in task["tipping_points"].items():
+            column = row[f"{name}_tipping_point_of_{modality}"]
+            assert (float(column) if column else None) == shift
 
     _, arguments = one_patient(files, tmp_path / "all", MODALITIES)
     code, out, _ = hcat("predict", trained["neural"], *arguments, "--json")
@@ -128,6 +134,7 @@ def test_one_patient_with_one_modality_and_with_all(hcat, trained, files, tmp_pa
     for task in whole["tasks"].values():
         assert set(task["contributions"]) == set(MODALITIES)
         assert task["measure_next"] is None
+        assert "tipping_points" not in task
     code, out, _ = hcat("predict", trained["neural"], *arguments)
     assert code == 0 and "for anyone" in out and patient in out
 

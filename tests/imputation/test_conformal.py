@@ -6,7 +6,7 @@ import torch
 from hcat_builtin.imputers.mean import MeanImputer
 from hcat_core.imputation.conformal import Calibrated
 from hcat_core.imputation.hidden_blocks import leave_one_block_out, mask_down, random_hiding
-from hcat_core.interfaces import FitContext
+from hcat_core.interfaces import CommonNumbers, FitContext
 from hcat_core.registry.catalog import load_catalog
 from hcat_core.testing.checks import subject_of
 
@@ -46,8 +46,74 @@ def test_calibrated_90_percent_intervals_cover_90_percent_of_hidden_cells():
         assert abs(coverage(calibrated, column) - 0.9) < 0.04
 
 
+class FeatureBlind(MeanImputer):
+    """An imputer whose intervals are too narrow for even features, and too high for odd ones."""
+
+    def __call__(self, batch):
+        found = super().__call__(batch)
+        even = torch.arange(batch.emb.shape[2]) % 2 == 0
+        emb = torch.where(found.filled & ~even, found.emb + 0.8, found.emb)
+        return dataclasses.replace(found, emb=emb, std=found.std * torch.where(even, 0.5, 1.0))
+
+
+class GapBlind(MeanImputer):
+    """An imputer whose standard deviations are right for blocks, and a third as large within them."""
+
+    def __call__(self, batch):
+        found = super().__call__(batch)
+        std = torch.where(batch.present.unsqueeze(-1), found.std / 3, found.std)
+        return dataclasses.replace(found, std=std)
+
+
+def misses(imputer, patients, features):
+    """Shares of cells below and above their 90 % interval, of some features of hidden blocks."""
+    below, above, total = 0.0, 0.0, 0.0
+    for hidden in leave_one_block_out(patients):
+        cells = hidden.measured & features
+        low, high = (end[:, hidden.column] for end in imputer(hidden.cohort).interval())
+        below += float((hidden.truth < low)[cells].sum())
+        above += float((hidden.truth > high)[cells].sum())
+        total += float(cells.sum())
+    return below / total, above / total
+
+
+def test_each_feature_gets_its_own_width_and_side():
+    cells = torch.randn(COHORT.emb.shape, generator=torch.Generator().manual_seed(1))  # independent
+    cohort = dataclasses.replace(COHORT, emb=cells * COHORT.measured)
+    train, validation, test = cohort[slice(0, 320)], cohort[slice(320, 420)], cohort[slice(420, 520)]
+    even = torch.arange(cohort.emb.shape[2]) % 2 == 0
+    plain = FeatureBlind(cohort.layout)
+    plain.fit(train, validation, FitContext(0))
+    assert min(misses(plain, test, even)) > 0.15
+    assert misses(plain, test, ~even)[0] > 0.15
+    calibrated = Calibrated(cohort.layout, FeatureBlind(cohort.layout))
+    calibrated.fit(train, validation, FitContext(0))
+    for features in (even, ~even):
+        for share in misses(calibrated, test, features):
+            assert 0.02 < share < 0.08
+
+
+def test_gaps_within_a_present_block_are_calibrated_by_themselves():
+    generator = torch.Generator().manual_seed(5)
+    hide = TEST.measured & (torch.rand(TEST.emb.shape, generator=generator) < 0.1)
+    batch = dataclasses.replace(TEST, emb=TEST.emb * ~hide, measured=TEST.measured & ~hide)
+    assert torch.equal(batch.present, batch.measured.any(dim=2))
+
+    def covered(imputation):
+        low, high = imputation.interval()
+        return float(((TEST.emb >= low) & (TEST.emb <= high))[hide].float().mean())
+
+    plain = GapBlind(COHORT.layout)
+    plain.fit(TRAIN, VALIDATION, FitContext(0))
+    assert covered(plain(batch)) < 0.6
+    calibrated = Calibrated(COHORT.layout, GapBlind(COHORT.layout))
+    calibrated.fit(TRAIN, VALIDATION, FitContext(0))
+    assert abs(covered(calibrated(batch)) - 0.9) < 0.03
+    assert abs(coverage(calibrated, 1) - 0.9) < 0.04
+
+
 def test_features_with_two_values_get_the_right_variance_even_if_nearly_all_are_zero():
-    """Such as diagnosis codes of one patient in thirty: a 90 % interval of these would have no width."""
+    """Such as diagnosis codes of one patient in thirty; draws of these are codes, too."""
     rare = (torch.rand(COHORT.emb.shape, generator=torch.Generator().manual_seed(2)) < 0.03).float()
     emb = torch.where(torch.tensor([False, True, False, False])[:, None], rare, COHORT.emb)
     cohort = dataclasses.replace(COHORT, emb=emb * COHORT.measured)
@@ -60,8 +126,59 @@ def test_features_with_two_values_get_the_right_variance_even_if_nearly_all_are_
             found = calibrated(hidden.cohort)
             error += float((hidden.truth - found.emb[:, 1])[hidden.measured].square().sum())
             predicted += float(found.std[:, 1][hidden.measured].square().sum())
+            drawn = found.draw(50, torch.Generator().manual_seed(0))[:, :, 1, : cohort.layout.widths[1]]
+            assert set(drawn.unique().tolist()) == {0.0, 1.0}
+            assert abs(float(drawn.mean()) - float(hidden.truth[hidden.measured].mean())) < 0.01
     assert 0.75 < predicted / error < 1.35
     assert abs(coverage(calibrated, 2) - 0.9) < 0.04
+
+
+class Trainable(torch.nn.Module):
+    """Predicts every missing cell by one weight, which the prediction's loss is to reach."""
+
+    def __init__(self, layout):
+        super().__init__()
+        self.plain = MeanImputer(layout)
+        self.weight = torch.nn.Parameter(torch.zeros(()))
+
+    def fit(self, train, validation, context):
+        self.plain.fit(train, validation, context)
+
+    def forward(self, batch):
+        found = self.plain(batch)
+        return dataclasses.replace(found, emb=torch.where(found.filled, found.emb + self.weight, found.emb))
+
+
+def test_a_gradient_passes_through_scores_and_training_does_not_depend_on_validation_patients():
+    skewed = torch.arange(COHORT.emb.shape[2]) % 3 == 0
+    emb = torch.where(skewed, COHORT.emb.exp(), COHORT.emb) * COHORT.measured
+    emb[:, 2] = (emb[:, 2] > 1).float() * COHORT.measured[:, 2]
+    cohort = dataclasses.replace(COHORT, emb=emb)
+    found = []
+    for validation in (cohort[slice(320, 420)], cohort[slice(420, 520)]):
+        calibrated = Calibrated(cohort.layout, Trainable(cohort.layout))
+        calibrated.fit(cohort[slice(0, 320)], validation, FitContext(0))
+        assert len(calibrated.maps.scores.feature)
+        calibrated.train()
+        found.append(calibrated(cohort[slice(0, 32)]))
+        (found[-1].emb.sum() + found[-1].std.sum()).backward()
+        gradient = calibrated.inner.weight.grad
+        assert gradient.isfinite() and gradient != 0
+    assert torch.equal(found[0].emb, found[1].emb)
+    assert torch.equal(found[0].std, found[1].std)
+
+
+def test_a_patient_is_imputed_the_same_in_any_batch():
+    calibrated = Calibrated(COHORT.layout, FeatureBlind(COHORT.layout))
+    calibrated.fit(TRAIN, VALIDATION, FitContext(0))
+    together, alone = calibrated(TEST), calibrated(TEST[slice(7, 8)])
+    for one, other in zip(together.interval(), alone.interval(), strict=True):
+        torch.testing.assert_close(one[7:8], other)
+    common = [CommonNumbers() for _ in range(2)]
+    for generator in common:
+        generator.manual_seed(4)
+    drawn = [found.draw(3, numbers) for found, numbers in zip((together, alone), common, strict=True)]
+    torch.testing.assert_close(drawn[0][:, 7:8], drawn[1])
 
 
 def test_draws_have_the_calibrated_standard_deviation():
@@ -78,7 +195,7 @@ def test_small_groups_shrink_to_the_overall_factor():
     calibrated = Calibrated(COHORT.layout, Overconfident(COHORT.layout))
     calibrated.inner.fit(TRAIN, VALIDATION, FitContext(0))
     few = VALIDATION[slice(0, 6)]
-    calibrated.calibrate(TRAIN.present, few)
+    calibrated.calibrate(TRAIN, few)
     spread = (calibrated.factors.log() - calibrated.overall.log()).abs().max()
     assert spread < 0.35
 
@@ -91,8 +208,9 @@ def test_an_unknown_pattern_gets_the_overall_factor():
     batch = TEST[TEST.present[:, 3]]
     batch = batch.hide(alone[: len(batch)])
     assert not (calibrated.patterns == batch.present[0]).all(dim=1).any()
-    ratio = calibrated(batch).std / calibrated.inner(batch).std.clamp_min(1e-9)
-    torch.testing.assert_close(ratio[0, 1, :20], calibrated.overall[1].expand(20))
+    factor = calibrated(batch).residuals.factor
+    of_second = calibrated.maps.scores.cell // COHORT.layout.widest == 1
+    torch.testing.assert_close(factor[0, of_second], calibrated.overall[1].expand(int(of_second.sum())))
 
 
 def test_a_batch_of_another_layout_is_an_error_that_names_both():
@@ -109,6 +227,8 @@ def test_state_dict_restores_the_calibration():
     two = Calibrated(COHORT.layout, Overconfident(COHORT.layout)).eval()
     two.load_state_dict(one.state_dict())
     assert torch.equal(one(TEST).std, two(TEST).std)
+    for end, restored in zip(one(TEST).interval(), two(TEST).interval(), strict=True):
+        assert torch.equal(end, restored)
 
 
 def test_masking_down_leaves_the_pattern_and_returns_the_truth():

@@ -1,6 +1,7 @@
 """Weights for censoring: patients with a known outcome represent all."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,12 @@ from hcat_core.data.outcomes import derive_labels
 from hcat_core.metrics.censoring import known_weights
 from hcat_core.metrics.discrimination import binary_metrics, weighted_auc
 from hcat_core.metrics.survival import aalen_johansen, kaplan_meier
+from hcat_core.recipe.recipe import load_recipe
+from hcat_core.registry.catalog import load_catalog
+from hcat_core.runs.recipe_cohort import read_recipe_cohort
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+HANCOCK = Path(__file__).parents[3] / "shared" / "data" / "hancock" / "h5"
 
 
 def with_labels(made, time, cause, horizon):
@@ -68,3 +75,14 @@ def test_weighted_scores_are_those_of_the_uncensored_cohort(targets, competing):
     assert plain.average_precision > of_all.average_precision + 0.04
     assert plain.f1 > of_all.f1 + 0.03
     assert weighted.auc == weighted_auc(p, labels, weights)
+
+
+@pytest.mark.skipif(not HANCOCK.is_dir(), reason="the HANCOCK files are not here")
+def test_hancocks_risk_of_a_recurrence_in_two_years_is_aalen_and_johansens():
+    """.193; Kaplan and Meier, for whom deaths are censorings, have .202, and known labels .226 or .207."""
+    catalog = load_catalog()
+    recipe = load_recipe(RECIPES / "hancock.toml", catalog, sets=[f"cohort.root={HANCOCK}"])[0]
+    cohort, _ = read_recipe_cohort(recipe, catalog)
+    labels = cohort.targets.labels[:, 1].numpy()
+    weights = known_weights(cohort.targets, 1, 730.0, cohort.targets)
+    assert np.average(labels == 1, weights=weights) == pytest.approx(0.193, abs=5e-4)

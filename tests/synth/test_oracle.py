@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from hcat_core.synth.finite_sample import finite_sample_limit
 from hcat_core.synth.generator import MixtureParameters, SynthSpec, generate
 from hcat_core.synth.oracle import (
     expected_event_probability,
@@ -109,20 +108,6 @@ def test_under_mnar_the_pattern_is_evidence():
         assert (bias > 0.3) if biased else (abs(bias) < 0.06), bias
     z = np.abs(cohort.complete - aware.mean)[where] / np.sqrt(aware.variance[where])
     assert abs((z < 1.645).mean() - 0.9) < 0.02
-
-
-def test_the_finite_sample_limit_lies_below_the_oracle_and_rises_with_patients():
-    scores = {}
-    for patients in (120, 1500):
-        cohort = small(**{**WIDE, "patients": patients + 400}, clusters=1)
-        train = np.arange(patients)
-        limit = finite_sample_limit(cohort, train, measured(cohort))
-        where = hidden(cohort)
-        where[:patients] = False
-        oracle = oracle_imputation(cohort.parameters, cohort.complete, measured(cohort))
-        finite = oracle_imputation(limit, cohort.complete, measured(cohort))
-        scores[patients] = r2(cohort, finite.mean, where) / r2(cohort, oracle.mean, where)
-    assert 0.5 < scores[120] < scores[1500] < 1
 
 
 def test_the_expected_event_probability_ranks_better_than_chance_and_no_better_than_the_truth():

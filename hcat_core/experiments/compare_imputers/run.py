@@ -75,7 +75,7 @@ def _score_imputer(
     return ImputerResult(
         job.name,
         job.task.setting,
-        scores=score_imputation(trial, test.emb, test.std, test.filled, drawn if fills else None),
+        scores=score_imputation(trial, test, drawn if fills else None),
         auc=probe_auc(trial, train, test),
         fit_seconds=fit_seconds,
         transform_seconds=transform_seconds,
@@ -87,11 +87,11 @@ def _score_limit(job: Job[ImputerInSetting], trial: Trial) -> ImputerResult:
     synthetic = trial.synthetic
     assert synthetic is not None and job.name in (ORACLE, LIMIT)
     measured = synthetic.measured
-    parameters = synthetic.parameters
     if job.name == LIMIT:
         train_rows = np.arange(job.task.setting.patients)
-        parameters = finite_sample_limit(synthetic, train_rows, measured)
-    best = oracle_imputation(parameters, synthetic.complete, measured, synthetic.missingness)
+        best = finite_sample_limit(synthetic, train_rows, np.arange(len(measured)))
+    else:
+        best = oracle_imputation(synthetic.parameters, synthetic.complete, measured, synthetic.missingness)
     scale, shift = trial.standardiser.scale, trial.standardiser.mean
     mean = (torch.from_numpy(best.mean).float() - shift) / scale
     std = torch.from_numpy(best.variance).float().sqrt() / scale
@@ -103,5 +103,5 @@ def _score_limit(job: Job[ImputerInSetting], trial: Trial) -> ImputerResult:
 
     train = imputation(slice(0, len(trial.train)), trial.train)
     test = imputation(slice(len(measured) - len(trial.test), len(measured)), trial.test)
-    scores = score_imputation(trial, test.emb, test.std, test.filled, None)
+    scores = score_imputation(trial, test, None)
     return ImputerResult(job.name, job.task.setting, scores=scores, auc=probe_auc(trial, train, test))

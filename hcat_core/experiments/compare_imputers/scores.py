@@ -17,7 +17,7 @@ from torch import Tensor
 from hcat_core.cohort import Cohort
 from hcat_core.experiments.compare_imputers.cohorts import Trial
 from hcat_core.experiments.compare_imputers.results import BlockScores, ImputationScores, PatternScores
-from hcat_core.imputation.scores import Z50, Z90, covered, energy_distance, gaussian_crps
+from hcat_core.imputation.scores import covered, energy_distance, gaussian_crps
 from hcat_core.interfaces import Imputation
 
 LEAST_PATIENTS = 30  # of a pattern that is reported
@@ -45,9 +45,7 @@ class _Cells:
         )
 
 
-def score_imputation(
-    trial: Trial, emb: Tensor, std: Tensor, filled: Tensor, draws: Tensor | None
-) -> ImputationScores:
+def score_imputation(trial: Trial, imputation: Imputation, draws: Tensor | None) -> ImputationScores:
     """R2 against the training mean, CRPS, coverage and energy distance of the hidden cells.
 
     Cells are pooled. Coverage is that of continuous cells; binary ones have a Brier score on their own
@@ -55,13 +53,12 @@ def score_imputation(
 
     Args:
         trial: with the truth.
-        emb: (N, M, D) imputed values of the test patients.
-        std: (N, M, D) their standard deviations.
-        filled: (N, M, D) which cells were imputed.
+        imputation: of the test patients.
         draws: (N, M, D) one draw, for the energy distance; None for none.
     """
-    mean = torch.where(filled, emb, 0.0)
-    spread = torch.where(filled, std, 1.0)
+    mean = torch.where(imputation.filled, imputation.emb, 0.0)
+    spread = torch.where(imputation.filled, imputation.std, 1.0)
+    low, high = _interval(imputation, 0.9)
     hidden, names = trial.hidden, trial.test.layout.names
     cells = _Cells(
         hidden=hidden,
@@ -69,15 +66,15 @@ def score_imputation(
         error=(trial.truth - mean).square(),
         baseline=trial.truth.square(),  # standardised: the training mean is 0
         crps=gaussian_crps(trial.truth, mean, spread),
-        inside90=covered(trial.truth, mean, spread, Z90).float(),
+        inside90=covered(trial.truth, low, high).float(),
     )
     everywhere = cells.block((slice(None),))
     return ImputationScores(
         r2=everywhere.r2,
         crps=everywhere.crps,
         coverage_90=everywhere.coverage_90,
-        coverage_50=_mean(covered(trial.truth, mean, spread, Z50).float(), cells.continuous),
-        width_90=_mean(2 * Z90 * spread, cells.continuous),
+        coverage_50=_mean(covered(trial.truth, *_interval(imputation, 0.5)).float(), cells.continuous),
+        width_90=_mean(high - low, cells.continuous),
         hidden_cells=int(hidden.sum()),
         by_modality={
             name: cells.block((slice(None), column))
@@ -88,6 +85,13 @@ def score_imputation(
         by_pattern=_by_pattern(trial, cells),
         energy_distance=None if draws is None else _energy(trial, draws),
     )
+
+
+def _interval(imputation: Imputation, level: float) -> tuple[Tensor, Tensor]:
+    """Ends (N, M, D) of intervals; those of a standard normal variable where nothing was imputed."""
+    half = float(torch.special.ndtri(torch.tensor((1 + level) / 2)))
+    low, high = imputation.interval(level)
+    return torch.where(imputation.filled, low, -half), torch.where(imputation.filled, high, half)
 
 
 def _brier_binary(trial: Trial, mean: Tensor) -> float | None:

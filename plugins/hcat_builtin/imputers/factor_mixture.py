@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from hcat_builtin.imputers.incomplete_rows import BlockCells, ObservedRows, Rows, make_rows, observe
-from hcat_core.interfaces import categories, normal
+from hcat_core.interfaces import categories, normal, shared_normal
 
 __all__ = ["FactorMixture", "Posterior", "Rows", "draw", "make_rows", "moments", "posterior"]
 
@@ -180,12 +180,15 @@ def moments(model: FactorMixture, factors: Posterior) -> tuple[Tensor, Tensor]:
 
 
 def draw(model: FactorMixture, factors: Posterior, n: int, generator: torch.Generator) -> Tensor:
-    """Draw (n, N, P) cells jointly: a cluster, its factors, and then the noise of each row."""
+    """Draw (n, N, P) cells jointly: loadings for all rows, then each row's cluster, factors and noise."""
     k, p, q = model.loading.shape
     rows, dtype, device = len(factors.mean), model.loading.dtype, model.loading.device
     root = torch.linalg.cholesky(factors.covariance)
     result = torch.empty((n, rows, p), dtype=dtype, device=device)
+    uncertain = _root(model.spread)[:, model.block] * model.noise.sqrt()[:, None, None]  # (K, P, Q, Q)
     for number in range(n):
+        deviation = shared_normal((k, p, q), generator, device=device, dtype=dtype)
+        loading = model.loading + torch.einsum("kpqr,kpr->kpq", uncertain, deviation)
         cluster = categories(factors.share, generator)
         every = torch.arange(rows, device=device)
         white = normal((rows, q - 1, 1), generator, rows=0, device=device, dtype=torch.float64)
@@ -194,13 +197,15 @@ def draw(model: FactorMixture, factors: Posterior, n: int, generator: torch.Gene
         noise = normal((rows, p), generator, rows=0, device=device, dtype=dtype)
         for c in range(k):
             mine = cluster == c
-            # The uncertainty of loadings is independent across cells given z, so noise covers it.
-            uncertainty = torch.einsum(
-                "nq,mqr,nr->nm", extended[mine], model.spread[c].to(dtype), extended[mine]
-            )
-            scale = (model.noise * (1 + uncertainty[:, model.block])).sqrt()
-            result[number, mine] = extended[mine] @ model.loading[c].T + noise[mine] * scale
+            result[number, mine] = extended[mine] @ loading[c].T + noise[mine] * model.noise.sqrt()
     return result
+
+
+def _root(covariance: Tensor) -> Tensor:
+    """(..., Q, Q) roots R of covariances R R', which may be singular."""
+    values, vectors = torch.linalg.eigh(covariance)
+    root: Tensor = vectors * values.clamp_min(0).sqrt().unsqueeze(-2)
+    return root
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Generator, Tensor
@@ -92,7 +92,9 @@ class GaussianImputer:
         self.trust = torch.ones_like(self.trust)
         enough = len(validation) >= FEWEST_TO_CHOOSE_BY
         if self.rank is not None and self.components is not None:
-            self.model = self._fit(train, self.rank, self.components, context.seed)
+            self.model = with_uncertain_means(
+                self._fit(train, self.rank, self.components, context.seed), train
+            )
             if enough:
                 self.trust = self._measure_trust(Judge.of(self._rows(validation), self.block))
             return
@@ -107,6 +109,7 @@ class GaussianImputer:
         if fitted_on is not train:
             everyone = TrainingRows.of(self._rows(train), self.block)
             self.model = improve(best.fit.anew(), everyone, self.iterations).model
+        self.model = with_uncertain_means(self.model, train)
 
     def __call__(self, batch: Cohort) -> Imputation:
         """Fill every gap of the batch."""
@@ -194,3 +197,16 @@ class GaussianImputer:
             error = (product - slope * square).square().sum().sqrt() / square.sum().clamp_min(1e-9)
             trust[hidden.column] = 1.0 if slope + error >= 1 else slope.clamp(0, 1)
         return trust
+
+
+def with_uncertain_means(model: FactorMixture, train: Cohort) -> FactorMixture:
+    """The model with means as uncertain as those of the training patients who have a modality.
+
+    Cells are standardised: the fit finds every mean at 0, and concludes that means hardly vary. But 0 is
+    where standardisation put the training patients' own mean, whose variance, in units of the noise, is
+    1 / patients. Without it, draws would be too much alike for an analysis that pools over them.
+    """
+    patients = (model.weight[:, None] * train.present.sum(dim=0)).clamp_min(1)  # (K, M)
+    spread = model.spread.clone()
+    spread[..., 0, 0] = torch.maximum(spread[..., 0, 0], (1 / patients).to(spread))
+    return replace(model, spread=spread)
