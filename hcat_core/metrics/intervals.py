@@ -59,7 +59,7 @@ def auc_interval(
         return None
     if rarer < FEWEST_TO_RESAMPLE:
         return _logit_delong(p, y == 1, w, known.groups)
-    return _ends(np.concatenate([_aucs(*part) for part in _resampled(p, y == 1, w, known)]))
+    return _ends(np.concatenate([aucs(p, y == 1, part) for part in _resampled(y == 1, w, known)]))
 
 
 def average_precision_interval(
@@ -73,7 +73,8 @@ def average_precision_interval(
     known = resampling.of(label >= 0)
     if not known.resamples or rarer_outcome(y, known.groups) < FEWEST_TO_RESAMPLE:
         return None
-    return _ends(np.concatenate([_average_precisions(*part) for part in _resampled(p, y == 1, w, known)]))
+    parts = [_average_precisions(p, y == 1, part) for part in _resampled(y == 1, w, known)]
+    return _ends(np.concatenate(parts))
 
 
 def paired_auc_difference(
@@ -105,8 +106,8 @@ def paired_auc_difference(
     if rarer < FEWEST_TO_RESAMPLE:
         error = _standard_error(first.influence - second.influence, event, known.groups)
         return [difference, difference - Z_95 * error, difference + Z_95 * error]
-    pairs = zip(_resampled(a, event, w, known), _resampled(b, event, w, known), strict=True)
-    ends = _ends(np.concatenate([_aucs(*part) - _aucs(*other_part) for part, other_part in pairs]))
+    parts = [aucs(a, event, part) - aucs(b, event, part) for part in _resampled(event, w, known)]
+    ends = _ends(np.concatenate(parts))
     return None if ends is None else [difference, *ends]
 
 
@@ -162,43 +163,54 @@ def _standard_error(influence: np.ndarray, event: np.ndarray, groups: np.ndarray
     return float(np.sqrt((sums_by_group(scaled, groups) ** 2).sum()))
 
 
-def _resampled(
-    probability: np.ndarray, event: np.ndarray, weights: np.ndarray, resampling: Resampling
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Weights of events and of event-free patients, (R, V) each, by distinct probability, rising.
+def aucs(probability: np.ndarray, event: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(R,) AUC of the same predictions under each of R rows of weights; NaN where one outcome has none.
 
-    All resamples of a part are computed at once: a resample is a vector of how often patients are drawn.
+    Args:
+        probability: (n,) predicted.
+        event: (n,) bool.
+        weights: (R, n) how often each patient is drawn, times the weight for censoring.
     """
-    order = np.argsort(probability, kind="stable")
-    p = probability[order]
-    starts = np.flatnonzero(np.r_[True, p[1:] > p[:-1]])
-    rng = np.random.default_rng(resampling.seed)
-    step = max(1, CELLS // len(p))
-    for first in range(0, resampling.resamples, step):
-        number = min(step, resampling.resamples - first)
-        drawn = (resampled_counts(rng, event, resampling.groups, number) * weights)[:, order]
-        yield (
-            np.add.reduceat(drawn * event[order], starts, axis=1),
-            np.add.reduceat(drawn * ~event[order], starts, axis=1),
-        )
-
-
-def _aucs(events: np.ndarray, free: np.ndarray) -> np.ndarray:
-    """(R,) AUC of resamples; NaN where one outcome is missing."""
-    below = np.cumsum(free, axis=1) - free / 2
+    events, free = _sums_by_probability(probability, event, weights)
+    below = np.cumsum(free, axis=1) - free / 2  # ties count half
     pairs = events.sum(axis=1) * free.sum(axis=1)
     right = (events * below).sum(axis=1)
     return np.asarray(np.divide(right, pairs, out=np.full(len(pairs), np.nan), where=pairs > 0))
 
 
-def _average_precisions(events: np.ndarray, free: np.ndarray) -> np.ndarray:
-    """(R,) average precision of resamples; NaN without an event."""
-    events, free = events[:, ::-1], free[:, ::-1]
+def _average_precisions(probability: np.ndarray, event: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(R,) average precision likewise; NaN without an event."""
+    sums = _sums_by_probability(probability, event, weights)
+    events, free = (one[:, ::-1] for one in sums)  # the highest probability first
     detected = np.cumsum(events, axis=1)
     predicted = detected + np.cumsum(free, axis=1)
     precision = np.divide(detected, predicted, out=np.zeros_like(detected), where=predicted > 0)
     area, total = (events * precision).sum(axis=1), detected[:, -1]
     return np.asarray(np.divide(area, total, out=np.full(len(total), np.nan), where=total > 0))
+
+
+def _sums_by_probability(
+    probability: np.ndarray, event: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(R, V) weights of events, and of event-free patients, at each distinct probability, rising."""
+    order = np.argsort(probability, kind="stable")
+    p = probability[order]
+    starts = np.flatnonzero(np.r_[True, p[1:] > p[:-1]])
+    ordered = weights[:, order]
+    of_event = np.add.reduceat(ordered * event[order], starts, axis=1)
+    return of_event, np.add.reduceat(ordered * ~event[order], starts, axis=1)
+
+
+def _resampled(event: np.ndarray, weights: np.ndarray, resampling: Resampling) -> Iterator[np.ndarray]:
+    """(R, n) weights of patients in resamples, in parts that fit into memory.
+
+    A resample is a vector of how often patients are drawn, so that all of a part are scored at once.
+    """
+    rng = np.random.default_rng(resampling.seed)
+    step = max(1, CELLS // len(event))
+    for first in range(0, resampling.resamples, step):
+        number = min(step, resampling.resamples - first)
+        yield resampled_counts(rng, event, resampling.groups, number) * weights
 
 
 def _ends(values: np.ndarray) -> tuple[float, float] | None:

@@ -23,6 +23,7 @@ from hcat_core.training.context import TrainingContext
 from hcat_core.training.fitting import Fitted, fit_estimator, neural_parts_of
 
 VALIDATION = 0.15  # of the patients outside the fold
+SCORING = 2  # raised when scores mean something else, so that kept folds are not mixed with new ones
 MOST_MODALITIES = 6  # with more, subsets of modalities are too many to score
 
 
@@ -38,6 +39,7 @@ def fold_job(name: str, recipe: Recipe, fold: Fold, data: str) -> Job[RecipeOnFo
     """The job of one recipe on one fold of the cohort whose fingerprint is ``data``."""
     key = job_key(
         method=recipe.method(),
+        scoring=SCORING,
         mc_samples=recipe.evaluation.mc_samples,
         seed=recipe.seed,
         data=data,

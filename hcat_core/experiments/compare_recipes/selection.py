@@ -15,6 +15,7 @@ import numpy as np
 
 from hcat_core.cohort import Cohort
 from hcat_core.experiments.compare_recipes.results import FoldResult, FoldScores
+from hcat_core.metrics.intervals import aucs
 from hcat_core.metrics.resampling import CELLS, group_numbers
 
 RESAMPLES = 500
@@ -179,17 +180,8 @@ def _auc_by_task(scored: _Scored, count: np.ndarray) -> np.ndarray:
 def _fold_auc(scores: FoldScores, labels: np.ndarray, count: np.ndarray) -> np.ndarray:
     """(B,) weighted AUC of one fold's predictions in each resample; NaN where an outcome is missing."""
     rows, p, w = (np.asarray(v) for v in (scores.rows, scores.probability, scores.known_weights))
-    order = np.flatnonzero(labels[rows] >= 0)
-    order = order[np.argsort(p[order], kind="stable")]
-    rows, p, w = rows[order], p[order], w[order]
-    event = labels[rows] == 1
-    if not len(rows):
+    known = labels[rows] >= 0
+    if not known.any():
         return np.full(len(count), np.nan)
-    ties = np.flatnonzero(np.r_[True, p[1:] > p[:-1]])
-    weight = count[:, rows] * w
-    up = np.add.reduceat(weight * event, ties, axis=1)
-    down = np.add.reduceat(weight * ~event, ties, axis=1)
-    below = down.cumsum(axis=1) - down / 2  # ties count half
-    pairs = up.sum(axis=1) * down.sum(axis=1)
-    ordered = (up * below).sum(axis=1)
-    return np.asarray(np.divide(ordered, pairs, out=np.full(len(count), np.nan), where=pairs > 0))
+    rows, p, w = rows[known], p[known], w[known]
+    return aucs(p, labels[rows] == 1, count[:, rows] * w)
