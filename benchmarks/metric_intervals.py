@@ -14,11 +14,10 @@ from collections.abc import Callable
 import numpy as np
 from scipy.stats import norm
 
-from hcat_core.metrics import intervals
 from hcat_core.metrics.calibration import calibration
-from hcat_core.metrics.intervals import Resampling, auc_interval, paired_auc_difference
+from hcat_core.metrics.intervals import Resampling, auc_interval, aucs, paired_auc_difference
 from hcat_core.metrics.recalibration import sigmoid
-from hcat_core.metrics.resampling import group_numbers
+from hcat_core.metrics.resampling import group_numbers, resampled_counts
 
 RESAMPLES = 1000
 SEPARATION = 1.0
@@ -46,6 +45,32 @@ def auc(
     def interval(seed: int) -> Interval:
         score, y, groups = visits(seed, patients, each, events, separation)
         return auc_interval(score, y, None, Resampling(RESAMPLES, seed, groups if grouped else None))
+
+    return interval
+
+
+def percentiles(patients: int, events: int, separation: float) -> Callable[[int], Interval]:
+    """The interval of percentiles of resampled patients, for comparison."""
+
+    def interval(seed: int) -> Interval:
+        score, y, _ = visits(seed, patients, 1, events, separation)
+        counts = resampled_counts(np.random.default_rng(seed), y == 1, None, RESAMPLES)
+        low, high = np.quantile(aucs(score, y == 1, counts), [0.025, 0.975])
+        return float(low), float(high)
+
+    return interval
+
+
+def mixed_visits(groups: int, each: int) -> Callable[[int], Interval]:
+    """The interval of groups with both outcomes, which share half the variance of their scores."""
+
+    def interval(seed: int) -> Interval:
+        rng = np.random.default_rng(seed)
+        group = np.repeat(np.arange(groups), each)
+        y = (rng.random(len(group)) < 0.4).astype(int)
+        shared = np.repeat(rng.normal(size=groups), each)
+        score = np.sqrt(0.5) * (shared + rng.normal(size=len(group))) + SEPARATION * y
+        return auc_interval(score, y, None, Resampling(RESAMPLES, seed, group))
 
     return interval
 
@@ -91,16 +116,13 @@ def main() -> None:
     parser.add_argument("--cohorts", type=int, default=1000)
     cohorts = parser.parse_args().cohorts
     print(f"{'interval, ' + str(cohorts) + ' cohorts':64} holds  low    high   width")
-    for separation in (0.5, SEPARATION, 1.8):
+    for separation in (0.5, SEPARATION, 1.8, 2.5, 3.0):
         truth = float(norm.cdf(separation / np.sqrt(2)))
-        for patients, events in ((60, 10), (60, 15), (150, 60)):
+        for patients, events in ((60, 10), (60, 20), (150, 60)):
             name = f"AUC {truth:.2f}, {events} events of {patients}"
             print(row(name, auc(patients, 1, events, True, separation), truth, cohorts))
-            if events < intervals.FEWEST_TO_RESAMPLE:
-                few, intervals.FEWEST_TO_RESAMPLE = intervals.FEWEST_TO_RESAMPLE, 0
-                name += ", if it were resampled"
-                print(row(name, auc(patients, 1, events, True, separation), truth, cohorts))
-                intervals.FEWEST_TO_RESAMPLE = few
+            resampled = percentiles(patients, events, separation)
+            print(row(f"{name}, percentiles of a bootstrap", resampled, truth, cohorts))
     truth = float(norm.cdf(SEPARATION / np.sqrt(2)))
     for patients, events in ((80, 27), (36, 12)):
         for grouped in (True, False):
@@ -115,6 +137,9 @@ def main() -> None:
                 )
             )
             print(row(f"difference, {name}", difference(patients, 3, events, grouped), 0.0, cohorts))
+    for number, each in ((12, 6), (20, 6), (40, 6), (60, 4)):
+        name = f"AUC {truth:.2f}, {number} groups of {each} with both outcomes"
+        print(row(name, mixed_visits(number, each), truth, cohorts))
     for grouped in (True, False):
         what = "patients" if grouped else "records"
         print(row(f"slope, 150 patients, 3 records each, by {what}", slope(150, 3, grouped), 1.0, cohorts))

@@ -12,8 +12,8 @@ NEEDS_BOTH = ("auc", "auc_95", "c_index", "c_index_95", "calibration_slope", "ca
 
 
 def enough_outcomes(scores: Mapping[str, Any]) -> bool:
-    """Whether there are patients enough of either outcome to show a score of both."""
-    return bool(min(scores["events"], scores["patients"] - scores["events"]) >= FEWEST_OF_EACH)
+    """Whether there are patients, or groups, enough of either outcome to show a score of both."""
+    return bool(scores["rarer_outcome"] >= FEWEST_OF_EACH)
 
 
 def shown(scores: Mapping[str, Any]) -> dict[str, Any]:

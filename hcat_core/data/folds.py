@@ -61,8 +61,10 @@ def joint_folds(cohort: Cohort, n_folds: int, repeats: int, seed: int) -> list[F
 
 
 def at_most(n_folds: int, cohort: Cohort) -> int:
-    """The number of folds, limited to the number of groups (but at least two)."""
-    return n_folds if cohort.groups is None else max(2, min(n_folds, len(set(cohort.groups))))
+    """The number of folds, limited to that of patients with a modality, or of groups; at least two."""
+    has = cohort.present.any(dim=1)
+    units = int(has.sum()) if cohort.groups is None else len(set(cohort[has].groups or ()))
+    return max(2, min(n_folds, units))
 
 
 def per_task_folds(cohort: Cohort, n_folds: int, repeats: int, seed: int) -> list[Fold]:

@@ -103,10 +103,15 @@ def read_targets(reader: Reader, table: TargetsTable) -> tuple[tuple[Task, ...],
         event=torch.from_numpy(np.stack([event for _, _, event in parts], axis=1)),
     )
     tasks = tuple(
-        Task(name, task.horizon_days, task.outcome or name, task.competing, _times(task))
+        Task(name, _as_stored(task.horizon_days), task.outcome or name, task.competing, _times(task))
         for name, task in table.tasks.items()
     )
     return tasks, Outcomes(tuple(ids), targets)
+
+
+def _as_stored(days: float) -> float:
+    """Days as a time of ``Targets`` holds them, so that an event on the day of the horizon is on time."""
+    return float(np.float32(days))
 
 
 def _times(task: TaskTable) -> tuple[str, str] | None:
@@ -135,30 +140,31 @@ def _label(
     source: str, columns: ColumnTable, name: str, task: TaskTable, time: np.ndarray, event: np.ndarray
 ) -> np.ndarray:
     """Labels of one task: its column, checked against what times and events say, or those alone."""
-    derived = derive_labels(time, event, task.horizon_days)
+    derived = derive_labels(time, event, _as_stored(task.horizon_days))
     if task.label is None:
         if task.time is None:
             raise DataError(f"cohort.targets.tasks.{name}: give a label, or a time and an event.")
         return derived
     label = _zero_one(source, columns.columns, task.label)
-    # A column of labels may leave open what became of patients with the competing event first.
-    label = np.where((label == -1) & (event == 2), derived, label).astype(np.int8)
-    _check_agreement(source, name, task, label, derived)
+    label = np.where(label == -1, derived, label).astype(np.int8)  # it may leave open what times tell
+    _check_agreement(source, name, task, label, derived, event)
     return label
 
 
 def _check_agreement(
-    source: str, name: str, task: TaskTable, label: np.ndarray, derived: np.ndarray
+    source: str, name: str, task: TaskTable, label: np.ndarray, derived: np.ndarray, event: np.ndarray
 ) -> None:
     both = (label >= 0) & (derived >= 0)
     flipped = int((both & (label != derived)).sum())
     timed = task.time is not None
     early = int(((label == 0) & (derived == -1)).sum()) if timed else 0
-    if flipped or early:
+    unseen = int(((label == 1) & (derived == -1) & (event == 0)).sum())
+    if flipped or early or unseen:
         raise DataError(
             f"{source}: {task.label} disagrees with {task.time} and {task.event} at "
             f"{task.horizon_days:g} days: {flipped} labels say the opposite, {early} patients "
-            f"censored before the horizon are labelled event-free (they are unknown, -1). "
+            f"censored before the horizon are labelled event-free (they are unknown, -1), {unseen} with "
+            "the event. "
             f"Correct the file, or remove cohort.targets.tasks.{name}.label to derive labels."
         )
 

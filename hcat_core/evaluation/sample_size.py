@@ -16,6 +16,7 @@ import numpy as np
 from hcat_core.cohort import Cohort
 from hcat_core.metrics.censoring import known_weights
 from hcat_core.metrics.fewest import FEWEST_OF_EACH
+from hcat_core.metrics.resampling import group_numbers, rarer_outcome
 
 SHRINKAGE = 0.9  # of the effects, that a model should not have to fall below
 OPTIMISM = 0.05  # in Nagelkerke's R2
@@ -66,6 +67,7 @@ class SampleSize:
         task: its name.
         patients: with a known outcome at the horizon.
         events: of them.
+        rarer_outcome: patients, or groups, with the rarer outcome.
         proportion: of events, weighted for censoring; None without a known outcome.
         parameters: of the smallest model, one for each modality that any patient has.
         patients_needed: None where there are no events, or only events.
@@ -74,6 +76,7 @@ class SampleSize:
     task: str
     patients: int
     events: int
+    rarer_outcome: int
     proportion: float | None
     parameters: int
     patients_needed: int | None
@@ -94,8 +97,8 @@ class SampleSize:
 
     @property
     def can_be_evaluated(self) -> bool:
-        """Whether ten patients have the event and ten are event-free."""
-        return min(self.events, self.patients - self.events) >= FEWEST_OF_EACH
+        """Whether ten patients, or groups, have the event and ten are event-free."""
+        return self.rarer_outcome >= FEWEST_OF_EACH
 
     def as_json(self) -> dict[str, object]:
         """The record and what it says, for a JSON document."""
@@ -133,7 +136,7 @@ def check_sample_size(cohort: Cohort) -> list[SampleSize]:
     if cohort.targets is None:
         return []
     modalities = max(1, int(cohort.present.any(dim=0).sum()))
-    result = []
+    groups, result = group_numbers(cohort.groups), []
     for column, task in enumerate(cohort.layout.tasks):
         labels = cohort.targets.labels[:, column].numpy()
         weights = known_weights(cohort.targets, column, task.horizon_days, cohort.targets)
@@ -145,6 +148,7 @@ def check_sample_size(cohort: Cohort) -> list[SampleSize]:
                 task=task.name,
                 patients=known,
                 events=events,
+                rarer_outcome=rarer_outcome(labels, groups),
                 proportion=proportion,
                 parameters=modalities,
                 patients_needed=needed,

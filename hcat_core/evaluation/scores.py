@@ -18,7 +18,7 @@ from hcat_core.metrics.calibration import calibration
 from hcat_core.metrics.censoring import known_weights
 from hcat_core.metrics.discrimination import BinaryScores, binary_metrics
 from hcat_core.metrics.intervals import Resampling, auc_interval, average_precision_interval
-from hcat_core.metrics.resampling import group_numbers
+from hcat_core.metrics.resampling import group_numbers, rarer_outcome
 from hcat_core.metrics.time_to_event import c_index_interval, time_metrics
 
 
@@ -56,6 +56,7 @@ class TaskScores(BinaryScores):
         mean_predicted: mean predicted probability of the patients with a known outcome, weighted.
         observed: their share of events, weighted likewise: the estimate of Kaplan and Meier of the event by
             the horizon, with competing events that of Aalen and Johansen.
+        rarer_outcome: number of patients, or groups, with the rarer outcome.
         unweighted: the same of the patients with a known outcome, each counted once; None where no times
             are known, and the scores are these.
     """
@@ -71,6 +72,7 @@ class TaskScores(BinaryScores):
     c_index_95: tuple[float, float] | None
     mean_predicted: float | None
     observed: float | None
+    rarer_outcome: int
     unweighted: BinaryScores | None
 
     def as_json(self) -> dict[str, object]:
@@ -128,5 +130,6 @@ def _score_task(
         c_index_95=c_index_interval(task, column, train, targets, p, resampling),
         mean_predicted=float(np.average(p[known], weights=weights[known])) if known.any() else None,
         observed=float(np.average(y[known], weights=weights[known])) if known.any() else None,
+        rarer_outcome=rarer_outcome(y, resampling.groups),
         unweighted=plain if weighted else None,
     )

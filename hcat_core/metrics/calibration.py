@@ -11,13 +11,15 @@ from hcat_core.metrics.fewest import FEWEST_OF_EACH
 from hcat_core.metrics.recalibration import logit, sigmoid
 from hcat_core.metrics.resampling import rarer_outcome, sums_by_group
 
+LEAST_SPREAD = 1e-6  # of logits; a model that predicts the same for everyone has no slope
+
 
 @dataclass(frozen=True)
 class Calibration:
     """Regression of an outcome on the logit of its predicted probability.
 
     All are None with fewer than ``FEWEST_OF_EACH`` patients of either outcome: a line through the outcomes
-    of fewer says nothing.
+    of fewer says nothing. A constant prediction has no slope, nor has one that separates the outcomes.
 
     Attributes:
         calibration_slope: 1 is ideal; below 1 the probabilities are too extreme, above 1 too moderate.
@@ -67,4 +69,12 @@ def calibration(
     meat = scores @ scores.T
     half = 1.96 * float(np.sqrt(max((bread @ meat @ bread)[1, 1], 0)))
     slope = float(both[1])
+    if not _slope_is_defined(z, y):
+        return Calibration(calibration_intercept=float(alone[0]))
     return Calibration(slope, (slope - half, slope + half), float(alone[0]))
+
+
+def _slope_is_defined(z: np.ndarray, y: np.ndarray) -> bool:
+    """Whether one slope fits best: logits differ, and do not separate the outcomes."""
+    apart = z[y == 1].min() >= z[y == 0].max() or z[y == 1].max() <= z[y == 0].min()
+    return bool(z.std() > LEAST_SPREAD and not apart)

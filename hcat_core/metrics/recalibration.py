@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from hcat_core.interfaces import Prediction
+from hcat_core.metrics.resampling import shares_of_groups
 
 SPREAD_OF_LOG_SLOPE = 0.5  # prior standard deviation: 95 % of slopes between 0.37 and 2.7
 SPREAD_OF_INTERCEPT = 1.0  # prior standard deviation
@@ -45,8 +46,8 @@ class Recalibration:
             probability: (N, T) predicted.
             labels: (N, T) 1, 0 or -1; patients with an unknown outcome (-1) are left out.
             weights: (N, T) of ``censoring.known_weights``, which let known outcomes represent unknown ones.
-            groups: (N,) numbers of groups. All records of a group count as much as one patient, because
-                they may say no more than one.
+            groups: (N,) numbers of groups. The known records of a group count as much as one patient
+                together, because they may say no more than one.
         """
         weights = np.ones(labels.shape) if weights is None else weights
         columns = zip(probability.T, labels.T, weights.T, strict=True)
@@ -72,14 +73,24 @@ class Recalibration:
 def scaled_curve(curve: np.ndarray, probability: np.ndarray) -> np.ndarray:
     """(N, T, H) event probabilities over time whose cumulative hazard is scaled to end at ``probability``.
 
+    That of a curve which stays at 0 rises evenly. Unknown points (NaN) stay so, but for the last.
+
     Args:
         curve: (N, T, H) event probabilities over time.
         probability: (N, T) event probabilities at the last time.
     """
-    hazard = -np.log1p(-np.clip(curve, 0, 1 - 1e-9))
-    target = -np.log1p(-np.clip(probability, 0, 1 - 1e-9))
-    factor = target / np.maximum(hazard[..., -1], 1e-9)
-    return np.asarray(1 - np.exp(-hazard * factor[..., None]))
+    hazard = cumulative_hazard(curve)
+    last, steps = hazard[..., -1:], curve.shape[-1]
+    evenly = np.broadcast_to(np.arange(1, steps + 1) / steps, hazard.shape)
+    share = np.divide(hazard, last, out=np.where(np.isnan(hazard), np.nan, evenly), where=last > 1e-9)
+    scaled = -np.expm1(-share * cumulative_hazard(probability)[..., None])
+    scaled[..., -1] = probability
+    return np.asarray(scaled)
+
+
+def cumulative_hazard(probability: np.ndarray) -> np.ndarray:
+    """-log(1 - p) of event probabilities p, which are kept 1e-9 from 1."""
+    return np.asarray(-np.log1p(-np.clip(probability, 0, 1 - 1e-9)))
 
 
 def logit(probability: np.ndarray) -> np.ndarray:
@@ -103,8 +114,8 @@ def _fit_task(
     if not known.any():
         return 0.0, 1.0
     z, y = logit(probability[known]), label[known]
-    units = int(known.sum()) if groups is None else len(np.unique(groups[known]))
-    share = weight[known] * units / weight[known].sum()
+    share = weight[known] * shares_of_groups(known, groups)[known]
+    share *= shares_of_groups(known, groups)[known].sum() / share.sum()
     # Centred: otherwise the prior of the intercept would penalise a steeper slope.
     middle = float(np.average(z, weights=share))
     z = z - middle

@@ -32,6 +32,19 @@ def rarer_outcome(label: np.ndarray, groups: np.ndarray | None = None) -> int:
     return min(len(np.unique(units[label == outcome])) for outcome in (0, 1))
 
 
+def shares_of_groups(known: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
+    """(N,) weights under which the known records of each group count as one patient; 1 without groups.
+
+    Args:
+        known: (N,) bool.
+        groups: (N,) numbers of groups, or None.
+    """
+    if groups is None:
+        return np.ones(len(known))
+    _, member = np.unique(groups, return_inverse=True)
+    return np.asarray(1 / np.maximum(1, np.bincount(member, known)[member]))
+
+
 def resampled_counts(
     rng: np.random.Generator, label: np.ndarray, groups: np.ndarray | None, resamples: int
 ) -> np.ndarray:

@@ -77,7 +77,8 @@ def c_index_interval(
 ) -> tuple[float, float] | None:
     """Percentile bootstrap 95 % interval of Uno's C over patients, or groups as wholes.
 
-    None with fewer than ``FEWEST_OF_EACH`` comparable events, and with more than ``MOST_PAIRED`` patients.
+    None with fewer than ``FEWEST_OF_EACH`` comparable events, or patients to compare them with, or groups
+    that have one, and with more than ``MOST_PAIRED`` patients.
     A resample is a vector m of patient counts. With B the weights of comparable pairs and A the part of B
     in the right order, its C is m'A m / m'B m, so that all resamples take two matrix products.
 
@@ -101,7 +102,9 @@ def c_index_interval(
         return None
     parts = list(_comparable_pairs(time, cause, r, weight, first))
     pairs, right = (np.concatenate([part[place] for part in parts]) for place in (0, 1))
-    if pairs.any(axis=1).sum() < FEWEST_OF_EACH:
+    units = np.arange(n) if of_known.groups is None else of_known.groups
+    compared = units[first][pairs.any(axis=1)], units[pairs.any(axis=0)]
+    if min(len(np.unique(side)) for side in compared) < FEWEST_OF_EACH:
         return None
     rng, together = np.random.default_rng(resampling.seed), np.ones(n, dtype=bool)
     counts = resampled_counts(rng, together, of_known.groups, resampling.resamples)

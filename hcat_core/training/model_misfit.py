@@ -62,11 +62,13 @@ class HeldOutResiduals:
         residual: (n, T) outcome less probability; 0 where the outcome is unknown.
         variance: (n, T) of the outcome, p (1 - p); 0 where it is unknown. Where times are known, both are
             multiplied by the weight with which known outcomes represent unknown ones.
+        groups: (n,) numbers of groups, whose outcomes are alike for other reasons too; None without.
     """
 
     cells: np.ndarray
     residual: np.ndarray
     variance: np.ndarray
+    groups: np.ndarray | None = None
 
 
 def misfit_of(
@@ -82,12 +84,16 @@ def misfit_of(
     assert train.targets is not None
     labels = train.targets.labels.numpy()
     weights = all_known_weights(train.layout, train.targets, train.targets)
-    recalibration = Recalibration.fit(out_of_fold, labels, weights, group_numbers(train.groups))
+    groups = group_numbers(train.groups)
+    recalibration = Recalibration.fit(out_of_fold, labels, weights, groups)
     p = recalibration.apply(Prediction(torch.from_numpy(out_of_fold))).probability
     known = (labels >= 0) & np.isfinite(p)
     residual = np.where(known, weights * (labels - p), 0.0)
     variance = np.where(known, weights * p * (1 - p), 0.0)
-    residuals = (HeldOutResiduals(x, residual[rows], variance[rows]) for rows, x in cells)
+    residuals = (
+        HeldOutResiduals(x, residual[rows], variance[rows], None if groups is None else groups[rows])
+        for rows, x in cells
+    )
     found = estimate_misfit(residuals, labels.shape[1])
     square = np.array(recalibration.slope) ** 2
     return Misfit(
@@ -106,6 +112,8 @@ def estimate_misfit(held_out: Iterable[HeldOutResiduals], tasks: int) -> Misfit:
         x = one.cells[rows]
         similar = (x @ x.T).astype(float) / max(1, x.shape[1])
         np.fill_diagonal(similar, 0.0)  # pairs of two patients
+        if one.groups is not None:  # of two groups
+            similar[one.groups[rows, None] == one.groups[rows]] = 0.0
         kernels = [similar**power for power in POWERS]
         for task in range(tasks):
             e, v = one.residual[rows, task], one.variance[rows, task]

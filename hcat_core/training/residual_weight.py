@@ -11,6 +11,7 @@ from torch import Tensor
 
 from hcat_core.cohort import Cohort
 from hcat_core.interfaces import ResidualHead
+from hcat_core.metrics.resampling import group_numbers, sums_by_group
 from hcat_core.training.inference import single_pass
 from hcat_core.training.loop import log_likelihoods
 from hcat_core.training.neural_training import TrainedMember
@@ -27,7 +28,7 @@ class ResidualWeight:
         weight: at least 0; 0 where the correction does not raise the likelihood by more than noise.
         gain: by how much the log likelihood of held-out patients is higher than without correction, in nats
             per patient, at the best weight.
-        error: standard error of the gain over patients.
+        error: standard error of the gain over patients, or groups.
         patients: how many held-out patients it was measured on.
     """
 
@@ -83,21 +84,30 @@ def choose_residual_weights(outputs: Sequence[HeldOutOutputs]) -> dict[str, Resi
     A correction is kept only where its gain is more than ``BEYOND_NOISE`` standard errors above 0.
     """
     tables = [[one.log_likelihoods(float(weight)) for weight in WEIGHTS] for one in outputs]
+    names = [name for one in outputs for name in one.patients.groups or one.patients.patient_ids]
+    groups = group_numbers(names)
     result = {}
     for task in tables[0][0]:
         terms = np.concatenate([np.stack([at[task] for at in table]) for table in tables], axis=1)
-        result[task] = choose_weight(terms[:, np.isfinite(terms).all(axis=0)])
+        known = np.isfinite(terms).all(axis=0)
+        result[task] = choose_weight(terms[:, known], None if groups is None else groups[known])
     return result
 
 
-def choose_weight(terms: np.ndarray) -> ResidualWeight:
-    """The weight for (W, N) log likelihoods of N patients at each of ``WEIGHTS``, which begin with 0."""
+def choose_weight(terms: np.ndarray, groups: np.ndarray | None = None) -> ResidualWeight:
+    """The weight with the highest likelihood.
+
+    Args:
+        terms: (W, N) log likelihoods of N patients at each of ``WEIGHTS``, which begin with 0.
+        groups: (N,) numbers of groups, whose terms are not independent; None without.
+    """
     n = terms.shape[1]
     if not n:
         return ResidualWeight(0.0, 0.0, 0.0, 0)
     best = int(terms.sum(axis=1).argmax())
     difference = terms[best] - terms[0]
-    gain, error = float(difference.mean()), float(difference.std() / np.sqrt(n))
+    gain = float(difference.mean())
+    error = float(np.sqrt((sums_by_group(difference - gain, groups) ** 2).sum())) / n
     return ResidualWeight(float(WEIGHTS[best]) if gain > BEYOND_NOISE * error else 0.0, gain, error, n)
 
 

@@ -37,9 +37,17 @@ def test_it_says_what_was_weighted_for_censoring_and_what_competes():
 
 
 def test_scores_of_few_patients_are_not_shown_and_it_says_so():
-    scores = {"patients": 30, "events": 9, "auc": 0.7, "auc_95": None, "c_index": 0.6, "c_index_95": None}
+    scores = {
+        "patients": 30,
+        "events": 9,
+        "rarer_outcome": 9,
+        "auc": 0.7,
+        "auc_95": None,
+        "c_index": 0.6,
+        "c_index_95": None,
+    }
     scores |= {"calibration_slope": None, "calibration_slope_95": None, "f1": 0.5, "brier": 0.2}
-    more = {**scores, "events": 10}
+    more = {**scores, "events": 10, "rarer_outcome": 10}
     assert shown(scores)["auc"] is None and shown(scores)["brier"] == 0.2
     assert shown(more) == more
     assert why_left_out([more]) == [] and "fewer than 10" in why_left_out([more, scores])[0]

@@ -107,7 +107,7 @@ def test_a_column_of_labels_may_leave_open_what_became_of_patients_with_the_comp
         "survival": {"horizon_days": 1000, "time": "td", "event": "d"},
         "recurrence": {"horizon_days": 700, "label": "y", "time": "tr", "event": "r", "competing": "survival"},
     }
-    reader = Columns(td=[300, 900], d=[1, 0], tr=[300, 900], r=[0, 0], y=[-1, -1])
+    reader = Columns(td=[300, 900], d=[1, 0], tr=[300, 300], r=[0, 0], y=[-1, -1])
     _, outcomes = read_targets(reader, TargetsTable(path="x.h5", tasks=tasks))
     assert outcomes.targets.labels[:, 1].tolist() == [0, -1]
 
@@ -124,3 +124,23 @@ def test_only_a_censored_follow_up_can_end_with_a_competing_event(rows):
     assert ((cause == 2) <= ((event == 0) & (other_event == 1))).all()
     assert (cause[cause != 2] == event[cause != 2]).all() and (until <= time).all()
     assert (until[cause != 2] == time[cause != 2]).all()
+
+
+def test_what_a_label_leaves_open_is_told_by_time_and_event():
+    reader = Columns(y=[-1, -1, -1, 1], t=[50.0, 150.0, 50.0, 50.0], e=[1, 0, 0, 1])
+    _, outcomes = read_targets(reader, table(label="y", time="t", event="e"))
+    assert outcomes.targets.labels[:, 0].tolist() == [1, 0, -1, 1]
+
+
+def test_a_label_of_an_event_that_the_event_column_denies_is_refused():
+    reader = Columns(y=[1, 0], t=[50.0, 150.0], e=[0, 0])
+    with pytest.raises(DataError, match="1 with the event"):
+        read_targets(reader, table(label="y", time="t", event="e"))
+
+
+def test_an_event_on_the_day_of_a_horizon_that_is_no_whole_day_is_on_time():
+    reader = Columns(t=[100.3, 100.3], e=[1, 0])
+    found = TargetsTable(path="x.h5", tasks={"survival": {"horizon_days": 100.3, "time": "t", "event": "e"}})
+    (task,), outcomes = read_targets(reader, found)
+    assert outcomes.targets.labels[:, 0].tolist() == [1, 0]
+    assert outcomes.targets.time[0, 0].double().item() == task.horizon_days

@@ -76,7 +76,8 @@ def test_a_side_without_patients_has_counts_of_zero_and_no_scores():
     scores = score_split(COHORT, split, PREDICTED, SETTINGS)
     assert list(scores) == ["train", "validation", "test"]
     empty = scores["validation"]["survival"].as_json()
-    assert (empty.pop("patients"), empty.pop("events"), empty.pop("threshold")) == (0, 0, 0.4)
+    counts = [empty.pop(name) for name in ("patients", "events", "rarer_outcome", "threshold")]
+    assert counts == [0, 0, 0, 0.4]
     assert set(empty.values()) == {None}
 
 
@@ -86,3 +87,19 @@ def test_patterns_are_scored_separately_and_cover_all_patients():
     assert sum(p.patients for p in patterns) == len(COHORT)
     known = sum(p.tasks["survival"].patients for p in patterns)
     assert known == int((LABELS[:, 0] >= 0).sum())
+
+
+def test_records_of_a_patient_go_together_in_every_interval():
+    """Each patient three times: intervals stay as wide as of one record each."""
+    rows = torch.arange(300).repeat_interleave(3)
+    three = replace(COHORT[rows], groups=tuple(f"G{row}" for row in rows.tolist()))
+    predicted = PREDICTED[rows.numpy()]
+    settings = replace(SETTINGS, resamples=400)
+    once = score_tasks(COHORT, PREDICTED, settings)["survival"]
+    grouped = score_tasks(three, predicted, settings)["survival"]
+    records = score_tasks(replace(three, groups=None), predicted, settings)["survival"]
+    for name in ("auc_95", "average_precision_95", "c_index_95", "calibration_slope_95"):
+        width = {scores: np.ptp(getattr(scores, name)) for scores in (once, grouped, records)}
+        assert width[grouped] == pytest.approx(width[once], rel=0.15), name
+        assert width[records] < 0.75 * width[once], name
+    assert grouped.rarer_outcome == once.rarer_outcome and records.rarer_outcome == 3 * once.rarer_outcome

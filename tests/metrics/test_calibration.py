@@ -20,7 +20,7 @@ def test_the_calibration_slope_recovers_how_far_logits_were_stretched():
 
 @pytest.mark.parametrize("events", [9, 10])
 def test_a_slope_takes_ten_patients_of_either_outcome(events):
-    label = (np.arange(60) < events).astype(int)
+    label = np.roll(np.arange(60) < events, 3).astype(int)
     found = calibration(np.linspace(0.6, 0.2, 60), label)
     assert (found != Calibration()) is (events == 10)
 
@@ -37,3 +37,15 @@ def test_the_interval_of_the_slope_takes_records_of_one_patient_together():
             low, high = calibration(p, y, None, groups if grouped else None).calibration_slope_95
             inside[grouped] += low <= 1 <= high
     assert 0.91 <= inside[True] / 200 <= 0.99 and inside[False] / 200 < 0.85
+
+
+def test_a_constant_prediction_and_one_that_separates_the_outcomes_have_no_slope():
+    label = (np.arange(200) < 60).astype(int)
+    for p in (
+        np.full(200, 0.3),
+        np.full(200, 0.25) + 1e-12 * np.arange(200),
+        1 - (np.arange(200) + 1) / 202,
+    ):
+        found = calibration(p, label)
+        assert found.calibration_slope is None and found.calibration_slope_95 is None
+    assert calibration(np.full(200, 0.2), label).calibration_intercept == pytest.approx(0.539, abs=0.01)

@@ -10,6 +10,7 @@ from hcat_core.metrics.intervals import (
     Resampling,
     auc_influence,
     auc_interval,
+    aucs,
     average_precision_interval,
     paired_auc_difference,
 )
@@ -52,23 +53,25 @@ def test_ten_events_of_one_patient_are_one_event():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("weighted", [False, True])
-def test_the_bootstrap_equals_resampling_patient_by_patient(weighted):
+def test_the_interval_of_the_average_precision_equals_resampling_patient_by_patient(weighted):
     p, y = draw(30, 40, 0.8, 0)
     p = p.round(1)
     w = np.random.default_rng(1).uniform(1, 4, 70) if weighted else np.ones(70)
-    found = (
-        auc_interval(p, y, w, Resampling(4000, 1)),
-        average_precision_interval(p, y, w, Resampling(4000, 1)),
-    )
     rng = np.random.default_rng(2)
     events, free = np.flatnonzero(y), np.flatnonzero(1 - y)
     expected = []
     for _ in range(2000):
         rows = np.r_[rng.choice(events, len(events)), rng.choice(free, len(free))]
-        given = {"y_true": y[rows], "y_score": p[rows], "sample_weight": w[rows]}
-        expected.append((roc_auc_score(**given), average_precision_score(**given)))
-    for ends, values in zip(found, np.array(expected).T, strict=True):
-        assert ends == pytest.approx(np.quantile(values, [0.025, 0.975]), abs=0.02)
+        expected.append(average_precision_score(y[rows], p[rows], sample_weight=w[rows]))
+    found = average_precision_interval(p, y, w, Resampling(4000, 1))
+    assert found == pytest.approx(np.quantile(expected, [0.025, 0.975]), abs=0.02)
+
+
+def test_resampled_aucs_are_those_of_repeated_patients():
+    p, y = draw(15, 25, 0.8, 0)
+    p, counts = p.round(1), np.random.default_rng(1).integers(0, 4, (20, 40))
+    expected = [roc_auc_score(np.repeat(y, count), np.repeat(p, count)) for count in counts]
+    assert aucs(p, y == 1, counts.astype(float)) == pytest.approx(expected)
 
 
 def test_without_weights_the_influences_give_delongs_variance():
@@ -91,13 +94,13 @@ def test_95_percent_intervals_cover_the_true_auc_about_95_percent_of_the_time():
     assert 0.92 <= coverage(interval, truth, 400) <= 0.98
 
 
-@pytest.mark.parametrize("separation", [0.5, 1.8])
-def test_intervals_of_ten_events_cover_too(separation):
-    """Logit-DeLong, 10 events among 60 patients, 1,000 cohorts; resampling would cover about .90."""
+@pytest.mark.parametrize(("events", "separation"), [(10, 0.5), (10, 1.8), (20, 2.5)])
+def test_intervals_of_few_events_and_of_high_aucs_cover_too(events, separation):
+    """10 or 20 events among 60 patients, 1,000 cohorts; percentiles of a bootstrap: .92, .87 and .87."""
     truth = norm.cdf(separation / np.sqrt(2))
 
     def interval(seed):
-        return auc_interval(*draw(10, 50, separation, seed), None, Resampling(400, seed))
+        return auc_interval(*draw(events, 60 - events, separation, seed), None, Resampling(1, seed))
 
     assert 0.93 <= coverage(interval, truth, 1000) <= 0.985
 
@@ -105,7 +108,26 @@ def test_intervals_of_ten_events_cover_too(separation):
 def test_a_model_that_separates_ten_events_from_the_rest_is_not_certain_to_do_so_again():
     p, y = np.arange(50.0), (np.arange(50) >= 40).astype(int)
     low, high = auc_interval(p, y, None, Resampling(100, 0))
-    assert low < 0.985 and high <= 1
+    assert low < 0.98 and high <= 1
+    difference, less, more = paired_auc_difference(p, p**2, y, None, Resampling(100, 0))
+    assert difference == 0 and less < 0 < more
+    groups = np.repeat(np.arange(50), 20)
+    again = auc_interval(np.repeat(p, 20), np.repeat(y, 20), None, Resampling(100, 0, groups))
+    assert again == pytest.approx((low, high))
+
+
+def test_groups_that_have_both_outcomes_are_taken_together():
+    """20 groups of six records, half of whose variance is shared; 1,000 cohorts."""
+    truth = norm.cdf(1 / np.sqrt(2))
+
+    def interval(seed):
+        rng = np.random.default_rng(seed)
+        groups = np.repeat(np.arange(20), 6)
+        y = (rng.random(120) < 0.4).astype(int)
+        score = np.sqrt(0.5) * (np.repeat(rng.normal(size=20), 6) + rng.normal(size=120)) + y
+        return auc_interval(score, y, None, Resampling(1, seed, groups))
+
+    assert 0.92 <= coverage(interval, truth, 1000) <= 0.98
 
 
 def visits(seed, patients=80, each=3, correlation=0.9):

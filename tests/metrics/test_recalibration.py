@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -78,3 +79,20 @@ def test_recalibration_gives_no_curve_to_a_task_without_one():
     found = Recalibration((0.0,), (2.0,)).apply(Prediction(torch.from_numpy(p), torch.from_numpy(curve)))
     assert np.isnan(found.curves[..., :-1]).all()
     assert np.allclose(found.curves[..., -1], found.probability)
+
+
+def test_the_records_of_a_group_count_as_one_patient():
+    """One patient with ten equal records recalibrates as one patient with one."""
+    rng = np.random.default_rng(0)
+    p, y = rng.uniform(0.1, 0.6, (60, 1)), rng.integers(0, 2, (60, 1))
+    again = np.r_[np.arange(60), np.zeros(9, int)]
+    once = Recalibration.fit(p, y)
+    assert Recalibration.fit(p[again], y[again], groups=again).slope == pytest.approx(once.slope, abs=1e-3)
+    assert Recalibration.fit(p[again], y[again]).slope != pytest.approx(once.slope, abs=1e-2)
+
+
+def test_a_curve_that_stays_at_0_still_ends_at_the_recalibrated_probability():
+    curve = torch.zeros((1, 1, 12), dtype=torch.float64)
+    found = Recalibration((0.5,), (0.5,)).apply(Prediction(curve[..., -1], curve))
+    assert found.curves[0, 0, -1] == found.probability[0, 0] > 0.01
+    assert (np.diff(found.curves[0, 0]) > 0).all()

@@ -96,3 +96,18 @@ def test_with_competing_events_scores_are_those_of_the_uncensored_cohort(targets
     net = time_metrics(task, 0, as_censorings, as_censorings, curve)
     assert net.integrated_brier > truth.integrated_brier + 0.004
     assert net.c_index > truth.c_index + 0.005
+
+
+def test_the_interval_of_the_c_index_counts_and_resamples_groups(patients, targets):
+    x, time, event = patients(n=120, seed=2)
+    task, found = Task("survival", 1200.0, "death"), targets(time, event)
+    risk = sigmoid(x[:, 0])
+    again = np.repeat(np.arange(120), 3)
+    three = found[torch.from_numpy(again)]
+    once = c_index_interval(task, 0, found, found, risk, Resampling(1000, 0))
+    grouped = c_index_interval(task, 0, found, three, risk[again], Resampling(1000, 0, again))
+    records = c_index_interval(task, 0, found, three, risk[again], Resampling(1000, 0))
+    widths = [high - low for low, high in (once, grouped, records)]
+    assert widths[1] == pytest.approx(widths[0], rel=0.15) and widths[2] < 0.7 * widths[0]
+    nine = np.minimum(again, 8)
+    assert c_index_interval(task, 0, found, three, risk[again], Resampling(1000, 0, nine)) is None

@@ -9,7 +9,7 @@ from hcat_core.training.model_misfit import HeldOutResiduals, Misfit, estimate_m
 FEATURES = 20
 
 
-def held_out(seed, linear=0.0, quadratic=0.0, folds=5, patients=600):
+def held_out(seed, linear=0.0, quadratic=0.0, folds=5, patients=600, each=1, grouped=True):
     """Residuals of patients whose logit is 0 by the model, and wrong by the variance asked for."""
     rng = np.random.default_rng(seed)
     weights = rng.standard_normal(FEATURES) * np.sqrt(linear / FEATURES)
@@ -18,7 +18,9 @@ def held_out(seed, linear=0.0, quadratic=0.0, folds=5, patients=600):
         x = rng.standard_normal((patients, FEATURES))
         error = x @ weights + ((x @ products) * x).sum(axis=1)
         outcome = rng.random(patients) < sigmoid(error)
-        yield HeldOutResiduals(x, (outcome - 0.5)[:, None], np.full((patients, 1), 0.25))
+        row = np.repeat(np.arange(patients), each)
+        groups = row if grouped and each > 1 else None
+        yield HeldOutResiduals(x[row], (outcome - 0.5)[row, None], np.full((len(row), 1), 0.25), groups)
 
 
 def average(**wrong):
@@ -28,6 +30,12 @@ def average(**wrong):
 
 def test_a_model_that_is_right_has_next_to_no_misfit():
     assert average() == pytest.approx([0, 0], abs=0.03)
+
+
+def test_records_of_one_patient_are_no_sign_of_misfit():
+    """They have one outcome: taken for patients, they look as if the model missed what they share."""
+    assert average(patients=200, each=3) == pytest.approx(average(patients=200), abs=0.05)
+    assert max(average(patients=200, each=3, grouped=False)) > 0.3
 
 
 def test_weights_that_are_wrong_are_found():

@@ -30,3 +30,14 @@ def test_a_correction_of_noise_is_not_kept_more_often_than_chance_makes_it():
 def test_without_patients_of_known_outcome_there_is_no_correction():
     chosen = choose_weight(np.zeros((len(WEIGHTS), 0)))
     assert (chosen.weight, chosen.patients) == (0.0, 0)
+
+
+def test_records_of_one_patient_are_no_further_patients():
+    """Corrections of nothing, six records a patient, 300 cohorts: as patients, one in ten is kept."""
+    kept = {True: 0, False: 0}
+    groups = np.repeat(np.arange(likelihoods(0.0, 1.0).shape[1]), 6)
+    for seed in range(300):
+        terms = likelihoods(0.0, 1.0, seed=seed)[:, groups]
+        for grouped in kept:
+            kept[grouped] += choose_weight(terms, groups if grouped else None).weight > 0
+    assert kept[True] <= 6 and kept[False] > 18

@@ -18,6 +18,7 @@ from hcat_core.interfaces import Estimator, FitContext, Prediction
 from hcat_core.metrics.censoring import all_known_weights
 from hcat_core.metrics.discrimination import best_threshold
 from hcat_core.metrics.recalibration import logit, scaled_curve, sigmoid
+from hcat_core.metrics.resampling import group_numbers, shares_of_groups
 from hcat_core.registry.parameter_types import FoldCount, Positive
 
 
@@ -70,6 +71,7 @@ class StackEstimator:
             raise ValueError("fitting needs patients with targets")
         logits = self._out_of_fold_logits(train, context)
         labels = train.targets.labels.numpy()
+        groups = group_numbers(train.groups)
         known_weights = all_known_weights(self.layout, train.targets, train.targets)
         missing = ~train.present.numpy()
         rows = []
@@ -79,7 +81,8 @@ class StackEstimator:
             z, y = logits[known, :, column], labels[known, column]
             design = _design(z, missing[known])
             of_known = known_weights[known, column]
-            weights = _combine(design, y, of_known, z.shape[1], self.penalty)
+            counted = of_known * shares_of_groups(known, groups)[known]
+            weights = _combine(design, y, counted, z.shape[1], self.penalty)
             rows.append(weights)
             self.thresholds.append(best_threshold(sigmoid(design @ weights), y, of_known))
         self.weights = torch.from_numpy(np.stack(rows))

@@ -10,7 +10,7 @@ from hcat_builtin.heads.mlp import HeadNetwork, most_likely_bias
 from hcat_core.cohort import Cohort, Layout, Targets
 from hcat_core.interfaces import Fused, Prediction
 from hcat_core.metrics.censoring import censoring_survival
-from hcat_core.metrics.survival import causes
+from hcat_core.metrics.survival import causes, timed
 from hcat_core.registry.parameter_types import Count, Fraction
 
 STEPS = 365  # of the stored distribution of censoring: with a horizon of five years, one every five days
@@ -100,9 +100,10 @@ class BinaryHead(nn.Module):
         """(N,) weights of patients with a known outcome: 1, or with ``ipcw`` 1 / P(outcome is known)."""
         if not self.ipcw:
             return torch.ones(len(targets.labels), device=targets.labels.device)
-        until = targets.time[:, self.column].nan_to_num(self.horizon)
+        known = timed(targets, self.column)  # a label without a time is known for another reason
+        until = torch.where(known, targets.time[:, self.column], 0.0)
         place = (until.clamp(0, self.horizon) / self.horizon * STEPS).floor().long()
-        return 1 / self.uncensored[place]
+        return torch.where(known, 1 / self.uncensored[place], 1.0)
 
     def _fit_censoring(self, targets: Targets) -> None:
         known, time, cause = causes(targets, self.column)

@@ -8,9 +8,11 @@ import torch
 
 from hcat_builtin.estimators.coxnet import CoxnetEstimator
 from hcat_builtin.estimators.evidence import EvidenceEstimator
+from hcat_builtin.estimators.hist_gradient_boosting import GradientBoostingEstimator
 from hcat_builtin.estimators.late_fusion import LateFusionEstimator
 from hcat_builtin.estimators.logistic import LogisticEstimator
 from hcat_builtin.estimators.random_forest import RandomForestEstimator
+from hcat_builtin.estimators.stack import StackEstimator
 from hcat_builtin.estimators.survival_forest import SurvivalForestEstimator
 from hcat_core.cohort import Layout, Targets, Task
 from hcat_core.data.outcomes import derive_labels, with_competing_events
@@ -64,6 +66,8 @@ MADE = {
     "survival_forest": lambda layout: SurvivalForestEstimator(layout, trees=100, leaf=25),
     "logistic": lambda layout: LogisticEstimator(layout, inverse_penalty=1.0),
     "random_forest": lambda layout: RandomForestEstimator(layout, trees=100, leaf=25),
+    "hist_gradient_boosting": lambda layout: GradientBoostingEstimator(layout),
+    "stack": lambda layout: StackEstimator(layout, members=[CoxnetEstimator(layout)]),
     "late_fusion": lambda layout: LateFusionEstimator(layout, model=CoxnetEstimator(layout)),
 }
 
