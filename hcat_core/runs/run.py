@@ -11,8 +11,12 @@ from pathlib import Path
 import torch
 
 from hcat_core.cohort import Cohort
-from hcat_core.data.data_quality import find_quality_issues, refuse_quality_issues
-from hcat_core.data.leakage import refuse_leaks
+from hcat_core.data.data_quality import (
+    find_quality_issues,
+    quality_checks,
+    refuse_quality_issues,
+)
+from hcat_core.data.leakage import leak_check, refuse_leaks
 from hcat_core.data.splits import Split, split_by_column, split_cohort
 from hcat_core.data.standardisation import Standardiser
 from hcat_core.errors import UsageError
@@ -46,6 +50,7 @@ from hcat_core.training.context import CheckpointFolder, TrainingContext
 from hcat_core.training.device import choose_device, refuse_precision
 from hcat_core.training.distributed import SINGLE_PROCESS, Processes
 from hcat_core.training.fitting import fit_estimator, neural_parts_of
+from hcat_core.training.held_out import held_out_by
 from hcat_core.training.neural_estimator import NeuralEstimator
 
 
@@ -149,7 +154,14 @@ def _read(run: Run, strict: bool) -> RunData:
         run.say(issue.message)
     for name in components_that_store_patients(recipe, run.catalog):
         run.say(f"{name} keeps training patients in its state: think before you share {run.folder.path}")
-    return RunData(cohort, report, split, tuple(issue.message for issue in quality_issues))
+    return RunData(
+        cohort,
+        report,
+        split,
+        tuple(issue.message for issue in quality_issues),
+        quality_checks(cohort),
+        leak_check(cohort, split.train, recipe.cohort.allow),
+    )
 
 
 def _split(recipe: Recipe, catalog: Catalog, cohort: Cohort) -> Split:
@@ -235,7 +247,11 @@ def _finish(run: Run, result: FittedRun) -> dict[str, object]:
     )
     summary = RunSummary(
         run=FitSummary(
-            str(recipe.estimator["use"]), fitted.thresholds, fitted.recalibration, result.training
+            str(recipe.estimator["use"]),
+            fitted.thresholds,
+            fitted.recalibration,
+            held_out_by(fitted, len(split.validation)),
+            result.training,
         ),
         metrics=score_split(cohort, split, predicted, settings),
         data=count_cohort(cohort, data.report, split),
@@ -247,18 +263,22 @@ def _finish(run: Run, result: FittedRun) -> dict[str, object]:
     document = summary.as_json()
     run.folder.write_predictions(cohort, split, predicted)
     write_text(run.folder.summary, json.dumps(document, indent=2, allow_nan=False) + "\n")
-    _write_report(run, data, predicted, summary)
+    _write_report(run, result, predicted, summary)
     # Last: it marks the run as finished.
     write_trained(run.folder, cohort.layout, fitted, statistics, result.checkpoint)
     run.catalog.plugins.hook.hcat_run_finished(run_folder=run.folder.path, summary=document)
     return document
 
 
-def _write_report(run: Run, data: RunData, predicted: Prediction, summary: RunSummary) -> None:
+def _write_report(run: Run, result: FittedRun, predicted: Prediction, summary: RunSummary) -> None:
     from hcat_core.report import ReportInputs, write_report  # imports matplotlib, which nothing else needs
 
-    title = run.folder.path.resolve().name
-    inputs = ReportInputs(title, run.recipe.to_toml(), data.cohort, data.split, predicted, summary)
+    title, data = run.folder.path.resolve().name, result.data
+    weights = result.checkpoint or run.folder.estimator
+    inputs = ReportInputs(
+        title, run.recipe.to_toml(), data.cohort, data.split, predicted, summary,
+        weights=weights.relative_to(run.folder.path).as_posix(),
+    )  # fmt: skip
     write_report(run.folder.report, inputs)
 
 
@@ -272,7 +292,12 @@ def _analyse(
     """Look closer at test patients; a part that cannot be computed is left out."""
     recipe, fitted, data = run.recipe, result.fitted, result.data
     cohort, split = data.cohort, data.split
-    analysis = Analysis(findings=list(data.quality_issues), allowed=list(recipe.cohort.allow))
+    analysis = Analysis(
+        findings=list(data.quality_issues),
+        allowed=list(recipe.cohort.allow),
+        leaks=data.leaks,
+        quality=data.quality,
+    )
     if not len(split.test):
         return analysis
     test, imputation = cohort[split.test], None
