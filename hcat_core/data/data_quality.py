@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +29,27 @@ class QualityIssue:
 
     kind: str
     message: str
+
+
+@dataclass(frozen=True)
+class QualityChecks:
+    """Which modalities could be checked, by name; ids are always checked.
+
+    Attributes:
+        duplicates: those in which patients can be compared: at least two of them have ``DISTINCT`` distinct
+            values or more.
+        zeros: those with several features, in which nothing but zeros is looked for.
+    """
+
+    duplicates: Sequence[str]
+    zeros: Sequence[str]
+
+
+def quality_checks(cohort: Cohort) -> QualityChecks:
+    """The modalities that ``find_quality_issues`` can check."""
+    columns = enumerate(cohort.layout.modalities)
+    compared = tuple(m.name for column, m in columns if len(_comparable(cohort, column)) > 1)
+    return QualityChecks(compared, tuple(m.name for m in cohort.layout.modalities if m.width > 1))
 
 
 def find_quality_issues(cohort: Cohort, split: Split | None = None) -> list[QualityIssue]:
@@ -51,12 +73,10 @@ def _duplicates(cohort: Cohort, sides: list[str] | None) -> list[QualityIssue]:
     """Different patients with identical values in a modality."""
     issues = []
     for column, modality in enumerate(cohort.layout.modalities):
-        cells = cohort.emb[:, column, : modality.width].numpy()
-        ordered = np.sort(cells, axis=1)
-        distinct = 1 + (np.diff(ordered, axis=1) != 0).sum(axis=1)
-        rows = np.flatnonzero(distinct >= DISTINCT)
+        rows = _comparable(cohort, column)
         if len(rows) < 2:
             continue
+        cells = cohort.emb[:, column, : modality.width].numpy()
         keys = np.ascontiguousarray(cells[rows]).view(np.dtype((np.void, cells.itemsize * modality.width)))
         _, place, counts = np.unique(keys[:, 0], return_inverse=True, return_counts=True)
         copies = [rows[place == group] for group in np.flatnonzero(counts > 1)]
@@ -81,6 +101,13 @@ def _duplicates(cohort: Cohort, sides: list[str] | None) -> list[QualityIssue]:
             )
         )
     return issues
+
+
+def _comparable(cohort: Cohort, column: int) -> np.ndarray:
+    """Rows of the patients with enough distinct values in a modality not to be equal by chance."""
+    ordered = np.sort(cohort.emb[:, column, : cohort.layout.widths[column]].numpy(), axis=1)
+    distinct = 1 + (np.diff(ordered, axis=1) != 0).sum(axis=1)
+    return np.flatnonzero(distinct >= DISTINCT)
 
 
 def _empty(cohort: Cohort) -> list[QualityIssue]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,6 +41,52 @@ class Leak:
     feature: str
     reason: str
     auc: float | None = None
+
+
+@dataclass(frozen=True)
+class LeakCheck:
+    """How much of a cohort the check for leaks could look at: what it did not find, it may not have seen.
+
+    Attributes:
+        features: number of features of all modalities.
+        allowed: number of them that the recipe allows, which are not checked.
+        named: number of the others that have a name to check.
+        alone: by task, how many of the others were checked for predicting it alone: at least ``FEWEST``
+            training patients of either outcome have a value.
+        gaps: tasks for which it was checked whether being measured or not predicts them.
+    """
+
+    features: int
+    allowed: int
+    named: int
+    alone: Mapping[str, int]
+    gaps: Sequence[str]
+
+
+def leak_check(cohort: Cohort, train: Tensor, allow: Collection[str] = ()) -> LeakCheck:
+    """Count the features that ``find_leaks`` can check, for the same arguments."""
+    patients = cohort[train]
+    features = allowed = named = 0
+    alone = dict.fromkeys(cohort.layout.task_names, 0)
+    for column, modality in enumerate(cohort.layout.modalities):
+        checked = np.array([modality.feature(place) not in allow for place in range(modality.width)])
+        features += modality.width
+        allowed += int((~checked).sum())
+        named += int(checked.sum()) if modality.features else 0
+        measured = patients.measured[:, column, : modality.width].numpy()
+        for task, (events, free) in _outcomes(patients).items():
+            enough = np.minimum(measured[events].sum(axis=0), measured[free].sum(axis=0)) >= FEWEST
+            alone[task] += int((enough & checked).sum())
+    both = {task: min(events.sum(), free.sum()) for task, (events, free) in _outcomes(patients).items()}
+    return LeakCheck(features, allowed, named, alone, tuple(t for t, n in both.items() if n >= FEWEST))
+
+
+def _outcomes(patients: Cohort) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """By task, which of N patients have the event, and which are event-free: (N,) bool each."""
+    if patients.targets is None:
+        return {}
+    labels = patients.targets.labels.numpy()
+    return {task: (y == 1, y == 0) for task, y in zip(patients.layout.task_names, labels.T, strict=True)}
 
 
 def find_leaks(

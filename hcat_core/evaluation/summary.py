@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from hcat_core.data.data_quality import QualityChecks
+from hcat_core.data.leakage import LeakCheck
 from hcat_core.evaluation.analysis import ModalityAnalysis, PatternScores
 from hcat_core.evaluation.baselines import BaselineScores
 from hcat_core.evaluation.cohort_counts import CohortCounts
@@ -14,6 +16,7 @@ from hcat_core.evaluation.imputation_quality import ImputationAnalysis
 from hcat_core.evaluation.scores import TaskScores, tasks_as_json
 from hcat_core.metrics.recalibration import Recalibration
 from hcat_core.training.checkpoints import Epoch
+from hcat_core.training.held_out import HeldOut
 from hcat_core.training.residual_weight import ResidualWeight
 
 
@@ -75,8 +78,9 @@ class FitSummary:
 
     Attributes:
         estimator: the component's name.
-        thresholds: by task, chosen on held-out patients.
-        recalibration: fitted on held-out patients.
+        thresholds: by task, chosen on the patients of ``held_out``; 0.5 where there are none.
+        recalibration: fitted on the patients of ``held_out``.
+        held_out: whose outcomes chose the two.
         training: of the neural estimator; None for any other.
         weighted_for_censoring: keys of the recipe's components that were trained with known labels weighted
             by the inverse probability of censoring; none where no times are known.
@@ -85,6 +89,7 @@ class FitSummary:
     estimator: str
     thresholds: Sequence[float]
     recalibration: Recalibration
+    held_out: HeldOut
     training: TrainingSummary | None = None
     weighted_for_censoring: Sequence[str] = ()
 
@@ -95,6 +100,7 @@ class FitSummary:
             **fitted,
             "thresholds": list(self.thresholds),
             "recalibration": asdict(self.recalibration),
+            "held_out": self.held_out,
             "weighted_for_censoring": list(self.weighted_for_censoring),
         }
 
@@ -105,7 +111,9 @@ class Analysis:
 
     Attributes:
         findings: of the checks of the cohort, in words.
-        allowed: features that the recipe allows although they look like leaks.
+        allowed: names of features that the recipe exempts from the check for leaks.
+        leaks: what the check for leaks could look at.
+        quality: what the checks of the data could look at.
         patterns: scores of test patients by missingness pattern.
         modalities: what each modality contributes on test patients.
         imputation: quality by modality, on hidden blocks of test patients, beside simple imputers.
@@ -115,6 +123,8 @@ class Analysis:
 
     findings: Sequence[str]
     allowed: Sequence[str]
+    leaks: LeakCheck
+    quality: QualityChecks
     patterns: Sequence[PatternScores] | None = None
     modalities: ModalityAnalysis | None = None
     imputation: ImputationAnalysis | None = None
@@ -124,7 +134,12 @@ class Analysis:
     def as_json(self) -> dict[str, object]:
         """The record for a JSON document, without the parts that are None."""
         document: dict[str, object] = {
-            "leakage": {"findings": list(self.findings), "allowed": list(self.allowed)}
+            "leakage": {
+                "findings": list(self.findings),
+                "allowed": list(self.allowed),
+                "checked": asdict(self.leaks),
+                "quality_checked": asdict(self.quality),
+            }
         }
         if self.patterns is not None:
             document["patterns"] = [pattern.as_json() for pattern in self.patterns]

@@ -11,8 +11,9 @@ from matplotlib.ticker import MaxNLocator
 
 from hcat_core.cohort import Cohort
 from hcat_core.data.missingness_patterns import count_patterns
+from hcat_core.metrics.fewest import FEWEST_OF_EACH
 from hcat_core.report.svg import BLUE, COLOURS, GREEN, GREY, ORANGE, RED, draw, shortened
-from hcat_core.training.checkpoints import Epoch
+from hcat_core.training.checkpoints import Epoch, TaskMetrics
 
 MOST_PATTERNS = 12
 GROUPS = ("lowest third", "middle third", "highest third")
@@ -60,7 +61,10 @@ def presence_figure(cohort: Cohort) -> str:
 
 
 def learning_figures(history: Sequence[Epoch]) -> list[str]:
-    """Draw the training loss, and the validation AUC of each task, by epoch; one line per member."""
+    """Draw the training loss, and the AUC of each task, by epoch; one line per member.
+
+    The AUC is that of the patients who chose the epoch, of tasks of which they have enough outcomes.
+    """
     epochs = _with_gaps(history, [float(epoch.epoch) for epoch in history])
     losses = _with_gaps(history, [epoch.train_loss for epoch in history])
     figures = []
@@ -78,11 +82,13 @@ def learning_figures(history: Sequence[Epoch]) -> list[str]:
         def paint_validation(axes: Axes) -> None:
             for colour, (name, values) in zip(COLOURS, series.items(), strict=False):
                 axes.plot(epochs, _with_gaps(history, values), color=colour, label=shortened(name))
-            axes.set(title="Validation AUC", xlabel="epoch")
+            axes.set(title="AUC of held-out patients", xlabel="epoch")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.legend()
 
-        figures.append(draw("validation", paint_validation, label="validation AUC by epoch", height=2.8))
+        figures.append(
+            draw("validation", paint_validation, label="AUC of held-out patients by epoch", height=2.8)
+        )
     return figures
 
 
@@ -97,12 +103,16 @@ def _with_gaps(history: Sequence[Epoch], values: Sequence[float]) -> list[float]
 
 
 def validation_series(history: Sequence[Epoch]) -> dict[str, list[float]]:
-    """Validation AUC by task, one value per epoch; NaN where an epoch has none."""
+    """AUC of held-out patients by task, one value per epoch; NaN where too few have either outcome."""
     tasks = dict.fromkeys(task for epoch in history for task in epoch.val)
-    auc = {
-        task: [epoch.val[task]["auc"] if task in epoch.val else None for epoch in history] for task in tasks
-    }
-    return {task: [math.nan if v is None else float(v) for v in values] for task, values in auc.items()}
+    auc = {task: [_enough(epoch.val.get(task, {})) for epoch in history] for task in tasks}
+    return {task: values for task, values in auc.items() if np.isfinite(values).any()}
+
+
+def _enough(scores: TaskMetrics) -> float:
+    """The AUC, or NaN with too few patients of either outcome."""
+    auc, patients, events = scores.get("auc"), scores.get("patients") or 0, scores.get("events") or 0
+    return math.nan if auc is None or min(events, patients - events) < FEWEST_OF_EACH else float(auc)
 
 
 def risk_group_figure(

@@ -6,11 +6,53 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hcat_core.cohort import Cohort
+from hcat_core.cohort import Cohort, Targets
 from hcat_core.data.splits import Split
+from hcat_core.evaluation.scores import TaskScores
 from hcat_core.evaluation.summary import RunSummary
 from hcat_core.interfaces import Prediction
 from hcat_core.metrics.censoring import known_weights
+from hcat_core.metrics.fewest import FEWEST_OF_EACH
+from hcat_core.metrics.intervals import Resampling
+from hcat_core.metrics.resampling import group_numbers, rarer_outcome
+from hcat_core.metrics.survival import timed
+
+
+@dataclass(frozen=True)
+class KnownOutcomes:
+    """The n patients of one task whose outcome is known.
+
+    Attributes:
+        probability: (n,) predicted.
+        label: (n,) 1 event, 0 event-free.
+        weights: (n,) of ``known_weights``: these patients represent those censored before the horizon.
+        groups: (n,) numbers of groups, whose records are not independent; None without.
+    """
+
+    probability: np.ndarray
+    label: np.ndarray
+    weights: np.ndarray
+    groups: np.ndarray | None
+
+    @property
+    def rarer(self) -> int:
+        """Patients with the rarer outcome; with groups, groups that have such a patient."""
+        return rarer_outcome(self.label, self.groups)
+
+    @property
+    def few(self) -> bool:
+        """Whether they are too few for any measure that takes both outcomes."""
+        return self.rarer < FEWEST_OF_EACH
+
+    @property
+    def weighted(self) -> bool:
+        """Whether they are weighted for censoring: otherwise each counts once."""
+        return bool((self.weights != 1).any())
+
+
+def few(scores: TaskScores) -> bool:
+    """Whether scores are of too few patients, or groups, for any measure that takes both outcomes."""
+    return scores.rarer_outcome < FEWEST_OF_EACH
 
 
 @dataclass(frozen=True)
@@ -24,6 +66,7 @@ class ReportInputs:
         split: row numbers of training, validation and test patients.
         predicted: for all patients.
         summary: of the run.
+        weights: path in the run folder of what was fitted; None where nothing was written.
     """
 
     title: str
@@ -32,18 +75,40 @@ class ReportInputs:
     split: Split
     predicted: Prediction
     summary: RunSummary
+    weights: str | None = None
 
-    def known_test_outcomes(self, column: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Probabilities, labels and weights (``known_weights``) of one task's test patients.
+    @property
+    def targets(self) -> Targets:
+        """The outcomes of all patients: a run has them."""
+        assert self.cohort.targets is not None
+        return self.cohort.targets
 
-        Patients with an unknown outcome are left out: three arrays of (n,).
-        """
-        targets = self.cohort.targets
-        assert targets is not None
-        rows = self.split.test.numpy()
-        labels = targets.labels[:, column].numpy()[rows]
+    @property
+    def groups(self) -> np.ndarray | None:
+        """(N,) numbers of groups of several records; None where every patient is a group."""
+        return group_numbers(self.cohort.groups)
+
+    @property
+    def resampling(self) -> Resampling:
+        """How the intervals of all patients are computed."""
+        resamples = int(self.summary.recipe["evaluation"]["bootstrap"])
+        return Resampling(resamples, int(self.summary.recipe["seed"]), self.groups)
+
+    def known_test_outcomes(self, column: int) -> KnownOutcomes:
+        """The test patients of one task whose outcome is known."""
+        targets, rows = self.targets, self.split.test
+        labels = targets.labels[rows, column].numpy()
         horizon = self.cohort.layout.tasks[column].horizon_days
-        weights = known_weights(targets[self.split.test], column, horizon, targets[self.split.train])
+        weights = known_weights(targets[rows], column, horizon, targets[self.split.train])
         known = labels >= 0
-        p = self.predicted.probability[rows, column]
-        return p[known], labels[known].astype(int), weights[known]
+        groups = self.groups
+        return KnownOutcomes(
+            self.predicted.probability[rows.numpy(), column][known],
+            labels[known].astype(int),
+            weights[known],
+            None if groups is None else groups[rows.numpy()][known],
+        )
+
+    def timed(self, column: int) -> bool:
+        """Whether times of one task's event are known, of any patient."""
+        return bool(timed(self.targets, column).any())

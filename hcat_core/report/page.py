@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,31 +10,19 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from hcat_core import __version__
-from hcat_core.cohort import Task
+from hcat_core.data.missingness_patterns import count_patterns
 from hcat_core.data.splits import SPLITS
-from hcat_core.evaluation.analysis import ModalityAnalysis
-from hcat_core.report import cohort_figures, performance_figures
-from hcat_core.report.inputs import ReportInputs
-from hcat_core.report.risk_groups import RiskGroups, risk_groups
+from hcat_core.report import captions, cohort_figures, data_checks, method, outcomes, part_captions
+from hcat_core.report.formatting import interval, listed, number
+from hcat_core.report.inputs import ReportInputs, few
+from hcat_core.report.task_figures import task_figures
 from hcat_core.report.tripod import tripod_items
-from hcat_core.report.words import interval, number, summary_in_words
+from hcat_core.report.words import summary_in_words
 from hcat_core.storage.checkpoint import write_text
 from hcat_core.text.quoting import printable
 
 SUBSETS_SHOWN = 31
 FACTS = ("hcat", "python", "platform", "device", "threads", "data")
-
-
-@dataclass(frozen=True)
-class TaskFigures:
-    """Figures of one task's test patients as SVG; None where they have a single known outcome."""
-
-    task: Task
-    roc: str | None
-    precision_recall: str | None
-    calibration: str | None
-    decision: str | None
-    risk: RiskGroups | None
 
 
 def write_report(path: Path, inputs: ReportInputs) -> None:
@@ -52,14 +39,16 @@ def render(inputs: ReportInputs) -> str:
         loader=PackageLoader("hcat_core.report", "."), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True, finalize=_visible,
     )  # fmt: skip
-    environment.filters["number"] = number
-    environment.filters["interval"] = interval
+    environment.filters |= {"number": number, "interval": interval, "listed": listed}
+    environment.tests["few"] = few
     cohort, summary = inputs.cohort, inputs.summary
     analysis = summary.analysis
+    tasks = [task_figures(inputs, column) for column in range(len(cohort.layout.tasks))]
     return environment.get_template("page.html.j2").render(
         title=inputs.title,
         version=__version__,
         recipe=inputs.recipe,
+        inputs=inputs,
         sentences=summary_in_words(inputs),
         layout=cohort.layout,
         data=summary.data,
@@ -69,12 +58,20 @@ def render(inputs: ReportInputs) -> str:
         environment=_facts(summary.environment),
         presence=cohort_figures.presence_figure(cohort),
         patterns=cohort_figures.patterns_figure(cohort),
+        patterns_caption=_patterns_caption(inputs),
         learning=cohort_figures.learning_figures(summary.history),
-        tasks=[_task_figures(inputs, column) for column in range(len(cohort.layout.tasks))],
+        tasks=tasks,
+        timed=any(m.c_index is not None for side in summary.metrics.values() for m in side.values()),
+        unmeasured=[one.task.name for one in tasks if one.none],
         analysis=analysis,
         subsets=[] if analysis.modalities is None else analysis.modalities.subsets[:SUBSETS_SHOWN],
-        importance=[] if analysis.modalities is None else _importance(analysis.modalities),
-        tripod=tripod_items(inputs),
+        importance=_importance(inputs),
+        tripod=tripod_items(inputs, tasks),
+        captions=captions,
+        method=method,
+        outcomes=outcomes,
+        data_checks=data_checks,
+        part_captions=part_captions,
     )
 
 
@@ -83,32 +80,42 @@ def _visible(value: object) -> object:
     return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-def _task_figures(inputs: ReportInputs, column: int) -> TaskFigures:
-    task = inputs.cohort.layout.tasks[column]
-    risk = risk_groups(inputs, column)
-    p, y, weights = inputs.known_test_outcomes(column)
-    if not 0 < y.sum() < len(y):
-        return TaskFigures(task, None, None, None, None, risk)
-    figure = f"task{column}"
-    return TaskFigures(
-        task,
-        performance_figures.roc_figure(figure, task.name, p, y),
-        performance_figures.precision_recall_figure(figure, task.name, p, y),
-        performance_figures.calibration_figure(figure, task.name, p, y, weights),
-        performance_figures.decision_figure(figure, task.name, p, y, weights),
-        risk,
+def _patterns_caption(inputs: ReportInputs) -> str:
+    """What the figure of missingness patterns shows."""
+    cohort = inputs.cohort
+    there, shown = len(count_patterns(cohort.present)), cohort_figures.MOST_PATTERNS
+    text = (
+        "All missingness patterns."
+        if there <= shown
+        else f"The {shown} most frequent of {there} missingness patterns."
     )
+    text += " A filled square is a modality that these patients have."
+    return text if bool(cohort.present.all()) else f"{text} {method.missing_modalities(inputs)}"
 
 
-def _importance(modalities: ModalityAnalysis) -> list[str]:
-    """Figures of Shapley values and of leaving one modality out, where there are any."""
+def _importance(inputs: ReportInputs) -> list[tuple[str, str]]:
+    """Figures, with captions, of Shapley values and of leaving one modality out, where there are any.
+
+    The fall of an AUC needs ten patients of either outcome.
+    """
+    modalities = inputs.summary.analysis.modalities
+    if modalities is None:
+        return []
+    test = inputs.summary.metrics["test"]
+    falls = {task: falls for task, falls in modalities.leave_one_out.items() if not few(test[task])}
     bars = (
-        ("shapley", "Mean absolute Shapley value", modalities.shapley, "change of the probability"),
-        ("leave-one-out", "Loss when it is hidden", modalities.leave_one_out, "fall of the AUC"),
-    )
+        ("shapley", "Mean absolute Shapley value", modalities.shapley, "change of the probability",
+         "The Shapley value is the change of a patient's predicted probability that is due to a modality. "
+         "Shown is its mean size over the test patients who have the modality, computed exactly over all "
+         "subsets of modalities."),
+        ("leave-one-out", "Loss when it is hidden", falls, "fall of the AUC",
+         "How much the AUC of test patients falls when the modality is hidden from all of them; below 0, "
+         "it rose. "
+         + outcomes.weighting(inputs)),
+    )  # fmt: skip
     return [
-        cohort_figures.bars_figure(name, title, values, label)
-        for name, title, values, label in bars
+        (cohort_figures.bars_figure(name, title, values, label), caption)
+        for name, title, values, label, caption in bars
         if any(values.values())
     ]
 

@@ -1,26 +1,37 @@
-"""Figures of one task's performance: ROC, precision-recall, calibration and decision curve."""
+"""Figures of one task's performance: ROC, precision-recall, calibration and decision curve.
+
+All are weighted for censoring, as the scores in the tables are.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
 from sklearn import metrics
 
+from hcat_core.metrics.fewest import FEWEST_TO_RESAMPLE
+from hcat_core.metrics.intervals import Resampling
 from hcat_core.metrics.recalibration import logit, sigmoid
+from hcat_core.metrics.resampling import CELLS, resampled_counts, sums_by_group
+from hcat_core.report.inputs import KnownOutcomes
 from hcat_core.report.svg import BLUE, GREY, HEIGHT, RED, draw, shortened
 
-RESAMPLES = 300
+RESAMPLES = 300  # of a band, at most
 GRID = np.linspace(0, 1, 101)
 Z_95 = 1.96
 
 
-def roc_figure(name: str, task: str, probability: np.ndarray, label: np.ndarray) -> str:
-    """Draw the ROC curve with its pointwise 95 % bootstrap band."""
-    fpr, tpr, _ = metrics.roc_curve(label, probability)
-    low, high = _band(_resampled_roc(probability, label))
+def roc_figure(name: str, task: str, known: KnownOutcomes, resampling: Resampling) -> str:
+    """Draw the ROC curve, with its pointwise 95 % bootstrap band where ``band_resamples`` are drawn."""
+    fpr, tpr = roc_curve(known)
+    band = _band(resampled_roc(known, resampling))
 
     def paint(axes: Axes) -> None:
-        axes.fill_between(GRID, low, high, color=BLUE, alpha=0.18, linewidth=0)
+        if band is not None:
+            axes.fill_between(GRID, *band, color=BLUE, alpha=0.18, linewidth=0)
         axes.plot(fpr, tpr, color=BLUE)
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--")
         axes.set(xlim=(0, 1), ylim=(0, 1.01), title="ROC", aspect="equal")
@@ -29,49 +40,55 @@ def roc_figure(name: str, task: str, probability: np.ndarray, label: np.ndarray)
     return draw(f"roc-{name}", paint, label=f"ROC curve of {task}")
 
 
-def precision_recall_figure(name: str, task: str, probability: np.ndarray, label: np.ndarray) -> str:
+def precision_recall_figure(name: str, task: str, known: KnownOutcomes, resampling: Resampling) -> str:
     """Draw precision against recall with its band; the dashed line is the share of events."""
-    low, high = _band(_resampled_precision(probability, label))
-    precision, recall, _ = metrics.precision_recall_curve(label, probability)
+    recall, precision = precision_recall_curve(known)
+    band = _band(resampled_precision(known, resampling))
 
     def paint(axes: Axes) -> None:
-        axes.fill_between(GRID, low, high, color=BLUE, alpha=0.18, linewidth=0)
+        if band is not None:
+            axes.fill_between(GRID, *band, color=BLUE, alpha=0.18, linewidth=0)
         axes.step(recall, precision, color=BLUE, where="post")
-        axes.axhline(label.mean(), color=GREY, linewidth=1, linestyle="--")
+        axes.axhline(share_of_events(known), color=GREY, linewidth=1, linestyle="--")
         axes.set(xlim=(0, 1), ylim=(0, 1.01), title="Precision and recall", aspect="equal")
         axes.set(xlabel="recall (sensitivity)", ylabel="precision")
 
     return draw(f"pr-{name}", paint, label=f"precision-recall curve of {task}")
 
 
-def calibration_figure(
-    name: str, task: str, probability: np.ndarray, label: np.ndarray, weights: np.ndarray
-) -> str:
-    """Draw the observed share of events by predicted probability: groups with 95 % intervals, smooth line.
+def roc_curve(known: KnownOutcomes) -> tuple[np.ndarray, np.ndarray]:
+    """1 - specificity and sensitivity, rising, (C,) each; the area below them is ``TaskScores.auc``."""
+    fpr, tpr, _ = metrics.roc_curve(known.label, known.probability, sample_weight=known.weights)
+    return fpr, tpr
 
-    ``weights`` are those of ``survival.known_weights``: patients with a known outcome represent those
-    censored before the horizon.
-    """
-    order = np.argsort(probability, kind="stable")
-    groups = np.array_split(order, max(2, min(8, len(order) // 12)))
-    x = np.array([np.average(probability[g], weights=weights[g]) for g in groups])
-    # Kish's effective number of patients.
-    n = np.array([weights[g].sum() ** 2 / (weights[g] ** 2).sum() for g in groups])
-    k = n * np.array([np.average(label[g], weights=weights[g]) for g in groups])
-    # Wilson's interval is valid also for groups without any event, or with events only.
-    middle = (k + Z_95**2 / 2) / (n + Z_95**2)
-    half = Z_95 / (n + Z_95**2) * np.sqrt(k * (n - k) / n + Z_95**2 / 4)
-    smooth = _smooth(probability, label, weights)
+
+def precision_recall_curve(known: KnownOutcomes) -> tuple[np.ndarray, np.ndarray]:
+    """Recall, falling, and precision, (C,) each; their steps enclose ``TaskScores.average_precision``."""
+    precision, recall, _ = metrics.precision_recall_curve(
+        known.label, known.probability, sample_weight=known.weights
+    )
+    return recall, precision
+
+
+def share_of_events(known: KnownOutcomes) -> float:
+    """The precision of a model that ranks patients at random: ``TaskScores.observed``."""
+    return float(np.average(known.label, weights=known.weights))
+
+
+def calibration_figure(name: str, task: str, known: KnownOutcomes) -> str:
+    """Draw the observed share of events by predicted probability: bins with 95 % intervals, smooth line."""
+    bins = calibration_bins(known)
+    below, above = bins.observed - bins.low, bins.high - bins.observed
+    smooth = _smooth(known.probability, known.label, known.weights)
 
     def paint(axes: Axes) -> None:
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--", label="ideal")
-        if smooth is not None:
-            axes.plot(*smooth, color=RED, label="smooth")
+        axes.plot(*smooth, color=RED, label="smooth")
         axes.errorbar(
-            x, k / n, yerr=[np.maximum(k / n - (middle - half), 0), np.maximum(middle + half - k / n, 0)],
-            fmt="o", color=BLUE, markersize=4, linewidth=1.2, label="groups, 95 %",
+            bins.predicted, bins.observed, yerr=[np.maximum(below, 0), np.maximum(above, 0)],
+            fmt="o", color=BLUE, markersize=4, linewidth=1.2, label="bins, 95 %",
         )  # fmt: skip
-        rug = np.histogram(probability, bins=40, range=(0, 1))[0]
+        rug = np.histogram(known.probability, bins=40, range=(0, 1))[0]
         axes.bar(
             np.arange(40) / 40, 0.1 * rug / max(rug.max(), 1), width=1 / 40, align="edge", color="#c9d6df"
         )
@@ -82,10 +99,46 @@ def calibration_figure(
     return draw(f"calibration-{name}", paint, label=f"calibration of {task}", height=HEIGHT + 0.2)
 
 
-def decision_figure(
-    name: str, task: str, probability: np.ndarray, label: np.ndarray, weights: np.ndarray
-) -> str:
+@dataclass(frozen=True)
+class CalibrationBins:
+    """Bins of patients with similar predictions, (B,) each.
+
+    Attributes:
+        predicted: mean predicted probability, weighted.
+        observed: share of events, weighted likewise.
+        low: lower end of Wilson's 95 % interval of the share.
+        high: its upper end.
+    """
+
+    predicted: np.ndarray
+    observed: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+def calibration_bins(known: KnownOutcomes) -> CalibrationBins:
+    """Divide patients into two to eight bins by their predicted probability.
+
+    Wilson's interval (1927) is valid also for bins without any event, or with events only. Its number of
+    patients is Kish's effective one, in which all records of a group count as one: they may say no more.
+    """
+    order = np.argsort(known.probability, kind="stable")
+    parts = np.array_split(order, max(2, min(8, len(order) // 12)))
+    predicted, share, n = (np.zeros(len(parts)) for _ in range(3))
+    for place, rows in enumerate(parts):
+        w = known.weights[rows]
+        predicted[place] = np.average(known.probability[rows], weights=w)
+        share[place] = np.average(known.label[rows], weights=w)
+        units = sums_by_group(w, None if known.groups is None else known.groups[rows])
+        n[place] = w.sum() ** 2 / (units**2).sum()
+    middle = (n * share + Z_95**2 / 2) / (n + Z_95**2)
+    half = Z_95 / (n + Z_95**2) * np.sqrt(n * share * (1 - share) + Z_95**2 / 4)
+    return CalibrationBins(predicted, share, middle - half, middle + half)
+
+
+def decision_figure(name: str, task: str, known: KnownOutcomes) -> str:
     """Draw the net benefit of treating by the model, everyone, or no one (Vickers and Elkin 2006)."""
+    probability, label, weights = known.probability, known.label, known.weights
     cuts = np.linspace(0.01, min(0.9, max(0.3, float(probability.max()))), 90)
     model = net_benefit(probability, label, weights, cuts)
     everyone = net_benefit(np.ones_like(probability), label, weights, cuts)
@@ -114,52 +167,59 @@ def net_benefit(
     return np.asarray(true - false * cuts / (1 - cuts))
 
 
-def _band(curves: np.ndarray) -> np.ndarray:
-    """(2, 101) ends of the pointwise 95 % interval of resampled curves (R, 101)."""
-    return np.asarray(np.quantile(curves, [0.025, 0.975], axis=0))
+def band_resamples(known: KnownOutcomes, resampling: Resampling) -> int:
+    """How many resamples a band is drawn from; 0, and no band, with few patients of either outcome."""
+    return min(RESAMPLES, resampling.resamples) if known.rarer >= FEWEST_TO_RESAMPLE else 0
 
 
-def _resampled_roc(probability: np.ndarray, label: np.ndarray) -> np.ndarray:
-    """(R, 101) sensitivity along ``GRID`` of bootstrap samples."""
-    events, free = _resampled_counts(probability, label)
-    rates = [count / count[:, -1:] for count in (free, events)]
-    return np.stack([np.interp(GRID, fpr, tpr) for fpr, tpr in zip(*rates, strict=True)])
+def _band(curves: np.ndarray) -> np.ndarray | None:
+    """(2, 101) ends of the pointwise 95 % interval of resampled curves (R, 101); None without any."""
+    return np.nanquantile(curves, [0.025, 0.975], axis=0) if len(curves) else None
 
 
-def _resampled_precision(probability: np.ndarray, label: np.ndarray) -> np.ndarray:
-    """(R, 101) precision by recall along ``GRID`` of bootstrap samples."""
-    events, free = _resampled_counts(probability, label)
-    predicted = events + free
-    precision = np.divide(events, predicted, out=np.ones_like(predicted), where=predicted > 0)
-    recall = events / events[:, -1:]
-    return np.stack([np.interp(GRID, r, p) for r, p in zip(recall, precision, strict=True)])
+def resampled_roc(known: KnownOutcomes, resampling: Resampling) -> np.ndarray:
+    """(R, 101) sensitivity along ``GRID`` of bootstrap samples; NaN for one that lacks an outcome."""
+    curves = np.full((band_resamples(known, resampling), len(GRID)), np.nan)
+    for row, (events, free) in enumerate(_resampled(known, resampling)):
+        if events[-1] > 0 and free[-1] > 0:
+            curves[row] = np.interp(GRID, free / free[-1], events / events[-1])
+    return curves
 
 
-def _resampled_counts(probability: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(R, C) events and event-free patients from each probability upwards, from none to all.
+def resampled_precision(known: KnownOutcomes, resampling: Resampling) -> np.ndarray:
+    """(R, 101) precision by recall along ``GRID`` of bootstrap samples; NaN for one without events."""
+    curves = np.full((band_resamples(known, resampling), len(GRID)), np.nan)
+    for row, (events, free) in enumerate(_resampled(known, resampling)):
+        predicted = events + free
+        precision = np.divide(events, predicted, out=np.ones_like(predicted), where=predicted > 0)
+        if events[-1] > 0:
+            curves[row] = np.interp(GRID, events / events[-1], precision)
+    return curves
 
-    R bootstrap samples of patients, drawn within each outcome.
+
+def _resampled(known: KnownOutcomes, resampling: Resampling) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """For each resample, the weights of events and of event-free patients from each probability upwards.
+
+    (C + 1,) each, from none to all; patients are drawn within each outcome, or groups as wholes.
     """
-    rng = np.random.default_rng(0)
-    _, place = np.unique(-probability, return_inverse=True)
-    result = []
-    for outcome in (1, 0):
-        patients = np.bincount(place[label == outcome], minlength=place.max() + 1)
-        number = patients.sum()
-        drawn = rng.multinomial(number, patients / number, size=RESAMPLES)
-        result.append(np.pad(drawn.cumsum(axis=1), ((0, 0), (1, 0))).astype(float))
-    return result[0], result[1]
+    order = np.argsort(-known.probability, kind="stable")
+    p, event = known.probability[order], known.label[order] == 1
+    starts = np.flatnonzero(np.r_[True, p[1:] < p[:-1]])
+    groups = None if known.groups is None else known.groups[order]
+    rng, left = np.random.default_rng(resampling.seed), band_resamples(known, resampling)
+    while left:
+        number = min(left, max(1, CELLS // len(p)))
+        left -= number
+        drawn = resampled_counts(rng, event, groups, number) * known.weights[order]
+        parts = [np.add.reduceat(drawn * rows, starts, axis=1).cumsum(axis=1) for rows in (event, ~event)]
+        events, free = (np.pad(part, ((0, 0), (1, 0))) for part in parts)
+        yield from zip(events, free, strict=True)
 
 
 def _smooth(
     probability: np.ndarray, label: np.ndarray, weights: np.ndarray
-) -> tuple[np.ndarray, np.ndarray] | None:
-    """Smooth calibration curve: logistic regression of the outcome on the logit and its square.
-
-    None with fewer than 20 patients.
-    """
-    if len(label) < 20:
-        return None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Smooth calibration curve: logistic regression of the outcome on the logit and its square."""
     from sklearn.linear_model import LogisticRegression
 
     z = logit(probability)

@@ -11,8 +11,12 @@ from pathlib import Path
 import torch
 
 from hcat_core.cohort import Cohort
-from hcat_core.data.data_quality import find_quality_issues, refuse_quality_issues
-from hcat_core.data.leakage import refuse_leaks
+from hcat_core.data.data_quality import (
+    find_quality_issues,
+    quality_checks,
+    refuse_quality_issues,
+)
+from hcat_core.data.leakage import leak_check, refuse_leaks
 from hcat_core.data.splits import Split, split_by_column, split_cohort
 from hcat_core.data.standardisation import Standardiser
 from hcat_core.errors import UsageError
@@ -50,6 +54,7 @@ from hcat_core.training.context import CheckpointFolder, TrainingContext
 from hcat_core.training.device import choose_device, refuse_precision
 from hcat_core.training.distributed import SINGLE_PROCESS, Processes
 from hcat_core.training.fitting import fit_estimator, neural_parts_of
+from hcat_core.training.held_out import held_out_by
 from hcat_core.training.neural_estimator import NeuralEstimator
 
 
@@ -157,7 +162,14 @@ def _read(run: Run, strict: bool) -> RunData:
         run.say(finding)
     for name in components_that_store_patients(recipe, run.catalog):
         run.say(f"{name} keeps training patients in its state: think before you share {run.folder.path}")
-    return RunData(cohort, report, split, findings)
+    return RunData(
+        cohort,
+        report,
+        split,
+        findings,
+        quality_checks(cohort),
+        leak_check(cohort, split.train, recipe.cohort.allow),
+    )
 
 
 def _split(recipe: Recipe, catalog: Catalog, cohort: Cohort) -> Split:
@@ -246,6 +258,7 @@ def _finish(run: Run, result: FittedRun) -> dict[str, object]:
             str(recipe.estimator["use"]),
             fitted.thresholds,
             fitted.recalibration,
+            held_out_by(fitted, len(split.validation)),
             result.training,
             components_weighted_for_censoring(recipe) if bool((cohort.targets.event >= 0).any()) else (),
         ),
@@ -259,18 +272,22 @@ def _finish(run: Run, result: FittedRun) -> dict[str, object]:
     document = summary.as_json()
     run.folder.write_predictions(cohort, split, predicted)
     write_text(run.folder.summary, json.dumps(document, indent=2, allow_nan=False) + "\n")
-    _write_report(run, data, predicted, summary)
+    _write_report(run, result, predicted, summary)
     # Last: it marks the run as finished.
     write_trained(run.folder, cohort.layout, fitted, statistics, result.checkpoint)
     run.catalog.plugins.hook.hcat_run_finished(run_folder=run.folder.path, summary=document)
     return document
 
 
-def _write_report(run: Run, data: RunData, predicted: Prediction, summary: RunSummary) -> None:
+def _write_report(run: Run, result: FittedRun, predicted: Prediction, summary: RunSummary) -> None:
     from hcat_core.report import ReportInputs, write_report  # imports matplotlib, which nothing else needs
 
-    title = run.folder.path.resolve().name
-    inputs = ReportInputs(title, run.recipe.to_toml(), data.cohort, data.split, predicted, summary)
+    title, data = run.folder.path.resolve().name, result.data
+    weights = result.checkpoint or run.folder.estimator
+    inputs = ReportInputs(
+        title, run.recipe.to_toml(), data.cohort, data.split, predicted, summary,
+        weights=weights.relative_to(run.folder.path).as_posix(),
+    )  # fmt: skip
     write_report(run.folder.report, inputs)
 
 
@@ -284,7 +301,12 @@ def _analyse(
     """Look closer at test patients; a part that cannot be computed is left out."""
     recipe, fitted, data = run.recipe, result.fitted, result.data
     cohort, split = data.cohort, data.split
-    analysis = Analysis(findings=list(data.findings), allowed=list(recipe.cohort.allow))
+    analysis = Analysis(
+        findings=list(data.findings),
+        allowed=list(recipe.cohort.allow),
+        leaks=data.leaks,
+        quality=data.quality,
+    )
     if not len(split.test):
         return analysis
     test, imputation = cohort[split.test], None

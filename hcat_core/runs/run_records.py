@@ -10,6 +10,8 @@ import torch
 
 from hcat_core.cohort import Cohort
 from hcat_core.data.assembly import ReadReport
+from hcat_core.data.data_quality import QualityChecks
+from hcat_core.data.leakage import LeakCheck
 from hcat_core.data.splits import Split
 from hcat_core.evaluation.summary import TrainingSummary
 from hcat_core.recipe.recipe import Recipe
@@ -45,12 +47,14 @@ class Run:
 
 @dataclass(frozen=True)
 class RunData:
-    """The cohort of a run, how it was read and split, and findings about its quality and size."""
+    """The cohort of a run, how it was read and split, what was checked, and what was found."""
 
     cohort: Cohort
     report: ReadReport
     split: Split
     findings: tuple[str, ...]
+    quality: QualityChecks
+    leaks: LeakCheck
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from sklearn.metrics import roc_auc_score
 from hcat_builtin.readers.tables.reader import TableReader
 from hcat_core.cohort import Layout, Modality
 from hcat_core.data.assembly import assemble_cohort
-from hcat_core.data.leakage import _single_feature_aucs, find_leaks, refuse_leaks
+from hcat_core.data.leakage import FEWEST, _single_feature_aucs, find_leaks, leak_check, refuse_leaks
 from hcat_core.data.schema import TargetsTable
 from hcat_core.errors import DataError
 from hcat_core.testing.cohorts import random_cohort
@@ -159,3 +159,36 @@ def test_what_is_measured_of_one_outcome_only_is_found_though_its_values_predict
     (leak,) = find_leaks(leaking, EVERYONE, TARGETS)
     assert leak.feature == name and leak.auc == 1.0 and "being measured" in leak.reason
     assert find_leaks(leaking, EVERYONE, TARGETS, allow=[name]) == []
+
+
+def test_what_the_check_could_not_look_at_is_counted():
+    cohort = cohort_with("age", "smoker")
+    targets = cohort.targets
+    labels, measured = targets.labels.clone(), cohort.measured.clone()
+    events = (labels[:, 0] == 1).nonzero().squeeze(1)
+    measured[events[FEWEST - 1 :], 0, 0] = False  # one value of the age too few with the event
+    partly = replace(cohort, measured=measured)
+    everything, some = leak_check(cohort, EVERYONE), leak_check(partly, EVERYONE)
+    task = cohort.layout.task_names[0]
+    assert (everything.features, everything.named, everything.allowed) == (5, 2, 0)
+    assert everything.alone[task] == 5 and some.alone[task] == 4
+    assert leak_check(cohort, EVERYONE, ["age"]) == replace(
+        everything, allowed=1, named=1, alone={name: n - 1 for name, n in everything.alone.items()}
+    )
+    labels[events[FEWEST - 1 :], 0] = -1
+    few = leak_check(replace(cohort, targets=replace(targets, labels=labels)), EVERYONE)
+    assert few.alone[task] == 0 and task in everything.gaps and task not in few.gaps
+
+
+def test_a_feature_that_is_not_counted_as_checked_is_not_found():
+    cohort = cohort_with("age", "smoker")
+    cohort = replace(cohort, measured=cohort.layout.cells.expand(cohort.measured.shape))
+    emb = cohort.emb.clone()
+    emb[:, 0, 0] = cohort.targets.labels[:, 0].float() + 0.01 * emb[:, 0, 0]  # the outcome itself
+    task = cohort.layout.task_names[0]
+    for events, checked in ((FEWEST, 5), (FEWEST - 1, 0)):
+        labels = cohort.targets.labels.clone()
+        labels[(labels[:, 0] == 1).nonzero().squeeze(1)[events:], 0] = -1
+        one = replace(cohort, emb=emb, targets=replace(cohort.targets, labels=labels))
+        assert leak_check(one, EVERYONE).alone[task] == checked
+        assert any(leak.feature == "age" for leak in find_leaks(one, EVERYONE, None)) == (checked > 0)

@@ -1,0 +1,26 @@
+"""Numbers, intervals and lists as text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def number(value: object, digits: int = 3) -> str:
+    """A number for a table; a dash for None."""
+    return f"{value:.{digits}f}" if isinstance(value, (int, float)) else "–"
+
+
+def interval(pair: Sequence[float] | None, digits: int = 2) -> str:
+    """An interval in brackets; an empty string for None."""
+    return f"({pair[0]:.{digits}f} to {pair[1]:.{digits}f})" if pair else ""
+
+
+def counted(n: int, singular: str, plural: str = "") -> str:
+    """A number and what it counts: ``1 patient``, ``2 patients``, ``2 modalities``."""
+    return f"{n} {singular if n == 1 else plural or singular + 's'}"
+
+
+def listed(names: Sequence[str], last: str = "and") -> str:
+    """Names with commas, and a word before the last one: ``a, b and c``."""
+    *first, end = names or ("",)
+    return f"{', '.join(first)} {last} {end}" if first else end
