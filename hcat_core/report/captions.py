@@ -16,8 +16,8 @@ FEW = "A dash stands where ten patients of either outcome are needed and there a
 FEW_GROUPS = "A dash stands where ten groups with either outcome are needed and there are fewer."
 
 
-def intervals(inputs: ReportInputs, scores: Sequence[TaskScores]) -> str:
-    """How the intervals of AUC, average precision and Uno's C of a table were computed.
+def intervals(inputs: ReportInputs, scores: Sequence[TaskScores], *, timed: bool = False) -> str:
+    """How intervals of AUC and average precision in a table, and Uno's C if ``timed``, were computed.
 
     Empty where the table has none, and none are missing for want of resamples.
     """
@@ -30,7 +30,7 @@ def intervals(inputs: ReportInputs, scores: Sequence[TaskScores]) -> str:
             "No intervals were computed, except that of the slope: the recipe has evaluation.bootstrap = 0."
         )
     units = "patients" if resampling.groups is None else "groups of records as wholes"
-    by_bootstrap = any(one.average_precision_95 or one.c_index_95 for one in enough)
+    by_bootstrap = any(one.average_precision_95 or (timed and one.c_index_95) for one in enough)
     delong = any(one.auc_95 and not one.average_precision_95 for one in enough)
     text = ""
     if by_bootstrap:
@@ -54,7 +54,12 @@ def discrimination(inputs: ReportInputs) -> str:
         if any(s.c_index is not None for s in scores)
         else []
     )
-    parts = [f"{listed(measures)}.", intervals(inputs, scores), dashes(inputs, scores), weighting(inputs)]
+    parts = [
+        f"{listed(measures)}.",
+        intervals(inputs, scores, timed=True),
+        dashes(inputs, scores),
+        weighting(inputs),
+    ]
     parts.append(f"F1, sensitivity and specificity are those at the threshold. {thresholds(inputs)}")
     parts.append("The model was fitted to training patients: their figures are too optimistic.")
     if any(one.patients for one in metrics["validation"].values()):
@@ -134,7 +139,7 @@ def patterns(inputs: ReportInputs) -> str:
     found = inputs.summary.analysis.patterns or ()
     scores = [one for pattern in found for one in pattern.tasks.values()]
     parts = ["Test patients grouped by the modalities they have (●) or lack (○)."]
-    parts += [intervals(inputs, scores), dashes(inputs, scores), weighting(inputs)]
+    parts += [_auc_intervals(inputs, scores), dashes(inputs, scores), weighting(inputs)]
     return _joined(parts)
 
 
@@ -146,11 +151,11 @@ def subsets(inputs: ReportInputs) -> str:
         "predicts in a single pass. A patient who has none of them gets the mean prediction of training "
         "patients."
     ]
-    parts += [_subset_intervals(inputs, scores), dashes(inputs, scores), weighting(inputs)]
+    parts += [_auc_intervals(inputs, scores), dashes(inputs, scores), weighting(inputs)]
     return _joined(parts)
 
 
-def _subset_intervals(inputs: ReportInputs, scores: Sequence[TaskScores]) -> str:
+def _auc_intervals(inputs: ReportInputs, scores: Sequence[TaskScores]) -> str:
     """The table has AUC alone: what is said of average precision and Uno's C is left out."""
     enough = [one for one in scores if not few(one)]
     if not inputs.resampling.resamples and enough:

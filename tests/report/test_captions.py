@@ -46,6 +46,8 @@ def test_every_interval_that_a_caption_names_is_there(inputs, cohort, split):
     assert "In brackets" not in render(none)
     fifteen = inputs(some_events(cohort, split, 15)).summary.metrics["test"]["survival"]
     assert "DeLong" in captions.intervals(made, [fifteen]) and not fifteen.average_precision_95
+    assert fifteen.c_index_95 and "bootstrap" in captions.intervals(made, [fifteen], timed=True)
+    assert "bootstrap" not in captions.intervals(made, [fifteen])  # of a table without Uno's C
     twenty = made.summary.metrics["train"]["survival"]
     assert "DeLong" not in captions.intervals(made, [twenty])
 
