@@ -69,7 +69,9 @@ class ImputationAnalysis:
 
     def warning(self) -> str | None:
         """A sentence for an imputer that is no better than the mean of the training patients."""
-        model, mean = self.total(), self.total("mean")
+        imputed = {name for name, quality in self.model.items() if quality.crps is not None}
+        means = {n: q for n, q in self.references.get("mean", {}).items() if n in imputed}
+        model, mean = self.total(), ImputationAnalysis(means, {}).total()
         if model is None or mean is None or model.crps is None or mean.crps is None:
             return None
         if model.crps < mean.crps:

@@ -16,8 +16,8 @@ FEW = "A dash stands where ten patients of either outcome are needed and there a
 FEW_GROUPS = "A dash stands where ten groups with either outcome are needed and there are fewer."
 
 
-def intervals(inputs: ReportInputs, scores: Sequence[TaskScores]) -> str:
-    """How the intervals of AUC, average precision and Uno's C of a table were computed.
+def intervals(inputs: ReportInputs, scores: Sequence[TaskScores], *, timed: bool = False) -> str:
+    """How intervals of AUC and average precision in a table, and Uno's C if ``timed``, were computed.
 
     Empty where the table has none, and none are missing for want of resamples.
     """
@@ -38,7 +38,7 @@ def intervals(inputs: ReportInputs, scores: Sequence[TaskScores]) -> str:
         name
         for name, given in (
             ("average precision", any(one.average_precision_95 for one in enough)),
-            ("Uno's C", any(one.c_index_95 for one in enough)),
+            ("Uno's C", timed and any(one.c_index_95 for one in enough)),
         )
         if given
     ]
@@ -60,7 +60,12 @@ def discrimination(inputs: ReportInputs) -> str:
         if any(s.c_index is not None for s in scores)
         else []
     )
-    parts = [f"{listed(measures)}.", intervals(inputs, scores), dashes(inputs, scores), weighting(inputs)]
+    parts = [
+        f"{listed(measures)}.",
+        intervals(inputs, scores, timed=True),
+        dashes(inputs, scores),
+        weighting(inputs),
+    ]
     parts.append(f"F1, sensitivity and specificity are those at the threshold. {thresholds(inputs)}")
     parts.append("The model was fitted to training patients: their figures are too optimistic.")
     if any(one.patients for one in metrics["validation"].values()):
@@ -140,7 +145,7 @@ def patterns(inputs: ReportInputs) -> str:
     found = inputs.summary.analysis.patterns or ()
     scores = [one for pattern in found for one in pattern.tasks.values()]
     parts = ["Test patients grouped by the modalities they have (●) or lack (○)."]
-    parts += [intervals(inputs, scores), dashes(inputs, scores), weighting(inputs)]
+    parts += [_auc_intervals(inputs, scores), dashes(inputs, scores), weighting(inputs)]
     return _joined(parts)
 
 
@@ -152,11 +157,11 @@ def subsets(inputs: ReportInputs) -> str:
         "predicts in a single pass. A patient who has none of them gets the mean prediction of training "
         "patients."
     ]
-    parts += [_subset_intervals(inputs, scores), dashes(inputs, scores), weighting(inputs)]
+    parts += [_auc_intervals(inputs, scores), dashes(inputs, scores), weighting(inputs)]
     return _joined(parts)
 
 
-def _subset_intervals(inputs: ReportInputs, scores: Sequence[TaskScores]) -> str:
+def _auc_intervals(inputs: ReportInputs, scores: Sequence[TaskScores]) -> str:
     """The table has AUC alone: what is said of average precision and Uno's C is left out."""
     enough = [one for one in scores if not few(one)]
     if not inputs.resampling.resamples and enough:

@@ -140,7 +140,8 @@ def training_in_words(inputs: ReportInputs) -> list[str]:
     if training is None:
         return [f"The estimator {inputs.summary.run.estimator} is not trained in epochs."]
     if len(training.members) > 1:
-        kept = ", ".join(str(_kept(member)) for member in training.members)
+        chosen = [_kept(member) for member in training.members]
+        kept = ", ".join(map(str, chosen)) + ("; 0 is before the first" if 0 in chosen else "")
         return [
             f"{len(training.members)} members, each trained without one part of the training patients, who "
             f"chose its epoch ({kept}). Their predictions are averaged."

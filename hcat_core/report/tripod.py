@@ -208,7 +208,7 @@ def _measures(inputs: ReportInputs, figures: Sequence[TaskFigures]) -> str:
         f"Plots: {', '.join(drawn)}." if drawn else "",
     ]
     parts += [
-        captions.intervals(inputs, scores),
+        captions.intervals(inputs, scores, timed=True),
         captions.dashes(inputs, scores),
         outcomes.weighting(inputs),
     ]

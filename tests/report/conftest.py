@@ -18,7 +18,7 @@ from hcat_core.evaluation.scores import ScoringSettings, score_split
 from hcat_core.evaluation.summary import Analysis, FitSummary, MemberSummary, RunSummary, TrainingSummary
 from hcat_core.interfaces import Prediction
 from hcat_core.metrics.recalibration import Recalibration, sigmoid
-from hcat_core.report import ReportInputs
+from hcat_core.report import ReportInputs, cohort_figures, performance_figures
 from hcat_core.synth.cohort_view import to_cohort
 from hcat_core.synth.generator import SynthSpec, generate
 from hcat_core.training.checkpoints import Epoch
@@ -122,6 +122,17 @@ def make_analysed(*arguments, **changes):
         ),
         baselines={"logistic": baseline},
     )
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Figures without their insides, which take seconds, for tests of sentences."""
+
+    def draw(name, paint, *, label, **size):
+        return f'<svg role="img" aria-label="{label}"></svg>'
+
+    for module in (cohort_figures, performance_figures):
+        monkeypatch.setattr(module, "draw", draw)
 
 
 @pytest.fixture

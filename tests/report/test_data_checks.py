@@ -2,11 +2,14 @@
 
 from dataclasses import replace
 
+import pytest
 import torch
 
 from hcat_core.cohort import Layout
 from hcat_core.report import data_checks
 from hcat_core.report.page import render
+
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 
 def named(cohort):

@@ -166,6 +166,8 @@ def test_the_epoch_is_the_one_that_was_kept(inputs):
     assert "weights of the last epoch" in alone and "optimistic" not in alone
     several = told(MemberSummary(3, False, {"average": 2}, score), MemberSummary(4, False, {}, score))
     assert "2 members" in several and "(2, 4)" in several
+    start = told(MemberSummary(3, False, {"average": 0}, score), MemberSummary(4, False, {}, score))
+    assert "(0, 4; 0 is before the first)" in start
     assert method.training_in_words(inputs(run={"estimator": "coxnet", "training": None})) == [
         "The estimator coxnet is not trained in epochs."
     ]

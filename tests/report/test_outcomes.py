@@ -7,6 +7,8 @@ from hcat_core.metrics.survival import causes, kaplan_meier
 from hcat_core.report.outcomes import competing_events, follow_up, label_rules, weighted_tasks, weighting
 from hcat_core.report.page import render
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 def test_censored_patients_are_called_unknown_only_where_times_are_known(inputs, untimed):
     assert "Patients censored before the horizon count as unknown" in label_rules(inputs())

@@ -174,6 +174,61 @@ def test_the_summary_gives_the_auc_and_counts_of_the_test_patients(inputs):
     assert f"over {len(known.label)} patients with {known.label.sum()} events" in text
 
 
+def of_tasks(cohort, columns):
+    """The same patients with the tasks of some columns, each under a name of its own."""
+    tasks = tuple(replace(cohort.layout.tasks[c], name=f"task{n}") for n, c in enumerate(columns))
+    targets = cohort.targets
+    picked = {name: getattr(targets, name)[:, columns] for name in ("labels", "time", "event")}
+    return replace(cohort, layout=replace(cohort.layout, tasks=tasks), targets=replace(targets, **picked))
+
+
+def of_one_modality(cohort):
+    layout = Layout(cohort.layout.modalities[1:2], cohort.layout.tasks)
+    names = ("emb", "measured", "present", "quality", "n_rows")
+    return replace(cohort, layout=layout, **{name: getattr(cohort, name)[:, 1:2] for name in names})
+
+
+BLANK = re.compile(r"\bnan\b|\bNone\b(?! of)|\(\)| \.|\w\.\.(?!\.)")
+
+
+def sentences(page):
+    """The text of a page without its figures and its style."""
+    return "".join(text for tag, text in Page(without_figures(page)).inside if tag != "style")
+
+
+@pytest.mark.parametrize("kind", ["untimed", "few_events", "grouped", "competing"])
+def test_every_kind_of_run_has_a_page_without_blanks(analysed, undrawn, request, kind):
+    text = sentences(render(analysed(request.getfixturevalue(kind))))
+    assert not BLANK.search(text), BLANK.search(text)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        lambda cohort: of_tasks(cohort, [0]),
+        lambda cohort: of_tasks(cohort, [0, 1, 1]),
+        of_one_modality,
+    ],
+    ids=["one task", "three tasks", "one modality"],
+)
+def test_every_shape_of_cohort_has_a_page_without_blanks(analysed, undrawn, cohort, shape):
+    text = sentences(render(analysed(shape(cohort))))
+    assert not BLANK.search(text), BLANK.search(text)
+
+
+def test_a_run_without_resamples_has_a_page_without_blanks(analysed, undrawn):
+    text = sentences(render(analysed(recipe={"evaluation": {"bootstrap": 0, "baselines": ["logistic"]}})))
+    assert not BLANK.search(text), BLANK.search(text)
+    assert "bootstrap samples" not in text and "95 % intervals from" not in text
+
+
 def test_the_curves_over_time_are_of_aalen_and_johansen_where_an_event_competes(inputs, competing):
     assert "Aalen-Johansen" in render(inputs(competing))
     assert "Aalen-Johansen" not in render(inputs())
+
+
+def test_the_fall_of_an_auc_of_few_patients_is_not_drawn(analysed, few_events):
+    def bars(made):
+        return re.search(r'aria-label="Loss when it is hidden".*?</svg>', render(made), flags=re.S)[0]
+
+    assert "survival" in bars(analysed()) and "survival" not in bars(analysed(few_events))

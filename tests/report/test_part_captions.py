@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 import torch
 
 from hcat_core.data.splits import Split
@@ -12,6 +13,8 @@ from hcat_core.report.page import render
 from hcat_core.training.residual_weight import ResidualWeight
 
 GATES = GateRange(9, 0.1, 0.5, 0.9)
+
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 
 def test_the_imputers_that_are_beside_it_are_named(analysed, looked_at):
@@ -31,6 +34,15 @@ def test_coverage_is_explained_where_there_is_one(analysed, looked_at):
     assert "Coverage is" in part_captions.imputation(made)
     without = ImputationAnalysis({"clinical": ImputationQuality(9, 0.4, 0.3)}, {})
     assert "Coverage" not in part_captions.imputation(looked_at(made, imputation=without))
+
+
+def test_the_mean_is_compared_on_the_modalities_that_were_imputed():
+    model = {"clinical": ImputationQuality(9, 0.1, 0.6), "semantic": ImputationQuality(9)}
+    mean = {"clinical": ImputationQuality(9, 0.0, 0.5), "semantic": ImputationQuality(9, 0.0, 0.9)}
+    warning = ImputationAnalysis(model, {"mean": mean}).warning()
+    assert warning is not None and "CRPS on hidden blocks 0.600, of the mean 0.500" in warning
+    better = {"clinical": ImputationQuality(9, 0.1, 0.4), "semantic": ImputationQuality(9)}
+    assert ImputationAnalysis(better, {"mean": mean}).warning() is None
 
 
 def test_the_reason_for_no_imputation_is_the_right_one(inputs, split, looked_at):

@@ -9,6 +9,8 @@ from hcat_core.data.splits import Split
 from hcat_core.report.task_figures import task_figures
 from hcat_core.report.tripod import tripod_items
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 def answers(made):
     tasks = range(len(made.cohort.layout.tasks))
