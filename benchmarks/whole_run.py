@@ -23,8 +23,8 @@ PARTS = {
     "checkpoints": ("hcat_core.training.checkpoints", "write_checkpoint"),
     "predicting everyone, adjusting": ("hcat_core.training.fitting", "Fitted.predict"),
     "scores": ("hcat_core.runs.run", "score_split"),
-    "patterns, modalities, imputation, baselines": ("hcat_core.runs.run", "_analyse"),
-    "the baselines alone": ("hcat_core.runs.run", "score_baselines"),
+    "patterns, modalities, imputation, baselines": ("hcat_core.runs.run", "analyse_run"),
+    "the baselines alone": ("hcat_core.runs.run_analysis", "score_baselines"),
     "the report": ("hcat_core.runs.run", "_write_report"),
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -18,23 +18,17 @@ from hcat_core.data.data_quality import (
 )
 from hcat_core.data.leakage import leak_check, refuse_leaks
 from hcat_core.data.splits import Split, split_by_column, split_cohort
-from hcat_core.data.standardisation import Standardiser
 from hcat_core.errors import UsageError
-from hcat_core.evaluation.analysis import analyse_modalities, score_patterns
-from hcat_core.evaluation.baselines import score_baselines
 from hcat_core.evaluation.cohort_counts import count_cohort, describe_cohort
-from hcat_core.evaluation.gates import GateSummary, summarise_gates
-from hcat_core.evaluation.imputation_quality import analyse_imputation, closed_form_imputer
 from hcat_core.evaluation.sample_size import sample_size_warnings
 from hcat_core.evaluation.scores import ScoringSettings, score_split
 from hcat_core.evaluation.summary import (
-    Analysis,
     FitSummary,
     MemberSummary,
     RunSummary,
     TrainingSummary,
 )
-from hcat_core.interfaces import GatedEstimator, Imputation, ImputingEstimator, Prediction
+from hcat_core.interfaces import Prediction
 from hcat_core.recipe import build
 from hcat_core.recipe.loading import NEURAL
 from hcat_core.recipe.provenance import (
@@ -46,6 +40,7 @@ from hcat_core.registry.catalog import Catalog
 from hcat_core.runs.folder import RunFolder, environment
 from hcat_core.runs.lock import create_locked, open_locked
 from hcat_core.runs.recipe_cohort import Say, read_recipe_cohort, write_demo_once
+from hcat_core.runs.run_analysis import analyse_run
 from hcat_core.runs.run_observer import RunObserver
 from hcat_core.runs.run_records import FittedRun, Run, RunData
 from hcat_core.runs.trained_run import TrainingStatistics, save_estimator, write_trained
@@ -267,7 +262,7 @@ def _finish(run: Run, result: FittedRun) -> dict[str, object]:
         environment=result.environment,
         recipe=recipe.as_dict(),
         history=result.history,
-        analysis=_analyse(run, result, statistics, predicted, settings),
+        analysis=analyse_run(run, result, statistics, predicted, settings),
     )
     document = summary.as_json()
     run.folder.write_predictions(cohort, split, predicted)
@@ -289,66 +284,3 @@ def _write_report(run: Run, result: FittedRun, predicted: Prediction, summary: R
         weights=weights.relative_to(run.folder.path).as_posix(),
     )  # fmt: skip
     write_report(run.folder.report, inputs)
-
-
-def _analyse(
-    run: Run,
-    result: FittedRun,
-    statistics: TrainingStatistics,
-    predicted: Prediction,
-    settings: ScoringSettings,
-) -> Analysis:
-    """Look closer at test patients; a part that cannot be computed is left out."""
-    recipe, fitted, data = run.recipe, result.fitted, result.data
-    cohort, split = data.cohort, data.split
-    analysis = Analysis(
-        findings=list(data.findings),
-        allowed=list(recipe.cohort.allow),
-        leaks=data.leaks,
-        quality=data.quality,
-    )
-    if not len(split.test):
-        return analysis
-    test, imputation = cohort[split.test], None
-    run.say("looking at patterns and modalities")
-    gates = None
-    patterns = score_patterns(test, predicted[split.test.numpy()], settings)
-    # Shapley values start at the mean prediction of the single-pass predictor that they explain.
-    base_rate = fitted.predict_once(cohort[split.train]).mean(axis=0)
-    modalities = analyse_modalities(fitted.predict_once, test, base_rate, settings)
-    if isinstance(fitted.estimator, ImputingEstimator):
-        estimator, standardiser = fitted.estimator, statistics.standardiser
-        imputation = analyse_imputation(
-            estimator.impute,
-            cohort[split.train],
-            test,
-            standardiser,
-            closed_form_imputer(recipe, run.catalog, cohort),
-        )
-        if isinstance(estimator, GatedEstimator):
-            gates = _summarise_gates(estimator, estimator.impute(test), test, standardiser)
-        warning = imputation.warning()
-        if warning is not None:
-            run.say(warning)
-            analysis = replace(analysis, findings=[*analysis.findings, warning])
-    baselines = score_baselines(recipe, run.catalog, cohort, split, predicted, result.context)
-    return replace(
-        analysis,
-        patterns=patterns,
-        modalities=modalities,
-        imputation=imputation,
-        gates=gates,
-        baselines=baselines,
-    )
-
-
-def _summarise_gates(
-    estimator: GatedEstimator, imputation: Imputation, test: Cohort, standardiser: Standardiser
-) -> Mapping[str, GateSummary] | None:
-    """The gates of test patients by modality; None where the estimator has none."""
-    gates = estimator.gates(test.without_targets())
-    if gates is None:
-        return None
-    filled = imputation.filled & ~test.present.unsqueeze(-1)
-    std = (imputation.std / standardiser.scale * filled).sum(dim=2) / filled.sum(dim=2).clamp_min(1)
-    return summarise_gates(gates, std, test)
