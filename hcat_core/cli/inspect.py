@@ -38,7 +38,7 @@ def inspect(recipe: Path, strict: bool, as_json: bool, quiet: bool, **arguments:
     import torch
 
     from hcat_core.data.data_quality import find_quality_issues
-    from hcat_core.data.leakage import find_leaks
+    from hcat_core.data.leakage import find_leaks, leak_check
     from hcat_core.evaluation.cohort_counts import describe_readers, inspect_cohort
     from hcat_core.evaluation.sample_size import check_sample_size
     from hcat_core.recipe.build import build_readers
@@ -49,6 +49,7 @@ def inspect(recipe: Path, strict: bool, as_json: bool, quiet: bool, **arguments:
     everyone = torch.arange(len(cohort))
     leaks = find_leaks(cohort, everyone, loaded.cohort.targets, loaded.cohort.allow)
     found["leaks"] = [asdict(leak) for leak in leaks]
+    found["leaks_checked"] = asdict(leak_check(cohort, everyone, loaded.cohort.allow))
     found["doubts"] = [asdict(issue) for issue in find_quality_issues(cohort)]
     found["sample_size"] = [size.as_json() for size in check_sample_size(cohort)]
     if as_json:
@@ -131,5 +132,14 @@ def _print(output: Output, found: dict[str, Any]) -> None:
     for leak in found["leaks"]:
         output.warn(f"{leak['modality']}: {leak['feature']} {leak['reason']}: hcat run would stop")
     if not found["leaks"]:
-        output.say("no feature is named like follow-up data, and none alone predicts an outcome")
+        output.say(_no_leaks(found["leaks_checked"]))
     output.say(f"fingerprint {found['fingerprint']}")
+
+
+def _no_leaks(checked: dict[str, Any]) -> str:
+    """What was looked at and gave no outcome away; features with few values are not checked alone."""
+    alone = ", ".join(f"{number} for {task}" for task, number in checked["alone"].items())
+    return (
+        f"of {checked['features']} features, {checked['named']} have names, none that of follow-up data; "
+        f"checked alone, {alone or 'none'}: no outcome is given away"
+    )

@@ -232,17 +232,20 @@ def _verdict(task: str, baselines: Mapping[str, Any]) -> str:
     return f"{task}: {verdict} the best simple model, {best} (difference {low:+.3f} to {high:+.3f})."
 
 
+THRESHOLDS = {
+    "validation patients": "Thresholds were chosen on validation patients: their figures are optimistic.",
+    "inner folds": "Thresholds were chosen in inner folds of all patients except the test patients.",
+    "members": "Thresholds were chosen with each patient's prediction by a member not fitted on them.",
+    "estimator": "The estimator chose thresholds itself, without the test patients.",
+    "nobody": "There are no validation patients: thresholds are 0.5 and nothing is recalibrated.",
+}
+"""By who chose them, a sentence on thresholds."""
+
+
 def _how_scored(summary: Mapping[str, Any]) -> str:
     """Sentences on which patients chose the thresholds, and which were only scored."""
-    split, metrics = summary["data"]["split"], summary["metrics"]
-    if any(m["patients"] for m in metrics["validation"].values()):
-        chosen = "Thresholds were chosen on validation patients, so their figures are optimistic."
-    elif "epochs" in summary["run"]:
-        chosen = "There are no validation patients: thresholds are 0.5 and nothing is recalibrated."
-    elif "members" in summary["run"]:
-        chosen = "Thresholds were chosen with each patient's prediction by a member not fitted on them."
-    else:
-        chosen = "Thresholds were chosen in inner folds of all patients except the test patients."
+    chosen = THRESHOLDS[summary["run"]["held_out"]]
+    split = summary["data"]["split"]
     scored = (
         "Test patients were scored once." if split["test"]["patients"] else "There are no test patients."
     )

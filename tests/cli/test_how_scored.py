@@ -19,10 +19,11 @@ def summary(validation, test, times=False, weighted=(), competing=None, **run):
 @pytest.mark.parametrize(
     ("of", "said"),
     [
-        (summary(20, 20, epochs=3), ("chosen on validation patients", "scored once")),
-        (summary(0, 20, epochs=3), ("thresholds are 0.5", "scored once")),
-        (summary(0, 0, epochs=3), ("thresholds are 0.5", "no test patients")),
-        (summary(0, 20, estimator="coxnet"), ("in inner folds", "scored once")),
+        (summary(20, 20, held_out="validation patients"), ("chosen on validation patients", "scored once")),
+        (summary(0, 20, held_out="nobody"), ("thresholds are 0.5", "scored once")),
+        (summary(0, 0, held_out="nobody"), ("thresholds are 0.5", "no test patients")),
+        (summary(0, 20, held_out="inner folds"), ("in inner folds", "scored once")),
+        (summary(0, 20, held_out="estimator"), ("The estimator chose thresholds itself", "scored once")),
     ],
 )
 def test_a_run_ends_with_what_was_done(of, said):
@@ -31,7 +32,7 @@ def test_a_run_ends_with_what_was_done(of, said):
 
 
 def test_it_says_what_was_weighted_for_censoring_and_what_competes():
-    text = _how_scored(summary(0, 20, True, ["heads.survival"], "survival", estimator="coxnet"))
+    text = _how_scored(summary(0, 20, True, ["heads.survival"], "survival", held_out="inner folds"))
     assert "Scores are weighted for censoring. So was training: heads.survival." in text
     assert "recurrence: the probability of the event before that of survival" in text
 
