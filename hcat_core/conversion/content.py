@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from hcat_core.cohort import Cohort
 from hcat_core.data.schema import TargetsTable
@@ -54,14 +55,20 @@ def content_of(cohort: Cohort, outcomes: Mapping[str, np.ndarray]) -> Content:
 
 
 def outcome_columns(cohort: Cohort, table: TargetsTable) -> dict[str, np.ndarray]:
-    """The outcome columns of the recipe's tasks, under the recipe's names for them."""
+    """The outcome columns of the recipe's tasks, under the recipe's names for them.
+
+    A competing event is not written as one: it is seen again when its task is read.
+    """
     assert cohort.targets is not None
     columns: dict[str, np.ndarray] = {}
-    for place, task in enumerate(table.tasks.values()):
+    own_event = torch.where(cohort.targets.event == 2, 0, cohort.targets.event)
+    # A task without a competing one comes last: its columns are as they were where another shares them.
+    places = sorted(enumerate(table.tasks.values()), key=lambda one: one[1].competing is None)
+    for place, task in places:
         for name, values in (
             (task.label, cohort.targets.labels),
             (task.time, cohort.targets.time),
-            (task.event, cohort.targets.event),
+            (task.event, own_event),
         ):
             if name is not None:
                 columns[name] = values[:, place].numpy()

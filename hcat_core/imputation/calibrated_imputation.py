@@ -6,6 +6,7 @@ quantiles.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -182,5 +183,5 @@ def _linear_std(std: Tensor, maps: FeatureMaps, residuals: Residuals | None) -> 
 
 def _spread_out(cells: Tensor, scores: NormalScores, like: Tensor) -> Tensor:
     """(..., M, D) of (..., C) cells; 0 on padding."""
-    flat = cells.new_zeros((*cells.shape[:-1], like[0].numel()))
+    flat = cells.new_zeros((*cells.shape[:-1], math.prod(like.shape[1:])))
     return flat.index_copy(-1, scores.cell, cells).reshape(*cells.shape[:-1], *like.shape[1:])

@@ -279,9 +279,14 @@ def test_the_demo_is_written_below_the_callers_folder_alone(hcat, tmp_path, monk
     assert not (tmp_path / "out").exists()
 
 
+CALIBRATION = tuple(
+    f"imputer.{name}" for name in ("factors", "overall", "block_quantiles", "gap_quantiles")
+)
+
+
 @pytest.mark.parametrize(
     ("sides", "measured_on_validation"),
-    [(("test",), ()), (("validation", "test"), ("imputer.factors", "imputer.overall"))],
+    [(("test",), ()), (("validation", "test"), CALIBRATION)],
 )
 def test_the_held_out_patients_shape_nothing_that_is_fitted(
     small_run, finished_run, fitted_imputer, tmp_path, cohort_folder, sides, measured_on_validation

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -40,7 +41,7 @@ class GaussianImputation(Imputation):
         assert self.model is not None and self.posterior is not None and self.index is not None
         assert self.plain_mean is not None and self.widening is not None
         drawn = draw(self.model, self.posterior, n, generator)
-        cells = self.emb.new_zeros((n, len(self.emb), self.emb[0].numel()))
+        cells = self.emb.new_zeros((n, len(self.emb), math.prod(self.emb.shape[1:])))
         cells[:, :, self.index] = drawn.to(cells.dtype)
         deviation = (cells.reshape(n, *self.emb.shape) - self.plain_mean) * self.widening
         return torch.where(self.filled, self.emb + deviation, self.emb)

@@ -42,7 +42,7 @@ def test_records_of_one_group_widen_the_interval_of_the_slope():
 
 def test_a_group_of_records_counts_once_among_the_fewest():
     labels = np.zeros(60, int)
-    labels[:12] = 1
+    labels[3:15] = 1
     results = folds_of(np.linspace(0.1, 0.9, 60))
     groups = np.arange(60) // 3
     assert patients_with_rarer_outcome(results, "survival", labels, None) == 12
@@ -54,7 +54,7 @@ def test_a_group_of_records_counts_once_among_the_fewest():
 @pytest.mark.parametrize(("events", "given"), [(9, False), (10, True)])
 def test_repeats_do_not_make_ten_patients_of_nine(events, given):
     labels = np.zeros(60, int)
-    labels[:events] = 1
+    labels[3 : 3 + events] = 1
     found = pooled_calibration(folds_of(np.linspace(0.9, 0.1, 60) ** 3, 3), "survival", labels, None)
     values = (found.slope, found.slope_95, found.intercept, found.intercept_95)
     assert [value is not None for value in values] == [given] * 4
