@@ -106,3 +106,13 @@ def test_the_proportion_of_events_is_weighted_for_censoring():
     (survival, _) = check_sample_size(cohort)
     assert survival.events / survival.patients > 0.6
     assert survival.proportion == pytest.approx(1 - np.exp(-0.73), abs=0.03)
+
+
+def test_thirty_records_with_the_event_of_three_patients_are_three():
+    cohort = cohort_with(1500, 30)
+    patients = tuple(f"G{row // 10}" for row in range(1500))
+    (of_records, _), (of_patients, _) = (
+        check_sample_size(replace(cohort, groups=g)) for g in (None, patients)
+    )
+    assert (of_records.rarer_outcome, of_patients.rarer_outcome) == (30, 3)
+    assert of_records.can_be_evaluated and not of_patients.can_be_evaluated
