@@ -146,7 +146,7 @@ def _label(
             raise DataError(f"cohort.targets.tasks.{name}: give a label, or a time and an event.")
         return derived
     label = _zero_one(source, columns.columns, task.label)
-    label = np.where(label == -1, derived, label).astype(np.int8)  # it may leave open what times tell
+    label = np.where(label == -1, derived, label).astype(np.int8)  # unknown: times and events decide
     _check_agreement(source, name, task, label, derived, event)
     return label
 

@@ -113,20 +113,14 @@ def pseudo_observations(time: np.ndarray, cause: np.ndarray, days: np.ndarray) -
     values, events, at_risk, ended = values[upto], events[upto], at_risk[upto], ended[upto]
     place = np.searchsorted(values, days, side="right")
 
-    def incidence(events: np.ndarray, ended: np.ndarray, at_risk: np.ndarray) -> np.ndarray:
-        """(..., H) Aalen-Johansen estimates from counts (..., D)."""
-        free = np.cumprod(1 - ended / at_risk, axis=-1)
-        before = np.concatenate([np.ones_like(free[..., :1]), free[..., :-1]], axis=-1)
-        total = np.cumsum(before * events / at_risk, axis=-1)
-        return np.asarray(np.concatenate([np.zeros_like(total[..., :1]), total], axis=-1)[..., place])
-
-    of_all = incidence(events, ended, at_risk)
+    of_all = _incidence(events, ended, at_risk, place)
     # Without patient i, there is one patient less at risk up to their time, and one event less on its day.
     on_day = time[:, None] == values
-    without = incidence(
+    without = _incidence(
         events - (on_day & (cause == 1)[:, None]),
         ended - (on_day & (cause > 0)[:, None]),
         np.maximum(at_risk - (values <= time[:, None]), 1e-12),
+        place,
     )
     return np.asarray(n * of_all - (n - 1) * without)
 
@@ -143,10 +137,23 @@ def aalen_johansen(time: np.ndarray, cause: np.ndarray, days: np.ndarray) -> np.
         days: (H,).
     """
     values, events, at_risk = counts_by_day(time, cause == 1)
-    any_event = counts_by_day(time, cause > 0)[1]
-    free_before = np.r_[1.0, np.cumprod(1 - any_event / at_risk)[:-1]]
-    incidence = np.cumsum(free_before * events / at_risk)
-    return np.asarray(np.r_[0.0, incidence][np.searchsorted(values, days, side="right")])
+    ended = counts_by_day(time, cause > 0)[1]
+    return _incidence(events, ended, at_risk, np.searchsorted(values, days, side="right"))
+
+
+def _incidence(events: np.ndarray, ended: np.ndarray, at_risk: np.ndarray, place: np.ndarray) -> np.ndarray:
+    """(..., H) cumulative incidence after the first ``place`` (H,) of D days.
+
+    Args:
+        events: (..., D) number of patients with the event on each day.
+        ended: (..., D) with the event or a competing one.
+        at_risk: (..., D) still followed.
+        place: (H,) numbers of days.
+    """
+    free = np.cumprod(1 - ended / at_risk, axis=-1)
+    before = np.concatenate([np.ones_like(free[..., :1]), free[..., :-1]], axis=-1)
+    total = np.cumsum(before * events / at_risk, axis=-1)
+    return np.asarray(np.concatenate([np.zeros_like(total[..., :1]), total], axis=-1)[..., place])
 
 
 def causes(targets: Targets, column: int) -> tuple[Tensor, np.ndarray, np.ndarray]:
