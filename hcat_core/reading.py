@@ -27,6 +27,10 @@ class ModalityTable:
         features: d names, or () if the file has none.
         n_rows: (R,) whole numbers, from how many rows each row was aggregated already, or None for 1.
         patients: at most how many patients the file names, if the reader knows it before reading the rows.
+        findings: what a user should know about the file and would not see in the values, such as slides
+            without a file: one sentence each, that names columns and slides, no patients. The last table of
+            a file can have some and no rows. ``hcat inspect`` and ``hcat run`` show them, and ``--strict``
+            stops at them.
     """
 
     ids: np.ndarray
@@ -36,14 +40,20 @@ class ModalityTable:
     features: tuple[str, ...] = ()
     n_rows: np.ndarray | None = None
     patients: int | None = None
+    findings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class ColumnTable:
-    """Outcome and group columns with one row per patient: raw ``ids`` (R,) and columns (R,)."""
+    """Outcome and group columns of a file: raw ``ids`` (R,), columns (R,), and findings as of modalities.
+
+    A column is numbers where the file has numbers in every cell that is not empty, otherwise text as it
+    stands there. An empty cell is NaN among numbers and None among text; no word means "not measured".
+    """
 
     ids: np.ndarray
     columns: Mapping[str, np.ndarray]
+    findings: tuple[str, ...] = ()
 
 
 @runtime_checkable
@@ -94,6 +104,20 @@ class DescribingReader(Protocol):
 
         Raises:
             DataError: as ``read``.
+        """
+        ...
+
+
+@runtime_checkable
+class VocabularyReader(Protocol):
+    """A reader that makes features from what it finds in the file, such as one for each category."""
+
+    def with_features(self, features: tuple[str, ...]) -> Reader:
+        """The same reader, that makes the features of a trained run: one patient's file has them all.
+
+        Args:
+            features: the names of the modality's features in training. A category that is not among them is
+                not measured, and a finding says so; a column that the file lacks is left out.
         """
         ...
 

@@ -157,10 +157,10 @@ def _read_cohort(recipe: Recipe, catalog: Catalog, output: Output, strict: bool)
     from hcat_core.evaluation.sample_size import sample_size_warnings
     from hcat_core.runs.recipe_cohort import read_recipe_cohort
 
-    cohort, _ = read_recipe_cohort(recipe, catalog, output.say)
+    cohort, report = read_recipe_cohort(recipe, catalog, output.say)
     if cohort.targets is None:
         raise UsageError(f"{recipe.source}: a comparison needs outcomes: give cohort.targets.")
-    issues = find_quality_issues(cohort)
+    issues = find_quality_issues(cohort, report)
     if strict:
         refuse_quality_issues(issues)
     for issue in issues:

@@ -50,7 +50,7 @@ def inspect(recipe: Path, strict: bool, as_json: bool, quiet: bool, **arguments:
     leaks = find_leaks(cohort, everyone, loaded.cohort.targets, loaded.cohort.allow)
     found["leaks"] = [asdict(leak) for leak in leaks]
     found["leaks_checked"] = asdict(leak_check(cohort, everyone, loaded.cohort.allow))
-    found["doubts"] = [asdict(issue) for issue in find_quality_issues(cohort)]
+    found["doubts"] = [asdict(issue) for issue in find_quality_issues(cohort, report)]
     found["sample_size"] = [size.as_json() for size in check_sample_size(cohort)]
     if as_json:
         output.document(found)

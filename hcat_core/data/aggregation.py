@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -34,6 +34,7 @@ class PatientEmbeddings:
         features: d names, or ().
         n_rows_read: rows of the file.
         n_cells_not_measured: cells of the file without a finite number.
+        findings: what the reader found in the file beside its values.
     """
 
     source: str
@@ -46,6 +47,7 @@ class PatientEmbeddings:
     features: tuple[str, ...]
     n_rows_read: int
     n_cells_not_measured: int
+    findings: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -84,8 +86,10 @@ def aggregate_spatial(
     file_ids = FileIds(source, index)
     running: StreamingMean | None = None
     features: tuple[str, ...] = ()
+    findings: dict[str, None] = {}  # each once, in their order
     rows_read = not_measured = 0
     for table in chunks:
+        findings.update(dict.fromkeys(table.findings))
         values = table.values
         if values.ndim != 2 or len(values) != len(table.ids):
             raise DataError(
@@ -121,7 +125,8 @@ def aggregate_spatial(
     file_ids.finish()
     if running is None or not rows_read:
         raise DataError(f"{source}: holds no rows. Give a file with at least one patient.")
-    return _embeddings(running, source, tuple(index.ids), features, rows_read, not_measured)
+    found = _embeddings(running, source, tuple(index.ids), features, rows_read, not_measured)
+    return replace(found, findings=tuple(findings))
 
 
 def _weights(table: ModalityTable, source: str, first_row: int) -> np.ndarray:

@@ -35,6 +35,7 @@ class ModalityReport:
     rows: int
     cells_not_measured: int
     within_variance: float | None
+    findings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,12 @@ class ReadReport:
     modalities: tuple[ModalityReport, ...]
     patients_without_modality: int
     targets_source: str | None = None
+    outcome_findings: tuple[str, ...] = ()
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """What the readers found beside the values, in the order of the files."""
+        return (*(text for one in self.modalities for text in one.findings), *self.outcome_findings)
 
 
 def build_patient_embedding_map(
@@ -122,6 +129,7 @@ def assemble_cohort(
         modalities=reports,
         patients_without_modality=int((~cohort.present.any(dim=1)).sum()),
         targets_source=None if targets_reader is None else targets_reader.source,
+        outcome_findings=() if outcomes is None else outcomes.findings,
     )
     return cohort, report
 
@@ -228,4 +236,5 @@ def _report(name: str, e: PatientEmbeddings) -> ModalityReport:
         rows=e.n_rows_read,
         cells_not_measured=e.n_cells_not_measured,
         within_variance=share,
+        findings=e.findings,
     )

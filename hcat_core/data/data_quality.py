@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hcat_core.cohort import Cohort
+from hcat_core.data.assembly import ReadReport
 from hcat_core.data.splits import Split
 from hcat_core.errors import DataError
 
@@ -25,7 +26,7 @@ SHOWN = 5
 
 @dataclass(frozen=True)
 class QualityIssue:
-    """One likely fault: ``kind`` is duplicate, empty or shared_id; ``message`` describes it."""
+    """One likely fault: ``kind`` is file, duplicate, empty or shared_id; ``message`` describes it."""
 
     kind: str
     message: str
@@ -52,10 +53,19 @@ def quality_checks(cohort: Cohort) -> QualityChecks:
     return QualityChecks(compared, tuple(m.name for m in cohort.layout.modalities if m.width > 1))
 
 
-def find_quality_issues(cohort: Cohort, split: Split | None = None) -> list[QualityIssue]:
-    """All likely faults of a cohort; with a split, messages count those on both sides of it."""
+def find_quality_issues(
+    cohort: Cohort, report: ReadReport, split: Split | None = None
+) -> list[QualityIssue]:
+    """All likely faults of a cohort; with a split, messages count those on both sides of it.
+
+    Args:
+        cohort: all patients.
+        report: of reading it, which has what the readers found.
+        split: of its patients.
+    """
     sides = None if split is None else split.names(len(cohort))
-    return [*_duplicates(cohort, sides), *_empty(cohort), *_shared_ids(cohort, sides)]
+    of_files = [QualityIssue("file", message) for message in report.findings]
+    return [*of_files, *_duplicates(cohort, sides), *_empty(cohort), *_shared_ids(cohort, sides)]
 
 
 def refuse_quality_issues(issues: list[QualityIssue]) -> None:

@@ -21,10 +21,11 @@ from hcat_core.reading import ColumnTable, Reader
 
 @dataclass(frozen=True)
 class Outcomes:
-    """The targets of the patients of one file, one row per patient."""
+    """The targets of the patients of one file, one row per patient, and what was found beside them."""
 
     ids: tuple[str, ...]
     targets: Targets
+    findings: tuple[str, ...] = ()
 
 
 SAME_DAY = 0.5  # days; follow-up that ends with the competing event may be rounded
@@ -106,7 +107,7 @@ def read_targets(reader: Reader, table: TargetsTable) -> tuple[tuple[Task, ...],
         Task(name, _as_stored(task.horizon_days), task.outcome or name, task.competing, _times(task))
         for name, task in table.tasks.items()
     )
-    return tasks, Outcomes(tuple(ids), targets)
+    return tasks, Outcomes(tuple(ids), targets, columns.findings)
 
 
 def _as_stored(days: float) -> float:

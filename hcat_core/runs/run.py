@@ -148,7 +148,7 @@ def _read(run: Run, strict: bool) -> RunData:
         raise UsageError(f"{recipe.source}: training needs outcomes: give cohort.targets.")
     split = _split(recipe, run.catalog, cohort)
     refuse_leaks(cohort, split.train, recipe.cohort.targets, recipe.cohort.allow)
-    quality_issues = find_quality_issues(cohort, split)
+    quality_issues = find_quality_issues(cohort, report, split)
     if strict:
         refuse_quality_issues(quality_issues)
     run.say(describe_cohort(cohort, report, split))

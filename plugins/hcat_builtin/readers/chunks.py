@@ -58,6 +58,7 @@ def _joined(tables: list[ModalityTable], source: str) -> ModalityTable:
         features=tables[0].features,
         n_rows=_concatenated(tables, [table.n_rows for table in tables]),
         patients=tables[0].patients,
+        findings=tuple(dict.fromkeys(text for table in tables for text in table.findings)),
     )
 
 

@@ -82,9 +82,10 @@ class IsolatedReader(ABC):
         """
         if not ISOLATED:
             return self.read_columns_here(names)
-        chunks = [arrays for _, arrays in _ask(self, columns=names)]
+        messages, chunks = zip(*_ask(self, columns=names), strict=True)
         joined = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
-        return ColumnTable(joined["ids"], {name: joined[f"column {name}"] for name in names})
+        columns = {name: joined[f"column {name}"] for name in names}
+        return ColumnTable(joined["ids"], columns, _findings(messages[0]))
 
     def describe(self) -> str:
         """The layout that ``read`` will use, and the names by which it was recognised; parsed by a worker.
@@ -125,7 +126,13 @@ def _tables(reader: IsolatedReader, view: str | None) -> Iterator[ModalityTable]
             features=features,
             n_rows=arrays.get("n_rows"),
             patients=patients if type(patients) is int and 0 <= patients <= MAX_PATIENTS else None,
+            findings=_findings(message),
         )
+
+
+def _findings(message: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a worker found in a file, made safe for a terminal."""
+    return tuple(one_line(str(text), 4_000) for text in message.get("findings", ()))
 
 
 def _ask(

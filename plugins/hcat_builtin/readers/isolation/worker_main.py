@@ -79,7 +79,7 @@ class _Worker:
             if columns is not None:
                 table = reader.read_columns_here(columns)
                 named = {f"column {name}": column for name, column in table.columns.items()}
-                self._send_arrays({"ids": table.ids, **named}, {})
+                self._send_arrays({"ids": table.ids, **named}, {"findings": table.findings})
             elif describe:
                 self._send_arrays({"line": np.array([reader.describe_here()], dtype=object)}, {})
             else:
@@ -116,7 +116,8 @@ class _Worker:
             optional = {"weights": table.weights, "quality": table.quality, "n_rows": table.n_rows}
             given = {name: array for name, array in optional.items() if array is not None}
             self._send_arrays(
-                {"ids": table.ids, "values": table.values, **given}, {**extra, "patients": table.patients}
+                {"ids": table.ids, "values": table.values, **given},
+                {**extra, "patients": table.patients, "findings": table.findings},
             )
 
     def _send_arrays(self, arrays: Mapping[str, np.ndarray], extra: Mapping[str, object]) -> None:
