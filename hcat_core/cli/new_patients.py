@@ -60,7 +60,7 @@ def files_from(arguments: Mapping[str, Any], targets: Path | None = None) -> Pat
 def read_patients(run: Path, arguments: Mapping[str, Any], output: Output) -> tuple[TrainedRun, Cohort]:
     """The trained run, and the patients in the files that the options of ``patient_options`` name.
 
-    Values outside the range of the training patients are warned of.
+    What was found in the files is warned of, and values outside the range of the training patients.
     """
     files = files_from(arguments)
     catalog = open_catalog(output, [recipe_of(run)])
@@ -69,7 +69,7 @@ def read_patients(run: Path, arguments: Mapping[str, Any], output: Output) -> tu
     from hcat_core.runs.trained_run import load_run
 
     trained = load_run(run, catalog)
-    cohort, _, _ = read_new_patients(trained, catalog, files, outcomes=False)
-    for warning in warn_outside_training(trained, cohort):
+    cohort, report, _ = read_new_patients(trained, catalog, files, outcomes=False)
+    for warning in (*report.findings, *warn_outside_training(trained, cohort)):
         output.warn(warning)
     return trained, cohort

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -18,6 +19,8 @@ from hcat_core.data.preallocation import PreallocatedCells
 from hcat_core.data.schema import TargetsTable
 from hcat_core.errors import DataError
 from hcat_core.reading import Reader, ViewReader
+
+SHOWN = 5  # names in a message
 
 
 @dataclass(frozen=True)
@@ -46,11 +49,14 @@ class ReadReport:
     patients_without_modality: int
     targets_source: str | None = None
     outcome_findings: tuple[str, ...] = ()
+    differences: tuple[str, ...] = ()
+    """In what the files differ from those that a run was trained on."""
 
     @property
     def findings(self) -> tuple[str, ...]:
-        """What the readers found beside the values, in the order of the files."""
-        return (*(text for one in self.modalities for text in one.findings), *self.outcome_findings)
+        """What was found beside the values, in the order of the files."""
+        of_modalities = (text for one in self.modalities for text in one.findings)
+        return (*of_modalities, *self.outcome_findings, *self.differences)
 
 
 def build_patient_embedding_map(
@@ -236,5 +242,17 @@ def _report(name: str, e: PatientEmbeddings) -> ModalityReport:
         rows=e.n_rows_read,
         cells_not_measured=e.n_cells_not_measured,
         within_variance=share,
-        findings=e.findings,
+        findings=(*e.findings, *_shared_names(name, e.features)),
+    )
+
+
+def _shared_names(modality: str, features: tuple[str, ...]) -> tuple[str, ...]:
+    """A finding if several features have one name, as gene symbols can."""
+    shared = [name for name, times in Counter(features).items() if times > 1]
+    if not shared:
+        return ()
+    named = ", ".join(shared[:SHOWN]) + (f" and {len(shared) - SHOWN} more" if len(shared) > SHOWN else "")
+    return (
+        f"{modality}: {len(shared)} names stand for several features each ({named}); in the files of new "
+        "patients those of one name have to be in the same order",
     )

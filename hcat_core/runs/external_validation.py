@@ -85,7 +85,7 @@ def evaluate_run(
     """
     cohort, report, recipe = read_new_patients(run, catalog, files, outcomes=True)
     fingerprint = cohort.fingerprint()
-    warnings = warn_outside_training(run, cohort)
+    warnings = [*report.findings, *warn_outside_training(run, cohort)]
     without = ~cohort.present.any(dim=1)
     if without.any():
         warnings.append(f"{int(without.sum())} patients have no modality and are left out")

@@ -46,15 +46,17 @@ def read_new_patients(
     """Read patients' files and align them to the run's layout.
 
     Returns the cohort, the report of reading it, and the run's recipe with the new files in it. Outcomes
-    are read only with ``outcomes``.
+    are read only with ``outcomes``. Findings of the report name features that the files lack, which count
+    as not measured, and columns that are left out.
 
     Raises:
         UsageError: if no file is named, or outcomes are wanted and no file with outcomes is named.
         DataError: as the readers and ``align`` do.
     """
     recipe = _recipe_for(run, catalog, files, outcomes)
-    cohort, report = read_files(recipe, catalog)
-    return align(cohort, run.layout), report, recipe
+    cohort, report = read_files(recipe, catalog, run.layout)
+    aligned = align(cohort, run.layout)
+    return aligned.cohort, replace(report, differences=aligned.findings), recipe
 
 
 def warn_outside_training(run: TrainedRun, cohort: Cohort) -> list[str]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from hcat_core.cohort import Cohort
+from hcat_core.cohort import Cohort, Layout
 from hcat_core.data.assembly import ReadReport, assemble_cohort
 from hcat_core.errors import UsageError
+from hcat_core.reading import VocabularyReader
 from hcat_core.recipe import build
 from hcat_core.recipe.recipe import Recipe
 from hcat_core.registry.catalog import Catalog
@@ -29,14 +30,26 @@ def read_recipe_cohort(
     return read_files(recipe, catalog)
 
 
-def read_files(recipe: Recipe, catalog: Catalog) -> tuple[Cohort, ReadReport]:
+def read_files(
+    recipe: Recipe, catalog: Catalog, trained: Layout | None = None
+) -> tuple[Cohort, ReadReport]:
     """Read the files that a recipe names, and assemble them to a cohort.
+
+    Args:
+        recipe: whose ``cohort`` names the files.
+        catalog: of components, for the readers.
+        trained: the layout of a trained run, whose categories make the features of one-hot columns.
 
     Raises:
         DataError: as the readers and ``assemble_cohort`` do.
     """
+    readers = dict(build.build_readers(recipe, catalog))
+    for modality in () if trained is None else trained.modalities:
+        reader = readers.get(modality.name)
+        if modality.features and isinstance(reader, VocabularyReader):
+            readers[modality.name] = reader.with_features(modality.features)
     return assemble_cohort(
-        build.build_readers(recipe, catalog),
+        readers,
         build.build_targets_reader(recipe, catalog),
         recipe.cohort.targets,
         recipe.cohort.groups,
