@@ -23,6 +23,7 @@ COMMANDS = {
     "convert": "hcat_core.cli.convert:convert",
     "list-components": "hcat_core.cli.list_components:list_components",
     "show": "hcat_core.cli.show:show",
+    "schema": "hcat_core.cli.schema:schema",
     "predict": "hcat_core.cli.predict:predict",
     "impute": "hcat_core.cli.impute:impute",
     "evaluate": "hcat_core.cli.evaluate:evaluate",

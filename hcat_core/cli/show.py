@@ -1,30 +1,69 @@
-"""``hcat show KIND NAME``: a component's documentation and parameters."""
+"""``hcat show KIND NAME`` and ``hcat show TABLE``: the keys that a table of a recipe may have."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import click
 
 from hcat_core.cli.console import Output, common_options, open_catalog, print_table
-from hcat_core.registry.component import KINDS, Kind
+from hcat_core.errors import UsageError
+from hcat_core.recipe.schema import DOCUMENTED_TABLES
+from hcat_core.registry.component import KINDS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hcat_core.recipe.documentation import KeyRow
 
 
 @click.command()
-@click.argument("kind", type=click.Choice(KINDS))
-@click.argument("name")
+@click.argument("kind", type=click.Choice([*KINDS, *DOCUMENTED_TABLES]), metavar="KIND_OR_TABLE")
+@click.argument("name", required=False)
 @common_options
-def show(kind: Kind, name: str, as_json: bool, quiet: bool) -> None:
-    """Show what a component is, and its parameters: the keys that its recipe table may have."""
+def show(kind: str, name: str | None, as_json: bool, quiet: bool) -> None:
+    """Show the keys that a table of a recipe may have.
+
+    KIND NAME is a component: reader, imputer, fusion, head, loss or estimator, and one of hcat
+    list-components. TABLE is one that every recipe may have: cohort, targets, task, demo, split, training,
+    evaluation.
+    """
     output = Output.make(as_json, quiet)
+    if kind in DOCUMENTED_TABLES:
+        if name is not None:
+            raise UsageError(f"hcat show {kind} shows the table [{kind}], and takes no name.")
+        _show_table(output, kind)
+    elif name is None:
+        raise UsageError(f"name the {kind}, such as one of hcat list-components --kind {kind}.")
+    else:
+        _show_component(output, kind, name)
+
+
+def _show_table(output: Output, name: str) -> None:
+    from dataclasses import asdict
+
+    from hcat_core.recipe.documentation import document_table
+
+    documentation = document_table(DOCUMENTED_TABLES[name])
+    if output.as_json:
+        rows = [asdict(row) for row in documentation.parameters]
+        output.document({"table": name, "documentation": documentation.text, "keys": rows})
+        return
+    output.say(f"{documentation.text}\n")
+    _print_keys(output, "key", documentation.parameters)
+
+
+def _show_component(output: Output, kind: str, name: str) -> None:
     catalog = open_catalog(output)
-    component = catalog.find(kind, name)
-    provider = catalog.registries[kind].entries[name].provider
+    component = catalog.find(kind, name)  # type: ignore[arg-type]
+    provider = catalog.registries[component.kind].entries[name].provider
 
     from dataclasses import asdict
 
     from hcat_core.recipe.documentation import document_component
 
     documentation = document_component(component)
-    if as_json:
+    if output.as_json:
         output.document(
             {
                 "kind": kind,
@@ -38,17 +77,23 @@ def show(kind: Kind, name: str, as_json: bool, quiet: bool) -> None:
             }
         )
         return
-    from rich.table import Table
-
     output.say(f"{kind} {name}: {component.summary}")
     output.say(f"from {provider}, {component.target}")
     if component.tags:
         output.say(f"tags: {', '.join(component.tags)}")
     output.say(f"\n{documentation.text}\n")
-    if not documentation.parameters:
+    if documentation.parameters:
+        _print_keys(output, "parameter", documentation.parameters)
+    else:
         output.say("It has no parameters.")
-        return
-    table = Table("parameter", "type", "default", box=None, pad_edge=False)
-    for row in documentation.parameters:
-        table.add_row(row.name, row.type, str(row.default))
+
+
+def _print_keys(output: Output, heading: str, rows: Sequence[KeyRow]) -> None:
+    from rich.table import Table
+
+    described = any(row.meaning for row in rows)  # a component describes its parameters in its text
+    table = Table(heading, "type", "default", *(["meaning"] if described else []), box=None, pad_edge=False)
+    for row in rows:
+        default = "" if row.default is None else str(row.default)
+        table.add_row(row.name, row.type, default, *([row.meaning] if described else []))
     print_table(output.words, table)

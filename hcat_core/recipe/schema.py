@@ -7,47 +7,58 @@ from __future__ import annotations
 
 from typing import Literal
 
-from hcat_core.data.schema import CohortTable, SplitTable
+from hcat_core.data.schema import CohortTable, DemoTable, SplitTable, TargetsTable, TaskTable
 from hcat_core.registry.parameter_types import Count, CountOrZero, Fraction, NonNegative, Positive, Table
 
 
 class TrainingTable(Table):
-    """Settings of the training loop; ``moddrop`` is the probability that a present modality is hidden.
-
-    ``monitor`` is the score of validation patients that decides which epoch is the best. With
-    ``likelihood``, the state before the first epoch takes part: training that does not help is undone.
-    """
+    """Settings of the training loop of the estimator ``neural``."""
 
     epochs: Count = 50
+    """Passes over the training patients, at most."""
     batch: Count = 32
+    """Patients of one step."""
     lr: Positive = 5e-5
+    """Learning rate of AdamW."""
     gate_lr: Positive = 2e-2
+    """Learning rate of the gates of modalities and imputed blocks."""
     weight_decay: NonNegative = 1e-4
+    """Weight decay of AdamW."""
     restart_epochs: Count = 10
+    """Epochs until the learning rate starts anew from its highest value (cosine with warm restarts)."""
     restart_factor: Count = 2
+    """Factor by which each such period is longer than the one before."""
     grad_clip: Positive = 1.0
+    """Largest norm of the gradient of one step."""
     early_stop_patience: Count = 10
+    """Epochs without gain after which training stops."""
     monitor: Literal["likelihood", "auc", "f1"] = "auc"
+    """Score of the validation patients that decides which epoch is the best. With ``likelihood`` the state
+    before the first epoch takes part: training that does not help is undone."""
     moddrop: Fraction = 0.2
+    """Probability that a present modality is hidden in a step."""
     moddrop_mode: Literal["per_sample", "per_batch"] = "per_sample"
+    """Whether modalities are hidden for each patient alone or for a whole batch."""
     emb_noise: NonNegative = 0.05
+    """Standard deviation of noise that is added to standardised cells in training."""
     imputer_gradient: bool = False
+    """Whether the prediction's loss trains an imputer that learns beside the predictor; its values are then
+    informed by the outcome."""
     device: str = "auto"
+    """``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``."""
     precision: Literal["float32", "bf16"] = "float32"
     """Precision of matrix products in training; weights, sums and all evaluation stay float32."""
 
 
 class EvaluationTable(Table):
-    """Settings of the evaluation.
-
-    ``mc_samples`` are draws of what is missing, with Monte Carlo dropout where there is one member;
-    ``bootstrap`` resamples per interval, and ``baselines`` estimators that are fitted with default
-    parameters for comparison.
-    """
+    """Settings of the evaluation."""
 
     mc_samples: CountOrZero = 16
+    """Draws of what is missing for each prediction, with Monte Carlo dropout where there is one member."""
     bootstrap: CountOrZero = 1000
+    """Resamples for each interval."""
     baselines: list[str] = ["logistic", "random_forest"]
+    """Estimators that are fitted with default parameters, for comparison."""
 
 
 TABLES: dict[str, type[Table]] = {
@@ -56,6 +67,15 @@ TABLES: dict[str, type[Table]] = {
     "training": TrainingTable,
     "evaluation": EvaluationTable,
 }
+
+DOCUMENTED_TABLES: dict[str, type[Table]] = {
+    "cohort": CohortTable,
+    "targets": TargetsTable,
+    "task": TaskTable,
+    "demo": DemoTable,
+    **{name: table for name, table in TABLES.items() if name != "cohort"},
+}
+"""Those of ``TABLES``, and the tables in them: ``cohort.targets``, each of its tasks, ``cohort.demo``."""
 
 
 def elsewhere(key: str) -> str:

@@ -38,6 +38,11 @@ TailShare = Annotated[float, Field(ge=0, lt=0.5)]
 
 
 class Table(BaseModel):
-    """A recipe table: unknown keys are problems, values never change once read."""
+    """A recipe table: unknown keys are problems, values never change once read.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    The text below a key describes it, in ``hcat show`` and in the schema for editors.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )

@@ -6,7 +6,8 @@ import textwrap
 import pytest
 
 from hcat_core.recipe.component_source import read_source
-from hcat_core.recipe.documentation import document_component
+from hcat_core.recipe.documentation import document_component, document_table
+from hcat_core.recipe.schema import DOCUMENTED_TABLES
 from hcat_core.registry.catalog import load_catalog
 from hcat_core.registry.component import Component
 
@@ -95,3 +96,15 @@ def test_one_that_its_source_does_not_tell_is_imported(written, source):
     found = document_component(component)
     assert found.text == "An imputer."
     assert [(row.name, row.default) for row in found.parameters] == [("rank", 3)]
+
+
+@pytest.mark.parametrize("name", DOCUMENTED_TABLES)
+def test_every_key_of_every_table_is_described(name):
+    rows = document_table(DOCUMENTED_TABLES[name]).parameters
+    assert [row.name for row in rows if not row.meaning] == []
+
+
+def test_a_table_shows_types_defaults_and_which_keys_are_needed():
+    rows = {row.name: row for row in document_table(DOCUMENTED_TABLES["split"]).parameters}
+    assert (rows["test"].type, rows["test"].default) == ("a number in [0, 1)", 0.15)
+    assert document_table(DOCUMENTED_TABLES["targets"]).parameters[0].default == "(needed)"
