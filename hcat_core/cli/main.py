@@ -30,6 +30,7 @@ COMMANDS = {
     "compare": "hcat_core.cli.compare:compare",
     "compare-imputers": "hcat_core.cli.compare_imputers:compare_imputers",
     "check": "hcat_core.cli.check:check",
+    "new-plugin": "hcat_core.cli.new_plugin:new_plugin",
     "synth": "hcat_core.cli.synth:synth",
 }
 

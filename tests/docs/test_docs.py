@@ -2,10 +2,8 @@
 
 import ast
 import re
-import sys
 import tomllib
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 import h5py
@@ -16,8 +14,6 @@ from hcat_core.cli.main import hcat, main
 from hcat_core.recipe.recipe import load_recipe
 from hcat_core.recipe.schema import TABLES
 from hcat_core.registry.catalog import load_catalog
-from hcat_core.registry.component import KINDS
-from hcat_core.testing.checks import run_checks
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
@@ -209,44 +205,6 @@ def test_every_key_of_the_fixed_tables_is_documented():
         if not re.search(rf"^\|[^|]*`{key}[`.]", page, flags=re.MULTILINE)
     }
     assert not missing
-
-
-@pytest.fixture(scope="module")
-def components_of_the_page(tmp_path_factory):
-    """A catalog with the classes on the page on architecture, as a plugin named ``page``."""
-    page = (ROOT / "docs/explanation/architecture.md").read_text(encoding="utf-8")
-    section = page.partition("## How each kind of component is written")[2]
-    folder = tmp_path_factory.mktemp("plugin")
-    for kind, code in re.findall(
-        r"^### (\w+)\n.*?^```python\n(.*?)^```$", section, re.MULTILINE | re.DOTALL
-    ):
-        (folder / f"page_{kind.lower()}.py").write_text(code, encoding="utf-8")
-    lines = [
-        "from hcat_core.registry.component import Component",
-        "from hcat_core.registry.hooks import hookimpl",
-        "@hookimpl",
-        "def hcat_components():",
-        "    return [",
-    ]
-    for path in sorted(folder.glob("page_*.py")):
-        kind = path.stem.partition("_")[2]
-        (name,) = re.findall(r"^class (\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
-        announced = '{"beats the mean": "it is the mean"}' if kind == "imputer" else "{}"
-        lines.append(
-            f'        Component("{kind}", "page/{kind}", "{path.stem}:{name}", "", (), {announced}),'
-        )
-    (folder / "page_plugin.py").write_text("\n".join([*lines, "    ]"]), encoding="utf-8")
-    sys.path.insert(0, str(folder))
-    point = EntryPoint("page", "page_plugin", "hcat")
-    yield load_catalog([*entry_points(group="hcat"), point])
-    sys.path.remove(str(folder))
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_components_of_the_page_on_architecture_keep_their_contracts(components_of_the_page, kind):
-    results = run_checks(components_of_the_page, kind, f"page/{kind}")
-    assert results
-    assert [f"{r.check}: {r.message}" for r in results if not r.good] == []
 
 
 def test_every_page_is_listed():
