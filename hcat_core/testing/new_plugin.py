@@ -23,7 +23,7 @@ NAME = re.compile(r"[a-z][a-z0-9_]*")
 class Example:
     """The example of one kind: its module and class, what the catalog says of it, and how a recipe uses it.
 
-    ``use`` has ``{name}`` where the component's name goes; ``expected`` names checks that it fails on purpose.
+    ``use`` has ``{name}`` for the component's name; ``expected`` names checks that it fails on purpose.
     """
 
     module: str
