@@ -112,7 +112,7 @@ class RunProgress:
 
 
 def print_results(console: Console, summary: Mapping[str, Any], folder: Path) -> None:
-    """Print the metrics of validation and test patients, and the files of the run."""
+    """Print the metrics of validation and test patients, the files of the run, and the verdicts."""
     run = summary["run"]
     if "estimator" not in run:
         console.print(_how_trained(run), markup=False)
@@ -147,6 +147,9 @@ def print_results(console: Console, summary: Mapping[str, Any], folder: Path) ->
     for path in sorted(folder.iterdir()):
         files = sum(1 for inner in path.rglob("*") if inner.is_file())
         console.print(f"  {path.name}/  {files} files" if path.is_dir() else f"  {path.name}", markup=False)
+    for verdict in summary["verdicts"]:
+        console.print(f"{verdict['task']}: {verdict['word']}. {' '.join(verdict['reasons'])}", markup=False)
+    console.print(f"open {folder / 'report.html'}", markup=False)
 
 
 def _how_trained(run: Mapping[str, Any]) -> str:
@@ -215,21 +218,6 @@ def _print_baselines(console: Console, summary: Mapping[str, Any]) -> None:
                 f"{difference[1]:+.3f} to {difference[2]:+.3f}" if difference else "-",
             )
     print_table(console, table)
-    for task in summary["metrics"]["test"]:
-        console.print(_verdict(task, baselines), markup=False)
-
-
-def _verdict(task: str, baselines: Mapping[str, Any]) -> str:
-    """A sentence: better than the best simple model, as good, or worse?"""
-    compared = {
-        name: tasks[task] for name, tasks in baselines.items() if tasks.get(task, {}).get("difference")
-    }
-    if not compared:
-        return f"{task}: too few events to compare with simple models."
-    best = max(compared, key=lambda name: compared[name]["auc"])
-    _, low, high = compared[best]["difference"]
-    verdict = "better than" if low > 0 else "worse than" if high < 0 else "no different, beyond noise, from"
-    return f"{task}: {verdict} the best simple model, {best} (difference {low:+.3f} to {high:+.3f})."
 
 
 THRESHOLDS = {

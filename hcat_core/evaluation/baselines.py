@@ -88,8 +88,10 @@ def score_baselines(
     return result
 
 
-def compared_with_the_best(task: str, baselines: Mapping[str, Mapping[str, BaselineScores]]) -> list[str]:
-    """A sentence: is the model better or worse than the best baseline? None where it cannot be compared.
+def best_simple_model(
+    task: str, baselines: Mapping[str, Mapping[str, BaselineScores]]
+) -> tuple[str, BaselineScores] | None:
+    """The baseline with the highest AUC of those that the model was compared with; None without any.
 
     Args:
         task: its name.
@@ -101,18 +103,9 @@ def compared_with_the_best(task: str, baselines: Mapping[str, Mapping[str, Basel
         if task in tasks and tasks[task].difference and tasks[task].auc is not None
     }
     if not comparable:
-        return []
+        return None
     best = max(comparable, key=lambda name: comparable[name].auc or 0.0)
-    mean, low, high = comparable[best].difference or (0.0, 0.0, 0.0)
-    verdict = "there is no detectable difference"
-    if low > 0:
-        verdict = "the model is better"
-    elif high < 0:
-        verdict = "the model is worse"
-    return [
-        f"Compared with the best simple model ({best}, AUC {comparable[best].auc:.3f}) on the same "
-        f"patients, {verdict} (difference {mean:+.3f}, {low:+.3f} to {high:+.3f})."
-    ]
+    return best, comparable[best]
 
 
 def _compare(

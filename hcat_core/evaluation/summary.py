@@ -14,6 +14,7 @@ from hcat_core.evaluation.cohort_counts import CohortCounts
 from hcat_core.evaluation.gates import GateSummary
 from hcat_core.evaluation.imputation_quality import ImputationAnalysis
 from hcat_core.evaluation.scores import TaskScores, tasks_as_json
+from hcat_core.evaluation.verdict import Verdict, verdict_of
 from hcat_core.metrics.recalibration import Recalibration
 from hcat_core.training.checkpoints import Epoch
 from hcat_core.training.held_out import HeldOut
@@ -180,9 +181,18 @@ class RunSummary:
     history: Sequence[Epoch]
     analysis: Analysis
 
+    @property
+    def verdicts(self) -> list[Verdict]:
+        """Whether the predictions of each task can be used."""
+        baselines, patterns = self.analysis.baselines or {}, self.analysis.patterns or ()
+        return [
+            verdict_of(task, scores, baselines, patterns) for task, scores in self.metrics["test"].items()
+        ]
+
     def as_json(self) -> dict[str, object]:
         """The document that a run writes, prints under ``--json`` and hands to plugins."""
         return {
+            "verdicts": [asdict(verdict) for verdict in self.verdicts],
             "run": self.run.as_json(),
             "metrics": {side: tasks_as_json(scores) for side, scores in self.metrics.items()},
             "data": self.data.as_json(),

@@ -185,6 +185,22 @@ def baselines(inputs: ReportInputs) -> str:
     return _joined([text, intervals(inputs, scores), dashes(inputs, scores), weighting(inputs)])
 
 
+def verdicts(inputs: ReportInputs) -> str:
+    """The caption of the AUCs below the verdicts."""
+    drawn = [one for one in inputs.summary.metrics["test"].values() if one.auc_95]
+    lines = " Lines are 95 % intervals." if drawn else ""
+    return _joined(
+        [
+            f"How well this model and the simple ones rank the same test patients; 0.5 is chance.{lines}",
+            weighting(inputs),
+            "Usable: better than chance, not worse than the best simple model, and with probabilities that "
+            "were not found too extreme or too moderate, all beyond noise. Not known: better than chance "
+            "could not be shown. Whether a usable model does good depends on what is done with it: see the "
+            "decision curves.",
+        ]
+    )
+
+
 def no_baselines(inputs: ReportInputs) -> str:
     """Why there is no comparison with simple models."""
     wanted = inputs.summary.recipe["evaluation"]["baselines"]

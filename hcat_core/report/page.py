@@ -17,7 +17,8 @@ from hcat_core.report.formatting import interval, listed, number
 from hcat_core.report.inputs import ReportInputs, few
 from hcat_core.report.task_figures import task_figures
 from hcat_core.report.tripod import tripod_items
-from hcat_core.report.words import summary_in_words
+from hcat_core.report.verdict_figure import auc_figure
+from hcat_core.report.words import purpose, summary_in_words
 from hcat_core.storage.checkpoint import write_text
 from hcat_core.text.quoting import printable
 
@@ -49,6 +50,9 @@ def render(inputs: ReportInputs) -> str:
         version=__version__,
         recipe=inputs.recipe,
         inputs=inputs,
+        purpose=purpose(inputs),
+        verdicts=summary.verdicts,
+        verdict_figure=auc_figure(summary.metrics["test"], analysis.baselines or {}),
         sentences=summary_in_words(inputs),
         layout=cohort.layout,
         data=summary.data,

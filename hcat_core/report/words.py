@@ -4,37 +4,35 @@ from __future__ import annotations
 
 import numpy as np
 
-from hcat_core.evaluation.baselines import compared_with_the_best
-from hcat_core.evaluation.scores import TaskScores
-from hcat_core.report.formatting import counted
+from hcat_core.report.formatting import counted, listed
 from hcat_core.report.inputs import KnownOutcomes, ReportInputs
 from hcat_core.report.outcomes import competing_in_short
 
 NO_TEST_PATIENTS = "There are no test patients: how well the model predicts others was not measured."
 
 
+def purpose(inputs: ReportInputs) -> str:
+    """What the model predicts, of whom, and from what."""
+    cohort = inputs.cohort
+    outcomes = listed([f"{task.outcome} within {_span(task.horizon_days)}" for task in cohort.layout.tasks])
+    modalities = cohort.layout.names
+    source = modalities[0] if len(modalities) == 1 else f"any of {listed(modalities, 'or')}"
+    return f"The probability of {outcomes}, predicted from {source}."
+
+
 def summary_in_words(inputs: ReportInputs) -> list[str]:
-    """Sentences for a reader who reads nothing else."""
-    summary = inputs.summary
+    """What a reader of the verdicts has to know beside them."""
     sentences = [_cohort(inputs)]
     if not len(inputs.split.test):
         sentences.append(NO_TEST_PATIENTS)
-    for column, task in enumerate(inputs.cohort.layout.tasks) if len(inputs.split.test) else ():
-        known = inputs.known_test_outcomes(column)
-        if known.few:
-            sentences.append(too_few(task.name, known))
-            continue
-        scores = summary.metrics["test"][task.name]
-        sentences.append(_discrimination(f"{task.name} ({task.output_name})", scores, known))
-        sentences += _calibration(scores)
-        sentences += compared_with_the_best(task.name, summary.analysis.baselines or {})
     sentences += competing_in_short(inputs)
-    if summary.run.training is not None and summary.run.training.outcome_informed_imputation:
+    training = inputs.summary.run.training
+    if training is not None and training.outcome_informed_imputation:
         sentences.append(
             "The imputation is outcome-informed: the imputer was trained with the prediction's gradient. "
             "Imputed values must not be used as data in an analysis of the same outcome."
         )
-    return sentences + _elsewhere(inputs)
+    return sentences + _where_tested(inputs)
 
 
 def too_few(task: str, known: KnownOutcomes) -> str:
@@ -71,44 +69,19 @@ def _cohort(inputs: ReportInputs) -> str:
     )
 
 
-def _discrimination(task: str, scores: TaskScores, known: KnownOutcomes) -> str:
-    assert scores.auc is not None, "with ten of either outcome there is one"
-    weighted = ", weighted for censoring," if known.weighted else ""
-    text = (
-        f"{task}: in {scores.auc:.0%} of all pairs of a test patient with the event and one "
-        f"without{weighted} the model gave the one with the event the higher probability (AUC "
-        f"{scores.auc:.3f}"
-    )
-    if scores.auc_95:
-        low, high = scores.auc_95
-        text += f", 95 % interval {low:.3f} to {high:.3f}"
-        if low <= 0.5:
-            text += "; this does not exclude a model no better than chance"
-    else:
-        text += ", without an interval: the recipe has evaluation.bootstrap = 0"
-    return text + f"), over {scores.patients} patients with {scores.events} events."
-
-
-def _calibration(scores: TaskScores) -> list[str]:
-    slope, pair = scores.calibration_slope, scores.calibration_slope_95
-    if slope is None or not pair:
-        return []
-    verdict = "compatible with 1: probabilities were not found too extreme or too moderate"
-    if pair[1] < 1:
-        verdict = "below 1: the probabilities are too extreme"
-    elif pair[0] > 1:
-        verdict = "above 1: the probabilities are too moderate"
-    return [
-        f"The calibration slope is {slope:.2f} (95 % interval {pair[0]:.2f} to {pair[1]:.2f}), {verdict}."
-    ]
-
-
-def _elsewhere(inputs: ReportInputs) -> list[str]:
-    """What a test on patients of the same files does not show."""
+def _where_tested(inputs: ReportInputs) -> list[str]:
+    """Who the test patients are."""
     if not len(inputs.split.test):
         return []
     column = inputs.summary.recipe["split"].get("column")
     who = "The test patients come from the same cohort as the training patients."
     if column is not None:
         who = f"The test patients are those of the column {column}."
-    return [f"{who} Performance at another hospital must be measured there: hcat evaluate."]
+    return [who]
+
+
+def _span(days: float) -> str:
+    """A horizon in words: years where it is whole years, else days."""
+    years = round(days / 365.25)
+    whole = years > 0 and abs(days - years * 365.25) <= 2
+    return counted(years, "year") if whole else f"{days:g} days"

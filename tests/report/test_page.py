@@ -51,8 +51,8 @@ def test_the_report_has_every_figure_and_section_and_loads_nothing(tmp_path, ana
     write_report(tmp_path / "report.html", analysed())
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     page = Page(text)
-    # presence, patterns, loss, validation; by task ROC, PR, calibration, decision, risk; two of importance.
-    assert page.tags.count("svg") == 4 + 2 * 5 + 2
+    # AUCs, presence, patterns, two of training; five by task; two of importance.
+    assert page.tags.count("svg") == 5 + 2 * 5 + 2
     assert "script" not in page.tags and "link" not in page.tags and "img" not in page.tags
     assert all(target.startswith("#") for target in page.targets)
     assert "url(http" not in text and "@import" not in text and "@font-face" not in text
@@ -170,8 +170,10 @@ def test_the_summary_gives_the_auc_and_counts_of_the_test_patients(inputs):
     made = inputs()
     known = made.known_test_outcomes(0)
     text = render(made)
-    assert f"AUC {roc_auc_score(known.label, known.probability, sample_weight=known.weights):.3f}" in text
-    assert f"over {len(known.label)} patients with {known.label.sum()} events" in text
+    auc = roc_auc_score(known.label, known.probability, sample_weight=known.weights)
+    assert f"AUC of {auc:.2f}" in text
+    events = known.label.sum()
+    assert f"{len(known.label)} test patients with a known outcome, {events} of them with the event" in text
 
 
 def of_tasks(cohort, columns):
