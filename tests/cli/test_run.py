@@ -42,7 +42,16 @@ def test_a_run_leaves_every_file_of_the_document_and_prints_each_epoch(small_run
         "trained.safetensors",
     }
     summary = json.loads((run / SUMMARY).read_text())
-    assert set(summary) == {"run", "metrics", "data", "environment", "recipe", "history", "analysis"}
+    assert set(summary) == {
+        "verdicts",
+        "run",
+        "metrics",
+        "data",
+        "environment",
+        "recipe",
+        "history",
+        "analysis",
+    }
     assert summary["data"]["patients"] == 120
     assert set(summary["metrics"]) == {"train", "validation", "test"}
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
