@@ -13,6 +13,7 @@ from hcat_core.cli.comparison_progress import ComparisonProgress
 from hcat_core.cli.console import Output, common_options, open_catalog
 from hcat_core.cli.job_options import chosen_backend, job_options
 from hcat_core.cli.recipe_options import RecipePath
+from hcat_core.cli.tracking import track_option
 from hcat_core.errors import TrainingError, UsageError
 from hcat_core.storage.safe_path import safe_path
 
@@ -60,6 +61,7 @@ BASELINES = ("logistic", "random_forest", "hist_gradient_boosting", "coxnet", "s
     help=f"Compare with simple models too: {', '.join(BASELINES)}.",
 )
 @job_options
+@track_option
 @click.option(
     "--set",
     "sets",
@@ -91,6 +93,7 @@ def compare(
     sets: tuple[str, ...],
     strict: bool,
     outdir: Path,
+    trackers: tuple[str, ...],
     as_json: bool,
     quiet: bool,
 ) -> int:
@@ -109,9 +112,12 @@ def compare(
     from hcat_core.experiments.compare_recipes.run import fold_job, run_job
     from hcat_core.experiments.compare_recipes.table import as_csv
     from hcat_core.experiments.jobs import Experiment, run_jobs
+    from hcat_core.experiments.notifier import ComparisonNotifier
+    from hcat_core.registry.trackers import add_trackers
     from hcat_core.storage.checkpoint import write_text
     from hcat_core.storage.folder_lock import folder_lock
 
+    add_trackers(catalog, trackers)
     loaded = _load(recipes, catalog, sets, output)
     first = next(iter(loaded.values()))
     cohort = _read_cohort(first, catalog, output, strict)
@@ -128,15 +134,18 @@ def compare(
     ]
     names = list(loaded)
     with folder_lock(outdir):
+        tell = ComparisonNotifier(catalog.plugins, outdir, output.warn)
+        tell.started(names, len(planned))
         with ComparisonProgress(output, len(planned), outdir) as progress:
             results = run_jobs(
                 planned,
                 Experiment(run_job, FoldResult.from_json, (cohort, catalog.allowed)),
                 safe_path(outdir, "folds"),
                 backend=where,
-                finished=progress.finished,
+                finished=tell.each(progress.finished),
             )
         document = comparison_document(results, names, cohort, plan)
+        tell.finished(document)
         write_text(outdir / "comparison.json", json.dumps(document, indent=1, allow_nan=False) + "\n")
         write_text(outdir / "comparison.csv", as_csv(results, names, cohort.layout.task_names))
     if not quiet:

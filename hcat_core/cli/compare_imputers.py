@@ -13,6 +13,7 @@ import click
 from hcat_core.cli.console import Output, common_options, open_catalog, print_table
 from hcat_core.cli.job_options import chosen_backend, job_options
 from hcat_core.cli.recipe_options import RecipePath
+from hcat_core.cli.tracking import track_option
 from hcat_core.errors import TrainingError, UsageError
 from hcat_core.storage.safe_path import safe_path
 from hcat_core.synth.spec import PRESETS
@@ -81,6 +82,7 @@ if TYPE_CHECKING:
     help="Features of each modality of a synthetic cohort.",
 )
 @job_options
+@track_option
 @click.option(
     "--set", "sets", metavar="KEY=VALUE", multiple=True, help="Change a key of RECIPE; repeatable."
 )
@@ -107,6 +109,7 @@ def compare_imputers(
     scheduler: str | None,
     sets: tuple[str, ...],
     outdir: Path,
+    trackers: tuple[str, ...],
     as_json: bool,
     quiet: bool,
 ) -> int:
@@ -130,10 +133,13 @@ def compare_imputers(
     from hcat_core.experiments.compare_imputers.table import as_csv, summarise
     from hcat_core.experiments.compare_imputers.table import as_json as rows_as_json
     from hcat_core.experiments.jobs import Experiment, run_jobs
+    from hcat_core.experiments.notifier import ComparisonNotifier
     from hcat_core.imputation.conformal import ASSUMPTION
+    from hcat_core.registry.trackers import add_trackers
     from hcat_core.storage.checkpoint import write_text
     from hcat_core.storage.folder_lock import folder_lock
 
+    add_trackers(catalog, trackers)
     tables = imputer_tables(catalog, imputers)
     if not imputers and "iterative" in tables and "vae" in tables:
         tables |= imputer_tables(catalog, ["iterative(vae)"])
@@ -147,17 +153,20 @@ def compare_imputers(
     with folder_lock(outdir):
         if recipe is not None:
             write_text(copy, text)
+        tell = ComparisonNotifier(catalog.plugins, outdir, output.warn)
+        tell.started(list(tables), len(planned))
         with ComparisonProgress(output, len(planned), outdir) as progress:
             results = run_jobs(
                 planned,
                 Experiment(run_job, ImputerResult.from_json, (catalog.allowed,)),
                 safe_path(outdir, "jobs"),
                 backend=where,
-                finished=progress.finished,
+                finished=tell.each(progress.finished),
             )
         rows = summarise(results)
         records = [result.as_json() for result in results]
         document = {"rows": rows_as_json(rows), "records": records, "assumption": ASSUMPTION}
+        tell.finished(document)
         write_text(outdir / "comparison.json", json.dumps(document, indent=1, allow_nan=False) + "\n")
         write_text(outdir / "comparison.csv", as_csv(rows))
         draw_figures(rows, outdir)

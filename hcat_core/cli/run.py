@@ -17,6 +17,7 @@ from hcat_core.cli.recipe_options import (
     recipe_of,
     recipe_options,
 )
+from hcat_core.cli.tracking import track_option
 from hcat_core.errors import StorageError, UsageError
 
 
@@ -38,12 +39,14 @@ from hcat_core.errors import StorageError, UsageError
 )
 @recipe_options
 @document_options
+@track_option
 @common_options
 def run(
     recipe: Path | None,
     outdir: Path | None,
     resume: Path | None,
     strict: bool,
+    trackers: tuple[str, ...],
     as_json: bool,
     quiet: bool,
     **arguments: Any,
@@ -71,11 +74,13 @@ def run(
         catalog = open_catalog(output, [recipe], arguments["sets"])
 
     from hcat_core.cli.run_progress import RunProgress, print_results
+    from hcat_core.registry.trackers import add_trackers
     from hcat_core.runs.run import resume_run, run_recipe
     from hcat_core.training.distributed import process_group
 
     progress = RunProgress(output)
     catalog.plugins.register(progress)
+    add_trackers(catalog, trackers)
     folder: Path | None = None
     try:
         with process_group() as processes:

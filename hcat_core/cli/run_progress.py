@@ -74,7 +74,9 @@ class RunProgress:
     def hcat_run_started(
         self, run_folder: Path, epochs: int, steps_per_epoch: int, member: int, members: int
     ) -> None:
-        """Open the bar."""
+        """Open the bar; an estimator without epochs has none."""
+        if not epochs:
+            return
         self.stop()
         self.began = self.epoch_began = time.monotonic()
         self.first_epoch = None

@@ -37,6 +37,7 @@ from hcat_core.recipe.provenance import (
 )
 from hcat_core.recipe.recipe import Recipe, load_recipe
 from hcat_core.registry.catalog import Catalog
+from hcat_core.registry.notifying import notify
 from hcat_core.runs.folder import RunFolder, environment
 from hcat_core.runs.lock import create_locked, open_locked
 from hcat_core.runs.recipe_cohort import Say, read_recipe_cohort, write_demo_once
@@ -190,7 +191,7 @@ def _fit(run: Run, data: RunData) -> FittedRun | None:
         recipe.seed,
         run.device,
         run.say,
-        lambda epoch: run.catalog.plugins.hook.hcat_imputer_epoch_finished(**asdict(epoch)),
+        lambda epoch: notify(run.catalog.plugins, "hcat_imputer_epoch_finished", run.say, **asdict(epoch)),
         parts=neural_parts_of(recipe, run.catalog),
         processes=run.processes,
     )
@@ -202,6 +203,7 @@ def _fit(run: Run, data: RunData) -> FittedRun | None:
         context = replace(plain, folder=folder, observer=observer)
     else:
         observer.model_built()
+        observer.fitting_started()
         run.say(f"fitting {recipe.estimator['use']}")
     fitted = fit_estimator(recipe, run.catalog, cohort[split.train], cohort[split.validation], context)
     if not run.processes.is_main:
@@ -270,7 +272,7 @@ def _finish(run: Run, result: FittedRun) -> dict[str, object]:
     _write_report(run, result, predicted, summary)
     # Last: it marks the run as finished.
     write_trained(run.folder, cohort.layout, fitted, statistics, result.checkpoint)
-    run.catalog.plugins.hook.hcat_run_finished(run_folder=run.folder.path, summary=document)
+    notify(run.catalog.plugins, "hcat_run_finished", run.say, run_folder=run.folder.path, summary=document)
     return document
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from hcat_core.registry.notifying import notify
 from hcat_core.runs.run_records import Run
 from hcat_core.training.checkpoints import Epoch
 
@@ -31,19 +32,34 @@ class RunObserver:
         self.history = [epoch for epoch in self.history if epoch.member < member] + list(history)
         if self.history:
             self._write()
-        self.run.catalog.plugins.hook.hcat_run_started(
-            run_folder=self.run.folder.path,
+        self._notify(
+            "hcat_run_started",
+            recipe=self.run.recipe.as_dict(),
             epochs=self.run.recipe.training.epochs,
             steps_per_epoch=steps_per_epoch,
             member=member,
             members=members,
         )
 
+    def fitting_started(self) -> None:
+        """Tell plugins that an estimator without epochs is fitted."""
+        self._notify(
+            "hcat_run_started",
+            recipe=self.run.recipe.as_dict(),
+            epochs=0,
+            steps_per_epoch=0,
+            member=0,
+            members=1,
+        )
+
     def epoch_finished(self, epoch: Epoch) -> None:
         """Write its line."""
         self.history.append(epoch)
         self._write()
-        self.run.catalog.plugins.hook.hcat_epoch_finished(record=asdict(epoch))
+        self._notify("hcat_epoch_finished", record=asdict(epoch))
+
+    def _notify(self, hook: str, **facts: object) -> None:
+        notify(self.run.catalog.plugins, hook, self.run.say, run_folder=self.run.folder.path, **facts)
 
     def _write(self) -> None:
         self.run.folder.write_metrics([asdict(epoch) for epoch in self.history])
