@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console, RenderableType
+from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from hcat_core.recipe.loading import declared_plugins
@@ -20,7 +21,8 @@ from hcat_core.text.quoting import printable
 from hcat_core.training import launch
 
 NO_PLUGINS_ASKED = "hcat.no_plugins"
-WIDE = 112  # columns of the widest table
+WIDEST = 1000  # columns, where no terminal limits a table
+WRAPPED = 24  # columns that a text needs to be readable when it is wrapped
 
 
 class InertConsole(Console):
@@ -71,10 +73,37 @@ class Output:
             print(json.dumps(value, indent=2, allow_nan=False))
 
 
-def print_table(console: Console, table: RenderableType) -> None:
-    """Print a table in full: a narrow terminal wraps it, and nothing is cut off."""
-    console.width = max(console.width, WIDE)
+def print_table(console: Console, table: Table) -> None:
+    """Print a table in full: nothing is cut off, and no value is broken in two.
+
+    Where the terminal is too narrow for the table, texts of its last column are wrapped between words; if
+    that does not suffice, each row becomes a block of lines, one for each value. Without a terminal the
+    table is as wide as it needs to be.
+    """
+    needed = console.measure(table, options=console.options.update(width=WIDEST)).maximum
+    last = max((len(str(cell)) for cell in table.columns[-1].cells), default=0) if table.columns else 0
+    if not console.is_terminal:
+        console.width = max(console.width, needed)
+    elif needed > console.width and needed - last + WRAPPED > console.width:
+        _print_blocks(console, table)
+        return
+    for column in table.columns[:-1]:
+        column.no_wrap = True
     console.print(table)
+
+
+def _print_blocks(console: Console, table: Table) -> None:
+    """Each row as lines: its first value, and below it the others with their headings."""
+    if table.title:
+        console.print(Text(printable(str(table.title)), style="bold"))
+    headings = [str(column.header) for column in table.columns]
+    width = max(len(heading) for heading in headings)
+    for cells in zip(*(column.cells for column in table.columns), strict=True):
+        first, *others = (str(cell) for cell in cells)
+        console.print(f"{headings[0]} {first}".strip())
+        for heading, cell in zip(headings[1:], others, strict=True):
+            if cell:
+                console.print(f"  {heading:<{width}}  {cell}")
 
 
 def common_options(command: Callable[..., Any]) -> Callable[..., Any]:
