@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from hcat_core.cohort import Cohort
-from hcat_core.data.schema import TargetsTable
+from hcat_core.data.schema import EventValues, TargetsTable, TaskTable
 
 
 @dataclass(frozen=True)
@@ -54,25 +54,49 @@ def content_of(cohort: Cohort, outcomes: Mapping[str, np.ndarray]) -> Content:
     )
 
 
-def outcome_columns(cohort: Cohort, table: TargetsTable) -> dict[str, np.ndarray]:
-    """The outcome columns of the recipe's tasks, under the recipe's names for them.
+WRITTEN = EventValues(event=[1], none=[0])  # the values of events and labels in a converted file
 
-    A competing event is not written as one: it is seen again when its task is read.
+
+def outcome_columns(cohort: Cohort, table: TargetsTable) -> dict[str, np.ndarray]:
+    """The outcome columns of the recipe's tasks, under the names that ``converted_tasks`` has for them.
+
+    Times are in days, events and labels 1, 0 and -1. A competing event is not written as one: it is seen
+    again when its task is read.
     """
     assert cohort.targets is not None
     columns: dict[str, np.ndarray] = {}
     own_event = torch.where(cohort.targets.event == 2, 0, cohort.targets.event)
     # A task without a competing one comes last: its columns are as they were where another shares them.
-    places = sorted(enumerate(table.tasks.values()), key=lambda one: one[1].competing is None)
+    places = sorted(enumerate(converted_tasks(table).values()), key=lambda one: one[1].competing is None)
     for place, task in places:
         for name, values in (
             (task.label, cohort.targets.labels),
             (task.time, cohort.targets.time),
             (task.event, own_event),
+            (task.censored, torch.where(own_event < 0, own_event, 1 - own_event)),
         ):
             if name is not None:
                 columns[name] = values[:, place].numpy()
     return columns
+
+
+def converted_tasks(table: TargetsTable) -> dict[str, TaskTable]:
+    """The tasks of a converted file, whose times are in days and whose events are 1, 0 and -1.
+
+    A column that tasks read by values of their own becomes one column for each of them.
+    """
+    return {name: _converted(name, task) for name, task in table.tasks.items()}
+
+
+def _converted(name: str, task: TaskTable) -> TaskTable:
+    changes: dict[str, object] = {}
+    if task.time is not None:
+        changes["time_unit"] = "days"
+    if task.label_values is not None:
+        changes |= {"label": f"{task.label}_{name}", "label_values": WRITTEN}
+    if task.event_values is not None:
+        changes |= {"event": f"{task.event}_{name}", "event_values": WRITTEN}
+    return task.model_copy(update=changes)
 
 
 def _listed(cohort: Cohort) -> np.ndarray:

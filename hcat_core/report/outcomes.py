@@ -33,7 +33,7 @@ def competing_in_short(inputs: ReportInputs) -> list[str]:
     """For each task in which another event may come first: what its probability is."""
     return [
         f"{task.name}: the probability is the cumulative incidence, that of the event within "
-        f"{task.horizon_days:g} days and before the competing one ({task.competing})."
+        f"{task.horizon:g} days and before the competing one ({task.competing})."
         for task, _, _ in _competing(inputs)
     ]
 
@@ -43,7 +43,7 @@ def competing_events(inputs: ReportInputs) -> list[str]:
     sentences = []
     for (task, time, cause), short in zip(_competing(inputs), competing_in_short(inputs), strict=True):
         first = int((cause == 2).sum())
-        by_horizon = int(((cause == 2) & (time <= task.horizon_days)).sum())
+        by_horizon = int(((cause == 2) & (time <= task.horizon)).sum())
         sentences.append(
             f"{short} {counted(first, 'patient')} had the competing event first, {by_horizon} of them by "
             "the horizon. Labels, weights and scores are those of the cumulative incidence, too. The net "

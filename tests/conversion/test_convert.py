@@ -91,6 +91,7 @@ def make(folder, seed, with_targets=True):
     write(folder / "a.h5", first, embedding=rows, w=weight, quality=rng.random(len(first)))
     write(folder / "b.h5", second, embedding=cells, feature_names=["age", "dose, mg"])
     known = rng.permutation(people)[: rng.integers(2, len(people))]
+    known[0] = known[0] if first[0] in known else first[0]
     write(folder / "outcomes.h5", known, **outcomes(known, rng))
     text = RECIPE
     if not with_targets:
