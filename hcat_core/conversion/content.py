@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from hcat_core.cohort import Cohort
-from hcat_core.data.schema import EventValues, TargetsTable, TaskTable
+from hcat_core.data.schema import TargetsTable, TaskTable
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,6 @@ def content_of(cohort: Cohort, outcomes: Mapping[str, np.ndarray]) -> Content:
     )
 
 
-WRITTEN = EventValues(event=[1], none=[0])  # the values of events and labels in a converted file
-
-
 def outcome_columns(cohort: Cohort, table: TargetsTable) -> dict[str, np.ndarray]:
     """The outcome columns of the recipe's tasks, under the names that ``converted_tasks`` has for them.
 
@@ -83,20 +80,21 @@ def outcome_columns(cohort: Cohort, table: TargetsTable) -> dict[str, np.ndarray
 def converted_tasks(table: TargetsTable) -> dict[str, TaskTable]:
     """The tasks of a converted file, whose times are in days and whose events are 1, 0 and -1.
 
-    A column that tasks read by values of their own becomes one column for each of them.
+    A column in which values mean an event becomes a column of that event, named after the first task that
+    reads it so: tasks of one event keep one column.
     """
-    return {name: _converted(name, task) for name, task in table.tasks.items()}
-
-
-def _converted(name: str, task: TaskTable) -> TaskTable:
-    changes: dict[str, object] = {}
-    if task.time is not None:
-        changes["time_unit"] = "days"
-    if task.label_values is not None:
-        changes |= {"label": f"{task.label}_{name}", "label_values": WRITTEN}
-    if task.event_values is not None:
-        changes |= {"event": f"{task.event}_{name}", "event_values": WRITTEN}
-    return task.model_copy(update=changes)
+    named: dict[str, str] = {}
+    tasks = {}
+    for name, task in table.tasks.items():
+        changes: dict[str, object] = {} if task.time is None else {"time_unit": "days"}
+        if task.label_values is not None:
+            coded = named.setdefault(f"label {task.label} {task.label_values!r}", f"{name}_label")
+            changes |= {"label": coded, "label_values": None}
+        if task.event_values is not None:
+            coded = named.setdefault(f"event {task.event} {task.event_values!r}", f"{name}_event")
+            changes |= {"event": coded, "event_values": None}
+        tasks[name] = task.model_copy(update=changes)
+    return tasks
 
 
 def _listed(cohort: Cohort) -> np.ndarray:

@@ -16,17 +16,20 @@ def label_rules(inputs: ReportInputs) -> str:
     """How labels follow from what was observed: only the rules that applied to a task of this run."""
     tasks = inputs.cohort.layout.tasks
     timed = [task for column, task in enumerate(tasks) if inputs.timed(column)]
-    untimed = [task.name for task in tasks if task not in timed]
+    without_horizon = [task.name for task in tasks if task.horizon_days is None]
+    untimed = [task.name for task in tasks if task not in timed and task.name not in without_horizon]
     competing = [task.name for task in timed if task.competing is not None]
-    text = "Outcomes at the horizon."
+    text = "" if all(task.horizon_days is None for task in tasks) else "Outcomes at the horizon."
     if timed:
-        names = "" if not untimed else f" ({listed([task.name for task in timed])})"
+        names = "" if len(timed) == len(tasks) else f" ({listed([task.name for task in timed])})"
         text += f" Patients censored before the horizon{names} count as unknown, not as event-free."
     if competing:
         text += f" Patients with the competing event first ({listed(competing)}) count as event-free."
     if untimed:
         text += f" Labels of {listed(untimed)} are those of the file; event times are unknown."
-    return text
+    if without_horizon:
+        text += f" Labels of {listed(without_horizon)} are those of the file, and no time belongs to them."
+    return text.strip()
 
 
 def competing_in_short(inputs: ReportInputs) -> list[str]:

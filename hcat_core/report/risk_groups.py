@@ -54,6 +54,8 @@ def risk_groups(inputs: ReportInputs, column: int) -> RiskGroups | str:
     known, time, cause = causes(inputs.targets[inputs.split.test], column)
     if not len(inputs.split.test):
         return "No curves: there are no test patients."
+    if task.horizon_days is None:
+        return f"No curves: {task.name} is a label that no time belongs to."
     if not known.any():
         return "No curves: event times of the test patients are unknown."
     if outcomes.few:

@@ -82,7 +82,10 @@ class SurvivalForestEstimator:
                     "columns in cohort.targets, or leave the task out"
                 )
             forest = new_forest(self.trees, context.seed, self.leaf, self.share)
-            self.models[task.name] = forest.fit(x[outcomes.known], outcomes.by_day(self._days(columns)))
+            target = outcomes.by_day(self._days(columns))
+            # Of a single column scikit-learn expects a vector.
+            target = target[:, 0] if target.shape[1] == 1 else target
+            self.models[task.name] = forest.fit(x[outcomes.known], target)
 
     def predict(self, cohort: Cohort) -> Prediction:
         """(N, T) probabilities, and (N, T, 12) curves that never decrease.
