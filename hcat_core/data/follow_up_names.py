@@ -18,6 +18,7 @@ _TAIL = (
     rf"(?:_(?:status|event|events|time|times|label|date|cause|with_cause|tte|flag|indicator|code|yn|{_SPAN}"
     rf"|in_{_SPAN}|interval|cr|censor\w*|cens|\d+(?:_?{_SPAN}|[dmy])?))*"
 )
+_CENSORED = r"censor(?:ed|ing|ship|s)?"
 _ENDPOINT = r"(?:os|dss|pfi|dfi|pfs|dfs|rfs|efs|mfs|dmfs|lrfs|drfs)"
 _HAPPENED = (
     r"(?:survival|survived|vital|died|dead|deceased|death|mortality|recur|recurred|recurrence|relapse|relapsed"
@@ -80,13 +81,17 @@ VOCABULARIES = (
     ),
     Vocabulary(
         "Tables of MCAT (Chen et al., ICCV 2021), PORPOISE (Chen et al., Cancer Cell 2022) and SurvPath",
-        (rf"survival(?:_{_SPAN})?(?:_(?:os|dss|pfi|dfi|pfs))?", r"(?:.*_)?censor\w*", r"disc_label|y_disc"),
+        (
+            rf"survival(?:_{_SPAN})?(?:_(?:os|dss|pfi|dfi|pfs))?",
+            rf"(?:.*_)?(?:un|non)?{_CENSORED}(?:_.*)?",
+            r"disc_label|y_disc",
+        ),
     ),
     Vocabulary(
         "Data sets of R's survival and of scikit-survival",
         (
             rf"(?:fu|futime|fustat|fu_(?:time|stat|status|event|{_SPAN}))|(?:.*_)?(?:un|non)?cens(?:_{_SPAN}|_time)?",
-            r"(?:os|pfs|dfs|rfs|efs|dss|pfi|dfi|mfs|surv|death)(?:time|status|stat|event|cens|days?|months?|years?)",
+            r"(?:os|pfs|dfs|rfs|efs|dss|pfi|dfi|mfs|surv|death)_?(?:time|status|stat|event|cens|days?|months?|years?)",
             rf"tte(?:_(?:status|event|label|{_SPAN}))?(?:_\d+)?|(?:.*_)?time_to_event(?:_.*)?|event",
         ),
     ),
@@ -124,7 +129,7 @@ _ELSEWHERE = re.compile(
     r"|pathway|signature|living_(?:arrangement|situation|alone|with))(?:_|$)"
 )
 _FOLLOW_UP = re.compile("|".join(f"(?:{p})" for v in VOCABULARIES for p in v.patterns))
-_CENSORING = re.compile(r"c|(?:.*_)?cens(?:_.*)?|(?:.*_)?censor\w*")
+_CENSORING = re.compile(rf"c|(?:.*_)?(?:cens|{_CENSORED})(?:_.*)?")
 _NOT_CENSORED = re.compile(r"(?:^|_)(?:un|non_?|not_)(?:cens|censor)")
 _EVENT = re.compile(
     rf"(?:.*_)?(?:event|died|dead|death|deceased|recurred|recurrence|relapsed?|progressed|progression|{_ENDPOINT})"
@@ -159,7 +164,8 @@ def says_censoring(name: str) -> bool:
 def says_event(name: str) -> bool:
     """Whether a column of this name is 1 for patients with the event: ``dead``, ``OS``, ``uncensored``."""
     plain = plain_name(name)
-    return _EVENT.fullmatch(plain) is not None or _NOT_CENSORED.search(plain) is not None
+    named = _EVENT.fullmatch(plain) is not None and _CENSORING.fullmatch(plain) is None
+    return named or _NOT_CENSORED.search(plain) is not None
 
 
 def unit_in_name(name: str) -> TimeUnit | None:
