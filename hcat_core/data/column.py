@@ -77,7 +77,7 @@ class Column:
         return (
             shown(value)
             if isinstance(value, str)
-            else f"{value:g}"
+            else f"{value:.15g}"
             if isinstance(value, float)
             else str(value)
         )

@@ -6,7 +6,8 @@ competing event first is event-free from then on, and is not censored.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -93,11 +94,17 @@ def read_targets(reader: Reader, table: TargetsTable) -> tuple[tuple[Task, ...],
     wanted = [column for task in table.tasks.values() for column in task.columns]
     columns = read_patient_columns(reader, list(dict.fromkeys(wanted)), table.missing)
     source, tasks = reader.source, table.tasks
-    read = _of_each(tasks, lambda name: _read_times(columns, name, table))
-    for name, task in tasks.items():
-        if task.competing is not None:
-            read[name] = with_competing_events(*read[name], *read[task.competing])
-    labels = _of_each(tasks, lambda name: _label(source, columns, name, tasks[name], *read[name]))
+    with _faults_together() as try_each:
+        own = try_each(tasks, lambda name: _read_times(columns, name, table))
+        coded = try_each(tasks, lambda name: _read_label(columns, name, tasks[name]))
+    read = {
+        name: own[name]
+        if task.competing is None
+        else with_competing_events(*own[name], *own[task.competing])
+        for name, task in tasks.items()
+    }
+    with _faults_together() as try_each:
+        labels = try_each(tasks, lambda name: _label(source, name, tasks[name], coded[name], *read[name]))
     targets = Targets(
         labels=torch.from_numpy(np.stack([labels[name] for name in tasks], axis=1)),
         time=torch.from_numpy(np.stack([read[name][0] for name in tasks], axis=1)),
@@ -113,18 +120,27 @@ def read_targets(reader: Reader, table: TargetsTable) -> tuple[tuple[Task, ...],
     return made, Outcomes(columns.ids, targets, findings, columns.written)
 
 
-def _of_each(tasks: Mapping[str, TaskTable], read: Callable[[str], T]) -> dict[str, T]:
-    """What ``read`` gives for each task, by name; what is wrong in several of them is reported together."""
-    values: dict[str, T] = {}
+@contextmanager
+def _faults_together() -> Iterator[Callable[[Iterable[str], Callable[[str], T]], dict[str, T]]]:
+    """A function that reads something of each task, by name; what is wrong is reported together at the end.
+
+    Raises:
+        DataError: with all faults.
+    """
     faults: list[str] = []
-    for name in tasks:
-        try:
-            values[name] = read(name)
-        except DataError as error:
-            faults.append(str(error))
+
+    def try_each(tasks: Iterable[str], read: Callable[[str], T]) -> dict[str, T]:
+        values: dict[str, T] = {}
+        for name in tasks:
+            try:
+                values[name] = read(name)
+            except DataError as error:
+                faults.append(str(error))
+        return values
+
+    yield try_each
     if faults:
         raise DataError("\n".join(dict.fromkeys(faults)))
-    return values
 
 
 def _task(name: str, task: TaskTable) -> Task:
@@ -172,22 +188,26 @@ def _read_times(columns: PatientColumns, name: str, table: TargetsTable) -> tupl
     return time, event
 
 
+def _read_label(columns: PatientColumns, name: str, task: TaskTable) -> np.ndarray:
+    """(N,) labels in the column of one task; -1 where it has times alone."""
+    key = f"cohort.targets.tasks.{name}"
+    if task.label is None and task.time is None:
+        raise DataError(f"{key}: give a label, or a time and an event.")
+    if task.label is None:
+        return np.full(len(columns.ids), -1, np.int8)
+    return coded_events(columns.columns[task.label], task.label_values, f"{key}.label_values")
+
+
 def _label(
-    source: str, columns: PatientColumns, name: str, task: TaskTable, time: np.ndarray, event: np.ndarray
+    source: str, name: str, task: TaskTable, coded: np.ndarray, time: np.ndarray, event: np.ndarray
 ) -> np.ndarray:
     """Labels of one task: its column, checked against what times and events say, or those alone."""
-    key = f"cohort.targets.tasks.{name}"
     if task.horizon_days is None:
-        derived = np.full(len(time), -1, np.int8)
-    else:
-        derived = derive_labels(time, event, _as_stored(task.horizon_days))
-    if task.label is None:
-        if task.time is None:
-            raise DataError(f"{key}: give a label, or a time and an event.")
-        return derived
-    label = coded_events(columns.columns[task.label], task.label_values, f"{key}.label_values")
-    label = np.where(label == -1, derived, label).astype(np.int8)  # unknown: times and events decide
-    _check_agreement(source, name, task, label, derived, event)
+        return coded
+    derived = derive_labels(time, event, _as_stored(task.horizon_days))
+    label = np.where(coded == -1, derived, coded).astype(np.int8)  # unknown: times and events decide
+    if task.label is not None:
+        _check_agreement(source, name, task, label, derived, event)
     return label
 
 
