@@ -167,15 +167,13 @@ def _cells(number: int) -> str:
 
 def _parse_text(array: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(R,) objects without outer blanks, None where empty, and (R,) numbers, NaN where there is none."""
-    series = pd.Series(array.astype(object))
-    if array.dtype.kind == "S" or any(issubclass(one, bytes) for one in set(map(type, array))):
-        decoded = series.str.decode("utf-8", "replace")  # NaN where it was text already
-        series = decoded.where(decoded.notna(), series)
-    is_text = series.map(lambda value: isinstance(value, str)).astype(bool)
-    series = series.where(~is_text, series.where(is_text).str.strip())
-    series = series.where(series.notna() & (series != ""), None)
-    with np.errstate(all="ignore"):
-        numbers = pd.to_numeric(series, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-    objects = series.to_numpy(dtype=object, copy=True)
-    objects[pd.isna(objects)] = None
-    return objects, np.where(np.isfinite(numbers), numbers, np.nan)
+    codes, unique = pd.factorize(array.astype(object))  # -1 for None, NaN and NaT
+    cells = np.array([*map(_cell, unique), None], dtype=object)
+    numbers = pd.to_numeric(pd.Series(cells), errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    return cells[codes], np.where(np.isfinite(numbers), numbers, np.nan)[codes]
+
+
+def _cell(value: object) -> object:
+    """One value without outer blanks, bytes as text; None if nothing is left."""
+    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+    return (text.strip() or None) if isinstance(text, str) else text
