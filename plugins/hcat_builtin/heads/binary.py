@@ -121,5 +121,6 @@ class BinaryHead(nn.Module):
             ValueError: for any other horizon.
         """
         if horizons != self.horizons:
-            raise ValueError(f"a binary head predicts at {self.horizons} days only, asked for {horizons}")
+            own = f"at {self.horizons[0]:g} days only" if self.horizons else "a label without a horizon"
+            raise ValueError(f"a binary head predicts {own}, asked for {horizons}")
         return Prediction(torch.sigmoid(raw - self.pos_weight.log()).unsqueeze(-1))
