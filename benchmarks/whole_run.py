@@ -14,7 +14,7 @@ TITLE = "A whole run on HANCOCK"
 EPOCHS = 10
 PARTS = {
     "reading the cohort": ("hcat_core.runs.run", "read_recipe_cohort"),
-    "checking for leaks and data quality": ("hcat_core.runs.run", "refuse_leaks", "find_quality_issues"),
+    "checking for leaks and data quality": ("hcat_core.runs.run", "check_cohort"),
     "fitting the imputer, and calibrating it": ("hcat_core.training.neural_estimator", "fit_imputer"),
     "fitting the evidence": ("hcat_core.training.neural_training", "fit_evidence", "start_at_evidence"),
     "making the optimiser (imports torch's compiler)": ("hcat_core.training.loop", "build_optimiser"),

@@ -34,11 +34,12 @@ class Modality:
 
 @dataclass(frozen=True)
 class Task:
-    """One outcome to predict: an event within ``horizon_days`` of the start.
+    """One outcome to predict: an event within ``horizon_days`` of the start, or a property without a time.
 
     Attributes:
         name: of the task.
-        horizon_days: until when the event counts.
+        horizon_days: until when the event counts; None for a task of labels that no time belongs to, such
+            as a mutation.
         outcome: name of the event, for output.
         competing: the task whose event, if it comes first, makes this one impossible.
         times: columns of time and event; tasks that share them have several horizons of one event. None
@@ -46,22 +47,47 @@ class Task:
     """
 
     name: str
-    horizon_days: float
+    horizon_days: float | None
     outcome: str
     competing: str | None = None
     times: tuple[str, str] | None = None
 
     @property
     def output_name(self) -> str:
-        """The name of the predicted probability, such as ``p_death_5y``."""
+        """The name of the predicted probability, such as ``p_death_5y``, or ``p_msi`` without a horizon."""
+        if self.horizon_days is None:
+            return f"p_{self.outcome}"
         years = self.horizon_days / 365.25
         if abs(years - round(years)) * 365.25 <= 2:
             return f"p_{self.outcome}_{round(years)}y"
         return f"p_{self.outcome}_{round(self.horizon_days)}d"
 
     @property
+    def horizon(self) -> float:
+        """``horizon_days`` of a task with times, which always has one.
+
+        Raises:
+            ValueError: for a task without a horizon.
+        """
+        if self.horizon_days is None:
+            raise ValueError(f"the task {self.name} has no horizon: no time belongs to its labels")
+        return self.horizon_days
+
+    @property
+    def horizons(self) -> tuple[float, ...]:
+        """The horizon that a head is asked for; none for a task without one."""
+        return () if self.horizon_days is None else (self.horizon_days,)
+
+    @property
+    def within(self) -> str:
+        """`` within 1826 days`` for sentences; nothing without a horizon."""
+        return "" if self.horizon_days is None else f" within {self.horizon_days:g} days"
+
+    @property
     def curve_days(self) -> tuple[float, ...]:
-        """The times of a risk curve: twelve equal steps up to the horizon."""
+        """The times of a risk curve: twelve equal steps up to the horizon; none without a horizon."""
+        if self.horizon_days is None:
+            return ()
         return tuple(self.horizon_days * step / CURVE_STEPS for step in range(1, CURVE_STEPS + 1))
 
 

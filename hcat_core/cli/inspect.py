@@ -13,6 +13,11 @@ from hcat_core.cli.recipe_options import RecipePath, recipe_from_command_line, r
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from hcat_core.cohort import Cohort
+    from hcat_core.data.assembly import ReadReport
+    from hcat_core.recipe.recipe import Recipe
+    from hcat_core.registry.catalog import Catalog
+
 
 @click.command()
 @click.argument("recipe", type=RecipePath())
@@ -33,30 +38,36 @@ def inspect(recipe: Path, strict: bool, as_json: bool, quiet: bool, **arguments:
     catalog = open_catalog(output, [recipe], arguments["sets"])
     loaded = recipe_from_command_line(recipe, catalog, output, arguments)
 
-    from dataclasses import asdict
-
-    import torch
-
-    from hcat_core.data.data_quality import find_quality_issues
-    from hcat_core.data.leakage import find_leaks, leak_check
     from hcat_core.evaluation.cohort_counts import describe_readers, inspect_cohort
-    from hcat_core.evaluation.sample_size import check_sample_size
     from hcat_core.recipe.build import build_readers
     from hcat_core.runs.recipe_cohort import read_recipe_cohort
 
     cohort, report = read_recipe_cohort(loaded, catalog, output.say)
     found = inspect_cohort(cohort, report, describe_readers(build_readers(loaded, catalog)))
-    everyone = torch.arange(len(cohort))
-    leaks = find_leaks(cohort, everyone, loaded.cohort.targets, loaded.cohort.allow)
-    found["leaks"] = [asdict(leak) for leak in leaks]
-    found["leaks_checked"] = asdict(leak_check(cohort, everyone, loaded.cohort.allow))
-    found["doubts"] = [asdict(issue) for issue in find_quality_issues(cohort, report)]
-    found["sample_size"] = [size.as_json() for size in check_sample_size(cohort)]
+    found |= _checked(loaded, catalog, cohort, report)
     if as_json:
         output.document(found)
     elif not quiet:
         _print(output, found)
-    return 3 if strict and (found["leaks"] or found["doubts"]) else 0
+    return 3 if strict and (found["leaks"] or found["doubts"] or found["refusals"]) else 0
+
+
+def _checked(recipe: Recipe, catalog: Catalog, cohort: Cohort, report: ReadReport) -> dict[str, Any]:
+    """What a run of the recipe would say of this cohort, for the document."""
+    from dataclasses import asdict
+
+    from hcat_core.runs.cohort_checks import check_cohort
+
+    check = check_cohort(recipe, catalog, cohort, report)
+    parts = {} if check.split is None else check.split.parts
+    return {
+        "split": {side: len(rows) for side, rows in parts.items()},
+        "refusals": [] if check.refusal is None else [check.refusal],
+        "leaks": [asdict(leak) for leak in check.leaks],
+        "leaks_checked": asdict(check.checked),
+        "doubts": [asdict(issue) for issue in check.issues],
+        "sample_size": [size.as_json() for size in check.sizes],
+    }
 
 
 def _table(title: str, *headings: str) -> Table:
@@ -114,7 +125,7 @@ def _print(output: Output, found: dict[str, Any]) -> None:
     for task in found["tasks"]:
         table.add_row(
             task["name"],
-            f"{task['horizon_days']:g} days",
+            "-" if task["horizon_days"] is None else f"{task['horizon_days']:g} days",
             str(task["event"]),
             str(task["event_free"]),
             str(task["unknown"]),
@@ -129,6 +140,10 @@ def _print(output: Output, found: dict[str, Any]) -> None:
         output.warn(issue["message"])
     if not found["doubts"]:
         output.say("no duplicated embeddings, no all-zero rows, no ids that look like one patient")
+    if found["split"]:
+        output.say(f"a run would split: {', '.join(f'{n} {side}' for side, n in found['split'].items())}")
+    for refusal in found["refusals"]:
+        output.warn(f"{refusal} hcat run would stop.")
     for leak in found["leaks"]:
         output.warn(f"{leak['modality']}: {leak['feature']} {leak['reason']}: hcat run would stop")
     if not found["leaks"]:

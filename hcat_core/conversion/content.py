@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from hcat_core.cohort import Cohort
-from hcat_core.data.schema import TargetsTable
+from hcat_core.data.schema import TargetsTable, TaskTable
 
 
 @dataclass(frozen=True)
@@ -55,24 +55,46 @@ def content_of(cohort: Cohort, outcomes: Mapping[str, np.ndarray]) -> Content:
 
 
 def outcome_columns(cohort: Cohort, table: TargetsTable) -> dict[str, np.ndarray]:
-    """The outcome columns of the recipe's tasks, under the recipe's names for them.
+    """The outcome columns of the recipe's tasks, under the names that ``converted_tasks`` has for them.
 
-    A competing event is not written as one: it is seen again when its task is read.
+    Times are in days, events and labels 1, 0 and -1. A competing event is not written as one: it is seen
+    again when its task is read.
     """
     assert cohort.targets is not None
     columns: dict[str, np.ndarray] = {}
     own_event = torch.where(cohort.targets.event == 2, 0, cohort.targets.event)
     # A task without a competing one comes last: its columns are as they were where another shares them.
-    places = sorted(enumerate(table.tasks.values()), key=lambda one: one[1].competing is None)
+    places = sorted(enumerate(converted_tasks(table).values()), key=lambda one: one[1].competing is None)
     for place, task in places:
         for name, values in (
             (task.label, cohort.targets.labels),
             (task.time, cohort.targets.time),
             (task.event, own_event),
+            (task.censored, torch.where(own_event < 0, own_event, 1 - own_event)),
         ):
             if name is not None:
                 columns[name] = values[:, place].numpy()
     return columns
+
+
+def converted_tasks(table: TargetsTable) -> dict[str, TaskTable]:
+    """The tasks of a converted file, whose times are in days and whose events are 1, 0 and -1.
+
+    A column in which values mean an event becomes a column of that event, named after the first task that
+    reads it so: tasks of one event keep one column.
+    """
+    named: dict[str, str] = {}
+    tasks = {}
+    for name, task in table.tasks.items():
+        changes: dict[str, object] = {} if task.time is None else {"time_unit": "days"}
+        if task.label_values is not None:
+            coded = named.setdefault(f"label {task.label} {task.label_values!r}", f"{name}_label")
+            changes |= {"label": coded, "label_values": None}
+        if task.event_values is not None:
+            coded = named.setdefault(f"event {task.event} {task.event_values!r}", f"{name}_event")
+            changes |= {"event": coded, "event_values": None}
+        tasks[name] = task.model_copy(update=changes)
+    return tasks
 
 
 def _listed(cohort: Cohort) -> np.ndarray:

@@ -15,9 +15,9 @@ import tomli_w
 
 from hcat_core.cohort import Cohort
 from hcat_core.conversion.annotated import write_h5ad_folder, write_h5mu
-from hcat_core.conversion.content import Content, content_of, outcome_columns
+from hcat_core.conversion.content import Content, content_of, converted_tasks, outcome_columns
 from hcat_core.conversion.plain import write_csv_folder, write_h5_folder
-from hcat_core.data.columns import column_by_patient, is_empty
+from hcat_core.data.columns import column_by_patient
 from hcat_core.errors import DataError, UsageError
 from hcat_core.recipe import build
 from hcat_core.recipe.recipe import Recipe, load_recipe
@@ -131,10 +131,8 @@ def _outcomes(recipe: Recipe, catalog: Catalog, cohort: Cohort) -> dict[str, np.
     if recipe.cohort.groups is not None and cohort.groups is not None:
         columns[recipe.cohort.groups] = np.array(cohort.groups, dtype=object)
     if recipe.split.column is not None:
-        sides = column_by_patient(reader, recipe.split.column, cohort.patient_ids)
-        columns[recipe.split.column] = np.array(
-            ["" if is_empty(s) else str(s) for s in sides], dtype=object
-        )
+        sides = column_by_patient(reader, recipe.split.column, cohort.patient_ids, table.missing)
+        columns[recipe.split.column] = np.array(["" if s is None else str(s) for s in sides], dtype=object)
     return columns
 
 
@@ -152,7 +150,11 @@ def _recipe_of(recipe: Recipe, layout: Layout, destination: Path) -> dict[str, A
     tree["cohort"]["modalities"] = modalities
     if "targets" in old:
         path = destination.name if layout.one_file else f"{OUTCOMES}.{ending}"
-        tasks = old["targets"]["tasks"]
+        assert recipe.cohort.targets is not None
+        tasks = {
+            name: task.model_dump(mode="json", exclude_none=True)
+            for name, task in converted_tasks(recipe.cohort.targets).items()
+        }
         tree["cohort"]["targets"] = {"use": layout.reader, "path": path, "tasks": tasks}
     return tree
 

@@ -11,12 +11,13 @@ import torch
 
 from hcat_core.cohort import Cohort, Layout, Modality, Targets, Task
 from hcat_core.data.aggregation import PatientEmbeddings, aggregate_spatial
-from hcat_core.data.columns import column_by_patient, is_empty
+from hcat_core.data.columns import column_by_patient
 from hcat_core.data.outcomes import read_targets
 from hcat_core.data.patient_ids import refuse_case_twins
 from hcat_core.data.patient_index import PatientIndex
 from hcat_core.data.preallocation import PreallocatedCells
 from hcat_core.data.schema import TargetsTable
+from hcat_core.data.shared_ids import check_outcome_ids
 from hcat_core.errors import DataError
 from hcat_core.reading import Reader, ViewReader
 
@@ -104,10 +105,14 @@ def assemble_cohort(
     index = patients.ids
 
     tasks: tuple[Task, ...] = ()
-    outcomes = None
+    outcomes, unshared = None, None
     if targets_reader is not None and targets is not None:
         tasks, outcomes = read_targets(targets_reader, targets)
         refuse_case_twins({"the embedding files": index, targets_reader.source: outcomes.ids})
+        written = {**outcomes.written, **patients.spelling}
+        unshared = check_outcome_ids(
+            targets_reader.source, outcomes.ids, ", ".join(embeddings), tuple(index), written
+        )
         for patient in outcomes.ids:
             index.setdefault(patient, len(index))
 
@@ -127,7 +132,7 @@ def assemble_cohort(
         quality=torch.from_numpy(arrays.quality),
         n_rows=torch.from_numpy(arrays.n_rows),
         targets=None if outcomes is None else _align(outcomes.ids, outcomes.targets, index),
-        groups=None if groups is None else _read_groups(targets_reader, groups, index),
+        groups=None if groups is None else _read_groups(targets_reader, targets, groups, index),
         spelling=patients.spelling,
     )
     _refuse_unshared_ids(cohort, reports)
@@ -135,7 +140,9 @@ def assemble_cohort(
         modalities=reports,
         patients_without_modality=int((~cohort.present.any(dim=1)).sum()),
         targets_source=None if targets_reader is None else targets_reader.source,
-        outcome_findings=() if outcomes is None else outcomes.findings,
+        outcome_findings=()
+        if outcomes is None
+        else (*outcomes.findings, *([unshared] if unshared else [])),
     )
     return cohort, report
 
@@ -199,12 +206,14 @@ def _align(ids: tuple[str, ...], targets: Targets, index: Mapping[str, int]) -> 
     return aligned
 
 
-def _read_groups(reader: Reader | None, column: str, index: Iterable[str]) -> tuple[str, ...]:
+def _read_groups(
+    reader: Reader | None, targets: TargetsTable | None, column: str, index: Iterable[str]
+) -> tuple[str, ...]:
     """The group of each patient; one without a group is a group alone."""
-    if reader is None:
+    if reader is None or targets is None:
         raise DataError("cohort.groups names a column of the targets file: give cohort.targets too.")
-    values = column_by_patient(reader, column, index)
-    return tuple(f"patient {row}" if is_empty(value) else str(value) for row, value in enumerate(values))
+    values = column_by_patient(reader, column, index, targets.missing)
+    return tuple(f"patient {row}" if value is None else str(value) for row, value in enumerate(values))
 
 
 def _refuse_unshared_ids(cohort: Cohort, reports: Sequence[ModalityReport]) -> None:

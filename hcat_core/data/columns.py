@@ -1,46 +1,108 @@
-"""Columns of outcomes, groups and splits: from the rows of a file to the patients of a cohort."""
+"""Columns of outcomes, groups and splits: from the rows of a file to one cell per patient."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
+from hcat_core.data.column import Column, Missing, parse_column
 from hcat_core.data.patient_ids import IdNormaliser
-from hcat_core.reading import ColumnTable, Reader
+from hcat_core.errors import DataError
+from hcat_core.reading import Reader
+
+SHOWN = 3
 
 
-def read_patient_columns(reader: Reader, names: Sequence[str]) -> ColumnTable:
-    """Read columns of a file, with normalised patient ids.
+@dataclass(frozen=True)
+class PatientColumns:
+    """Columns of a file, with one cell for each of its N patients, and what the reader found beside them.
+
+    Attributes:
+        ids: N normalised ids.
+        columns: by name, N cells each.
+        written: the spelling in the file of ids that normalisation changed.
+        findings: of the reader.
+    """
+
+    ids: tuple[str, ...]
+    columns: Mapping[str, Column]
+    written: Mapping[str, str]
+    findings: tuple[str, ...] = ()
+
+
+def read_patient_columns(
+    reader: Reader, names: Sequence[str], missing: Sequence[str | float] = ()
+) -> PatientColumns:
+    """Read columns of a file with one or more rows per patient.
+
+    The rows of a patient must say the same; an empty cell agrees with any other.
+
+    Args:
+        reader: of the file.
+        names: of the columns.
+        missing: what stands for an empty cell in them.
 
     Raises:
-        DataError: for a missing column, an invalid patient id, or one id written in two ways.
+        DataError: for a missing column, dates, an invalid patient id, one id written in two ways, or rows
+            of one patient that contradict each other.
     """
     table = reader.read_columns(list(names))
-    ids = IdNormaliser(reader.source).normalize(table.ids)
-    return replace(table, ids=np.array(ids, dtype=object))
+    normaliser = IdNormaliser(reader.source)
+    ids = np.array(normaliser.normalize(table.ids), dtype=object)
+    empty = Missing.of(missing)
+    columns = [parse_column(reader.source, name, table.columns[name], empty) for name in names]
+    patient, unique = pd.factorize(ids)
+    if len(unique) < len(ids):
+        _refuse_contradictions(reader.source, columns, patient)
+        columns = [column[_first_filled(column, patient)] for column in columns]
+    by_name = dict(zip(names, columns, strict=True))
+    return PatientColumns(tuple(unique), by_name, normaliser.respelt(), table.findings)
 
 
-def column_by_patient(reader: Reader, name: str, patient_ids: Iterable[str]) -> list[object]:
+def column_by_patient(
+    reader: Reader, name: str, patient_ids: Iterable[str], missing: Sequence[str | float] = ()
+) -> list[object]:
     """Read one column of a file in the order of ``patient_ids``.
 
     Returns:
-        N values as the file has them, bytes decoded as UTF-8; None for a patient that the file lacks. Of
-        several rows of one patient the last is taken.
+        N values as the file has them, text without outer blanks; None for an empty cell, and for a patient
+        that the file lacks.
 
     Raises:
         DataError: as ``read_patient_columns`` does.
     """
-    table = read_patient_columns(reader, [name])
-    values = dict(zip(table.ids, table.columns[name], strict=True))
-    return [_decoded(values.get(patient)) for patient in patient_ids]
+    table = read_patient_columns(reader, [name], missing)
+    values = dict(zip(table.ids, table.columns[name].values, strict=True))
+    return [values.get(patient) for patient in patient_ids]
 
 
-def is_empty(value: object) -> bool:
-    """Whether a cell holds no value: None, NaN or blank text."""
-    return value is None or value != value or str(value).strip() == ""
+def _first_filled(column: Column, patient: np.ndarray) -> np.ndarray:
+    """(N,) row of each patient's first cell that is not empty, or of its first row."""
+    order = np.argsort(~column.filled, kind="stable")  # rows with a value first, in the order of the file
+    _, first = np.unique(patient[order], return_index=True)
+    return order[first]
 
 
-def _decoded(value: object) -> object:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+def _refuse_contradictions(source: str, columns: Sequence[Column], patient: np.ndarray) -> None:
+    """Stop where rows of one patient hold different values, with the rows of some and the number of all."""
+    sentences, several = [], np.zeros(int(patient.max()) + 1, bool)
+    for column in columns:
+        first = _first_filled(column, patient)[patient]
+        differs = column.filled & (column.codes != column.codes[first])
+        several[patient[differs]] = True
+        rows = np.flatnonzero(differs)
+        _, once = np.unique(patient[rows], return_index=True)
+        sentences += [
+            f"rows {first[row]} and {row}: {column.name} is {column.text(first[row])} and "
+            f"{column.text(row)}"
+            for row in rows[np.sort(once)][:SHOWN].tolist()
+        ]
+    if sentences:
+        raise DataError(
+            f"{source}: {int(several.sum())} patients have rows that contradict each other: "
+            f"{'; '.join(sentences)}. The rows of one patient must say the same: correct the file, or "
+            "keep one row per patient."
+        )

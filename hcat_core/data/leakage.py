@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,25 +11,12 @@ from scipy.stats import rankdata
 from torch import Tensor
 
 from hcat_core.cohort import Cohort
+from hcat_core.data.follow_up_names import is_follow_up
 from hcat_core.data.schema import TargetsTable
 from hcat_core.errors import DataError
 
 MOST_AUC = 0.95
 FEWEST = 10  # patients of either outcome; with fewer, a feature may reach that AUC by chance
-FOLLOW_UP = re.compile(
-    r"^days?_(to|until)_|^time_(to|until)_|follow_?up|last_(info|information|contact|visit|seen|known)"
-    r"|(^|_)(survival|survived|vital|death|deceased|dead|recur|recurred|recurrence|relapse"
-    r"|progress|progressed|progression)"
-    r"(_(status|event|time|label|date|cause|with_cause|days|months|years|tte))?(_\d+)?$"
-    r"|(^|_)survival_status|^(os|pfs|dfs|dss|rfs|efs)(_|$)"
-    # From the start of the name: "primarily_metastasis_1" is a category of what was known at diagnosis.
-    r"|^(distant_)?metasta(sis|ses)(_[1-9]\d*|(_\d+)?_(location|site)s?)$"
-    # Not any "_free": PSA, thyroxine and cortisol are measured free.
-    r"|(^|_)(recurrence|relapse|progression|disease|event|failure|metasta(sis|ses))_free(_|$)"
-    r"|_free_(survival|days|months|years)(_|$)"
-    r"|^(fu|futime|fustat|fu_(time|stat|status|days|months|years))$|^(is_|was_)?(alive|censored|censoring)$"
-    r"|(^|_)time_to_event(_|$)|^tte(_(status|event|label|days|months|years))?(_\d+)?$"
-)
 
 
 @dataclass(frozen=True)
@@ -104,7 +90,7 @@ def find_leaks(
     """
     outcome_columns = set()
     for task in targets.tasks.values() if targets is not None else ():
-        outcome_columns |= {c for c in (task.label, task.time, task.event) if c is not None}
+        outcome_columns |= set(task.columns)
     leaks = []
     for column, modality in enumerate(cohort.layout.modalities):
         for place in range(modality.width):
@@ -114,7 +100,7 @@ def find_leaks(
             names = _columns(name)
             if modality.features and not outcome_columns.isdisjoint(names):
                 leaks.append(Leak(modality.name, name, "is an outcome column of cohort.targets"))
-            elif modality.features and any(FOLLOW_UP.search(_plain(text)) for text in names):
+            elif modality.features and any(map(is_follow_up, names)):
                 leaks.append(Leak(modality.name, name, "has the name of a follow-up column"))
         for gap, auc, task_name in _predictive_gaps(cohort[train], column):
             name = modality.name if gap is None else modality.feature(gap)
@@ -140,13 +126,17 @@ def refuse_leaks(
         DataError: with all such features, and how to continue.
     """
     leaks = find_leaks(cohort, train, targets, allow)
-    if not leaks:
-        return
+    if leaks:
+        raise DataError(describe_leaks(leaks))
+
+
+def describe_leaks(leaks: Sequence[Leak]) -> str:
+    """The message of a run that stops at leaks: the features, and how to continue."""
     lines = [f"  {leak.modality}: {leak.feature} {leak.reason}" for leak in leaks[:20]]
     if len(leaks) > 20:
         lines.append(f"  and {len(leaks) - 20} more")
     names = ", ".join(f'"{leak.feature}"' for leak in leaks[:3])
-    raise DataError(
+    return (
         "features that reveal the outcome:\n"
         + "\n".join(lines)
         + "\nRemove them from the file. Allow those that are known before the outcome: "
@@ -157,10 +147,6 @@ def refuse_leaks(
 def _columns(name: str) -> list[str]:
     """The feature's name, and that of the column that it encodes a value of (``vital_status=dead``)."""
     return [name, *(name[:place] for place, character in enumerate(name) if character == "=")]
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[\s\-./]+", "_", name.strip().lower())
 
 
 def _predictive_gaps(train: Cohort, column: int) -> list[tuple[int | None, float, str]]:

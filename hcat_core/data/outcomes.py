@@ -6,26 +6,40 @@ competing event first is event-free from then on, and is not censored.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 import torch
 
 from hcat_core.cohort import Targets, Task
-from hcat_core.data.columns import read_patient_columns
+from hcat_core.data.columns import PatientColumns, read_patient_columns
+from hcat_core.data.event_coding import coded_events
+from hcat_core.data.event_times import strange_times, times_in_days
 from hcat_core.data.schema import TargetsTable, TaskTable
 from hcat_core.errors import DataError
-from hcat_core.reading import ColumnTable, Reader
+from hcat_core.reading import Reader
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Outcomes:
-    """The targets of the patients of one file, one row per patient, and what was found beside them."""
+    """The targets of the N patients of one file, and what was found beside them.
+
+    Attributes:
+        ids: N normalised ids.
+        targets: of these patients.
+        findings: of the reader, and about times and horizons.
+        written: the spelling in the file of ids that normalisation changed.
+    """
 
     ids: tuple[str, ...]
     targets: Targets
     findings: tuple[str, ...] = ()
+    written: Mapping[str, str] = field(default_factory=dict)
 
 
 SAME_DAY = 0.5  # days; follow-up that ends with the competing event may be rounded
@@ -73,41 +87,65 @@ def read_targets(reader: Reader, table: TargetsTable) -> tuple[tuple[Task, ...],
     """Read the columns of every task and check them against each other.
 
     Raises:
-        DataError: for a missing column, values other than 0, 1 and -1, labels that disagree with their time
-            and event, or a patient with two rows.
+        DataError: with all faults of the columns: one that is missing, values that mean neither event nor
+            no event, times that are none, labels that disagree with their time and event, or rows of one
+            patient that contradict each other.
     """
-    wanted = [
-        column
-        for task in table.tasks.values()
-        for column in (task.label, task.time, task.event)
-        if column is not None
-    ]
-    columns = read_patient_columns(reader, list(dict.fromkeys(wanted)))
-    ids = columns.ids.tolist()
-    if len(set(ids)) != len(ids):
-        seen: set[str] = set()
-        row = next(r for r, i in enumerate(ids) if i in seen or seen.add(i))  # type: ignore[func-returns-value]
-        raise DataError(
-            f"{reader.source}: row {row} is a second row of outcomes for one patient. "
-            "Keep one row per patient in the file of cohort.targets."
-        )
-    read = {name: _read_times(reader.source, columns, name, task) for name, task in table.tasks.items()}
-    parts = []
-    for name, task in table.tasks.items():
-        time, event = read[name]
-        if task.competing is not None:
-            time, event = with_competing_events(time, event, *read[task.competing])
-        parts.append((_label(reader.source, columns, name, task, time, event), time, event))
+    wanted = [column for task in table.tasks.values() for column in task.columns]
+    columns = read_patient_columns(reader, list(dict.fromkeys(wanted)), table.missing)
+    source, tasks = reader.source, table.tasks
+    with _faults_together() as try_each:
+        own = try_each(tasks, lambda name: _read_times(columns, name, table))
+        coded = try_each(tasks, lambda name: _read_label(columns, name, tasks[name]))
+    read = {
+        name: own[name]
+        if task.competing is None
+        else with_competing_events(*own[name], *own[task.competing])
+        for name, task in tasks.items()
+    }
+    with _faults_together() as try_each:
+        labels = try_each(tasks, lambda name: _label(source, name, tasks[name], coded[name], *read[name]))
     targets = Targets(
-        labels=torch.from_numpy(np.stack([label for label, _, _ in parts], axis=1)),
-        time=torch.from_numpy(np.stack([time for _, time, _ in parts], axis=1)),
-        event=torch.from_numpy(np.stack([event for _, _, event in parts], axis=1)),
+        labels=torch.from_numpy(np.stack([labels[name] for name in tasks], axis=1)),
+        time=torch.from_numpy(np.stack([read[name][0] for name in tasks], axis=1)),
+        event=torch.from_numpy(np.stack([read[name][1] for name in tasks], axis=1)),
     )
-    tasks = tuple(
-        Task(name, _as_stored(task.horizon_days), task.outcome or name, task.competing, _times(task))
-        for name, task in table.tasks.items()
-    )
-    return tasks, Outcomes(tuple(ids), targets, columns.findings)
+    strange = [
+        text
+        for name, task in tasks.items()
+        for text in strange_times(source, name, task, table, *read[name])
+    ]
+    findings = (*columns.findings, *strange)
+    made = tuple(_task(name, task) for name, task in tasks.items())
+    return made, Outcomes(columns.ids, targets, findings, columns.written)
+
+
+@contextmanager
+def _faults_together() -> Iterator[Callable[[Iterable[str], Callable[[str], T]], dict[str, T]]]:
+    """A function that reads something of each task, by name; what is wrong is reported together at the end.
+
+    Raises:
+        DataError: with all faults.
+    """
+    faults: list[str] = []
+
+    def try_each(tasks: Iterable[str], read: Callable[[str], T]) -> dict[str, T]:
+        values: dict[str, T] = {}
+        for name in tasks:
+            try:
+                values[name] = read(name)
+            except DataError as error:
+                faults.append(str(error))
+        return values
+
+    yield try_each
+    if faults:
+        raise DataError("\n".join(dict.fromkeys(faults)))
+
+
+def _task(name: str, task: TaskTable) -> Task:
+    horizon = None if task.horizon_days is None else _as_stored(task.horizon_days)
+    return Task(name, horizon, task.outcome or name, task.competing, _times(task))
 
 
 def _as_stored(days: float) -> float:
@@ -116,39 +154,60 @@ def _as_stored(days: float) -> float:
 
 
 def _times(task: TaskTable) -> tuple[str, str] | None:
-    return None if task.time is None or task.event is None else (task.time, task.event)
+    """Columns of time and event; one column of events may hold several, each by values of its own."""
+    if task.time is None or task.status is None:
+        return None
+    of_event = "" if task.event_values is None else f" = {', '.join(map(str, task.event_values.event))}"
+    return (task.time, f"{task.status}{of_event}")
 
 
-def _read_times(
-    source: str, columns: ColumnTable, name: str, task: TaskTable
-) -> tuple[np.ndarray, np.ndarray]:
+def _read_times(columns: PatientColumns, name: str, table: TargetsTable) -> tuple[np.ndarray, np.ndarray]:
     """Times and events of one task; NaN and -1 where it has labels alone."""
+    task, key = table.tasks[name], f"cohort.targets.tasks.{name}"
     n = len(columns.ids)
-    if task.time is None and task.event is None:
+    if task.time is None and task.status is None:
         return np.full(n, np.nan, np.float32), np.full(n, -1, np.int8)
-    if task.time is None or task.event is None:
-        raise DataError(f"cohort.targets.tasks.{name}: time and event belong together; only one is given.")
-    time = _numbers(source, columns.columns, task.time).astype(np.float32)
-    if (time < 0).any():
-        raise DataError(
-            f"{source}: {task.time}: {int((time < 0).sum())} times are negative. "
-            "Times are days from the start to the event or the last contact."
-        )
-    return time, _zero_one(source, columns.columns, task.event)
+    if task.time is None or task.status is None:
+        raise DataError(f"{key}: time and event (or censored) belong together; only one is given.")
+    if task.horizon_days is None:
+        raise DataError(f"{key}: times need a horizon_days, until when the event counts.")
+    faults: list[str] = []
+    time = event = np.zeros(0)
+    try:
+        time = times_in_days(columns.columns[task.time], table.unit(task))
+    except DataError as error:
+        faults.append(str(error))
+    try:
+        event = coded_events(columns.columns[task.status], task.event_values, f"{key}.event_values")
+    except DataError as error:
+        faults.append(str(error))
+    if faults:
+        raise DataError("\n".join(faults))
+    if task.censored is not None:
+        event = np.where(event < 0, event, 1 - event).astype(np.int8)
+    return time, event
+
+
+def _read_label(columns: PatientColumns, name: str, task: TaskTable) -> np.ndarray:
+    """(N,) labels in the column of one task; -1 where it has times alone."""
+    key = f"cohort.targets.tasks.{name}"
+    if task.label is None and task.time is None:
+        raise DataError(f"{key}: give a label, or a time and an event.")
+    if task.label is None:
+        return np.full(len(columns.ids), -1, np.int8)
+    return coded_events(columns.columns[task.label], task.label_values, f"{key}.label_values")
 
 
 def _label(
-    source: str, columns: ColumnTable, name: str, task: TaskTable, time: np.ndarray, event: np.ndarray
+    source: str, name: str, task: TaskTable, coded: np.ndarray, time: np.ndarray, event: np.ndarray
 ) -> np.ndarray:
     """Labels of one task: its column, checked against what times and events say, or those alone."""
+    if task.horizon_days is None:
+        return coded
     derived = derive_labels(time, event, _as_stored(task.horizon_days))
-    if task.label is None:
-        if task.time is None:
-            raise DataError(f"cohort.targets.tasks.{name}: give a label, or a time and an event.")
-        return derived
-    label = _zero_one(source, columns.columns, task.label)
-    label = np.where(label == -1, derived, label).astype(np.int8)  # unknown: times and events decide
-    _check_agreement(source, name, task, label, derived, event)
+    label = np.where(coded == -1, derived, coded).astype(np.int8)  # unknown: times and events decide
+    if task.label is not None:
+        _check_agreement(source, name, task, label, derived, event)
     return label
 
 
@@ -162,28 +221,9 @@ def _check_agreement(
     unseen = int(((label == 1) & (derived == -1) & (event == 0)).sum())
     if flipped or early or unseen:
         raise DataError(
-            f"{source}: {task.label} disagrees with {task.time} and {task.event} at "
+            f"{source}: {task.label} disagrees with {task.time} and {task.status} at "
             f"{task.horizon_days:g} days: {flipped} labels say the opposite, {early} patients "
             f"censored before the horizon are labelled event-free (they are unknown, -1), {unseen} with "
             "the event. "
             f"Correct the file, or remove cohort.targets.tasks.{name}.label to derive labels."
         )
-
-
-def _numbers(source: str, columns: Mapping[str, np.ndarray], name: str) -> np.ndarray:
-    try:
-        return np.asarray(columns[name], dtype=np.float64).reshape(-1)
-    except (TypeError, ValueError):
-        raise DataError(f"{source}: column {name} holds values that are not numbers.") from None
-
-
-def _zero_one(source: str, columns: Mapping[str, np.ndarray], name: str) -> np.ndarray:
-    values = _numbers(source, columns, name)
-    values = np.where(np.isnan(values), -1, values)
-    invalid = ~np.isin(values, (-1, 0, 1))
-    if invalid.any():
-        raise DataError(
-            f"{source}: column {name} holds {int(invalid.sum())} values that are not 1 (event), "
-            f"0 (no event) or -1 (unknown), the first in row {int(invalid.argmax())}."
-        )
-    return values.astype(np.int8)

@@ -2,22 +2,55 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from hcat_core.registry.parameter_types import Count, Fraction, Positive, Table
+
+TimeUnit = Literal["days", "months", "years"]
+
+
+class EventValues(Table):
+    """Which values of a column mean that the event happened, and which that it did not: every one of them.
+
+    A value in neither list is an error, so that no spelling is taken for what it is not.
+    """
+
+    event: list[str | float]
+    none: list[str | float]
 
 
 class TaskTable(Table):
     """One outcome: a column of labels, or time and event to derive them from, or both."""
 
-    horizon_days: Positive
+    horizon_days: Positive | None = None
+    """Until when the event counts. A task with a label alone needs none: mutations, subtypes."""
     label: str | None = None
+    label_values: EventValues | None = None
+    """What the values of ``label`` mean, where they are not 1 (event), 0 (none) and -1 (unknown)."""
     time: str | None = None
+    time_unit: TimeUnit | None = None
+    """Of the column ``time``; that of ``cohort.targets`` when not given."""
     event: str | None = None
+    """A column in which 1 means that the event happened, and 0 that the patient was censored."""
+    event_values: EventValues | None = None
+    """What the values of ``event`` mean, where they are not 1, 0 and -1."""
+    censored: str | None = None
+    """Instead of ``event``: a column in which 1 means that the patient was censored, and 0 the event."""
     outcome: str | None = None
     """Name of the event in the output (``p_death_5y``); the task's name when not given."""
     competing: str | None = None
     """Another task whose event makes this one impossible, as death makes recurrence."""
+
+    @property
+    def status(self) -> str | None:
+        """The column of events or of censorings."""
+        return self.event if self.censored is None else self.censored
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that the task names."""
+        named = (self.label, self.time, self.event, self.censored)
+        return tuple(column for column in named if column is not None)
 
 
 class TargetsTable(Table):
@@ -25,8 +58,12 @@ class TargetsTable(Table):
 
     path: str
     use: str = "h5"
-    """Name of the reader."""
+    """Name of the reader; in a recipe, by the ending of the file's name when not given."""
     patient_id: str | None = None
+    time_unit: TimeUnit = "days"
+    """Of the times of all tasks that do not give their own. Months have 30.4375 days, years 365.25."""
+    missing: list[str | float] = []
+    """What stands for "not known" in outcome, group and split columns, beside an empty cell: ``["NA"]``."""
     tasks: dict[str, TaskTable]
 
     @property
@@ -34,6 +71,10 @@ class TargetsTable(Table):
         """The component table of the reader."""
         table = {"use": self.use, "path": self.path, "patient_id": self.patient_id}
         return {key: value for key, value in table.items() if value is not None}
+
+    def unit(self, task: TaskTable) -> TimeUnit:
+        """The unit of a task's times."""
+        return self.time_unit if task.time_unit is None else task.time_unit
 
 
 class DemoTable(Table):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from hcat_core.cohort import Cohort
-from hcat_core.data.columns import column_by_patient, is_empty
+from hcat_core.cohort import Cohort, Targets, Task
+from hcat_core.data.columns import column_by_patient
+from hcat_core.data.event_times import horizon_beyond
 from hcat_core.data.schema import SplitTable
 from hcat_core.errors import DataError
 from hcat_core.reading import Reader
@@ -26,11 +28,16 @@ class Split:
     test: Tensor
     left_out: Tensor
 
+    @property
+    def parts(self) -> dict[str, Tensor]:
+        """Row numbers by the name of each part, in the order of ``SPLITS``."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}
+
     def names(self, n: int) -> list[str]:
         """The name of the part that each of ``n`` rows is in."""
         side = np.full(n, "left out", dtype=object)
-        for name in SPLITS:
-            side[getattr(self, name).numpy()] = name
+        for name, rows in self.parts.items():
+            side[rows.numpy()] = name
         return list(side)
 
 
@@ -60,14 +67,22 @@ def split_cohort(cohort: Cohort, table: SplitTable, seed: int) -> Split:
     return split
 
 
-def split_by_column(cohort: Cohort, reader: Reader, column: str) -> Split:
+def split_by_column(
+    cohort: Cohort, reader: Reader, column: str, missing: Sequence[str | float] = ()
+) -> Split:
     """Split a cohort as a column of the targets file says.
+
+    Args:
+        cohort: N patients.
+        reader: of the targets file.
+        column: its name.
+        missing: what stands for an empty cell in it.
 
     Raises:
         DataError: for another value than train, validation and test, a patient without one, a group in two
             parts, or training patients with only one outcome of a task.
     """
-    values = column_by_patient(reader, column, cohort.patient_ids)
+    values = column_by_patient(reader, column, cohort.patient_ids, missing)
     sides = np.array([_side(value) for value in values], dtype=object)
     has = cohort.present.any(dim=1)
     where = f"{reader.source}: {column}"
@@ -91,7 +106,7 @@ def split_by_column(cohort: Cohort, reader: Reader, column: str) -> Split:
 
 
 def _side(value: object) -> str:
-    text = "" if is_empty(value) else str(value).strip().lower()
+    text = "" if value is None else str(value).strip().lower()
     return {"training": "train", "val": "validation", "valid": "validation"}.get(text, text)
 
 
@@ -172,11 +187,21 @@ def _deal(by: np.ndarray, share: float) -> np.ndarray:
 def _refuse_one_sided(cohort: Cohort, split: Split) -> None:
     if cohort.targets is None:
         return
-    for column, task in enumerate(cohort.layout.task_names):
+    for column, task in enumerate(cohort.layout.tasks):
         labels = cohort.targets.labels[split.train, column]
         events, free = int((labels == 1).sum()), int((labels == 0).sum())
         if events == 0 or free == 0:
             raise DataError(
-                f"task {task}: the training split has {events} events and {free} event-free "
-                "patients; both are needed. Is the label column the right one?"
+                f"task {task.name}: the training split has {events} events and {free} event-free "
+                f"patients; both are needed. {_reason(cohort.targets, column, task)}"
             )
+
+
+def _reason(targets: Targets, column: int, task: Task) -> str:
+    """Why a task may have one outcome only: too short a follow-up, or the wrong column."""
+    known = targets.time[:, column][targets.time[:, column].isfinite()]
+    if task.times is not None and task.horizon_days is not None and len(known):
+        ends_early = horizon_beyond(float(known.max()), task.horizon_days, task.times[0], None)
+        if ends_early is not None:
+            return f"{ends_early[0].upper()}{ends_early[1:]}"
+    return "Is the label column the right one?"

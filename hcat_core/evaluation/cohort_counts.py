@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-import torch
-
 from hcat_core.cohort import Cohort
 from hcat_core.data.assembly import ModalityReport, ReadReport
 from hcat_core.data.missingness_patterns import count_patterns
-from hcat_core.data.splits import SPLITS, Split
+from hcat_core.data.splits import Split
 from hcat_core.metrics.survival import causes
 from hcat_core.reading import DescribingReader, Reader
 
@@ -108,8 +106,7 @@ def count_cohort(cohort: Cohort, report: ReadReport, split: Split) -> CohortCoun
         labels=count_outcomes(cohort),
         competing_first=count_competing_first(cohort),
         split={
-            side: SideCounts(len(rows), count_outcomes(cohort[rows]))
-            for side, rows in _sides(split).items()
+            side: SideCounts(len(rows), count_outcomes(cohort[rows])) for side, rows in split.parts.items()
         },
     )
 
@@ -118,7 +115,7 @@ def describe_cohort(cohort: Cohort, report: ReadReport, split: Split) -> str:
     """Describe the cohort in one line, for the user, before training starts."""
     complete = int(cohort.present.all(dim=1).sum())
     has = ", ".join(f"{m.name} {m.patients}" for m in report.modalities)
-    sides = ", ".join(f"{len(rows)} {side}" for side, rows in _sides(split).items())
+    sides = ", ".join(f"{len(rows)} {side}" for side, rows in split.parts.items())
     text = f"{len(cohort)} patients, {complete} with every modality ({has}); {sides}"
     if report.patients_without_modality:
         text += f"; {report.patients_without_modality} without any modality are left out"
@@ -173,8 +170,3 @@ def inspect_cohort(cohort: Cohort, report: ReadReport, layouts: Mapping[str, str
         "competing_first": count_competing_first(cohort),
         "targets_source": report.targets_source,
     }
-
-
-def _sides(split: Split) -> dict[str, torch.Tensor]:
-    """Row numbers by side, in the order of ``SPLITS``."""
-    return dict(zip(SPLITS, (split.train, split.validation, split.test), strict=True))

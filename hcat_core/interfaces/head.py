@@ -27,7 +27,10 @@ class Head(Protocol):
         ...
 
     def predict(self, raw: Tensor, horizons: tuple[float, ...]) -> Prediction:
-        """Probabilities (N, H) of the event within each horizon, in days."""
+        """Probabilities (N, H) of the event within each horizon, in days.
+
+        Without horizons, for a task of labels that no time belongs to: (N, 1) of the label.
+        """
         ...
 
 

@@ -32,7 +32,7 @@ def censoring_survival(time: np.ndarray, cause: np.ndarray, days: np.ndarray) ->
     return np.asarray(np.maximum(before, SMALLEST))
 
 
-def known_weights(targets: Targets, column: int, horizon_days: float, train: Targets) -> np.ndarray:
+def known_weights(targets: Targets, column: int, horizon_days: float | None, train: Targets) -> np.ndarray:
     """(N,) inverse probability that the outcome at the horizon became known; 0 where it is unknown.
 
     A patient censored before the horizon has an unknown outcome, so that events are over-represented
@@ -44,14 +44,14 @@ def known_weights(targets: Targets, column: int, horizon_days: float, train: Tar
     Args:
         targets: outcomes of N patients.
         column: the task's column.
-        horizon_days: of the task.
+        horizon_days: of the task; None for one of labels that no time belongs to.
         train: outcomes of training patients, for the distribution of censoring.
     """
     labels = targets.labels[:, column].numpy()
     weights = (labels >= 0).astype(float)
     weighted = timed(targets, column).numpy() & (labels >= 0)
     fitted, time, cause = causes(train, column)
-    if not weighted.any() or not fitted.any():
+    if horizon_days is None or not weighted.any() or not fitted.any():
         return weights
     # Known from the day of the event or the competing one; of others, at the horizon, that day included.
     until = np.minimum(targets.time[:, column].double().numpy()[weighted], horizon_days)

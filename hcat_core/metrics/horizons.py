@@ -42,7 +42,7 @@ def on_one_curve(prediction: Prediction, tasks: Sequence[Task]) -> Prediction:
     probability, curves = prediction.probability.copy(), prediction.curves.copy()
     interval = None if prediction.interval is None else prediction.interval.double().numpy().copy()
     for columns in shared:
-        by_horizon = sorted(columns, key=lambda column: tasks[column].horizon_days)
+        by_horizon = sorted(columns, key=lambda column: tasks[column].horizon)
         p = probability[:, by_horizon] = _rising(probability[:, by_horizon])
         for end in range(2) if interval is not None else ():
             assert interval is not None

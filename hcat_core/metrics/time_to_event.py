@@ -63,7 +63,7 @@ def time_metrics(task: Task, column: int, train: Targets, test: Targets, curve: 
     if np.isfinite(p).all():
         scores = _brier(time, cause, p, at_own_time, at_day, days)
         integrated = float(np.trapezoid(scores, days) / (days[-1] - days[0]))
-    c_index = _uno_c(time, cause, p[:, -1], at_own_time, task.horizon_days)
+    c_index = _uno_c(time, cause, p[:, -1], at_own_time, task.horizon)
     return TimeScores(c_index, at_horizon, integrated)
 
 
@@ -97,7 +97,7 @@ def c_index_interval(
         return None
     weight = 1 / censoring_survival(followed[0], followed[1], time)
     r = risk[known.numpy()]
-    first = np.flatnonzero((cause == 1) & (time < task.horizon_days))
+    first = np.flatnonzero((cause == 1) & (time < task.horizon))
     if not np.isfinite(r).all():
         return None
     parts = list(_comparable_pairs(time, cause, r, weight, first))

@@ -10,11 +10,12 @@ from hcat_core.cohort import Task
 from hcat_core.data.schema import CohortTable, TargetsTable
 from hcat_core.errors import Problem
 from hcat_core.interfaces import HeadSpecificLoss
-from hcat_core.recipe.component_tables import check_component
+from hcat_core.recipe.component_tables import check_component, components_in
 from hcat_core.recipe.loading import NEURAL
 from hcat_core.recipe.names import AVERAGE, check_name, check_names
+from hcat_core.recipe.task_columns import check_shared_columns, check_task_columns
 from hcat_core.registry.catalog import Catalog
-from hcat_core.registry.component import EVERY_HEAD
+from hcat_core.registry.component import EVERY_HEAD, NEEDS_TIMES
 from hcat_core.text.quoting import name_in_quotes, shown
 from hcat_core.text.spelling import did_you_mean
 
@@ -49,19 +50,17 @@ def check_tasks(targets: TargetsTable) -> list[Problem]:
     if not targets.tasks:
         return [Problem(key, "is needed: a table for each task")]
     problems = check_names(targets.tasks, key)
+    problems += check_shared_columns(targets)
     outputs: dict[str, str] = {}
     for name, task in targets.tasks.items():
         task_key = f"{key}.{name}"
+        problems += check_task_columns(task, task_key)
         if name == AVERAGE:
             problems.append(
                 Problem(key, f"{shown(name)} is the name of the average of all tasks; choose another")
             )
         if task.outcome is not None:
             problems += check_name(task.outcome, f"{task_key}.outcome")
-        if (task.time is None) != (task.event is None):
-            problems.append(Problem(task_key, "time and event belong together, but only one is given"))
-        elif task.label is None and task.time is None:
-            problems.append(Problem(task_key, "is needed: a label, or time and event"))
         peers = [peer for peer in targets.tasks if peer != name]
         if task.competing is not None and task.competing not in peers:
             wanted = name_in_quotes(task.competing)
@@ -147,6 +146,33 @@ def check_trained(heads: Tables, losses: list[dict[str, Any]], catalog: Catalog)
         Problem(f"heads.{name}", f"no loss trains this head: one of [[losses]] needs head = {shown(name)}")
         for name in heads
         if name not in named
+    ]
+
+
+def check_times(
+    targets: TargetsTable | None, estimator: dict[str, Any], heads: Tables, catalog: Catalog
+) -> list[Problem]:
+    """Report estimators and heads that need times, where the task they predict has labels alone."""
+    untimed = [] if targets is None else [name for name, task in targets.tasks.items() if task.time is None]
+    if not untimed:
+        return []
+    used = [(part, untimed) for part in components_in(catalog, "estimator", estimator, "estimator")]
+    for name, head in heads.items():
+        parts = components_in(catalog, "head", head, f"heads.{name}")
+        used += [(part, [task for task in untimed if task == head["task"]]) for part in parts]
+    return [
+        Problem(
+            part.key,
+            f'"{part.name}" needs times, and the task {shown(tasks[0])} has a label alone: give its time '
+            "and event, "
+            + (
+                'or use a "binary" head'
+                if part.kind == "head"
+                else "or use an estimator for labels, such as logistic"
+            ),
+        )
+        for part, tasks in used
+        if tasks and NEEDS_TIMES in catalog.find(part.kind, part.name).tags
     ]
 
 

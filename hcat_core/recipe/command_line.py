@@ -7,29 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from hcat_core.errors import Problem
+from hcat_core.recipe.file_readers import reader_for
 from hcat_core.recipe.loading import set_key
 from hcat_core.recipe.options import ADVANCED_IMPUTER, OPTIONS
 from hcat_core.recipe.parameters import Parameters, load_parameters
 from hcat_core.recipe.toml_text import Tree
 from hcat_core.registry.catalog import Catalog
-
-READERS = {
-    ".csv": "table",
-    ".parquet": "table",
-    ".h5ad": "h5ad",
-    ".h5mu": "h5mu",
-    ".pt": "pt",
-    ".pth": "pt",
-}
-"""Reader by file name extension, for those that only one reader can read."""
-
-
-def reader_for(path: Path, otherwise: str) -> str:
-    """The reader of a file by its extension, or ``otherwise`` where several readers could read it."""
-    extension = path.suffix.lower()
-    if extension in (".h5", ".hdf5") and otherwise in READERS.values():
-        return "h5"
-    return READERS.get(extension, otherwise)
 
 
 def apply_options(

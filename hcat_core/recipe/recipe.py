@@ -18,10 +18,12 @@ from hcat_core.recipe.checks import (
     check_losses,
     check_modalities,
     check_tasks,
+    check_times,
     check_trained,
 )
 from hcat_core.recipe.command_line import apply_inputs, apply_options
 from hcat_core.recipe.component_tables import check_component
+from hcat_core.recipe.file_readers import name_readers
 from hcat_core.recipe.imputer_training import check_imputer_training
 from hcat_core.recipe.loading import (
     NEURAL,
@@ -159,6 +161,7 @@ def check_recipe(
 ) -> tuple[Recipe | None, list[Problem]]:
     """Check a merged tree of tables; the recipe is None if there is any problem."""
     problems = [Problem(key, f"no such table or key.{_suggestion(key)}") for key in tree if key not in KEYS]
+    problems += name_readers(tree)
     problems += _too_large({key: value for key, value in tree.items() if key != "seed"})
     tables, more = _check_fixed_tables(tree)
     problems += more + _check_top_level(tree)
@@ -181,6 +184,8 @@ def check_recipe(
     if neural.imputer and neural.losses and tables.get("training") is not None:
         gradient = tables["training"].imputer_gradient
         problems += check_imputer_training(neural.imputer, neural.losses, gradient, catalog)
+    if estimator is not None and cohort is not None and not problems:
+        problems += check_times(cohort.targets, estimator, neural.heads, catalog)
     if problems or cohort is None or estimator is None:
         return None, problems
     recipe = Recipe(

@@ -10,6 +10,7 @@ from typing import Literal, get_args
 Kind = Literal["reader", "imputer", "fusion", "head", "loss", "estimator"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 STORES_PATIENTS = "stores-patients"  # tag of a component whose fitted state holds rows of patients
+NEEDS_TIMES = "needs-times"  # tag of a head or estimator that learns nothing from labels alone
 EVERY_HEAD = "every-head"  # tag of a loss that trains all heads without naming one
 
 
@@ -27,7 +28,8 @@ class Component:
         name: ``vendor/name``, or a name without vendor for built-ins (``vae``).
         target: ``"package.module:Class"``.
         summary: one line for ``hcat list-components``.
-        tags: properties: ``trainable``, ``closed-form``, ``draws``, ``stores-patients``, ``every-head``.
+        tags: properties: ``trainable``, ``closed-form``, ``draws``, ``stores-patients``, ``every-head``,
+            ``needs-times``.
         expected_failures: conformance checks that fail by design, each with the reason.
     """
 

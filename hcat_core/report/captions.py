@@ -105,7 +105,9 @@ def calibration(inputs: ReportInputs) -> str:
     )
     if all(few(one) for one in scores):
         text = ""
-    brier = "The Brier score is the mean squared error of the probability at the horizon"
+    has_horizon = any(task.horizon_days is not None for task in inputs.cohort.layout.tasks)
+    at_horizon = " at the horizon" if has_horizon else ""
+    brier = f"The Brier score is the mean squared error of the probability{at_horizon}"
     if any(one.integrated_brier is not None for one in scores):
         brier += "; the integrated one is its mean over the time up to the horizon"
     wald = (

@@ -16,24 +16,27 @@ def label_rules(inputs: ReportInputs) -> str:
     """How labels follow from what was observed: only the rules that applied to a task of this run."""
     tasks = inputs.cohort.layout.tasks
     timed = [task for column, task in enumerate(tasks) if inputs.timed(column)]
-    untimed = [task.name for task in tasks if task not in timed]
+    without_horizon = [task.name for task in tasks if task.horizon_days is None]
+    untimed = [task.name for task in tasks if task not in timed and task.name not in without_horizon]
     competing = [task.name for task in timed if task.competing is not None]
-    text = "Outcomes at the horizon."
+    text = "" if all(task.horizon_days is None for task in tasks) else "Outcomes at the horizon."
     if timed:
-        names = "" if not untimed else f" ({listed([task.name for task in timed])})"
+        names = "" if len(timed) == len(tasks) else f" ({listed([task.name for task in timed])})"
         text += f" Patients censored before the horizon{names} count as unknown, not as event-free."
     if competing:
         text += f" Patients with the competing event first ({listed(competing)}) count as event-free."
     if untimed:
         text += f" Labels of {listed(untimed)} are those of the file; event times are unknown."
-    return text
+    if without_horizon:
+        text += f" Labels of {listed(without_horizon)} are those of the file, and no time belongs to them."
+    return text.strip()
 
 
 def competing_in_short(inputs: ReportInputs) -> list[str]:
     """For each task in which another event may come first: what its probability is."""
     return [
         f"{task.name}: the probability is the cumulative incidence, that of the event within "
-        f"{task.horizon_days:g} days and before the competing one ({task.competing})."
+        f"{task.horizon:g} days and before the competing one ({task.competing})."
         for task, _, _ in _competing(inputs)
     ]
 
@@ -43,7 +46,7 @@ def competing_events(inputs: ReportInputs) -> list[str]:
     sentences = []
     for (task, time, cause), short in zip(_competing(inputs), competing_in_short(inputs), strict=True):
         first = int((cause == 2).sum())
-        by_horizon = int(((cause == 2) & (time <= task.horizon_days)).sum())
+        by_horizon = int(((cause == 2) & (time <= task.horizon)).sum())
         sentences.append(
             f"{short} {counted(first, 'patient')} had the competing event first, {by_horizon} of them by "
             "the horizon. Labels, weights and scores are those of the cumulative incidence, too. The net "

@@ -54,6 +54,8 @@ def risk_groups(inputs: ReportInputs, column: int) -> RiskGroups | str:
     known, time, cause = causes(inputs.targets[inputs.split.test], column)
     if not len(inputs.split.test):
         return "No curves: there are no test patients."
+    if task.horizon_days is None:
+        return f"No curves: {task.name} is a label that no time belongs to."
     if not known.any():
         return "No curves: event times of the test patients are unknown."
     if outcomes.few:
@@ -66,8 +68,8 @@ def risk_groups(inputs: ReportInputs, column: int) -> RiskGroups | str:
     if fewest < FEWEST_IN_GROUP:
         has = counted(fewest, "test patient")
         return f"No curves: one of the three groups has {has}, and {FEWEST_IN_GROUP} are needed."
-    days = np.linspace(0, min(float(time.max()), 1.5 * task.horizon_days), 200)
-    marks = np.linspace(0, task.horizon_days, 6)
+    days = np.linspace(0, min(float(time.max()), 1.5 * task.horizon), 200)
+    marks = np.linspace(0, task.horizon, 6)
     curves, at_risk = [], []
     for number, name in enumerate(GROUPS):
         t, c = time[group == number], cause[group == number]
@@ -76,7 +78,7 @@ def risk_groups(inputs: ReportInputs, column: int) -> RiskGroups | str:
         at_risk.append((name, [int((t >= mark).sum()) for mark in marks]))
     return RiskGroups(
         figure=risk_group_figure(
-            f"task{column}", task.name, task.horizon_days, curves, task.competing is not None
+            f"task{column}", task.name, task.horizon, curves, task.competing is not None
         ),
         at_risk=at_risk,
         years=[f"{mark / DAYS_PER_YEAR:.1f}" for mark in marks],

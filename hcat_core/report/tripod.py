@@ -122,7 +122,7 @@ def _events(labels: Mapping[str, OutcomeCounts]) -> str:
 
 def _outcomes(inputs: ReportInputs) -> str:
     tasks = inputs.cohort.layout.tasks
-    told = [f"{task.name}: {task.outcome} within {task.horizon_days:g} days" for task in tasks]
+    told = [f"{task.name}: {task.outcome}{task.within}" for task in tasks]
     return f"{'; '.join(told)}."
 
 

@@ -13,7 +13,7 @@ from hcat_core.cohort import Cohort
 from hcat_core.data.alignment import align
 from hcat_core.data.assembly import ReadReport
 from hcat_core.errors import UsageError
-from hcat_core.recipe.command_line import reader_for
+from hcat_core.recipe.file_readers import reader_for
 from hcat_core.recipe.recipe import Recipe, load_recipe
 from hcat_core.registry.catalog import Catalog
 from hcat_core.runs.recipe_cohort import read_files

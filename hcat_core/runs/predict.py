@@ -148,7 +148,8 @@ def as_csv(predictions: PatientPredictions) -> str:
                 _text(values[row, column])
                 for values in (predicted.probability, predicted.low, predicted.high)
             ]
-        cells += [_text(value) for value in predicted.curves[row].ravel()]
+        curves = [predicted.curves[row, column] for column, task in enumerate(tasks) if task.curve_days]
+        cells += [_text(value) for curve in curves for value in curve]
         cells += [_text(value) for value in predictions.unresolved[row]]
         for column, task in enumerate(tasks):
             if predictions.shapley is not None:

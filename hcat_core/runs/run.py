@@ -10,17 +10,9 @@ from pathlib import Path
 
 import torch
 
-from hcat_core.cohort import Cohort
-from hcat_core.data.data_quality import (
-    find_quality_issues,
-    quality_checks,
-    refuse_quality_issues,
-)
-from hcat_core.data.leakage import leak_check, refuse_leaks
-from hcat_core.data.splits import Split, split_by_column, split_cohort
+from hcat_core.data.data_quality import quality_checks, refuse_quality_issues
 from hcat_core.errors import UsageError
 from hcat_core.evaluation.cohort_counts import count_cohort, describe_cohort
-from hcat_core.evaluation.sample_size import sample_size_warnings
 from hcat_core.evaluation.scores import ScoringSettings, score_split
 from hcat_core.evaluation.summary import (
     FitSummary,
@@ -29,7 +21,6 @@ from hcat_core.evaluation.summary import (
     TrainingSummary,
 )
 from hcat_core.interfaces import Prediction
-from hcat_core.recipe import build
 from hcat_core.recipe.loading import NEURAL
 from hcat_core.recipe.provenance import (
     components_that_store_patients,
@@ -38,6 +29,7 @@ from hcat_core.recipe.provenance import (
 from hcat_core.recipe.recipe import Recipe, load_recipe
 from hcat_core.registry.catalog import Catalog
 from hcat_core.registry.notifying import notify
+from hcat_core.runs.cohort_checks import check_cohort
 from hcat_core.runs.folder import RunFolder, environment
 from hcat_core.runs.lock import create_locked, open_locked
 from hcat_core.runs.recipe_cohort import Say, read_recipe_cohort, write_demo_once
@@ -147,33 +139,17 @@ def _read(run: Run, strict: bool) -> RunData:
     cohort, report = read_recipe_cohort(recipe, run.catalog, run.say)
     if cohort.targets is None:
         raise UsageError(f"{recipe.source}: training needs outcomes: give cohort.targets.")
-    split = _split(recipe, run.catalog, cohort)
-    refuse_leaks(cohort, split.train, recipe.cohort.targets, recipe.cohort.allow)
-    quality_issues = find_quality_issues(cohort, report, split)
+    check = check_cohort(recipe, run.catalog, cohort, report)
     if strict:
-        refuse_quality_issues(quality_issues)
-    run.say(describe_cohort(cohort, report, split))
-    findings = (*(issue.message for issue in quality_issues), *sample_size_warnings(cohort))
-    for finding in findings:
+        refuse_quality_issues(list(check.issues))
+    if check.split is not None:
+        run.say(describe_cohort(cohort, report, check.split))
+    for finding in check.findings:
         run.say(finding)
+    split = check.require_split()
     for name in components_that_store_patients(recipe, run.catalog):
         run.say(f"{name} keeps training patients in its state: think before you share {run.folder.path}")
-    return RunData(
-        cohort,
-        report,
-        split,
-        findings,
-        quality_checks(cohort),
-        leak_check(cohort, split.train, recipe.cohort.allow),
-    )
-
-
-def _split(recipe: Recipe, catalog: Catalog, cohort: Cohort) -> Split:
-    if recipe.split.column is None:
-        return split_cohort(cohort, recipe.split, recipe.seed)
-    reader = build.build_targets_reader(recipe, catalog)
-    assert reader is not None, "a cohort with targets has their reader"
-    return split_by_column(cohort, reader, recipe.split.column)
+    return RunData(cohort, report, split, check.findings, quality_checks(cohort), check.checked)
 
 
 def _fit(run: Run, data: RunData) -> FittedRun | None:

@@ -98,7 +98,7 @@ class SyntheticOutcomes:
 
 def event_probability(risk: np.ndarray) -> np.ndarray:
     """(N, T) probability of the event within each task's horizon, without censoring."""
-    horizons = np.array([task.horizon_days for task in TASKS])
+    horizons = np.array([task.horizon for task in TASKS])
     return np.asarray(1 - np.exp(-((horizons / SCALE) ** SHAPE) * np.exp(risk)))
 
 
@@ -122,7 +122,7 @@ def draw_outcomes(
             limit = np.minimum(latent[:, 0], last_seen)
     labels = np.stack(
         [
-            derive_labels(time[:, column], event[:, column], task.horizon_days)
+            derive_labels(time[:, column], event[:, column], task.horizon)
             for column, task in enumerate(TASKS)
         ],
         axis=1,

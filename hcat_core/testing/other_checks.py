@@ -43,7 +43,7 @@ def _head(subject: Subject) -> Any:
 def head_predicts_probabilities(subject: Subject) -> None:
     """Probabilities (N, 1) in [0, 1] at the task's horizon, also for one patient."""
     head = _head(subject)
-    horizon = subject.cohort.layout.tasks[0].horizon_days
+    horizon = subject.cohort.layout.tasks[0].horizon
     for n in (7, 1):
         raw = head(_fused(n))
         require(len(raw) == n, "raw outputs are not one per patient")
@@ -78,7 +78,7 @@ def head_state_round_trips(subject: Subject) -> None:
     torch.manual_seed(99)
     fresh: Any = subject.make(subject.cohort.layout, "survival", WIDTH)
     fresh.load_state_dict(through_a_file(head))
-    horizon = subject.cohort.layout.tasks[0].horizon_days
+    horizon = subject.cohort.layout.tasks[0].horizon
     found = []
     for one in (head, fresh):
         if isinstance(one, nn.Module):

@@ -178,7 +178,7 @@ class HcatModel(nn.Module):
             if isinstance(head, TimedHead):
                 curves[task.name] = head.predict(outputs.raw[name], task.curve_days).event_probability
             else:
-                last = head.predict(outputs.raw[name], (task.horizon_days,)).event_probability
+                last = head.predict(outputs.raw[name], task.horizons).event_probability
                 unknown = last.new_full((len(last), CURVE_STEPS - 1), float("nan"))
                 curves[task.name] = torch.cat([unknown, last], dim=1)
         pooled = outputs.fused.pooled

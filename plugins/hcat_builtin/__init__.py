@@ -121,14 +121,14 @@ def hcat_components() -> list[Component]:
             "discrete_hazard",
             "hcat_builtin.heads.discrete_hazard:DiscreteHazardHead",
             "hazard of each time interval; uses censored patients too",
-            ("trainable",),
+            ("trainable", "needs-times"),
         ),
         Component(
             "head",
             "cox",
             "hcat_builtin.heads.cox:CoxHead",
             "log hazard ratio with Breslow's baseline; uses censored patients too",
-            ("trainable",),
+            ("trainable", "needs-times"),
         ),
         Component(
             "loss",
@@ -202,6 +202,7 @@ def hcat_components() -> list[Component]:
             "coxnet",
             "hcat_builtin.estimators.coxnet:CoxnetEstimator",
             "elastic-net Cox regression; uses censored patients too",
+            ("needs-times",),
         ),
         Component(
             "estimator",

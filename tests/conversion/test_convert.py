@@ -91,6 +91,7 @@ def make(folder, seed, with_targets=True):
     write(folder / "a.h5", first, embedding=rows, w=weight, quality=rng.random(len(first)))
     write(folder / "b.h5", second, embedding=cells, feature_names=["age", "dose, mg"])
     known = rng.permutation(people)[: rng.integers(2, len(people))]
+    known[0] = known[0] if first[0] in known else first[0]
     write(folder / "outcomes.h5", known, **outcomes(known, rng))
     text = RECIPE
     if not with_targets:
@@ -274,3 +275,64 @@ def test_the_libraries_read_what_was_written(recipe, tmp_path):
             np.testing.assert_array_equal(found.X, cells.astype(np.float32))
             assert found.obs["hcat_n_rows"].tolist() == cohort.n_rows[has, column].tolist()
     assert data["b"].var_names.tolist() == ["age", "dose, mg"]
+
+
+CODED = """
+estimator = { use = "logistic" }
+cohort.modalities.a = { path = "a.h5" }
+[cohort.targets]
+path = "outcomes.csv"
+time_unit = "months"
+missing = ["NA"]
+[cohort.targets.tasks.msi]
+label = "msi"
+label_values = { event = ["MSI-H"], none = ["MSS"] }
+[cohort.targets.tasks.death]
+time = "OS_MONTHS"
+event = "status"
+event_values = { event = [1], none = [0, 2] }
+horizon_days = 1826
+competing = "other"
+[cohort.targets.tasks.death_2y]
+time = "OS_MONTHS"
+event = "status"
+event_values = { event = [1], none = [0, 2] }
+horizon_days = 730
+competing = "other"
+[cohort.targets.tasks.other]
+time = "OS_MONTHS"
+event = "status"
+event_values = { event = [2], none = [0, 1] }
+horizon_days = 1826
+[cohort.targets.tasks.relapse]
+time = "months_to_relapse"
+censored = "censorship"
+horizon_days = 730
+"""
+
+
+@pytest.mark.parametrize("to", ["csv", "h5", "h5ad"])
+def test_outcomes_in_another_unit_and_coding_stay_what_they_are(tmp_path, to):
+    rows = [
+        ("MSI-H", 30.5, 1, 12.25, 1),
+        ("MSS", 70.0, 2, "", ""),
+        ("NA", 80.125, 0, 40.0, 0),
+        ("", 3.0, "NA", 3.0, 1),
+    ]
+    lines = ["patient_id,msi,OS_MONTHS,status,months_to_relapse,censorship"]
+    lines += [",".join(map(str, (f"P{row}", *cells))) for row, cells in enumerate(rows)]
+    (tmp_path / "outcomes.csv").write_text("\n".join(lines) + "\n")
+    write(tmp_path / "a.h5", [f"P{row}" for row in range(4)], embedding=np.ones((4, 3), "f4"))
+    (tmp_path / "recipe.toml").write_text(CODED)
+    recipe = load_recipe(tmp_path / "recipe.toml", CATALOG)[0]
+    written = convert_to(recipe, tmp_path / "new", to)
+    again = load_recipe(tmp_path / "new" / "recipe.toml", CATALOG)[0]
+    first, second = (read_recipe_cohort(one, CATALOG)[0] for one in (recipe, again))
+    assert written and first.fingerprint() == second.fingerprint()
+    assert first.targets.labels.tolist() == second.targets.labels.tolist() == [
+        [1, 1, 0, -1, -1], [0, 0, 0, 0, -1], [-1, 0, 0, 0, 0], [-1, -1, -1, -1, -1]
+    ]  # fmt: skip
+    same = [[task.times == other.times for other in second.layout.tasks] for task in second.layout.tasks]
+    assert same == [
+        [task.times == other.times for other in first.layout.tasks] for task in first.layout.tasks
+    ]

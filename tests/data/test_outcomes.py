@@ -66,24 +66,15 @@ def test_a_label_alone_and_a_time_alone_are_enough():
 @pytest.mark.parametrize(
     ("columns", "task", "message"),
     [
-        ({"y": [0, 2, 3]}, {"label": "y"}, "2 values that are not 1 .* first in row 1"),
-        ({"t": [-1.0], "e": [1]}, {"time": "t", "event": "e"}, "1 times are negative"),
+        ({"y": [0, 2, 3]}, {"label": "y"}, "2 cells are not 1 .*: row 1 2, row 2 3"),
+        ({"t": [-1.0], "e": [1]}, {"time": "t", "event": "e"}, "1 time is negative: row 0 -1"),
         ({"t": [1.0]}, {"time": "t"}, "belong together"),
-        ({"y": ["dead"]}, {"label": "y"}, "not numbers"),
+        ({"y": ["dead"]}, {"label": "y"}, '1 cell is not 1 .*: row 0 "dead"'),
     ],
 )
 def test_values_that_are_no_outcome_are_refused(columns, task, message):
     with pytest.raises(DataError, match=message):
         read_targets(Columns(**columns), table(**task))
-
-
-def test_a_second_row_of_outcomes_for_one_patient_is_refused():
-    class Twice(Columns):
-        def read_columns(self, names):
-            return ColumnTable(np.array(["P1", "P2", "P1"]), self.columns)
-
-    with pytest.raises(DataError, match="row 2 is a second row"):
-        read_targets(Twice(y=[0, 1, 1]), table(label="y"))
 
 
 def test_a_competing_event_first_makes_a_patient_event_free_and_is_no_censoring():

@@ -63,7 +63,7 @@ def test_the_message_counts_and_aligns(catalog):
         ("training.imputer_gradient", "1", "expected true or false, got 1"),
         ("training.moddrop_mode", "often", 'one of "per_sample", "per_batch"'),
         ("cohort.targets.tasks.survival.horizon_days", "-3", "a number above 0"),
-        ("cohort.targets.tasks.survival.time", "days", "time and event belong together"),
+        ("cohort.targets.tasks.survival.time", "days", "time and event (or censored) belong together"),
         ("cohort.modalities.clinical.paht", "x", 'Did you mean "path"?'),
         ("heads.survival.task", "survivl", 'Did you mean "survival"?'),
         ("losses.0.head", "nobody", 'no head is named "nobody"'),

@@ -121,7 +121,7 @@ class ForestScore:
             if not outcomes.vary:
                 continue
             target = np.full(len(x), np.nan)
-            target[outcomes.known] = outcomes.by_day(task.curve_days[-1:])[:, 0]
+            target[outcomes.known] = outcomes.by_horizon(task.horizon_days)
             forests = self._cross_fit(x, target, fold, seed, left_out[:, column])
             if forests:
                 self.of_task[column] = Trees.of(forests)

@@ -56,6 +56,10 @@ class Outcomes:
         events = int(self.event[self.known].sum())
         return events > 0 and (self.is_timed or events < int(self.known.sum()))
 
+    def by_horizon(self, days: float | None) -> np.ndarray:
+        """(n,) outcomes of the n known patients by a horizon, or the labels of a task without one."""
+        return self.by_day((0.0 if days is None else days,))[:, 0]
+
     def by_day(self, days: tuple[float, ...]) -> np.ndarray:
         """(n, H) outcomes of the n known patients by each day: pseudo-observations, or the labels.
 

@@ -82,18 +82,28 @@ class SurvivalForestEstimator:
                     "columns in cohort.targets, or leave the task out"
                 )
             forest = new_forest(self.trees, context.seed, self.leaf, self.share)
-            self.models[task.name] = forest.fit(x[outcomes.known], outcomes.by_day(self._days(columns)))
+            target = outcomes.by_day(self._days(columns))
+            # Of a single column scikit-learn expects a vector.
+            target = target[:, 0] if target.shape[1] == 1 else target
+            self.models[task.name] = forest.fit(x[outcomes.known], target)
 
     def predict(self, cohort: Cohort) -> Prediction:
-        """(N, T) probabilities, and (N, T, 12) curves that never decrease."""
+        """(N, T) probabilities, and (N, T, 12) curves that never decrease.
+
+        Of a task without a horizon, a curve has its last value alone.
+        """
         x = self.features.transform(cohort)
-        curve = np.zeros((len(x), len(self.layout.tasks), CURVE_STEPS))
+        curve = np.full((len(x), len(self.layout.tasks), CURVE_STEPS), np.nan)
         for columns in tasks_by_event(self.layout.tasks) if len(x) else ():
             days = self._days(columns)
             risk = self.models[self.layout.tasks[columns[0]].name].predict(x).reshape(len(x), -1)
             rising = np.maximum.accumulate(np.clip(risk, 0, 1), axis=1)
             for column in columns:
-                curve[:, column] = rising[:, np.searchsorted(days, self.layout.tasks[column].curve_days)]
+                steps = self.layout.tasks[column].curve_days
+                if steps:
+                    curve[:, column] = rising[:, np.searchsorted(days, steps)]
+                else:
+                    curve[:, column, -1] = rising[:, -1]
         return Prediction(torch.from_numpy(curve[:, :, -1]), torch.from_numpy(curve))
 
     def save(self, folder: Path) -> None:
@@ -105,8 +115,9 @@ class SurvivalForestEstimator:
         self.models, self.features.state = load_models(folder)
 
     def _days(self, columns: Sequence[int]) -> tuple[float, ...]:
-        """The days of these tasks' curves, rising."""
-        return tuple(sorted({day for column in columns for day in self.layout.tasks[column].curve_days}))
+        """The days of these tasks' curves, rising; 0 for a task without a horizon."""
+        days = {day for column in columns for day in self.layout.tasks[column].curve_days}
+        return tuple(sorted(days)) or (0.0,)
 
 
 def new_forest(trees: int, seed: int, leaf: int = LEAF, share: float = SHARE) -> Any:

@@ -50,7 +50,7 @@ class BinaryHead(nn.Module):
     ) -> None:
         super().__init__()
         self.column = layout.task_names.index(task)
-        self.horizon = layout.tasks[self.column].horizon_days
+        self.horizons = layout.tasks[self.column].horizons
         self.balance = balance
         self.ipcw = ipcw
         self.mlp = HeadNetwork(width, hidden, 1, dropout)
@@ -102,21 +102,25 @@ class BinaryHead(nn.Module):
             return torch.ones(len(targets.labels), device=targets.labels.device)
         known = timed(targets, self.column)  # a label without a time is known for another reason
         until = torch.where(known, targets.time[:, self.column], 0.0)
-        place = (until.clamp(0, self.horizon) / self.horizon * STEPS).floor().long()
+        if not self.horizons:
+            return torch.ones(len(until), device=until.device)
+        (horizon,) = self.horizons
+        place = (until.clamp(0, horizon) / horizon * STEPS).floor().long()
         return torch.where(known, 1 / self.uncensored[place], 1.0)
 
     def _fit_censoring(self, targets: Targets) -> None:
         known, time, cause = causes(targets, self.column)
-        if known.any():
-            days = np.linspace(0, self.horizon, STEPS + 1)
+        if self.horizons and known.any():
+            days = np.linspace(0, self.horizons[0], STEPS + 1)
             self.uncensored.copy_(torch.from_numpy(censoring_survival(time, cause, days)))
 
     def predict(self, raw: Tensor, horizons: tuple[float, ...]) -> Prediction:
-        """Probability (N, 1) at the task's horizon.
+        """Probability (N, 1) at the task's horizon, or of what the label says where it has none.
 
         Raises:
             ValueError: for any other horizon.
         """
-        if horizons != (self.horizon,):
-            raise ValueError(f"a binary head predicts at {self.horizon:g} days only, asked for {horizons}")
+        if horizons != self.horizons:
+            own = f"at {self.horizons[0]:g} days only" if self.horizons else "a label without a horizon"
+            raise ValueError(f"a binary head predicts {own}, asked for {horizons}")
         return Prediction(torch.sigmoid(raw - self.pos_weight.log()).unsqueeze(-1))

@@ -51,7 +51,7 @@ class DiscreteHazardHead(nn.Module):
         super().__init__()
         self.column = layout.task_names.index(task)
         task_of = layout.tasks[self.column]
-        self.horizon = task_of.horizon_days
+        self.horizon = task_of.horizon
         self.causes = 1 if task_of.competing is None else 2
         self.mlp = HeadNetwork(width, hidden, (bins + 1) * self.causes, dropout)
         # Right ends of the bins; the last bin, after the horizon, has none.

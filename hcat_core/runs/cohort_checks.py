@@ -1,0 +1,96 @@
+"""What a run says of its cohort before it trains, and whether it stops; ``hcat inspect`` says the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from hcat_core.cohort import Cohort
+from hcat_core.data.assembly import ReadReport
+from hcat_core.data.data_quality import QualityIssue, find_quality_issues
+from hcat_core.data.leakage import Leak, LeakCheck, describe_leaks, find_leaks, leak_check
+from hcat_core.data.splits import Split, split_by_column, split_cohort
+from hcat_core.errors import DataError
+from hcat_core.evaluation.sample_size import SampleSize, check_sample_size
+from hcat_core.recipe import build
+from hcat_core.recipe.recipe import Recipe
+from hcat_core.registry.catalog import Catalog
+
+
+@dataclass(frozen=True)
+class CohortCheck:
+    """What was found in the cohort of a run.
+
+    Attributes:
+        split: of its patients, as a run of this recipe makes it; None where that is not possible,
+            and without targets.
+        refusal: why the patients cannot be split, or None.
+        leaks: features that give an outcome away; without a split, of their names alone.
+        checked: how much of the cohort could be checked for leaks.
+        issues: likely faults, and findings of the readers.
+        sizes: how many patients each task has and needs.
+    """
+
+    split: Split | None
+    refusal: str | None
+    leaks: Sequence[Leak]
+    checked: LeakCheck
+    issues: Sequence[QualityIssue]
+    sizes: Sequence[SampleSize]
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """Sentences for the user that do not stop a run."""
+        too_small = (size.message for size in self.sizes if not size.enough)
+        return (*(issue.message for issue in self.issues), *too_small)
+
+    @property
+    def refusals(self) -> tuple[str, ...]:
+        """Why a run stops before it trains: the split, then leaks; empty where it goes on."""
+        leaks = (describe_leaks(self.leaks),) if self.leaks else ()
+        return (*([] if self.refusal is None else [self.refusal]), *leaks)
+
+    def require_split(self) -> Split:
+        """The split of a run that goes on.
+
+        Raises:
+            DataError: with all refusals.
+        """
+        if self.refusals or self.split is None:
+            raise DataError("\n".join(self.refusals))
+        return self.split
+
+
+def check_cohort(recipe: Recipe, catalog: Catalog, cohort: Cohort, report: ReadReport) -> CohortCheck:
+    """Split a cohort as a run does, and look for all that a run would say of it.
+
+    Args:
+        recipe: of the run.
+        catalog: of components.
+        cohort: all patients; without targets there is no split.
+        report: of reading it.
+    """
+    split, refusal = None, None
+    try:
+        split = None if cohort.targets is None else _split(recipe, catalog, cohort)
+    except DataError as error:
+        refusal = str(error)
+    train = torch.zeros(0, dtype=torch.int64) if split is None else split.train
+    return CohortCheck(
+        split=split,
+        refusal=refusal,
+        leaks=find_leaks(cohort, train, recipe.cohort.targets, recipe.cohort.allow),
+        checked=leak_check(cohort, train, recipe.cohort.allow),
+        issues=find_quality_issues(cohort, report, split),
+        sizes=check_sample_size(cohort),
+    )
+
+
+def _split(recipe: Recipe, catalog: Catalog, cohort: Cohort) -> Split:
+    if recipe.split.column is None:
+        return split_cohort(cohort, recipe.split, recipe.seed)
+    reader, targets = build.build_targets_reader(recipe, catalog), recipe.cohort.targets
+    assert reader is not None and targets is not None, "a cohort with targets has their reader"
+    return split_by_column(cohort, reader, recipe.split.column, targets.missing)
