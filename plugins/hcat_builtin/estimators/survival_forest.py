@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from hcat_builtin.estimators.forest_growing import grow
 from hcat_builtin.estimators.outcome_regression import Outcomes
 from hcat_builtin.estimators.patient_features import FeatureChoice, PatientFeatures
 from hcat_builtin.estimators.serialisation import load_models, save_models
@@ -82,7 +83,7 @@ class SurvivalForestEstimator:
                     "columns in cohort.targets, or leave the task out"
                 )
             forest = new_forest(self.trees, context.seed, self.leaf, self.share)
-            self.models[task.name] = forest.fit(x[outcomes.known], outcomes.by_day(self._days(columns)))
+            self.models[task.name] = grow(forest, x[outcomes.known], outcomes.by_day(self._days(columns)))
 
     def predict(self, cohort: Cohort) -> Prediction:
         """(N, T) probabilities, and (N, T, 12) curves that never decrease."""
@@ -110,9 +111,9 @@ class SurvivalForestEstimator:
 
 
 def new_forest(trees: int, seed: int, leaf: int = LEAF, share: float = SHARE) -> Any:
-    """An unfitted forest of regression trees, in one thread."""
+    """An unfitted forest of regression trees."""
     from sklearn.ensemble import RandomForestRegressor
 
     return RandomForestRegressor(
-        n_estimators=trees, min_samples_leaf=leaf, max_features=share, random_state=seed, n_jobs=1
+        n_estimators=trees, min_samples_leaf=leaf, max_features=share, random_state=seed
     )

@@ -1,0 +1,48 @@
+"""Recalibration and thresholds from inner folds."""
+
+import numpy as np
+import pytest
+import torch
+
+from hcat_core.interfaces import FitContext, Prediction
+from hcat_core.synth.cohort_view import to_cohort
+from hcat_core.synth.generator import SynthSpec, generate
+from hcat_core.training import fitting
+from hcat_core.training.fitting import out_of_fold
+
+
+@pytest.fixture(scope="module")
+def cohort():
+    return to_cohort(generate(SynthSpec(patients=100, widths={"a": 3, "b": 3}, seed=1)))
+
+
+class Counted:
+    """Predicts the number of patients that it was fitted on; may see no targets."""
+
+    fits = 0
+
+    def fit(self, train, validation, context):
+        Counted.fits += 1
+        self.number = len(train)
+
+    def predict(self, patients):
+        assert patients.targets is None
+
+        return Prediction(torch.full((len(patients), 2), float(self.number), dtype=torch.float64))
+
+
+def folds_fitted(cohort, monkeypatch, enough):
+    monkeypatch.setattr(fitting, "ENOUGH_HELD_OUT", enough)
+    Counted.fits = 0
+    probability = out_of_fold(Counted, cohort, FitContext(0))
+    return Counted.fits, int(np.isfinite(probability).all(axis=1).sum())
+
+
+def test_every_patient_is_predicted_by_a_model_of_the_other_inner_folds(cohort, monkeypatch):
+    has = int(cohort.present.any(dim=1).sum())
+    assert folds_fitted(cohort, monkeypatch, 5000) == (5, has)
+
+
+def test_no_more_inner_folds_are_fitted_than_have_enough_patients(cohort, monkeypatch):
+    fits, predicted = folds_fitted(cohort, monkeypatch, 30)
+    assert fits == 2 and 30 <= predicted <= 50
