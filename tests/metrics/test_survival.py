@@ -94,7 +94,7 @@ def test_pseudo_observations_equal_the_jackknife(patients, competing):
 
 @given(st.integers(2, 25), st.booleans(), st.integers(0, 2**32 - 1))
 def test_pseudo_observations_equal_the_jackknife_with_ties_and_at_the_ends(n, rounded, seed):
-    """Days before the first patient's and after the last one's, and a last day on which everyone has an event."""
+    """Also on days before the first patient's, after the last one's, and with everyone dead by the end."""
     rng = np.random.default_rng(seed)
     time = np.ceil(rng.exponential(3, n)) if rounded else rng.exponential(3, n)
     cause = rng.integers(0, 3, n)

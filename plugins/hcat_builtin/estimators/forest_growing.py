@@ -10,8 +10,8 @@ import torch
 MOST_OF_A_TREE = 8192
 """Patients that one tree is grown on, where there are more.
 
-They are drawn anew for each tree, so that the forest learns from all patients, and predicts no worse in less
-time (docs/how-to/scale.md).
+They are drawn anew for each tree, so that the forest learns from all patients. It predicts no worse, and is
+grown in less time (docs/how-to/scale.md).
 """
 
 
