@@ -135,6 +135,17 @@ def test_an_edit_with_a_well_formed_file_is_refused_by_name(path, what):
         checkpoint.read_checkpoint(path)
 
 
+@pytest.mark.parametrize("place", [0, 100, -1])
+def test_an_edit_anywhere_in_a_large_tensor_is_refused(tmp_path, place):
+    path = tmp_path / "best.safetensors"
+    checkpoint.write_checkpoint(path, {"a": torch.zeros(1000), "b": torch.zeros(1000)}, {})
+    tensors, content = load_file(path), document(path)
+    tensors["b"][place] = 1
+    save_file(tensors, path, {checkpoint.ENTRY: json.dumps(content)})
+    with pytest.raises(DataError, match="best.safetensors: damaged or edited"):
+        checkpoint.read_checkpoint(path)
+
+
 def test_one_written_under_another_recipe_is_refused_by_name(path):
     checkpoint.read_checkpoint(path, RECIPE)
     with pytest.raises(DataError, match="best.safetensors: of another run"):

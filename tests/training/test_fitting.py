@@ -5,15 +5,41 @@ import pytest
 import torch
 
 from hcat_core.interfaces import FitContext, Prediction
+from hcat_core.metrics.recalibration import Recalibration
 from hcat_core.synth.cohort_view import to_cohort
 from hcat_core.synth.generator import SynthSpec, generate
 from hcat_core.training import fitting
-from hcat_core.training.fitting import out_of_fold
+from hcat_core.training.fitting import Fitted, calibrated_on, out_of_fold
 
 
 @pytest.fixture(scope="module")
 def cohort():
     return to_cohort(generate(SynthSpec(patients=100, widths={"a": 3, "b": 3}, seed=1)))
+
+
+class Blind:
+    """Has every way to predict, and fails where targets are in sight."""
+
+    def predict(self, patients):
+        assert patients.targets is None, "targets are in sight of the estimator"
+        return Prediction(torch.full((len(patients), 2), 0.4, dtype=torch.float64))
+
+    def predict_once(self, patients):
+        return self.predict(patients)
+
+    def predict_members(self, patients):
+        return [self.predict(patients), self.predict(patients)]
+
+
+@pytest.mark.parametrize("way", ["predict", "predict_once", "predict_members"])
+def test_no_estimator_sees_targets_when_it_predicts(cohort, way):
+    fitted = Fitted(Blind(), Recalibration.none(2), [0.5, 0.5], False)
+    found = getattr(fitted, way)(cohort)
+    assert len(getattr(found, "probability", found)) in (len(cohort), 2)
+
+
+def test_no_estimator_sees_targets_when_it_is_recalibrated(cohort):
+    assert calibrated_on(cohort, Blind()).recalibration != Recalibration.none(2)
 
 
 class Counted:
