@@ -8,9 +8,10 @@ gets a test, or a reason why there can be none (``unnoticed``).
 from __future__ import annotations
 
 import argparse
+import contextlib
+import multiprocessing
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,8 +22,12 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[1]
 COPIED = ("hcat_core", "plugins", "tests", "recipes", "pyproject.toml")
-SECONDS = 300  # of the tests of one mutant; an endless loop is noticed, too
-FAILED, NOTHING_COLLECTED = (1, 2), (4, 5)  # exit codes of pytest
+SECONDS = 1200  # of the tests of one mutant
+# Tests run in forks of a process that has imported these, which would take most of a mutant's time.
+PROCESSES = multiprocessing.get_context("forkserver")
+PRELOADED = ["torch", "pandas", "h5py", "scipy.stats", "scipy.optimize", "sklearn.ensemble"]
+PYTEST = 100  # is added to pytest's exit codes, so that no other error is taken for a test that failed
+PASSED, FAILED = (100,), (101, 102)
 
 
 @dataclass(frozen=True)
@@ -66,22 +71,36 @@ def read_mutants(path: Path) -> list[Mutant]:
 
 
 def fails(copy: Path, tests: Sequence[str]) -> bool:
-    """Whether any of the tests fails, or runs forever.
+    """Whether any of the tests fails.
 
     Raises:
-        SystemExit: where there are no such tests.
+        SystemExit: where they cannot be run, or do not end.
     """
-    paths = os.pathsep.join([str(copy), str(copy / "plugins")])
+    process = PROCESSES.Process(target=run_tests, args=(copy, tests))
+    process.start()
+    process.join(SECONDS)
+    if process.is_alive():
+        process.kill()
+        raise SystemExit(f"after {SECONDS} s still running: {' '.join(tests)}")
+    code = process.exitcode or 0
+    if code >= 0 and code not in (*PASSED, *FAILED):
+        raise SystemExit(f"pytest cannot run {' '.join(tests)}")
+    return code not in PASSED  # below 0: a signal ended the process
+
+
+def run_tests(copy: Path, tests: Sequence[str]) -> None:
+    """Run tests in this process, with the code of the copy; the exit code is pytest's and ``PYTEST``."""
+    import pytest
+
+    os.chdir(copy)
+    sys.path[:0] = [str(copy), str(copy / "plugins")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(sys.path[:2])  # of the processes that tests start
     # Without compiled files: those of a file that is changed twice within a second would be used again.
-    environment = {**os.environ, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-n0", *tests]
-    try:
-        done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, timeout=SECONDS)
-    except subprocess.TimeoutExpired:
-        return True
-    if done.returncode in NOTHING_COLLECTED:
-        raise SystemExit(f"no such tests: {' '.join(tests)}\n{done.stdout.decode()}")
-    return done.returncode in FAILED
+    sys.dont_write_bytecode = True
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
+        code = pytest.main(["-q", "-x", "-p", "no:cacheprovider", "-n0", *tests])
+    sys.exit(PYTEST + int(code))
 
 
 def is_noticed(mutant: Mutant, copy: Path) -> bool:
@@ -103,6 +122,7 @@ def main() -> None:
     arguments = parser.parse_args()
     listed = read_mutants(REPOSITORY / "benchmarks" / "mutants.toml")
     chosen = [m for m in listed[arguments.first - 1 :] if arguments.only in m.file]
+    PROCESSES.set_forkserver_preload(PRELOADED)
     noticed = explained = 0
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder)

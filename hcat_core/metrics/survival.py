@@ -15,6 +15,9 @@ from torch import Tensor
 
 from hcat_core.cohort import Targets
 
+MOST_ONE_BY_ONE = 2000
+"""Patients up to which jackknife estimates are made one by one, which takes time N D. Those made together, in
+time N, agree to 1e-11, but a forest grown on them may break a tie between two features the other way."""
 FINE_STEPS = 8  # between two days of a curve, where two causes compete
 
 
@@ -111,8 +114,24 @@ def pseudo_observations(time: np.ndarray, cause: np.ndarray, days: np.ndarray) -
     ended = counts_by_day(time, cause > 0)[1]
     place = np.searchsorted(values, days, side="right")
     of_all = _incidence(events, ended, at_risk, place)
-    return np.asarray(
-        n * of_all - (n - 1) * _incidence_without(time, cause, (values, events, ended, at_risk), place)
+    leave_out = _incidence_without_each if n <= MOST_ONE_BY_ONE else _incidence_without
+    without = leave_out(time, cause, (values, events, ended, at_risk), place)
+    return np.asarray(n * of_all - (n - 1) * without)
+
+
+def _incidence_without_each(
+    time: np.ndarray, cause: np.ndarray, by_day: tuple[np.ndarray, ...], place: np.ndarray
+) -> np.ndarray:
+    """The same as ``_incidence_without``, from a table of N patients and D days."""
+    upto = slice(0, max(1, int(place.max(initial=0))))
+    values, events, ended, at_risk = (numbers[upto] for numbers in by_day)
+    # Without patient i, there is one patient less at risk up to their time, and one event less on its day.
+    on_day = time[:, None] == values
+    return _incidence(
+        events - (on_day & (cause == 1)[:, None]),
+        ended - (on_day & (cause > 0)[:, None]),
+        np.maximum(at_risk - (values <= time[:, None]), 1e-12),
+        place,
     )
 
 
