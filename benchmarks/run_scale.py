@@ -1,12 +1,16 @@
-"""``hcat run`` with one epoch, by the number of patients: where the time goes, and how it grows."""
+"""``hcat run`` with one epoch, by the number of patients: where the time goes, and how it grows.
+
+python benchmarks/run_scale.py [PATIENTS ...]
+"""
 
 from __future__ import annotations
 
 import importlib
 import math
+import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from measuring import MODALITIES, Plan, Record, in_fresh_process
@@ -41,16 +45,20 @@ BEFORE = ("reading", "checks of leaks and data quality", "fitting: imputer, netw
 
 def measure(plan: Plan) -> list[Record]:
     """Seconds of each phase at each size, of the clock and (in brackets) of all processors together."""
-    sizes = [size // plan.scale for size in SIZES]
-    taken = [in_fresh_process(timed, str(_cohort(plan.folder, size))) for size in sizes]
+    return of_sizes([size // plan.scale for size in SIZES], plan.folder)
+
+
+def of_sizes(sizes: Sequence[int], folder: Path) -> list[Record]:
+    """The same at these numbers of patients, whose files are kept in a folder."""
+    taken = [in_fresh_process(timed, str(_cohort(folder, size))) for size in sizes]
     for one in taken:
         after = [phase for phase in PHASES if phase not in BEFORE]
         one["all after fitting"] = [sum(one[phase][place] for phase in after) for place in (0, 1)]
     return [
         {
-            "seconds of the clock (of all processors)": phase,
+            "phase": phase,
             **{f"{size:,}": _shown(one[phase]) for size, one in zip(sizes, taken, strict=True)},
-            "growth exponent": f"{_exponent([one[phase][1] for one in taken], sizes):.2f}",
+            "growth exponent": _exponent([one[phase][1] for one in taken], sizes),
         }
         for phase in taken[0]
     ]
@@ -119,6 +127,16 @@ def _shown(seconds: list[float]) -> str:
     return f"{clock:.1f} ({processors:.1f})"
 
 
-def _exponent(seconds: list[float], sizes: list[int]) -> float:
-    """Of the growth between the two largest sizes: 1 is linear, 2 the square."""
-    return math.log(max(seconds[-1], 1e-3) / max(seconds[-2], 1e-3)) / math.log(sizes[-1] / sizes[-2])
+def _exponent(seconds: Sequence[float], sizes: Sequence[int]) -> str:
+    """Of the growth between the two largest sizes, 1 is linear, 2 the square; none below 0.05 s."""
+    if len(sizes) < 2 or min(seconds[-2:]) < 0.05:
+        return ""
+    return f"{math.log(seconds[-1] / seconds[-2]) / math.log(sizes[-1] / sizes[-2]):.2f}"
+
+
+if __name__ == "__main__":
+    import run_scale  # by its name, under which the fresh processes find it
+    from tables import table
+
+    numbers = [int(size) for size in sys.argv[1:]] or list(SIZES)
+    print(table(run_scale.of_sizes(numbers, Path(tempfile.gettempdir()) / "hcat-benchmarks")))

@@ -16,8 +16,8 @@ from torch import Tensor
 from hcat_core.cohort import Targets
 
 MOST_ONE_BY_ONE = 2000
-"""Patients up to which jackknife estimates are made one by one, which takes time N D. Those made together, in
-time N, agree to 1e-11, but a forest grown on them may break a tie between two features the other way."""
+"""Patients up to which jackknife estimates are made one by one, which takes time N D. Those made together,
+in time N, agree to 1e-11, but a forest grown on them may break a tie of two features the other way."""
 FINE_STEPS = 8  # between two days of a curve, where two causes compete
 
 

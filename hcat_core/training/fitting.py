@@ -31,7 +31,7 @@ from hcat_core.registry.catalog import Catalog
 from hcat_core.training.neural_parts import NeuralParts
 
 INNER_FOLDS = 5
-ENOUGH_HELD_OUT = 5000
+ENOUGH_HELD_OUT = 3000
 """Patients with whose predictions a recalibration and a threshold are chosen, where there are more.
 
 With so many, chance moves a recalibrated probability by less than 0.01 (one standard error); each further
