@@ -73,3 +73,11 @@ def test_every_score_of_decisions_and_probabilities_counts_a_patient_of_weight_2
         assert getattr(found, name) == pytest.approx(getattr(expected, name))
         assert getattr(found, name) != pytest.approx(getattr(plain, name), abs=1e-4), name
     assert (found.patients, found.events) == (60, int(y.sum()))
+
+
+def test_a_threshold_lies_halfway_to_the_next_lower_probability():
+    p, y = np.array([0.1, 0.2, 0.4, 0.8, 0.9]), np.array([0, 0, 0, 1, 1])
+    assert best_threshold(p, y) == pytest.approx(0.6)
+    assert best_threshold(p[3:], np.array([1, 1])) == 0.5
+    all_events_but_the_last = np.array([1, 1, 1, 1, 0])
+    assert best_threshold(p, all_events_but_the_last) == pytest.approx(0.1), "there is no lower one"
