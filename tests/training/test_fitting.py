@@ -43,16 +43,17 @@ def test_no_estimator_sees_targets_when_it_is_recalibrated(cohort):
 
 
 class Counted:
-    """Predicts the number of patients that it was fitted on; may see no targets."""
+    """Predicts the number of patients that it was fitted on; fails for these, and for targets in sight."""
 
     fits = 0
 
     def fit(self, train, validation, context):
         Counted.fits += 1
-        self.number = len(train)
+        self.number, self.ids = len(train), set(train.patient_ids)
 
     def predict(self, patients):
         assert patients.targets is None
+        assert not self.ids & set(patients.patient_ids), "predicts patients that it was fitted on"
 
         return Prediction(torch.full((len(patients), 2), float(self.number), dtype=torch.float64))
 

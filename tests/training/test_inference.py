@@ -122,3 +122,13 @@ def test_each_draw_of_what_is_missing_is_a_prediction():
     assert np.allclose(spread, 0.5, atol=0.05)
     complete = predict_completed(model, cohort, samples=5, seed=0, device=cpu)
     assert np.ptp(complete.completed[:, :, 0], axis=0).max() == 0
+
+
+def test_a_draw_is_the_same_for_a_patient_alone_and_among_others():
+    cohort = random_cohort(30, missing=0, gaps=0)
+    cohort = cohort.hide(torch.tensor([False, True, False]).expand(30, 3))
+    model, cpu = sum_model(cohort.layout), torch.device("cpu")
+    whole = predict_completed(model, cohort, samples=6, seed=0, device=cpu)
+    for rows in (torch.tensor([7]), torch.tensor([20, 3, 11])):
+        some = predict_completed(model, cohort[rows], samples=6, seed=0, device=cpu)
+        np.testing.assert_allclose(some.completed[..., 0], whole.completed[:, rows.numpy(), 0], atol=1e-6)
