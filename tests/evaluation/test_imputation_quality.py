@@ -59,3 +59,18 @@ def test_the_mean_has_no_r2_and_the_truth_one():
         assert quality.blocks > 50
     for quality in imputation_quality(truth, cohort, standardiser).values():
         assert quality.r2 == pytest.approx(1, abs=1e-6) and quality.coverage_50 == 1
+
+
+def test_intervals_are_those_of_50_and_90_percent():
+    """The mean and standard deviation of normal features, as imputed."""
+    cohort = random_cohort(600, {"clinical": 4, "spatial": 4}, missing=0.2, gaps=0)
+    standardiser = Standardiser.fit(cohort)
+
+    def mean(batch):
+        emb = torch.where(batch.measured, batch.emb, standardiser.mean)
+        return replace(imputed(batch, standardiser.scale), emb=emb)
+
+    for quality in imputation_quality(mean, cohort, standardiser).values():
+        assert quality.width_90 == pytest.approx(2 * 1.6449, abs=1e-3)
+        assert quality.coverage_50 == pytest.approx(0.5, abs=0.06)
+        assert quality.coverage_90 == pytest.approx(0.9, abs=0.03)
