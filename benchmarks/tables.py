@@ -18,7 +18,16 @@ from pathlib import Path
 
 from measuring import HERE, Plan, Record
 
-NAMES = ("training_step", "mc_evaluation", "loading", "patches", "imputers", "gaussian_choice", "whole_run")
+NAMES = (
+    "training_step",
+    "mc_evaluation",
+    "loading",
+    "patches",
+    "imputers",
+    "gaussian_choice",
+    "whole_run",
+    "run_scale",
+)
 README = HERE / "README.md"
 
 

@@ -76,11 +76,13 @@ class ModalityAnalysis:
         subsets: all 2^M - 1 subsets of modalities, the largest first.
         shapley: by task and modality, the mean absolute Shapley value of patients who have the modality.
         leave_one_out: by task and modality, the fall of the AUC when the modality is hidden from everyone.
+        patients: how many were looked at; drawn from the test patients where there are very many.
     """
 
     subsets: Sequence[SubsetScores]
     shapley: Mapping[str, Mapping[str, float]]
     leave_one_out: Mapping[str, Mapping[str, float]]
+    patients: int
 
     def as_json(self) -> dict[str, object]:
         """The record for a JSON document."""
@@ -89,7 +91,11 @@ class ModalityAnalysis:
                 {"kept": list(s.kept), "tasks": dict(s.tasks), "tasks_95": dict(s.intervals)}
                 for s in self.subsets
             ],
-            "importance": {"shapley": self.shapley, "leave_one_out": self.leave_one_out},
+            "importance": {
+                "shapley": self.shapley,
+                "leave_one_out": self.leave_one_out,
+                "patients": self.patients,
+            },
         }
 
 
@@ -144,4 +150,4 @@ def analyse_modalities(
                 leave_one_out[task][name] = full - without
             if has.any():
                 contributions[task][name] = float(np.abs(shapley[has, column, place]).mean())
-    return ModalityAnalysis(subsets, contributions, leave_one_out)
+    return ModalityAnalysis(subsets, contributions, leave_one_out, len(cohort))

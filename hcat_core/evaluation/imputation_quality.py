@@ -50,10 +50,14 @@ class ImputationAnalysis:
         model: by modality.
         references: by name of the imputer and modality: ``mean``, the mean and standard deviation of the
             training patients, and ``gaussian``, the mixture of factor analysers in closed form.
+        patients: test patients whose blocks were hidden; drawn where there are very many.
+        fitted_on: training patients that ``gaussian`` was fitted on, likewise; 0 without it.
     """
 
     model: Mapping[str, ImputationQuality]
     references: Mapping[str, Mapping[str, ImputationQuality]]
+    patients: int
+    fitted_on: int = 0
 
     def total(self, name: str | None = None) -> ImputationQuality | None:
         """R2 and CRPS over all modalities, each with the same weight; None where nothing was imputed."""
@@ -71,7 +75,7 @@ class ImputationAnalysis:
         """A sentence for an imputer that is no better than the mean of the training patients."""
         imputed = {name for name, quality in self.model.items() if quality.crps is not None}
         means = {n: q for n, q in self.references.get("mean", {}).items() if n in imputed}
-        model, mean = self.total(), ImputationAnalysis(means, {}).total()
+        model, mean = self.total(), ImputationAnalysis(means, {}, self.patients).total()
         if model is None or mean is None or model.crps is None or mean.crps is None:
             return None
         if model.crps < mean.crps:
@@ -93,14 +97,15 @@ def analyse_imputation(
 
     Args:
         impute: cohort -> imputation, in the units of the files.
-        training: patients that the imputer was fitted on, in the units of the files.
+        training: patients that the closed form is fitted on, in the units of the files; the imputer was
+            fitted on these, and maybe on others.
         test: patients that it was not fitted on.
         standardiser: of the training patients; scores are in its units.
         closed_form: not yet fitted; None where the imputer is it.
     """
     quality = imputation_quality(impute, test, standardiser)
     if not any(one.r2 is not None for one in quality.values()):
-        return ImputationAnalysis(quality, {})
+        return ImputationAnalysis(quality, {}, len(test))
 
     def mean(patients: Cohort) -> Imputation:
         filled = ~patients.measured & patients.layout.cells
@@ -120,7 +125,9 @@ def analyse_imputation(
             return Imputation(emb, imputation.std * standardiser.scale, imputation.filled)
 
         references[CLOSED_FORM] = imputation_quality(conditional, test, standardiser)
-    return ImputationAnalysis(quality, references)
+    return ImputationAnalysis(
+        quality, references, len(test), len(training) if closed_form is not None else 0
+    )
 
 
 def closed_form_imputer(recipe: Recipe, catalog: Catalog, cohort: Cohort) -> Imputer | None:

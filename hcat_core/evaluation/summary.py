@@ -148,6 +148,10 @@ class Analysis:
             document |= self.modalities.as_json()
         if self.imputation is not None:
             document["imputation"] = {n: asdict(quality) for n, quality in self.imputation.model.items()}
+            document["imputation_patients"] = {
+                "test": self.imputation.patients,
+                "closed_form_fitted_on": self.imputation.fitted_on,
+            }
             document["imputation_references"] = {
                 name: {modality: asdict(quality) for modality, quality in table.items()}
                 for name, table in self.imputation.references.items()

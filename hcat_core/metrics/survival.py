@@ -15,6 +15,9 @@ from torch import Tensor
 
 from hcat_core.cohort import Targets
 
+MOST_ONE_BY_ONE = 2000
+"""Patients up to which jackknife estimates are made one by one, which takes time N D. Those made together,
+in time N, agree to 1e-11, but a forest grown on them may break a tie of two features the other way."""
 FINE_STEPS = 8  # between two days of a curve, where two causes compete
 
 
@@ -109,20 +112,58 @@ def pseudo_observations(time: np.ndarray, cause: np.ndarray, days: np.ndarray) -
     n = len(time)
     values, events, at_risk = counts_by_day(time, cause == 1)
     ended = counts_by_day(time, cause > 0)[1]
-    upto = values <= max(days)
-    values, events, at_risk, ended = values[upto], events[upto], at_risk[upto], ended[upto]
     place = np.searchsorted(values, days, side="right")
-
     of_all = _incidence(events, ended, at_risk, place)
+    leave_out = _incidence_without_each if n <= MOST_ONE_BY_ONE else _incidence_without
+    without = leave_out(time, cause, (values, events, ended, at_risk), place)
+    return np.asarray(n * of_all - (n - 1) * without)
+
+
+def _incidence_without_each(
+    time: np.ndarray, cause: np.ndarray, by_day: tuple[np.ndarray, ...], place: np.ndarray
+) -> np.ndarray:
+    """The same as ``_incidence_without``, from a table of N patients and D days."""
+    upto = slice(0, max(1, int(place.max(initial=0))))
+    values, events, ended, at_risk = (numbers[upto] for numbers in by_day)
     # Without patient i, there is one patient less at risk up to their time, and one event less on its day.
     on_day = time[:, None] == values
-    without = _incidence(
+    return _incidence(
         events - (on_day & (cause == 1)[:, None]),
         ended - (on_day & (cause > 0)[:, None]),
         np.maximum(at_risk - (values <= time[:, None]), 1e-12),
         place,
     )
-    return np.asarray(n * of_all - (n - 1) * without)
+
+
+def _incidence_without(
+    time: np.ndarray, cause: np.ndarray, by_day: tuple[np.ndarray, ...], place: np.ndarray
+) -> np.ndarray:
+    """(N, H) cumulative incidence after the first ``place`` (H,) of D days, without each patient in turn.
+
+    Without a patient there is one patient less at risk up to their time, and one event less on its day.
+    Later days are as with everyone, so that the incidence after a patient's day is the difference of
+    everyone's, scaled to those who are free of events without the patient: N patients take time N.
+
+    Args:
+        time: (N,) days.
+        cause: (N,) as in ``pseudo_observations``.
+        by_day: (D,) each: days, events of cause 1, events of any cause, patients at risk.
+        place: (H,) numbers of days.
+    """
+    values, events, ended, at_risk = by_day
+    fewer = np.maximum(at_risk - 1, 1)
+    free = np.r_[1.0, np.cumprod(1 - ended / at_risk)]
+    incidence = np.r_[0.0, np.cumsum(free[:-1] * events / at_risk)]
+    # Up to the day before a patient's own; on the last patient's day there is no one left.
+    free_before = np.r_[1.0, np.cumprod(np.maximum(1 - ended / fewer, 0))]
+    incidence_before = np.r_[0.0, np.cumsum(free_before[:-1] * events / fewer)]
+    own = np.searchsorted(values, time)
+    on_day = free_before[own] * (events[own] - (cause == 1)) / fewer[own]
+    free_after = free_before[own] * (1 - (ended[own] - (cause > 0)) / fewer[own])
+    scale = np.divide(free_after, free[own + 1], out=np.zeros(len(time)), where=free[own + 1] > 0)
+    upto = (incidence_before[own] + on_day)[:, None]
+    after = upto + scale[:, None] * (incidence[place] - incidence[own + 1][:, None])
+    return np.asarray(np.where(place <= own[:, None], incidence_before[place], after))
 
 
 def aalen_johansen(time: np.ndarray, cause: np.ndarray, days: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ from hcat_core.metrics.fewest import FEWEST_OF_EACH
 from hcat_core.metrics.intervals import ENDS, Resampling
 from hcat_core.metrics.resampling import CELLS, resampled_counts
 from hcat_core.metrics.survival import causes
+from hcat_core.metrics.weights_below import weights_below
 
 MOST_PAIRED = 4000  # patients; one matrix of their pairs takes 128 MB
 
@@ -143,15 +144,46 @@ def _comparable_pairs(
 def _uno_c(
     time: np.ndarray, cause: np.ndarray, risk: np.ndarray, weight: np.ndarray, horizon: float
 ) -> float | None:
-    """Uno's C of events before the horizon; None without a comparable pair."""
+    """Uno's C of events before the horizon, of the pairs of ``_comparable_pairs``; None without a pair.
+
+    Pairs are not made: N patients take time N log N.
+    """
     if not np.isfinite(risk).all():
         return None
-    first = np.flatnonzero((cause == 1) & (time < horizon))
-    parts = [
-        (pairs.sum(), right.sum()) for pairs, right in _comparable_pairs(time, cause, risk, weight, first)
-    ]
-    total, right = np.sum(parts, axis=0) if parts else (0.0, 0.0)
-    return float(right / total) if total > 0 else None
+    first = (cause == 1) & (time < horizon)
+    rank = np.unique(risk, return_inverse=True)[1]
+    t, own, w = time[first], rank[first], weight[first]
+    # Followed longer: those followed the longest come first, on one day the censored before the others.
+    order = np.lexsort((cause != 0, -time))
+    of_later = _Ordered(rank[order], np.ones(len(time)))
+    censored = np.sort(time[cause == 0])
+    on_the_day = np.searchsorted(censored, t, side="right") - np.searchsorted(censored, t, side="left")
+    later = len(time) - np.searchsorted(np.sort(time), t, side="right") + on_the_day
+    # A competing event on the day or before it.
+    other = np.flatnonzero(cause == 2)
+    other = other[np.argsort(time[other], kind="stable")]
+    of_other = _Ordered(rank[other], weight[other])
+    before = np.searchsorted(time[other], t, side="right")
+    total = float((w**2 * of_later.upto(later) + w * of_other.upto(before)).sum())
+    right = float((w**2 * of_later.right(later, own) + w * of_other.right(before, own)).sum())
+    return right / total if total > 0 else None
+
+
+@dataclass(frozen=True)
+class _Ordered:
+    """Patients in an order: (n,) ranks of their predictions, and weights."""
+
+    rank: np.ndarray
+    weight: np.ndarray
+
+    def upto(self, places: np.ndarray) -> np.ndarray:
+        """(K,) sums of the weights of the first ``places`` (K,) patients."""
+        return np.asarray(np.r_[0.0, self.weight.cumsum()][places])
+
+    def right(self, places: np.ndarray, own: np.ndarray) -> np.ndarray:
+        """(K,) the same of those with a lower rank than ``own`` (K,); of the same rank, half."""
+        lower, not_higher = (weights_below(self.rank, self.weight, places, own + extra) for extra in (0, 1))
+        return np.asarray((lower + not_higher) / 2)
 
 
 def _brier(

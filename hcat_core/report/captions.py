@@ -157,10 +157,19 @@ def subsets(inputs: ReportInputs) -> str:
     parts = [
         "AUC of all test patients when only the marked modalities (●) are shown to the model, which "
         "predicts in a single pass. A patient who has none of them gets the mean prediction of training "
-        "patients."
+        "patients.",
+        drawn_patients(inputs),
     ]
     parts += [_auc_intervals(inputs, scores), dashes(inputs, scores), weighting(inputs)]
     return _joined(parts)
+
+
+def drawn_patients(inputs: ReportInputs) -> str:
+    """A sentence where only some of the test patients were drawn to hide their modalities."""
+    found = inputs.summary.analysis.modalities
+    if found is None or found.patients == len(inputs.split.test):
+        return ""
+    return f"To save time these are {found.patients} of the test patients, drawn at random."
 
 
 def _auc_intervals(inputs: ReportInputs, scores: Sequence[TaskScores]) -> str:

@@ -111,7 +111,7 @@ def _importance(inputs: ReportInputs) -> list[tuple[str, str]]:
         ("shapley", "Mean absolute Shapley value", modalities.shapley, "change of the probability",
          "The Shapley value is the change of a patient's predicted probability that is due to a modality. "
          "Shown is its mean size over the test patients who have the modality, computed exactly over all "
-         "subsets of modalities."),
+         "subsets of modalities. " + captions.drawn_patients(inputs)),
         ("leave-one-out", "Loss when it is hidden", falls, "fall of the AUC",
          "How much the AUC of test patients falls when the modality is hidden from all of them; below 0, "
          "it rose. "

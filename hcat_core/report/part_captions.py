@@ -18,9 +18,13 @@ def imputation(inputs: ReportInputs) -> str:
         "modality, and imputed. R² compares with imputing the training mean, over all features. CRPS is "
         "the error of the whole predicted distribution, in standard deviations: smaller is better."
     )
+    if analysis.patients < len(inputs.split.test):
+        text += f" Blocks are those of {analysis.patients} test patients, drawn at random."
     names = {"mean": "the training mean", CLOSED_FORM: f"the imputer {CLOSED_FORM}, a closed form"}
     beside = [words for name, words in names.items() if name in analysis.references]
     text += f" Beside it: {listed(beside)}." if beside else ""
+    if 0 < analysis.fitted_on < len(inputs.split.train):
+        text += f" The closed form was fitted on {analysis.fitted_on} training patients, drawn at random."
     if any(one.coverage_90 is not None for one in analysis.model.values()):
         text += (
             " Coverage is the share of values inside their 50 % and 90 % intervals; width is that of the "

@@ -14,7 +14,7 @@ NO_TEST_PATIENTS = "There are no test patients: how well the model predicts othe
 def purpose(inputs: ReportInputs) -> str:
     """What the model predicts, of whom, and from what."""
     cohort = inputs.cohort
-    outcomes = listed([f"{task.outcome} within {_span(task.horizon_days)}" for task in cohort.layout.tasks])
+    outcomes = listed([f"{task.outcome}{_span(task.horizon_days)}" for task in cohort.layout.tasks])
     modalities = cohort.layout.names
     source = modalities[0] if len(modalities) == 1 else f"any of {listed(modalities, 'or')}"
     return f"The probability of {outcomes}, predicted from {source}."
@@ -80,8 +80,10 @@ def _where_tested(inputs: ReportInputs) -> list[str]:
     return [who]
 
 
-def _span(days: float) -> str:
-    """A horizon in words: years where it is whole years, else days."""
+def _span(days: float | None) -> str:
+    """A horizon in words: years where it is whole years, else days; nothing for a task without one."""
+    if days is None:
+        return ""
     years = round(days / 365.25)
     whole = years > 0 and abs(days - years * 365.25) <= 2
-    return counted(years, "year") if whole else f"{days:g} days"
+    return f" within {counted(years, 'year')}" if whole else f" within {days:g} days"

@@ -219,6 +219,7 @@ def _finish(run: Run, result: FittedRun) -> dict[str, object]:
     """Predict and score everyone, look closer at test patients, write what a run leaves."""
     recipe, fitted, data = run.recipe, result.fitted, result.data
     cohort, split = data.cohort, data.split
+    run.say("predicting all patients")
     predicted = fitted.predict(cohort)
     base_rate = tuple(float(p) for p in predicted.probability[split.train.numpy()].mean(axis=0))
     statistics = TrainingStatistics.of(cohort[split.train], base_rate, cohort.fingerprint())
@@ -226,6 +227,7 @@ def _finish(run: Run, result: FittedRun) -> dict[str, object]:
     settings = ScoringSettings(
         fitted.thresholds, cohort.targets[split.train], recipe.evaluation.bootstrap, recipe.seed
     )
+    run.say("scoring training, validation and test patients")
     summary = RunSummary(
         run=FitSummary(
             str(recipe.estimator["use"]),
@@ -243,6 +245,7 @@ def _finish(run: Run, result: FittedRun) -> dict[str, object]:
         analysis=analyse_run(run, result, statistics, predicted, settings),
     )
     document = summary.as_json()
+    run.say("writing predictions, summary and report")
     run.folder.write_predictions(cohort, split, predicted)
     write_text(run.folder.summary, json.dumps(document, indent=2, allow_nan=False) + "\n")
     _write_report(run, result, predicted, summary)

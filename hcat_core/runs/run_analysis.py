@@ -9,6 +9,7 @@ from hcat_core.cohort import Cohort
 from hcat_core.data.standardisation import Standardiser
 from hcat_core.evaluation.analysis import analyse_modalities, score_patterns
 from hcat_core.evaluation.baselines import score_baselines
+from hcat_core.evaluation.drawn_patients import MOST_ANALYSED, MOST_FOR_CLOSED_FORM, drawn
 from hcat_core.evaluation.gates import GateSummary, summarise_gates
 from hcat_core.evaluation.imputation_quality import analyse_imputation, closed_form_imputer
 from hcat_core.evaluation.scores import ScoringSettings
@@ -37,23 +38,25 @@ def analyse_run(
     if not len(split.test):
         return analysis
     test, imputation = cohort[split.test], None
+    analysed = drawn(test, MOST_ANALYSED, recipe.seed)
     run.say("looking at patterns and modalities")
     gates = None
     patterns = score_patterns(test, predicted[split.test.numpy()], settings)
     # Shapley values start at the mean prediction of the single-pass predictor that they explain.
     base_rate = fitted.predict_once(cohort[split.train]).mean(axis=0)
-    modalities = analyse_modalities(fitted.predict_once, test, base_rate, settings)
+    modalities = analyse_modalities(fitted.predict_once, analysed, base_rate, settings)
     if isinstance(fitted.estimator, ImputingEstimator):
         estimator, standardiser = fitted.estimator, statistics.standardiser
+        run.say("scoring the imputer on hidden blocks")
         imputation = analyse_imputation(
             estimator.impute,
-            cohort[split.train],
-            test,
+            drawn(cohort[split.train], MOST_FOR_CLOSED_FORM, recipe.seed),
+            analysed,
             standardiser,
             closed_form_imputer(recipe, run.catalog, cohort),
         )
         if isinstance(estimator, GatedEstimator):
-            gates = _summarise_gates(estimator, estimator.impute(test), test, standardiser)
+            gates = _summarise_gates(estimator, estimator.impute(analysed), analysed, standardiser)
         warning = imputation.warning()
         if warning is not None:
             run.say(warning)

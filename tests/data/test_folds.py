@@ -32,6 +32,14 @@ def test_folds_have_the_cohorts_share_of_events_in_every_task():
                 assert abs(float((labels[fold.test, task] == outcome).float().mean()) - share) < 0.07
 
 
+@pytest.mark.parametrize("grouped", [False, True])
+def test_each_repeat_has_other_folds_and_the_same_seed_the_same(grouped):
+    cohort = replace(COHORT, groups=tuple(f"family {row // 2}" for row in range(150))) if grouped else COHORT
+    folds = [fold.test.tolist() for fold in joint_folds(cohort, 5, 2, seed=0)]
+    assert not any(fold in folds[5:] for fold in folds[:5])
+    assert folds == [fold.test.tolist() for fold in joint_folds(cohort, 5, 2, seed=0)]
+
+
 def test_a_group_is_on_one_side_and_nobody_without_a_modality_is_in():
     grouped = replace(COHORT, groups=tuple(f"family {row // 3}" for row in range(150)))
     hide = torch.zeros_like(COHORT.present)

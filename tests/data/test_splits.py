@@ -103,3 +103,22 @@ def test_the_users_own_split_is_taken_as_it_is():
     grouped = replace(cohort, groups=("north",) * 12)
     with pytest.raises(DataError, match="1 groups are in both train and validation"):
         split_by_column(grouped, Sides(cohort.patient_ids, sides), "side")
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("train", "validation"), ("train", "test"), ("validation", "test")]
+)
+def test_the_users_own_split_never_has_a_group_on_two_sides(first, second):
+    cohort = random_cohort(12)
+    labels = torch.tensor([0, 1] * 6, dtype=torch.int8)
+    cohort.targets.labels.copy_(labels.unsqueeze(1).expand(12, cohort.targets.labels.shape[1]))
+    sides = ["train"] * 4 + ["validation"] * 4 + ["test"] * 4
+    groups = [f"family {row}" for row in range(12)]
+    own = split_by_column(
+        replace(cohort, groups=tuple(groups)), Sides(cohort.patient_ids, sides), "side"
+    )
+    assert [len(own.train), len(own.validation), len(own.test)] == [4, 4, 4]
+    groups[sides.index(second)] = groups[sides.index(first)]
+    crossing = replace(cohort, groups=tuple(groups))
+    with pytest.raises(DataError, match=f"1 groups are in both {first} and {second}"):
+        split_by_column(crossing, Sides(cohort.patient_ids, sides), "side")

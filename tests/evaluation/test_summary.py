@@ -45,6 +45,13 @@ def test_the_analysis_has_only_the_parts_that_were_computed():
         }
     }
     some = Analysis(
-        [], [], LEAKS, QUALITY, patterns=[], imputation=ImputationAnalysis({}, {}), baselines={}
+        [], [], LEAKS, QUALITY, patterns=[], imputation=ImputationAnalysis({}, {}, 0), baselines={}
     ).as_json()
-    assert list(some) == ["leakage", "patterns", "imputation", "imputation_references", "baselines"]
+    assert list(some) == [
+        "leakage",
+        "patterns",
+        "imputation",
+        "imputation_patients",
+        "imputation_references",
+        "baselines",
+    ]

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from hcat_builtin.imputers.mean import MeanImputer
+from hcat_core.imputation import conformal
 from hcat_core.imputation.conformal import Calibrated
 from hcat_core.imputation.hidden_blocks import leave_one_block_out, mask_down, random_hiding
 from hcat_core.interfaces import CommonNumbers, FitContext
@@ -198,6 +199,15 @@ def test_small_groups_shrink_to_the_overall_factor():
     calibrated.calibrate(TRAIN, few)
     spread = (calibrated.factors.log() - calibrated.overall.log()).abs().max()
     assert spread < 0.35
+
+
+def test_a_factor_is_shrunk_by_its_number_of_patients_on_the_log_scale():
+    factors, overall = torch.tensor([[4.0, 4.0, 4.0]]), torch.tensor([1.0, 1.0, 1.0])
+    counts = torch.tensor([[0.0, conformal.SHRINKAGE, 1e9]])
+    found = conformal._shrink(factors, counts, overall)[0]
+    assert found.tolist() == pytest.approx([1.0, 2.0, 4.0], rel=1e-4)
+    few = conformal._shrink(factors, torch.full((1, 3), 6.0), overall)[0]
+    assert (few < 2).all(), "six patients move a factor less than halfway"
 
 
 def test_an_unknown_pattern_gets_the_overall_factor():

@@ -61,3 +61,23 @@ def test_no_other_threshold_has_a_higher_f1(seed, n):
 def test_one_outcome_only_gives_none_not_a_number():
     result = binary_metrics(np.array([0.2, 0.9]), np.array([1, 1]), 0.5)
     assert result.auc is None and result.f1 is None and result.specificity is None
+
+
+def test_every_score_of_decisions_and_probabilities_counts_a_patient_of_weight_2_twice():
+    p, y = draw(60, 3)
+    weight = np.random.default_rng(1).integers(1, 4, 60)
+    found = binary_metrics(p, y, 0.45, weight.astype(float))
+    again = np.repeat(np.arange(60), weight)
+    expected, plain = binary_metrics(p[again], y[again], 0.45), binary_metrics(p, y, 0.45)
+    for name in ("auc", "average_precision", "brier", "f1", "accuracy", "sensitivity", "specificity"):
+        assert getattr(found, name) == pytest.approx(getattr(expected, name))
+        assert getattr(found, name) != pytest.approx(getattr(plain, name), abs=1e-4), name
+    assert (found.patients, found.events) == (60, int(y.sum()))
+
+
+def test_a_threshold_lies_halfway_to_the_next_lower_probability():
+    p, y = np.array([0.1, 0.2, 0.4, 0.8, 0.9]), np.array([0, 0, 0, 1, 1])
+    assert best_threshold(p, y) == pytest.approx(0.6)
+    assert best_threshold(p[3:], np.array([1, 1])) == 0.5
+    all_events_but_the_last = np.array([1, 1, 1, 1, 0])
+    assert best_threshold(p, all_events_but_the_last) == pytest.approx(0.1), "there is no lower one"

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 from scipy.stats import norm
 from sklearn.metrics import average_precision_score, roc_auc_score
 
@@ -14,6 +15,7 @@ from hcat_core.metrics.intervals import (
     average_precision_interval,
     paired_auc_difference,
 )
+from hcat_core.metrics.recalibration import sigmoid
 from hcat_core.metrics.resampling import group_numbers
 
 
@@ -189,3 +191,17 @@ def test_paired_differences_of_several_records_resample_patients():
 
     assert 0.92 <= coverage(lambda seed: difference(seed, True), 0.0, 300) <= 0.98
     assert coverage(lambda seed: difference(seed, False), 0.0, 300) < 0.85
+
+
+def test_the_interval_is_delongs_with_unbiased_variances_and_satterthwaites_t():
+    rng = np.random.default_rng(4)
+    y = np.r_[np.ones(12, int), np.zeros(30, int)]
+    p = sigmoid(rng.normal(0.8 * y, 1))
+    events, free = p[y == 1], p[y == 0]
+    right = (events[:, None] > free) + 0.5 * (events[:, None] == free)
+    parts = np.array([right.mean(axis=1).var(ddof=1) / 12, right.mean(axis=0).var(ddof=1) / 30])
+    freedom = parts.sum() ** 2 / (parts**2 / [11, 29]).sum()
+    auc = right.mean()
+    half = stats.t.ppf(0.975, freedom) * np.sqrt(parts.sum()) / (auc * (1 - auc))
+    expected = sigmoid(np.log(auc / (1 - auc)) + np.array([-half, half]))
+    assert auc_interval(p, y, None, Resampling(10, 0)) == pytest.approx(tuple(expected), abs=1e-12)

@@ -3,12 +3,15 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from sksurv.linear_model import CoxnetSurvivalAnalysis, CoxPHSurvivalAnalysis
 from sksurv.nonparametric import cumulative_incidence_competing_risks, kaplan_meier_estimator
 from sksurv.util import Surv
 
 from hcat_builtin.estimators.penalised_regression import CoxLikelihood, minimise
 from hcat_core.cohort import Targets
+from hcat_core.metrics import survival
 from hcat_core.metrics.survival import (
     aalen_johansen,
     breslow,
@@ -88,6 +91,23 @@ def test_pseudo_observations_equal_the_jackknife(patients, competing):
         others[row] = False
         of_all, without = (aalen_johansen(time[keep], cause[keep], days) for keep in (everyone, others))
         np.testing.assert_allclose(found[row], 60 * of_all - 59 * without, atol=1e-9)
+
+
+@given(st.integers(2, 25), st.booleans(), st.booleans(), st.integers(0, 2**32 - 1))
+def test_pseudo_observations_equal_the_jackknife_with_ties_and_at_the_ends(n, rounded, together, seed):
+    """Also on days before the first patient's, after the last one's, and with everyone dead by the end."""
+    rng = np.random.default_rng(seed)
+    time = np.ceil(rng.exponential(3, n)) if rounded else rng.exponential(3, n)
+    cause = rng.integers(0, 3, n)
+    days = np.sort(np.r_[time.min() / 2, rng.choice(time), time.max(), 2 * time.max()])
+    with pytest.MonkeyPatch.context() as patch:
+        if together:
+            patch.setattr(survival, "MOST_ONE_BY_ONE", 0)
+        found = pseudo_observations(time, cause, days)
+    of_all = aalen_johansen(time, cause, days)
+    for row in range(n):
+        without = aalen_johansen(np.delete(time, row), np.delete(cause, row), days)
+        np.testing.assert_allclose(found[row], n * of_all - (n - 1) * without, atol=1e-9)
 
 
 def test_without_censoring_a_pseudo_observation_equals_the_outcome(patients):

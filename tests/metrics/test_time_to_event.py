@@ -3,13 +3,15 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from sksurv.metrics import brier_score, concordance_index_ipcw, integrated_brier_score
 from sksurv.util import Surv
 
 from hcat_core.cohort import Targets, Task
 from hcat_core.metrics.intervals import Resampling
 from hcat_core.metrics.recalibration import sigmoid
-from hcat_core.metrics.time_to_event import TimeScores, c_index_interval, time_metrics
+from hcat_core.metrics.time_to_event import TimeScores, _uno_c, c_index_interval, time_metrics
 
 
 def test_time_metrics_equal_scikit_survival(patients, targets):
@@ -111,3 +113,21 @@ def test_the_interval_of_the_c_index_counts_and_resamples_groups(patients, targe
     assert widths[1] == pytest.approx(widths[0], rel=0.15) and widths[2] < 0.7 * widths[0]
     nine = np.minimum(again, 8)
     assert c_index_interval(task, 0, found, three, risk[again], Resampling(1000, 0, nine)) is None
+
+
+@given(st.integers(2, 60), st.booleans(), st.integers(0, 2**32 - 1))
+def test_uno_c_equals_the_share_of_all_pairs(n, rounded, seed):
+    """Ties of time and risk, competing events on the day of an event, and cohorts without a pair."""
+    rng = np.random.default_rng(seed)
+    time = np.ceil(rng.exponential(4, n)) if rounded else rng.exponential(4, n)
+    cause, risk = rng.integers(0, 3, n), rng.integers(0, 5, n) / 4
+    weight, horizon = 1 / rng.uniform(0.05, 1, n), float(np.quantile(time, 0.8))
+    total = right = 0.0
+    for i in np.flatnonzero((cause == 1) & (time < horizon)):
+        for j in range(n):
+            later = time[j] > time[i] or (time[j] == time[i] and cause[j] == 0)
+            pair = later * weight[i] ** 2 + (cause[j] == 2 and time[j] <= time[i]) * weight[i] * weight[j]
+            total += pair
+            right += pair * ((risk[i] > risk[j]) + 0.5 * (risk[i] == risk[j]))
+    found = _uno_c(time, cause, risk, weight, horizon)
+    assert found is None if total == 0 else found == pytest.approx(right / total, abs=1e-12)

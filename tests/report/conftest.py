@@ -119,6 +119,7 @@ def make_analysed(*arguments, **changes):
         imputation=ImputationAnalysis(
             {"clinical": ImputationQuality(9, 0.41, 0.3, 0.5, 0.9)},
             {"mean": {"clinical": ImputationQuality(9, 0.0, 0.6, 0.5, 0.9)}},
+            patients=len(test),
         ),
         baselines={"logistic": baseline},
     )

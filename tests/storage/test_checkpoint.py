@@ -135,6 +135,29 @@ def test_an_edit_with_a_well_formed_file_is_refused_by_name(path, what):
         checkpoint.read_checkpoint(path)
 
 
+@pytest.mark.parametrize("place", [0, 100, -1])
+def test_an_edit_anywhere_in_a_large_tensor_is_refused(tmp_path, place):
+    path = tmp_path / "best.safetensors"
+    checkpoint.write_checkpoint(path, {"a": torch.zeros(1000), "b": torch.zeros(1000)}, {})
+    tensors, content = load_file(path), document(path)
+    tensors["b"][place] = 1
+    save_file(tensors, path, {checkpoint.ENTRY: json.dumps(content)})
+    with pytest.raises(DataError, match="best.safetensors: damaged or edited"):
+        checkpoint.read_checkpoint(path)
+
+
+def test_one_of_another_format_is_refused_by_name_and_version(path):
+    """Whole, with a right digest, as a later hcat writes it."""
+    tensors, content = load_file(path), document(path)
+    manifest = content["manifest"] | {"format": checkpoint.FORMAT + 1, "hcat": "9.9"}
+    del manifest["sha256"]
+    manifest["sha256"] = checkpoint._digest(manifest, content["header"], tensors)
+    text = json.dumps({"manifest": manifest, "header": content["header"]})
+    save_file(tensors, path, {checkpoint.ENTRY: text})
+    with pytest.raises(DataError, match="written by hcat 9.9 in a format that hcat .* cannot read"):
+        checkpoint.read_checkpoint(path)
+
+
 def test_one_written_under_another_recipe_is_refused_by_name(path):
     checkpoint.read_checkpoint(path, RECIPE)
     with pytest.raises(DataError, match="best.safetensors: of another run"):

@@ -8,7 +8,7 @@ from torch import nn
 from hcat_core.interfaces import Fused, Imputation, Prediction
 from hcat_core.metrics.recalibration import Recalibration
 from hcat_core.testing.cohorts import random_cohort
-from hcat_core.training.inference import predict_cohort
+from hcat_core.training.inference import predict_cohort, predict_completed
 from hcat_core.training.model import HcatModel
 
 
@@ -78,3 +78,57 @@ def test_a_patients_prediction_does_not_hang_on_who_else_is_asked_about():
     # Not because nothing is drawn: another seed says something else.
     other = predict_cohort(model, cohort, mc_samples=8, seed=1, device=torch.device("cpu"))
     assert np.abs(other.probability - whole.probability)[:, 0].max() > 0.01
+
+
+class SumFusion(nn.Module):
+    """The sum of a patient's first cells, without any randomness."""
+
+    width = 1
+
+    def forward(self, batch, imputation):
+        total = imputation.emb[:, :, 0].sum(dim=1, keepdim=True)
+        return Fused(pooled=total, tokens=total.unsqueeze(1))
+
+
+def sum_model(layout):
+    def impute(batch):
+        filled = ~batch.measured & layout.cells
+        return Imputation(batch.emb, 0.5 * filled, filled)
+
+    return HcatModel(layout, impute, SumFusion(), {"survival": SumHead()}, {"survival": "survival"})
+
+
+def logit(p):
+    return np.log(p / (1 - p))
+
+
+def test_the_interval_of_draws_is_that_of_90_percent_of_them():
+    """One missing modality, drawn with standard deviation 0.5, is added to the logit."""
+    cohort = random_cohort(30, missing=0, gaps=0)
+    cohort = cohort.hide(torch.tensor([False, True, False]).expand(30, 3))
+    model, cpu = sum_model(cohort.layout), torch.device("cpu")
+    found = predict_cohort(model, cohort, mc_samples=3000, seed=0, device=cpu)
+    middle = cohort.emb[:, :, 0].sum(dim=1).numpy()
+    ends = [(logit(end[:, 0]) - middle) / 0.5 for end in (found.low, found.high)]
+    assert np.allclose(ends[0], -1.645, atol=0.12) and np.allclose(ends[1], 1.645, atol=0.12)
+
+
+def test_each_draw_of_what_is_missing_is_a_prediction():
+    cohort = random_cohort(30, missing=0, gaps=0)
+    hidden = cohort.hide(torch.tensor([False, True, False]).expand(30, 3))
+    model, cpu = sum_model(cohort.layout), torch.device("cpu")
+    found = predict_completed(model, hidden, samples=2000, seed=0, device=cpu)
+    spread = logit(found.completed[:, :, 0]).std(axis=0)
+    assert np.allclose(spread, 0.5, atol=0.05)
+    complete = predict_completed(model, cohort, samples=5, seed=0, device=cpu)
+    assert np.ptp(complete.completed[:, :, 0], axis=0).max() == 0
+
+
+def test_a_draw_is_the_same_for_a_patient_alone_and_among_others():
+    cohort = random_cohort(30, missing=0, gaps=0)
+    cohort = cohort.hide(torch.tensor([False, True, False]).expand(30, 3))
+    model, cpu = sum_model(cohort.layout), torch.device("cpu")
+    whole = predict_completed(model, cohort, samples=6, seed=0, device=cpu)
+    for rows in (torch.tensor([7]), torch.tensor([20, 3, 11])):
+        some = predict_completed(model, cohort[rows], samples=6, seed=0, device=cpu)
+        np.testing.assert_allclose(some.completed[..., 0], whole.completed[:, rows.numpy(), 0], atol=1e-6)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,12 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hcat_builtin.estimators.forest_growing import grow
 from hcat_builtin.estimators.outcome_regression import Outcomes
 from hcat_builtin.estimators.patient_features import FEATURES, FeatureChoice, PatientFeatures
 from hcat_builtin.estimators.survival_forest import new_forest
 from hcat_core.cohort import Cohort, Layout
 from hcat_core.storage.tensor_names import with_prefix, without_prefix
 
+PATIENTS_AT_ONCE = 128
 RAREST = 1e-3  # probabilities are kept this far from 0 and 1 before their logarithm is taken
 
 
@@ -73,14 +75,21 @@ class Trees:
     def predict(self, x: np.ndarray) -> np.ndarray:
         """(n, F) features -> (n,) mean over trees, which is scikit-learn's."""
         cells = x.astype(np.float32).astype(np.float64)  # as scikit-learn compares them
-        row = (np.arange(len(x)) * x.shape[1])[:, None]
-        child, feature = self.child.numpy(), self.feature.numpy()
-        threshold, flat = self.threshold.numpy(), cells.ravel()
-        node = np.broadcast_to(np.arange(int(self.number)), (len(x), int(self.number)))
+        parts = [self._predict(torch.from_numpy(part)) for part in _in_parts(cells)]
+        return np.concatenate(parts) if parts else np.zeros(0)
+
+    def _predict(self, cells: Tensor) -> np.ndarray:
+        """(n,) means over trees of a part (n, F)."""
+        n, trees = len(cells), int(self.number)
+        flat = cells.flatten()
+        row = (torch.arange(n, dtype=torch.int32) * cells.shape[1]).repeat_interleave(trees)
+        node = torch.arange(trees, dtype=torch.int32).repeat(n)
         while True:
-            below = child[node] + (flat[row + feature[node]] > threshold[node])
-            if (below == node).all():
-                return np.asarray(self.value.numpy()[node].mean(axis=1))
+            value = flat.index_select(0, row + self.feature.index_select(0, node))
+            above = value > self.threshold.index_select(0, node)
+            below = self.child.index_select(0, node) + above
+            if torch.equal(below, node):
+                return np.asarray(self.value.index_select(0, node).reshape(n, trees).numpy().mean(axis=1))
             node = below
 
 
@@ -160,9 +169,15 @@ class ForestScore:
             if not rows.any():
                 continue
             forest = new_forest(max(1, self.trees // len(numbers)), seed + int(number))
-            forests.append(forest.fit(x[rows], target[rows]))
+            forests.append(grow(forest, x[rows], target[rows]))
             left_out[torch.from_numpy(own)] = _score(forest.predict(x[own]))
         return forests
+
+
+def _in_parts(cells: np.ndarray) -> Iterator[np.ndarray]:
+    """Parts of (N, F) cells that, with a node of every tree for each patient, fit into the cache."""
+    for first in range(0, len(cells), PATIENTS_AT_ONCE):
+        yield cells[first : first + PATIENTS_AT_ONCE]
 
 
 def _score(probability: np.ndarray) -> Tensor:

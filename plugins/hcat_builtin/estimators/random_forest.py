@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from hcat_builtin.estimators.forest_growing import grow
 from hcat_builtin.estimators.patient_features import FeatureChoice, PatientFeatures
 from hcat_builtin.estimators.task_classifiers import TaskClassifiers
 from hcat_core.cohort import Layout
@@ -44,5 +47,11 @@ class RandomForestEstimator(TaskClassifiers):
         from sklearn.ensemble import RandomForestClassifier  # a recipe is checked without it
 
         return RandomForestClassifier(
-            n_estimators=self.trees, min_samples_leaf=self.leaf, random_state=seed, n_jobs=1
+            n_estimators=self.trees, min_samples_leaf=self.leaf, random_state=seed
         )
+
+    def fit_classifier(
+        self, model: Any, x: np.ndarray, labels: np.ndarray, weight: np.ndarray | None
+    ) -> Any:
+        """Grown in threads."""
+        return grow(model, x, labels, weight)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from hcat_builtin.estimators.forest_growing import grow
 from hcat_builtin.estimators.outcome_regression import Outcomes
 from hcat_builtin.estimators.patient_features import FeatureChoice, PatientFeatures
 from hcat_builtin.estimators.serialisation import load_models, save_models
@@ -85,7 +86,7 @@ class SurvivalForestEstimator:
             target = outcomes.by_day(self._days(columns))
             # Of a single column scikit-learn expects a vector.
             target = target[:, 0] if target.shape[1] == 1 else target
-            self.models[task.name] = forest.fit(x[outcomes.known], target)
+            self.models[task.name] = grow(forest, x[outcomes.known], target)
 
     def predict(self, cohort: Cohort) -> Prediction:
         """(N, T) probabilities, and (N, T, 12) curves that never decrease.
@@ -121,9 +122,9 @@ class SurvivalForestEstimator:
 
 
 def new_forest(trees: int, seed: int, leaf: int = LEAF, share: float = SHARE) -> Any:
-    """An unfitted forest of regression trees, in one thread."""
+    """An unfitted forest of regression trees."""
     from sklearn.ensemble import RandomForestRegressor
 
     return RandomForestRegressor(
-        n_estimators=trees, min_samples_leaf=leaf, max_features=share, random_state=seed, n_jobs=1
+        n_estimators=trees, min_samples_leaf=leaf, max_features=share, random_state=seed
     )

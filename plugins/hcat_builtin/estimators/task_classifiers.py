@@ -41,6 +41,12 @@ class TaskClassifiers(ABC):
     def make_classifier(self, seed: int) -> Any:
         """A fresh scikit-learn classifier with weighted ``fit``, and ``predict_proba``."""
 
+    def fit_classifier(
+        self, model: Any, x: np.ndarray, labels: np.ndarray, weight: np.ndarray | None
+    ) -> Any:
+        """The classifier, fitted to (n, F) features and (n,) labels, with (n,) weights or None."""
+        return model.fit(x, labels, sample_weight=weight)
+
     def fit(self, train: Cohort, validation: Cohort, context: FitContext) -> None:
         """Fit the features on all patients, and each classifier on those with a known outcome.
 
@@ -63,7 +69,7 @@ class TaskClassifiers(ABC):
             self.rates[column] = float(np.average(labels[known], weights=weight))
             if 0 < (labels == 1).sum() < known.sum():
                 model = self.make_classifier(context.seed)
-                self.models[task] = model.fit(x[known], labels[known], sample_weight=weight)
+                self.models[task] = self.fit_classifier(model, x[known], labels[known], weight)
 
     def predict(self, cohort: Cohort) -> Prediction:
         """(N, T) probabilities."""

@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.ensemble import RandomForestRegressor
 
+from hcat_builtin.estimators import forest_score
 from hcat_builtin.estimators.forest_score import Trees
 
 
@@ -21,3 +22,14 @@ def test_a_forest_of_single_leaves_predicts_the_mean():
     x, y = np.zeros((30, 2)), np.arange(30.0)
     forest = RandomForestRegressor(3, bootstrap=False, random_state=0).fit(x, y)
     assert np.allclose(Trees.of([forest]).predict(x), 14.5)
+
+
+def test_patients_are_predicted_in_parts_alike(monkeypatch):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((100, 4))
+    trees = Trees.of([RandomForestRegressor(10, random_state=0).fit(x, x[:, 0])])
+    whole = trees.predict(x)
+    for number in (1, 7, 100):
+        monkeypatch.setattr(forest_score, "PATIENTS_AT_ONCE", number)
+        assert np.array_equal(trees.predict(x), whole)
+    assert trees.predict(x[:0]).shape == (0,)
