@@ -36,7 +36,7 @@ from hcat_core.recipe.toml_text import Tree, values_in
 from hcat_core.recipe.validation import check_table
 from hcat_core.registry.catalog import Catalog
 from hcat_core.registry.discovery import NO_PLUGINS
-from hcat_core.text.quoting import shown
+from hcat_core.text.quoting import is_utf8, shown
 from hcat_core.text.spelling import did_you_mean
 
 KEYS = ("seed", "outdir", "plugins", *dict.fromkeys([*TABLES, "estimator", *NEURAL_TABLES]))
@@ -159,7 +159,7 @@ def check_recipe(
 ) -> tuple[Recipe | None, list[Problem]]:
     """Check a merged tree of tables; the recipe is None if there is any problem."""
     problems = [Problem(key, f"no such table or key.{_suggestion(key)}") for key in tree if key not in KEYS]
-    problems += _too_large({key: value for key, value in tree.items() if key != "seed"})
+    problems += _cannot_be_saved({key: value for key, value in tree.items() if key != "seed"})
     tables, more = _check_fixed_tables(tree)
     problems += more + _check_top_level(tree)
     allowed = allowed_by(tree, str(path))
@@ -290,21 +290,30 @@ def _suggestion(key: str) -> str:
     return elsewhere(key) or did_you_mean(key, KEYS)
 
 
-def _too_large(tree: Tree) -> list[Problem]:
-    """Report whole numbers that a saved recipe could not hold."""
-    message = f"the number is too large: whole numbers end at {LARGEST}"
+def _cannot_be_saved(tree: Tree) -> list[Problem]:
+    """Report values that the recipe.toml of a run could not hold, or that no path or name could."""
     return [
         Problem(key, message)
         for key, _, value in values_in(tree)
-        if isinstance(value, int) and abs(value) > LARGEST
+        if (message := _why_not_saved(value)) is not None
     ]
+
+
+def _why_not_saved(value: object) -> str | None:
+    if isinstance(value, int) and abs(value) > LARGEST:
+        return f"the number is too large: whole numbers end at {LARGEST}"
+    if isinstance(value, str) and "\0" in value:
+        return f"{shown(value)} holds a null character, which no path, column or name can have"
+    if isinstance(value, str) and not is_utf8(value):
+        return f"{shown(value)} is not UTF-8, and a recipe is: give the file or folder another name"
+    return None
 
 
 def _check_outdir(outdir: object) -> list[Problem]:
     """Refuse an ``outdir`` outside the current folder, which only ``--outdir`` may name."""
     if outdir is None:
         return []
-    if not isinstance(outdir, str) or not outdir or "\0" in outdir:
+    if not isinstance(outdir, str) or not outdir:
         return [Problem("outdir", f"expected a path, got {shown(outdir)}")]
     parts = {*PurePosixPath(outdir).parts, *PureWindowsPath(outdir).parts}
     if ".." in parts or PurePosixPath(outdir).is_absolute() or PureWindowsPath(outdir).anchor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hcat_builtin.estimators.patient_features import FeatureChoice, PatientFeatures
+from hcat_builtin.estimators.saved_models import check_forest
 from hcat_builtin.estimators.task_classifiers import TaskClassifiers
 from hcat_core.cohort import Layout
 from hcat_core.registry.parameter_types import Count
@@ -46,3 +47,7 @@ class RandomForestEstimator(TaskClassifiers):
         return RandomForestClassifier(
             n_estimators=self.trees, min_samples_leaf=self.leaf, random_state=seed, n_jobs=1
         )
+
+    def check_classifier(self, model: Any, fresh: Any) -> None:
+        """Check the structure of the saved model."""
+        check_forest(model, fresh, self.features.number, 1)
