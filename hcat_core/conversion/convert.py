@@ -22,6 +22,7 @@ from hcat_core.registry.catalog import Catalog
 from hcat_core.runs.recipe_cohort import read_recipe_cohort
 from hcat_core.storage.atomic_files import partial_path, storage_errors, sync
 from hcat_core.storage.new_folder import partial_folder
+from hcat_core.text.quoting import is_utf8
 
 To = Literal["h5mu", "h5ad", "h5", "csv"]
 OUTCOMES = "outcomes"
@@ -102,6 +103,8 @@ def _refuse_destination(destination: Path, beside: Path, layout: Layout, to: To)
         raise UsageError(f"{destination}: --to {to} writes one file; name it with the ending .{to}.")
     if not layout.one_file and destination.suffix.lower() in (".h5mu", ".h5ad", ".h5", ".csv"):
         raise UsageError(f"{destination}: --to {to} writes a folder, one file per modality; name a folder.")
+    if not is_utf8(destination.name):  # the new recipe holds the name
+        raise UsageError(f"{destination}: the name is not UTF-8, and a recipe is. Give it another name.")
     with storage_errors(destination):
         for path in (destination, beside):
             if path.exists() or path.is_symlink():

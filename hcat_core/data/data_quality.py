@@ -26,7 +26,7 @@ SHOWN = 5
 
 @dataclass(frozen=True)
 class QualityIssue:
-    """One likely fault: ``kind`` is file, duplicate, empty or shared_id; ``message`` describes it."""
+    """One likely fault: ``kind`` is file, unmeasured, duplicate, empty or shared_id; ``message`` words."""
 
     kind: str
     message: str
@@ -65,7 +65,22 @@ def find_quality_issues(
     """
     sides = None if split is None else split.names(len(cohort))
     of_files = [QualityIssue("file", message) for message in report.findings]
-    return [*of_files, *_duplicates(cohort, sides), *_empty(cohort), *_shared_ids(cohort, sides)]
+    found = [*_unmeasured(cohort, report), *_duplicates(cohort, sides), *_empty(cohort)]
+    return [*of_files, *found, *_shared_ids(cohort, sides)]
+
+
+def refuse_unmeasured(cohort: Cohort, report: ReadReport) -> None:
+    """Refuse a cohort in which nothing was measured: nothing can be learned, whatever its outcomes are.
+
+    Raises:
+        DataError: with the files of all modalities.
+    """
+    if len(cohort) and not bool(cohort.present.any()):
+        sources = "; ".join(f"{one.name} from {one.source}" for one in report.modalities)
+        raise DataError(
+            f"no patient has a measured value in any modality: every cell is empty or not a finite number "
+            f"({sources}). Are these the right files and columns?"
+        )
 
 
 def refuse_quality_issues(issues: list[QualityIssue]) -> None:
@@ -77,6 +92,20 @@ def refuse_quality_issues(issues: list[QualityIssue]) -> None:
     if issues:
         lines = "\n".join(f"  {issue.message}" for issue in issues)
         raise DataError(f"--strict: {len(issues)} findings about the cohort:\n{lines}")
+
+
+def _unmeasured(cohort: Cohort, report: ReadReport) -> list[QualityIssue]:
+    """Modalities without a single measured cell: an export of the wrong columns, or a failed one."""
+    seen = cohort.present.any(dim=0).tolist()
+    return [
+        QualityIssue(
+            "unmeasured",
+            f"{one.source}: no patient has a measured value of {one.name}: every cell is empty or not a "
+            "finite number. Is it the right file? Otherwise leave the modality out.",
+        )
+        for one, has in zip(report.modalities, seen, strict=True)
+        if not has
+    ]
 
 
 def _duplicates(cohort: Cohort, sides: list[str] | None) -> list[QualityIssue]:
