@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from hcat_core.cli.streams import StandardStream
+from hcat_core.errors import StorageError
 from hcat_core.recipe.loading import declared_plugins
 from hcat_core.registry.catalog import Catalog, load_catalog
 from hcat_core.registry.discovery import NO_PLUGINS, strictest
@@ -48,7 +50,7 @@ class Output:
     def make(cls, as_json: bool, quiet: bool) -> Output:
         """The output under a command's common options; of several processes only rank 0 prints."""
         words = InertConsole(
-            stderr=as_json,
+            file=StandardStream("stderr" if as_json else "stdout"),  # type: ignore[arg-type]
             highlight=False,
             markup=False,
             emoji=False,
@@ -65,12 +67,17 @@ class Output:
     def warn(self, message: str) -> None:
         """Print one line on stderr, also under ``-q``."""
         if not self.words.quiet:
-            print(printable(f"hcat: warning: {message}"), file=sys.stderr)
+            with contextlib.suppress(StorageError):  # a full disk for warnings does not stop the work
+                stderr = StandardStream("stderr")
+                stderr.write(printable(f"hcat: warning: {message}") + "\n")
+                stderr.flush()
 
     def document(self, value: object) -> None:
         """Print the JSON document, if ``--json`` was given."""
         if self.as_json:
-            print(json.dumps(value, indent=2, allow_nan=False))
+            stdout = StandardStream("stdout")
+            stdout.write(json.dumps(value, indent=2, allow_nan=False) + "\n")
+            stdout.flush()
 
 
 def print_table(console: Console, table: Table) -> None:

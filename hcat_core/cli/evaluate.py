@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +12,12 @@ from hcat_core.cli.console import Output, common_options, open_catalog, print_ta
 from hcat_core.cli.new_patients import files_from, patient_options
 from hcat_core.cli.recipe_options import recipe_of
 from hcat_core.cli.score_cells import number, shown, why_left_out, with_interval
-from hcat_core.errors import UsageError
+from hcat_core.storage.new_folder import held_folder
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from hcat_core.runs.external_validation import Evaluation
 
 
 @click.command()
@@ -50,31 +53,34 @@ def evaluate(
     """
     output = Output.make(as_json, quiet)
     files = files_from(arguments, targets)
-    if outdir is not None and outdir.exists() and (not outdir.is_dir() or any(outdir.iterdir())):
-        raise UsageError(f"{outdir} is not empty. Name another --outdir.")
-    catalog = open_catalog(output, [recipe_of(run)])
+    with nullcontext() if outdir is None else held_folder(outdir) as folder:
+        catalog = open_catalog(output, [recipe_of(run)])
 
-    import json
+        from hcat_core.runs.external_validation import evaluate_run
+        from hcat_core.runs.trained_run import load_run
 
-    from hcat_core.runs.external_validation import evaluate_run
-    from hcat_core.runs.predict import as_csv
-    from hcat_core.runs.trained_run import load_run
-    from hcat_core.storage.checkpoint import write_text
-
-    trained = load_run(run, catalog)
-    evaluation = evaluate_run(trained, catalog, files, groups)
-    document = evaluation.as_json()
-    for warning in evaluation.warnings:
-        output.warn(warning)
-    if outdir is not None:
-        outdir.mkdir(parents=True, exist_ok=True)
-        write_text(outdir / "evaluation.json", json.dumps(document, indent=1, allow_nan=False) + "\n")
-        write_text(outdir / "predictions.csv", as_csv(evaluation.predictions))
+        trained = load_run(run, catalog)
+        evaluation = evaluate_run(trained, catalog, files, groups)
+        document = evaluation.as_json()
+        for warning in evaluation.warnings:
+            output.warn(warning)
+        if folder is not None:
+            _write(folder, document, evaluation)
     if not quiet and not as_json:
         _print(output, document)
         if outdir is not None:
             output.say(f"{outdir}/: evaluation.json, predictions.csv")
     output.document(document)
+
+
+def _write(folder: Path, document: dict[str, Any], evaluation: Evaluation) -> None:
+    import json
+
+    from hcat_core.runs.predict import as_csv
+    from hcat_core.storage.checkpoint import write_text
+
+    write_text(folder / "evaluation.json", json.dumps(document, indent=1, allow_nan=False) + "\n")
+    write_text(folder / "predictions.csv", as_csv(evaluation.predictions))
 
 
 def _print(output: Output, document: dict[str, Any]) -> None:

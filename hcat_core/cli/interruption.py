@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first signal stops the work cleanly, the second at once."""
+"""Ctrl-C, SIGTERM and SIGHUP: the first signal stops the work cleanly, the second at once."""
 
 from __future__ import annotations
 
@@ -10,15 +10,28 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import NoReturn
 
+# SIGHUP, which Windows lacks, says that the terminal was closed.
+HANDLED = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM arrived; handled wherever Ctrl-C is."""
+    """SIGTERM or SIGHUP arrived; handled wherever Ctrl-C is.
+
+    Attributes:
+        number: of the signal.
+    """
+
+    def __init__(self, number: int = signal.SIGTERM) -> None:
+        super().__init__(number)
+        self.number = number
 
 
 def exit_code(stop: BaseException) -> int:
-    """The exit code that a shell expects: 130 after Ctrl-C, 143 after SIGTERM."""
-    terminated = isinstance(stop, Terminated) or isinstance(stop.__cause__, Terminated)
-    return 128 + (signal.SIGTERM if terminated else signal.SIGINT)
+    """The exit code that a shell expects: 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP."""
+    for one in (stop, stop.__cause__):
+        if isinstance(one, Terminated):
+            return 128 + one.number
+    return 128 + signal.SIGINT
 
 
 @contextlib.contextmanager
@@ -38,9 +51,9 @@ def orderly_signals() -> Iterator[None]:
         if received or os.getpid() != owner:  # a forked child has nothing to clean up
             os._exit(128 + number)
         received.append(number)
-        raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+        raise KeyboardInterrupt if number == signal.SIGINT else Terminated(number)
 
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in HANDLED}
     handled = [number for number, old in before.items() if old not in (signal.SIG_IGN, None)]
     for number in handled:
         signal.signal(number, stop)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import sys
 import traceback
@@ -11,8 +12,10 @@ import click
 
 from hcat_core import __version__
 from hcat_core.cli import moved_imports
+from hcat_core.cli.failures import explained
 from hcat_core.cli.interruption import exit_code, orderly_signals
-from hcat_core.errors import HcatError, UsageError
+from hcat_core.cli.streams import StandardStream
+from hcat_core.errors import StorageError, UsageError
 from hcat_core.text.quoting import printable
 from hcat_core.training import launch
 
@@ -71,17 +74,17 @@ def hcat(context: click.Context) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; returns its exit code.
 
-    0: done; 2: usage or recipe; 3: data; 4: training failed, or disk full or not writable; 130: Ctrl-C;
-    143: SIGTERM.
+    0: done; 2: usage or recipe; 3: data; 4: training failed, disk full or not writable, memory ran out;
+    130: Ctrl-C; 143: SIGTERM; 129: the terminal was closed.
     """
     with orderly_signals(), moved_imports.shown_once():
         return _main(sys.argv[1:] if arguments is None else list(arguments))
 
 
 def _main(arguments: list[str]) -> int:
-    debug = "--debug" in arguments
     try:
         code = hcat.main(arguments, prog_name="hcat", standalone_mode=False)
+        StandardStream("stdout").flush()
         return code if isinstance(code, int) else 0
     except click.exceptions.Exit as stop:
         return stop.exit_code
@@ -90,28 +93,29 @@ def _main(arguments: list[str]) -> int:
             error.show()
         return 2
     except (KeyboardInterrupt, click.Abort) as stop:
-        if _prints_errors():
-            print("interrupted", file=sys.stderr)
+        _complain("interrupted")
         return exit_code(stop)
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader has gone (hcat ... | head)
-        return 0
-    except HcatError as error:
-        if debug:
-            traceback.print_exc()
-        if _prints_errors():
-            print(printable(f"hcat: {error}"), file=sys.stderr)
-        return error.exit_code
     except Exception as error:
-        if debug:
+        if "--debug" in arguments:
             traceback.print_exc()
-        message = printable(f"hcat: internal error: {type(error).__name__}: {error}")
-        if _prints_errors():
-            print(
-                f"{message}\nThis is an error in hcat or in a plugin; --debug shows where.",
-                file=sys.stderr,
-            )
+        known = explained(error)
+        if known is not None:
+            _complain(printable(f"hcat: {known}"))
+            return known.exit_code
+        _complain(
+            printable(f"hcat: internal error: {type(error).__name__}: {error}")
+            + "\nThis is an error in hcat or in a plugin; --debug shows where."
+        )
         return 1
+
+
+def _complain(text: str) -> None:
+    """Print to stderr, which may be closed, or full: the exit code then says it alone."""
+    if _prints_errors():
+        with contextlib.suppress(StorageError):
+            stderr = StandardStream("stderr")
+            stderr.write(text + "\n")
+            stderr.flush()
 
 
 def _prints_errors() -> bool:

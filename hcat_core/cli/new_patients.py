@@ -42,7 +42,7 @@ def patient_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "input_pairs",
             metavar="NAME=FILE",
             multiple=True,
-            help="File of any modality; repeatable.",
+            help="File of any modality; repeatable. With --root, the other modalities are read there.",
         ),
         click.argument("run", type=click.Path(path_type=Path)),
     ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 from pathlib import Path
 from typing import Any
@@ -86,25 +87,31 @@ def run(
         with process_group() as processes:
             if resume is not None:
                 folder = resume
-                summary = resume_run(resume, catalog, progress.say, processes)
+                summary = resume_run(resume, catalog, progress.say, processes, warn=output.warn)
             else:
                 assert recipe is not None
                 loaded = recipe_from_command_line(recipe, catalog, output, arguments)
                 folder = outdir or (Path(loaded.outdir) if loaded.outdir else _default_folder(recipe))
                 summary = run_recipe(
-                    loaded, catalog, outdir=folder, strict=strict, say=progress.say, processes=processes
+                    loaded,
+                    catalog,
+                    outdir=folder,
+                    strict=strict,
+                    say=progress.say,
+                    warn=output.warn,
+                    processes=processes,
                 )
             if not processes.is_main:
                 return 0
     except KeyboardInterrupt as stop:
         progress.stop()
-        if folder is not None and (folder / "recipe.toml").is_file():
+        if _has_begun(folder):
             output.warn(f"interrupted. The run can go on: hcat run --resume {folder}")
         else:
             output.warn("interrupted; nothing had been written")
         return exit_code(stop)
     except StorageError as error:
-        if folder is not None and (folder / "recipe.toml").is_file():
+        if _has_begun(folder):
             raise StorageError(f"{error} Then go on: hcat run --resume {folder}") from error
         raise
     finally:
@@ -113,6 +120,13 @@ def run(
         print_results(output.words, summary, folder)
     output.document({"run_folder": str(folder), **summary})
     return 0
+
+
+def _has_begun(folder: Path | None) -> bool:
+    """Whether there is a run to go on with."""
+    with contextlib.suppress(OSError):  # a name that is too long, a folder that may not be looked into
+        return folder is not None and (folder / "recipe.toml").is_file()
+    return False
 
 
 def _default_folder(recipe: Path) -> Path:

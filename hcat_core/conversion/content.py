@@ -37,7 +37,13 @@ class ModalityRows:
 
 @dataclass(frozen=True)
 class Content:
-    """A cohort: N ids, the modalities, and the (N,) columns of outcomes, groups and split by name."""
+    """A cohort as it is written.
+
+    Attributes:
+        ids: (N,) as the files spell them.
+        modalities: in the order of the recipe.
+        outcomes: (N,) columns of outcomes, groups and split by name.
+    """
 
     ids: np.ndarray
     modalities: tuple[ModalityRows, ...]
@@ -48,7 +54,7 @@ def content_of(cohort: Cohort, outcomes: Mapping[str, np.ndarray]) -> Content:
     """Everything that must be the same after the new files are read."""
     rows = _listed(cohort)
     return Content(
-        ids=np.array(cohort.patient_ids, dtype=object),
+        ids=np.array(cohort.ids_as_written(), dtype=object),
         modalities=tuple(_rows(cohort, column, rows[:, column]) for column in range(rows.shape[1])),
         outcomes=outcomes,
     )

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -23,7 +20,9 @@ from hcat_core.recipe import build
 from hcat_core.recipe.recipe import Recipe, load_recipe
 from hcat_core.registry.catalog import Catalog
 from hcat_core.runs.recipe_cohort import read_recipe_cohort
-from hcat_core.storage.atomic_files import PARTIAL, storage_errors, sync
+from hcat_core.storage.atomic_files import partial_path, storage_errors, sync
+from hcat_core.storage.new_folder import partial_folder
+from hcat_core.text.quoting import is_utf8
 
 To = Literal["h5mu", "h5ad", "h5", "csv"]
 OUTCOMES = "outcomes"
@@ -77,7 +76,8 @@ def convert(
         raise UsageError(
             f"cohort.modalities.{OUTCOMES}: is the file of outcomes; give the modality another name."
         )
-    with _temporary_folder(destination) as folder:
+    with partial_folder(partial_path(destination), destination) as folder:
+        _refuse_destination(destination, beside, layout, to)  # another process may have made it since
         place = folder / destination.name
         written = folder / beside.relative_to(destination.parent)
         content = content_of(cohort, _outcomes(recipe, catalog, cohort))
@@ -103,22 +103,14 @@ def _refuse_destination(destination: Path, beside: Path, layout: Layout, to: To)
         raise UsageError(f"{destination}: --to {to} writes one file; name it with the ending .{to}.")
     if not layout.one_file and destination.suffix.lower() in (".h5mu", ".h5ad", ".h5", ".csv"):
         raise UsageError(f"{destination}: --to {to} writes a folder, one file per modality; name a folder.")
-    for path in (destination, beside):
-        if path.exists() or path.is_symlink():
-            raise UsageError(f"{path} exists already. Name another place, or remove it first.")
-    if not destination.parent.is_dir():
-        raise UsageError(f"{destination.parent}: no such folder.")
-
-
-@contextmanager
-def _temporary_folder(destination: Path) -> Iterator[Path]:
-    """A folder beside the destination, from which a rename moves the files; always removed at the end."""
+    if not is_utf8(destination.name):  # the new recipe holds the name
+        raise UsageError(f"{destination}: the name is not UTF-8, and a recipe is. Give it another name.")
     with storage_errors(destination):
-        folder = tempfile.mkdtemp(prefix=f".{destination.name}.", suffix=PARTIAL, dir=destination.parent)
-    try:
-        yield Path(folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        for path in (destination, beside):
+            if path.exists() or path.is_symlink():
+                raise UsageError(f"{path} exists already. Name another place, or remove it first.")
+        if not destination.parent.is_dir():
+            raise UsageError(f"{destination.parent}: no such folder.")
 
 
 def _outcomes(recipe: Recipe, catalog: Catalog, cohort: Cohort) -> dict[str, np.ndarray]:

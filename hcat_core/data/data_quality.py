@@ -26,7 +26,7 @@ SHOWN = 5
 
 @dataclass(frozen=True)
 class QualityIssue:
-    """One likely fault: ``kind`` is file, duplicate, empty or shared_id; ``message`` describes it."""
+    """One likely fault: ``kind`` is file, unmeasured, duplicate, empty or shared_id; ``message`` words."""
 
     kind: str
     message: str
@@ -65,7 +65,22 @@ def find_quality_issues(
     """
     sides = None if split is None else split.names(len(cohort))
     of_files = [QualityIssue("file", message) for message in report.findings]
-    return [*of_files, *_duplicates(cohort, sides), *_empty(cohort), *_shared_ids(cohort, sides)]
+    found = [*_unmeasured(cohort, report), *_duplicates(cohort, sides), *_empty(cohort)]
+    return [*of_files, *found, *_shared_ids(cohort, sides)]
+
+
+def refuse_unmeasured(cohort: Cohort, report: ReadReport) -> None:
+    """Refuse a cohort in which nothing was measured: nothing can be learned, whatever its outcomes are.
+
+    Raises:
+        DataError: with the files of all modalities.
+    """
+    if len(cohort) and not bool(cohort.present.any()):
+        sources = "; ".join(f"{one.name} from {one.source}" for one in report.modalities)
+        raise DataError(
+            f"no patient has a measured value in any modality: every cell is empty or not a finite number "
+            f"({sources}). Are these the right files and columns?"
+        )
 
 
 def refuse_quality_issues(issues: list[QualityIssue]) -> None:
@@ -79,6 +94,20 @@ def refuse_quality_issues(issues: list[QualityIssue]) -> None:
         raise DataError(f"--strict: {len(issues)} findings about the cohort:\n{lines}")
 
 
+def _unmeasured(cohort: Cohort, report: ReadReport) -> list[QualityIssue]:
+    """Modalities without a single measured cell: an export of the wrong columns, or a failed one."""
+    seen = cohort.present.any(dim=0).tolist()
+    return [
+        QualityIssue(
+            "unmeasured",
+            f"{one.source}: no patient has a measured value of {one.name}: every cell is empty or not a "
+            "finite number. Is it the right file? Otherwise leave the modality out.",
+        )
+        for one, has in zip(report.modalities, seen, strict=True)
+        if not has
+    ]
+
+
 def _duplicates(cohort: Cohort, sides: list[str] | None) -> list[QualityIssue]:
     """Different patients with identical values in a modality."""
     issues = []
@@ -89,7 +118,8 @@ def _duplicates(cohort: Cohort, sides: list[str] | None) -> list[QualityIssue]:
         cells = cohort.emb[:, column, : modality.width].numpy()
         keys = np.ascontiguousarray(cells[rows]).view(np.dtype((np.void, cells.itemsize * modality.width)))
         _, place, counts = np.unique(keys[:, 0], return_inverse=True, return_counts=True)
-        copies = [rows[place == group] for group in np.flatnonzero(counts > 1)]
+        sets = np.split(rows[np.argsort(place, kind="stable")], np.cumsum(counts)[:-1])
+        copies = [sets[number] for number in np.flatnonzero(counts > 1)]
         copies = [group for group in copies if not _one_group(cohort, group)]
         if not copies:
             continue
@@ -99,14 +129,13 @@ def _duplicates(cohort: Cohort, sides: list[str] | None) -> list[QualityIssue]:
                 len({sides[row] for row in group.tolist()} - {"left out"}) > 1 for group in copies
             )
         one = len(copies) == 1
-        sets = "one set of patients holds" if one else f"{len(copies)} sets of patients hold"
+        which_hold = "one set of patients holds" if one else f"{len(copies)} sets of patients hold"
         which = "and is" if one else f"{crossing} of them"
         where = f", {which} on both sides of the split" if crossing else ""
-        listed = "; ".join("rows " + ", ".join(map(str, group.tolist())) for group in copies[:SHOWN])
         issues.append(
             QualityIssue(
                 "duplicate",
-                f"{modality.name}: {sets} the same embedding{where} ({listed}). "
+                f"{modality.name}: {which_hold} the same embedding{where} ({_first_sets(copies)}). "
                 "Are they one patient? cohort.groups keeps such records together.",
             )
         )
@@ -127,10 +156,9 @@ def _empty(cohort: Cohort) -> list[QualityIssue]:
     for column, modality in enumerate(cohort.layout.modalities):
         rows = zero[:, column].nonzero().squeeze(1).tolist()
         if rows and modality.width > 1:
-            listed = ", ".join(map(str, rows[:SHOWN])) + (" ..." if len(rows) > SHOWN else "")
             message = (
-                f"{modality.name}: nothing but zeros for {len(rows)} patients (rows {listed}). If nothing "
-                "was measured, leave them out of the file or write NaN."
+                f"{modality.name}: nothing but zeros for {len(rows)} patients ({_first_rows(rows)}). If "
+                "nothing was measured, leave them out of the file or write NaN."
             )
             issues.append(QualityIssue("empty", message))
     return issues
@@ -156,14 +184,24 @@ def _shared_ids(cohort: Cohort, sides: list[str] | None) -> list[QualityIssue]:
 
 def _rows_in_words(sets: list[np.ndarray], sides: list[str] | None) -> str:
     """The rows of the first sets, the number of further sets, and of those on both sides of the split."""
-    text = "; ".join("rows " + ", ".join(map(str, rows.tolist())) for rows in sets[:SHOWN])
-    if len(sets) > SHOWN:
-        text += f"; and {len(sets) - SHOWN} more sets"
+    text = _first_sets(sets)
     if sides is not None:
         crossing = sum(len({sides[row] for row in rows.tolist()} - {"left out"}) > 1 for rows in sets)
         if crossing:
             text += f" ({crossing} of {len(sets)} sets on both sides of the split)"
     return text
+
+
+def _first_sets(sets: Sequence[np.ndarray]) -> str:
+    """The rows of the first sets, and the number of further sets: a message has an end."""
+    text = "; ".join(_first_rows(rows.tolist()) for rows in sets[:SHOWN])
+    return text + (f"; and {len(sets) - SHOWN} more sets" if len(sets) > SHOWN else "")
+
+
+def _first_rows(rows: Sequence[int]) -> str:
+    """The first rows, and how many there are where some are left out."""
+    more = f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
+    return f"rows {', '.join(map(str, rows[:SHOWN]))}{more}"
 
 
 def _one_group(cohort: Cohort, rows: np.ndarray) -> bool:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from hcat_core.cohort import Cohort
+from hcat_core.cohort import Cohort, Layout
+from hcat_core.storage.tensor_shapes import refuse_other_shapes
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,17 @@ class Standardiser:
     def state_dict(self) -> dict[str, Tensor]:
         """Both tensors, for the checkpoint."""
         return {"mean": self.mean, "scale": self.scale}
+
+    def refuse_another_layout(self, layout: Layout) -> None:
+        """Refuse statistics from a file that are not those of this layout's features.
+
+        Raises:
+            ValueError: for tensors of other shapes, or a scale that nothing can be divided by.
+        """
+        shape = tuple(layout.cells.shape)
+        refuse_other_shapes(self.state_dict(), {"mean": shape, "scale": shape})
+        if not bool((self.scale > 0).all() and self.scale.isfinite().all() and self.mean.isfinite().all()):
+            raise ValueError("a mean or a scale is not finite, or not above zero")
 
     @classmethod
     def from_state(cls, state: Mapping[str, Tensor], prefix: str = "") -> Standardiser:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from hcat_core import __version__
 from hcat_core.errors import TrainingError, UsageError
+from hcat_core.experiments.orphaned_workers import end_with
 from hcat_core.storage.checkpoint import write_text
 
 PATIENCE = 10  # seconds for a scheduler to answer
@@ -164,12 +166,21 @@ def _run_all(
     else:
         workers = Parallel(n_jobs=backend.processes, return_as="generator_unordered")
         try:
-            yield from workers(delayed(_run)(experiment.run, job, *experiment.shared) for job in jobs)
+            starter = os.getpid()
+            yield from workers(
+                delayed(_run_in_worker)(starter, experiment.run, job, *experiment.shared) for job in jobs
+            )
         except TerminatedWorkerError:
             raise TrainingError(
                 "a process was killed, perhaps because memory ran out. Finished jobs are kept: run the "
                 "same command again, with fewer --jobs."
             ) from None
+
+
+def _run_in_worker(starter: int, run: Callable[..., R], job: Job[T], *shared: object) -> tuple[str, R]:
+    """One job in a process that ``starter`` has started, and which ends with it."""
+    end_with(starter)
+    return _run(run, job, *shared)
 
 
 def _run(run: Callable[..., R], job: Job[T], *shared: object) -> tuple[str, R]:

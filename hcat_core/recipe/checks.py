@@ -14,10 +14,13 @@ from hcat_core.recipe.component_tables import check_component, components_in
 from hcat_core.recipe.loading import NEURAL
 from hcat_core.recipe.names import AVERAGE, check_name, check_names
 from hcat_core.recipe.task_columns import check_shared_columns, check_task_columns
+from hcat_core.recipe.toml_text import Tree, values_in
 from hcat_core.registry.catalog import Catalog
 from hcat_core.registry.component import EVERY_HEAD, NEEDS_TIMES
-from hcat_core.text.quoting import name_in_quotes, shown
+from hcat_core.text.quoting import is_utf8, name_in_quotes, shown
 from hcat_core.text.spelling import did_you_mean
+
+LARGEST = 2**63 - 1  # of TOML's whole numbers
 
 Tables = dict[str, dict[str, Any]]
 
@@ -209,3 +212,22 @@ def _check_head_of_loss(
     wanted = loss.made_for
     message = f'"{component.name}" trains heads with use = "{wanted}"; {shown(head)} has "{use}"'
     return [Problem(f"{key}.head", message)]
+
+
+def check_savable(tree: Tree) -> list[Problem]:
+    """Report values that the recipe.toml of a run could not hold, or that no path or name could."""
+    return [
+        Problem(key, message)
+        for key, _, value in values_in(tree)
+        if (message := _why_not_saved(value)) is not None
+    ]
+
+
+def _why_not_saved(value: object) -> str | None:
+    if isinstance(value, int) and abs(value) > LARGEST:
+        return f"the number is too large: whole numbers end at {LARGEST}"
+    if isinstance(value, str) and "\0" in value:
+        return f"{shown(value)} holds a null character, which no path, column or name can have"
+    if isinstance(value, str) and not is_utf8(value):
+        return f"{shown(value)} is not UTF-8, and a recipe is: give the file or folder another name"
+    return None

@@ -75,7 +75,12 @@ def _set_losses(tree: Tree, key: str, value: object) -> str | None:
 
 
 def apply_inputs(
-    tree: Tree, inputs: Mapping[str, Path], caller: Path, outcomes_named: bool = False
+    tree: Tree,
+    inputs: Mapping[str, Path],
+    caller: Path,
+    *,
+    outcomes_named: bool = False,
+    keep_others: bool = False,
 ) -> list[Problem]:
     """Read modalities from the given files, in place: the demo is removed, other modalities become absent.
 
@@ -87,6 +92,7 @@ def apply_inputs(
         inputs: files by modality.
         caller: folder of relative paths.
         outcomes_named: whether the user has given the file of the outcomes.
+        keep_others: whether the other modalities stay where they are, because the user has given the root.
     """
     if not inputs:
         return []
@@ -107,7 +113,9 @@ def apply_inputs(
         if use != table.get("use"):
             table = {"modality": name} if use == "h5mu" else {}
         new_tables[name] = {**table, "use": use, "path": str(path)}
-    absent = [name for name in dict.fromkeys([*absent, *modalities]) if name not in inputs]
+    if keep_others:
+        new_tables = {**modalities, **new_tables}
+    absent = [name for name in dict.fromkeys([*absent, *modalities]) if name not in new_tables]
     demo = cohort.pop("demo", None)
     cohort["modalities"] = new_tables
     cohort["absent"] = absent

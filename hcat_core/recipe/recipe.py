@@ -10,13 +10,14 @@ from typing import Any
 import tomli_w
 
 from hcat_core.data.schema import CohortTable, SplitTable
-from hcat_core.errors import Problem, RecipeError
+from hcat_core.errors import Problem, RecipeError, StorageError
 from hcat_core.recipe.checks import (
     Tables,
     check_baselines,
     check_heads,
     check_losses,
     check_modalities,
+    check_savable,
     check_tasks,
     check_times,
     check_trained,
@@ -34,15 +35,15 @@ from hcat_core.recipe.loading import (
     uses_neural,
 )
 from hcat_core.recipe.schema import TABLES, EvaluationTable, TrainingTable, elsewhere
-from hcat_core.recipe.toml_text import Tree, values_in
+from hcat_core.recipe.toml_text import Tree
 from hcat_core.recipe.validation import check_table
 from hcat_core.registry.catalog import Catalog
 from hcat_core.registry.discovery import NO_PLUGINS
+from hcat_core.storage.safe_path import resolved
 from hcat_core.text.quoting import shown
 from hcat_core.text.spelling import did_you_mean
 
 KEYS = ("seed", "outdir", "plugins", *dict.fromkeys([*TABLES, "estimator", *NEURAL_TABLES]))
-LARGEST = 2**63 - 1  # of TOML's whole numbers
 LARGEST_SEED = 2**31 - 1  # accepted by every library
 
 
@@ -125,6 +126,7 @@ def load_recipe(
     options: Mapping[str, Any] | None = None,
     inputs: Mapping[str, Path] | None = None,
     caller: Path | None = None,
+    keep_others: bool | None = None,
 ) -> tuple[Recipe, list[str]]:
     """Read, merge and check a recipe; ``sets`` override it, ``options`` and ``inputs`` override both.
 
@@ -135,6 +137,8 @@ def load_recipe(
         options: values of command line options (``command_line.OPTIONS``) by name, or None.
         inputs: files by modality.
         caller: folder of relative paths in ``inputs`` and ``cohort.root``; by default the current one.
+        keep_others: whether modalities without a file in ``inputs`` are still read; None: if ``sets``
+            name ``cohort.root``, in which their files are.
 
     Returns:
         The recipe, and a warning for each option that changes nothing.
@@ -144,8 +148,14 @@ def load_recipe(
     """
     caller = caller or Path.cwd()
     tree, problems = apply_sets(read_recipe_tree(path), sets)
-    outcomes_named = any(text.partition("=")[0].strip() == "cohort.targets.path" for text in sets)
-    problems += apply_inputs(tree, inputs or {}, caller, outcomes_named)
+    set_keys = {text.partition("=")[0].strip() for text in sets}
+    problems += apply_inputs(
+        tree,
+        inputs or {},
+        caller,
+        outcomes_named="cohort.targets.path" in set_keys,
+        keep_others="cohort.root" in set_keys if keep_others is None else keep_others,
+    )
     more, warnings = apply_options(tree, options or {}, catalog)
     if catalog.allowed == NO_PLUGINS:
         tree["plugins"] = []
@@ -162,7 +172,7 @@ def check_recipe(
     """Check a merged tree of tables; the recipe is None if there is any problem."""
     problems = [Problem(key, f"no such table or key.{_suggestion(key)}") for key in tree if key not in KEYS]
     problems += name_readers(tree)
-    problems += _too_large({key: value for key, value in tree.items() if key != "seed"})
+    problems += check_savable({key: value for key, value in tree.items() if key != "seed"})
     tables, more = _check_fixed_tables(tree)
     problems += more + _check_top_level(tree)
     allowed = allowed_by(tree, str(path))
@@ -188,9 +198,13 @@ def check_recipe(
         problems += check_times(cohort.targets, estimator, neural.heads, catalog)
     if problems or cohort is None or estimator is None:
         return None, problems
+    try:
+        root = resolved(caller / cohort.root if cohort.root is not None else path.parent)
+    except StorageError as error:
+        return None, [Problem("cohort.root", str(error))]
     recipe = Recipe(
         source=str(path),
-        root=(caller / cohort.root if cohort.root is not None else path.parent).resolve(),
+        root=root,
         seed=tree.get("seed", 0),
         outdir=tree.get("outdir"),
         plugins=None if tree.get("plugins") is None else tuple(tree["plugins"]),
@@ -295,21 +309,11 @@ def _suggestion(key: str) -> str:
     return elsewhere(key) or did_you_mean(key, KEYS)
 
 
-def _too_large(tree: Tree) -> list[Problem]:
-    """Report whole numbers that a saved recipe could not hold."""
-    message = f"the number is too large: whole numbers end at {LARGEST}"
-    return [
-        Problem(key, message)
-        for key, _, value in values_in(tree)
-        if isinstance(value, int) and abs(value) > LARGEST
-    ]
-
-
 def _check_outdir(outdir: object) -> list[Problem]:
     """Refuse an ``outdir`` outside the current folder, which only ``--outdir`` may name."""
     if outdir is None:
         return []
-    if not isinstance(outdir, str) or not outdir or "\0" in outdir:
+    if not isinstance(outdir, str) or not outdir:
         return [Problem("outdir", f"expected a path, got {shown(outdir)}")]
     parts = {*PurePosixPath(outdir).parts, *PureWindowsPath(outdir).parts}
     if ".." in parts or PurePosixPath(outdir).is_absolute() or PureWindowsPath(outdir).anchor:

@@ -18,7 +18,7 @@ from hcat_core.runs.delta_shift import shift_imputed
 from hcat_core.runs.trained_run import TrainedRun
 from hcat_core.storage.checkpoint import write_text
 from hcat_core.storage.h5_file import write_h5
-from hcat_core.storage.new_folder import new_folder, refuse_filled
+from hcat_core.storage.new_folder import held_folder
 from hcat_core.storage.safe_path import safe_path
 
 ROWS = 2048  # patients imputed at once
@@ -147,9 +147,8 @@ def write_completed(
         DataError: if no patient has a modality.
         StorageError: when the disk is full or not writable.
     """
-    refuse_filled(folder)
-    imputed = impute_patients(run, cohort, shifts)
-    with new_folder(folder) as temporary:
+    with held_folder(folder) as temporary:
+        imputed = impute_patients(run, cohort, shifts)
         imputed.describe(temporary, {"draws": None})
         written = write_modalities(imputed, imputed.means(), temporary, {}, imputed.interval())
     return [replace(one, path=folder / one.path.name) for one in written]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hcat_core.runs.folder import RunFolder
-from hcat_core.storage.atomic_files import remove_partial
+from hcat_core.storage.atomic_files import remove_partial, storage_errors
 from hcat_core.storage.checkpoint import write_text
 from hcat_core.storage.folder_lock import folder_lock
 
@@ -22,7 +22,8 @@ def create_locked(path: Path, recipe: str) -> Iterator[RunFolder]:
         UsageError: when another process holds ``path``, or it holds files already.
         StorageError: when it cannot be written.
     """
-    created = [folder for folder in (path, *path.parents) if not folder.exists()]
+    with storage_errors(path):
+        created = [folder for folder in (path, *path.parents) if not folder.exists()]
     try:
         with folder_lock(path):
             folder = RunFolder.create(path)

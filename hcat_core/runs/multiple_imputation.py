@@ -30,8 +30,8 @@ from hcat_core.runs.impute import (
     write_modalities,
 )
 from hcat_core.runs.trained_run import TrainedRun
-from hcat_core.storage.atomic_files import atomic_write
-from hcat_core.storage.new_folder import new_folder, refuse_filled
+from hcat_core.storage.atomic_files import atomic_write, make_folder
+from hcat_core.storage.new_folder import held_folder
 from hcat_core.storage.safe_path import safe_path
 
 Format = Literal["h5", "csv", "parquet"]
@@ -78,11 +78,10 @@ def write_draws(
         DataError: if no patient has a modality, or two features of a table would have one name.
         StorageError: when the disk is full or not writable.
     """
-    refuse_filled(folder)
     if plan.format == "parquet":
         _require_pyarrow()
-    imputed = impute_patients(run, cohort, shifts)
-    with new_folder(folder) as temporary:
+    with held_folder(folder) as temporary:
+        imputed = impute_patients(run, cohort, shifts)
         imputed.describe(temporary, {"draws": plan.draws, "seed": plan.seed, "format": plan.format})
         if plan.format == "h5":
             written = _write_folders(imputed, plan, temporary)
@@ -105,7 +104,7 @@ def _write_folders(imputed: ImputedCohort, plan: DrawPlan, folder: Path) -> list
     written = []
     for number in range(1, plan.draws + 1):
         own = safe_path(folder, f"draw_{number:0{max(2, len(str(plan.draws)))}d}")
-        own.mkdir()
+        make_folder(own)
         completed = replace(means, emb=draw_set(imputed, plan.seed, number))
         attributes = {"draw": number, "draws": plan.draws, "seed": plan.seed}
         written += write_modalities(imputed, completed, own, attributes)

@@ -18,6 +18,7 @@ from hcat_core.recipe.recipe import Recipe, load_recipe
 from hcat_core.registry.catalog import Catalog
 from hcat_core.runs.recipe_cohort import read_files
 from hcat_core.runs.trained_run import TrainedRun
+from hcat_core.storage.safe_path import resolved
 
 SHARE_OUTSIDE = 0.1  # of a feature's values, from which a warning is given
 ENOUGH_FOR_MEDIAN = 10  # patients with the feature
@@ -28,7 +29,7 @@ class PatientFiles:
     """Where the files of new patients are.
 
     Attributes:
-        inputs: file by modality.
+        inputs: file by modality; with ``root``, the other modalities are read there.
         root: a folder with files named as in training; None where ``inputs`` or ``sets`` name the files.
         targets: file with the outcomes; None for the recipe's own.
         sets: overrides ``cohort.KEY=VALUE`` of the run's recipe.
@@ -99,21 +100,29 @@ def _recipe_for(run: TrainedRun, catalog: Catalog, files: PatientFiles, outcomes
     set_files = any(text.startswith(("cohort.root=", "cohort.modalities.")) for text in files.sets)
     if not files.inputs and files.root is None and not set_files:
         raise UsageError("name the patients' files: --clinical FILE, --input NAME=FILE, or --root FOLDER.")
+    root_named = files.root is not None or any(text.startswith("cohort.root=") for text in files.sets)
     trained_with = run.recipe.cohort.targets
     root = files.root if files.root is not None else None if set_files else Path.cwd()
     sets = list(files.sets)
     if root is not None:
-        sets.insert(0, f"cohort.root={json.dumps(str(root.resolve()))}")
+        sets.insert(0, f"cohort.root={_quoted(root)}")
     if files.targets is not None:
-        sets.append(f"cohort.targets.path={json.dumps(str(files.targets.resolve()))}")
+        sets.append(f"cohort.targets.path={_quoted(files.targets)}")
         use = reader_for(files.targets, "h5" if trained_with is None else trained_with.use)
         sets.append(f'cohort.targets.use="{use}"')
-    elif outcomes and files.inputs and trained_with is not None:
+    elif outcomes and files.inputs and trained_with is not None and not root_named:
         modality_of = {str(t.get("path")): name for name, t in run.recipe.cohort.modalities.items()}
         if modality_of.get(trained_with.path) not in files.inputs:
             raise UsageError("name the file that holds the outcomes: --targets FILE.")
-    recipe, _ = load_recipe(run.folder.recipe, catalog, sets=sets, inputs=files.inputs)
+    recipe, _ = load_recipe(
+        run.folder.recipe, catalog, sets=sets, inputs=files.inputs, keep_others=root_named
+    )
     if outcomes:
         return recipe
     without_outcomes = recipe.cohort.model_copy(update={"targets": None, "groups": None})
     return replace(recipe, cohort=without_outcomes)
+
+
+def _quoted(path: Path) -> str:
+    """An absolute path as a TOML text."""
+    return json.dumps(str(resolved(path)), ensure_ascii=False)

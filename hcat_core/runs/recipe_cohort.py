@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hcat_core.cohort import Cohort, Layout
 from hcat_core.data.assembly import ReadReport, assemble_cohort
+from hcat_core.data.data_quality import refuse_unmeasured
 from hcat_core.errors import UsageError
 from hcat_core.reading import VocabularyReader
 from hcat_core.recipe import build
@@ -24,10 +25,12 @@ def read_recipe_cohort(
 
     Raises:
         UsageError: as ``write_demo_once`` does.
-        DataError: as the readers and ``assemble_cohort`` do.
+        DataError: as the readers and ``assemble_cohort`` do; for a cohort in which nothing was measured.
     """
     write_demo_once(recipe, say)
-    return read_files(recipe, catalog)
+    cohort, report = read_files(recipe, catalog)
+    refuse_unmeasured(cohort, report)
+    return cohort, report
 
 
 def read_files(

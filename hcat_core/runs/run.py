@@ -53,13 +53,15 @@ def run_recipe(
     outdir: Path,
     strict: bool = False,
     say: Say,
+    warn: Say | None = None,
     processes: Processes = SINGLE_PROCESS,
 ) -> dict[str, object]:
     """Train and evaluate what a recipe describes; returns the summary that is also written.
 
     Nothing but the recipe is written before the data has been read and the model built, and an error before
     that leaves nothing. ``strict`` also stops at findings about data quality. Several ``processes`` train
-    together; the main one alone writes, evaluates and has a summary.
+    together; the main one alone writes, evaluates and has a summary. ``say`` shows messages, and ``warn``
+    those that nobody should miss; ``say`` shows these too where there is no ``warn``.
 
     Raises:
         DataError: for input that cannot be read, or that holds features which know the outcome.
@@ -69,11 +71,16 @@ def run_recipe(
     """
     _refuse_to_share(recipe, processes)
     with _shared(create_locked(outdir, recipe.to_toml()), outdir, processes) as folder:
-        return _run(recipe, catalog, folder, strict, say, processes)
+        run = _begin(recipe, catalog, folder, (say, warn or say), processes)
+        return _run(run, strict)
 
 
 def resume_run(
-    run_folder: Path, catalog: Catalog, say: Say, processes: Processes = SINGLE_PROCESS
+    run_folder: Path,
+    catalog: Catalog,
+    say: Say,
+    processes: Processes = SINGLE_PROCESS,
+    warn: Say | None = None,
 ) -> dict[str, object]:
     """Do what an interrupted run has not done yet; its files become those of a run without interruption.
 
@@ -90,7 +97,8 @@ def resume_run(
             return folder.read_summary()
         recipe, _ = load_recipe(folder.recipe, catalog, sets=(), options={}, inputs={}, caller=Path.cwd())
         _refuse_to_share(recipe, processes)
-        return _run(recipe, catalog, folder, strict=False, say=say, processes=processes)
+        run = _begin(recipe, catalog, folder, (say, warn or say), processes)
+        return _run(run, strict=False)
 
 
 def _refuse_to_share(recipe: Recipe, processes: Processes) -> None:
@@ -115,13 +123,17 @@ def _shared(
         yield RunFolder(path)
 
 
-def _run(
-    recipe: Recipe, catalog: Catalog, folder: RunFolder, strict: bool, say: Say, processes: Processes
-) -> dict[str, object]:
-    """Do whatever the folder does not hold yet."""
+def _begin(
+    recipe: Recipe, catalog: Catalog, folder: RunFolder, shows: tuple[Say, Say], processes: Processes
+) -> Run:
+    """What the run works with; ``shows`` are those of messages and of warnings."""
     device = processes.device(choose_device(recipe.training.device))
     refuse_precision(recipe.training.precision, device)
-    run = Run(recipe, catalog, folder, device, say, processes)
+    return Run(recipe, catalog, folder, device, *shows, processes)
+
+
+def _run(run: Run, strict: bool) -> dict[str, object]:
+    """Do whatever the folder does not hold yet."""
     data = _read(run, strict)
     fitted = _fit(run, data)
     return {} if fitted is None else _finish(run, fitted)
@@ -144,12 +156,17 @@ def _read(run: Run, strict: bool) -> RunData:
         refuse_quality_issues(list(check.issues))
     if check.split is not None:
         run.say(describe_cohort(cohort, report, check.split))
-    for finding in check.findings:
-        run.say(finding)
+    findings = (
+        *check.findings,
+        *(
+            f"{name} keeps training patients in its state: think before you share the run folder"
+            for name in components_that_store_patients(recipe, run.catalog)
+        ),
+    )
+    for finding in findings:
+        run.warn(finding)
     split = check.require_split()
-    for name in components_that_store_patients(recipe, run.catalog):
-        run.say(f"{name} keeps training patients in its state: think before you share {run.folder.path}")
-    return RunData(cohort, report, split, check.findings, quality_checks(cohort), check.checked)
+    return RunData(cohort, report, split, findings, quality_checks(cohort), check.checked)
 
 
 def _fit(run: Run, data: RunData) -> FittedRun | None:

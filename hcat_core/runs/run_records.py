@@ -34,6 +34,7 @@ class Run:
         folder: the run folder, held by the main process.
         device: where to compute.
         say: shows one message.
+        warn: shows one message that nobody should miss.
         processes: this process and those that share the training.
     """
 
@@ -42,6 +43,7 @@ class Run:
     folder: RunFolder
     device: torch.device
     say: Say
+    warn: Say
     processes: Processes = SINGLE_PROCESS
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ from hcat_core.runs.folder import RunFolder
 from hcat_core.storage.atomic_files import storage_errors, sync
 from hcat_core.storage.checkpoint import read_checkpoint, write_checkpoint
 from hcat_core.storage.safe_path import safe_path
+from hcat_core.storage.tensor_shapes import refuse_other_shapes
 from hcat_core.training.context import TrainingContext
 from hcat_core.training.fitting import Fitted, neural_parts_of
 from hcat_core.training.neural_estimator import NeuralEstimator
@@ -131,7 +134,8 @@ def load_run(path: Path, catalog: Catalog, device: torch.device | None = None) -
         bound: Any = header["checkpoint"]
         checkpoint = None if bound is None else (str(bound["name"]), str(bound["sha256"]))
         files: dict[str, str] = dict(header["estimator"])  # type: ignore[call-overload]
-    except (KeyError, TypeError, ValueError) as error:
+        _refuse_misfit(layout, training, (*recalibration.intercept, *recalibration.slope, *thresholds))
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise DataError(
             f"{folder.trained}: damaged, or of an older hcat ({error!r}). Remove it, and "
             f"hcat run --resume {path} makes it again."
@@ -150,10 +154,43 @@ def load_run(path: Path, catalog: Catalog, device: torch.device | None = None) -
         for name in sorted(files.keys() | _files(folder.estimator)):
             _refuse_another_file(folder.estimator / name, files.get(name))
         estimator = build_estimator(recipe, catalog, layout)
-        estimator.load(folder.estimator, context)
+        _load_estimator(estimator, folder.estimator, context)
     return TrainedRun(
         folder, recipe, layout, Fitted(estimator, recalibration, thresholds, took_validation), training
     )
+
+
+def _refuse_misfit(layout: Layout, training: TrainingStatistics, numbers: Sequence[float]) -> None:
+    """Refuse parts of a file that do not belong together: it can come from elsewhere.
+
+    Args:
+        layout: of the file.
+        training: of the file.
+        numbers: intercepts, slopes and thresholds of all tasks.
+
+    Raises:
+        ValueError: for another number of modalities, features or tasks, and numbers that are not finite.
+    """
+    modalities, tasks = layout.modalities, len(layout.tasks)
+    if not modalities or any(type(m.width) is not int or m.width < 1 for m in modalities):
+        raise ValueError("a modality's width is not a whole number above 0")
+    if any(len(m.features) not in (0, m.width) for m in modalities):
+        raise ValueError("a modality has more or fewer names than features")
+    shape = (len(modalities), layout.widest)  # before a tensor of that size is made
+    refuse_other_shapes({"low": training.low, "high": training.high}, {"low": shape, "high": shape})
+    training.standardiser.refuse_another_layout(layout)
+    if len(training.base_rate) != tasks or len(numbers) != 3 * tasks:
+        raise ValueError("it is of another number of tasks")
+    if not all(math.isfinite(number) for number in (*training.base_rate, *numbers)):
+        raise ValueError("a threshold, a rate or a recalibration is not finite")
+
+
+def _load_estimator(estimator: Estimator, folder: Path, context: TrainingContext) -> None:
+    """Load what was fitted; what a component makes of files that are not its own is an error in words."""
+    try:
+        estimator.load(folder, context)
+    except (KeyError, ValueError, TypeError, IndexError, RuntimeError, AttributeError, OSError) as error:
+        raise DataError(f"{folder}: does not fit this run's recipe ({error}).") from error
 
 
 def _files(folder: Path) -> list[str]:

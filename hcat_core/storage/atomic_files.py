@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,11 @@ ADVICE = {
     errno.EROFS: "Make the file system writable, or name another place.",
     errno.EACCES: "Ask for the right to write there, or name another place.",
     errno.ENOENT: "Make its folder first, or name another place.",
+    errno.ENAMETOOLONG: "Give it a shorter name.",
+    errno.EFBIG: "Raise the limit on the size of files (ulimit -f), or name another file system.",
+    errno.ELOOP: "It is a link that leads to itself: remove the link.",
 }
+LONGEST_NAME = 255  # bytes of a file's name on common file systems
 
 
 @contextlib.contextmanager
@@ -31,7 +36,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
     Raises:
         StorageError: when the disk is full or not writable.
     """
-    temporary = path.with_name(f".{path.name}{PARTIAL}")
+    temporary = partial_path(path)
     with storage_errors(path):
         try:
             temporary.unlink(missing_ok=True)  # left by a process that was killed
@@ -59,6 +64,17 @@ def storage_errors(path: Path) -> Iterator[None]:
         reason = os.strerror(error.errno) if error.errno else str(error)
         advice = ADVICE.get(error.errno or 0, "Name another place.")
         raise StorageError(f"{path} cannot be written: {reason}. {advice}") from error
+
+
+def partial_path(path: Path) -> Path:
+    """Where a file or folder is written before it is complete: beside ``path``, hidden.
+
+    A name with no room for the ending has its sha256 there instead.
+    """
+    name = f".{path.name}{PARTIAL}"
+    if len(os.fsencode(name)) > LONGEST_NAME:
+        name = f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:32]}{PARTIAL}"
+    return path.with_name(name)
 
 
 def make_folder(path: Path) -> None:

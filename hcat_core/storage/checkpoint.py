@@ -77,7 +77,7 @@ def read_checkpoint(path: Path, recipe: str | None = None) -> tuple[dict[str, Te
         digest, described = manifest.pop("sha256"), manifest["tensors"]
         version, written_under = manifest["hcat"], manifest["recipe"]
         known = manifest["format"] == FORMAT
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(f"{path}: damaged checkpoint: its manifest is unreadable ({error!r}).") from None
     if not known:
         raise DataError(

@@ -20,19 +20,24 @@ WAIT = 0.2  # seconds; a lock that was removed since it was opened is then tried
 
 
 @contextlib.contextmanager
-def folder_lock(path: Path) -> Iterator[None]:
+def folder_lock(path: Path, named: Path | None = None) -> Iterator[None]:
     """Hold a folder, which is made if it does not exist.
 
     The operating system releases the lock when this process ends, also after SIGKILL.
+
+    Args:
+        path: the folder.
+        named: what messages name; None: the folder.
 
     Raises:
         UsageError: when another process holds ``path``, or it is a file.
         StorageError: when it cannot be written.
     """
-    if path.exists() and not path.is_dir():
-        raise UsageError(f"{path} is a file. Name another --outdir.")
-    with storage_errors(path):
-        lock = _acquire(path)
+    named = named or path
+    with storage_errors(named):
+        if path.exists() and not path.is_dir():
+            raise UsageError(f"{path} is a file. Name another place.")
+        lock = _acquire(path, named)
     try:
         yield
     finally:
@@ -43,7 +48,7 @@ def folder_lock(path: Path) -> Iterator[None]:
         lock.release()
 
 
-def _acquire(path: Path) -> FileLock:
+def _acquire(path: Path, named: Path) -> FileLock:
     """The lock of a folder, acquired, with a note of who holds it."""
     lock = FileLock(path / LOCK)
     while True:
@@ -55,7 +60,7 @@ def _acquire(path: Path) -> FileLock:
             continue  # a run that stopped before it began has just removed its folder
         except Timeout:
             raise UsageError(
-                f"{path} is in use by {_holder(path)}. Wait until it is done, or name another --outdir."
+                f"{named} is in use by {_holder(path)}. Wait until it is done, or name another place."
             ) from None
     try:
         _write_holder(path / HOLDER)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hcat_core.errors import UsageError
+from hcat_core.errors import StorageError, UsageError
 from hcat_core.text.quoting import shown
 
 
@@ -25,3 +25,17 @@ def safe_path(folder: Path, name: str) -> Path:
         where = "in a circle" if target is None else f"to {target}"
         raise UsageError(f"{path} is a link {where}: hcat writes only inside {folder}. Remove the link.")
     return path
+
+
+def resolved(path: Path) -> Path:
+    """The absolute path without links; a path that does not exist yet has one too.
+
+    Raises:
+        StorageError: for links in a circle, and for what the file system refuses to look at.
+    """
+    try:
+        return path.resolve()
+    except RuntimeError:
+        raise StorageError(f"{path} is a link that leads to itself. Remove the link.") from None
+    except OSError as error:
+        raise StorageError(f"{path} cannot be reached: {error.strerror}. Name another place.") from None

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeVar
 
-from torch import Tensor
+T = TypeVar("T")  # a tensor, or its shape
 
 
-def with_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def with_prefix(prefix: str, tensors: Mapping[str, T]) -> dict[str, T]:
     """The tensors of one part, under the names that they have among those of all parts."""
     return {prefix + name: tensor for name, tensor in tensors.items()}
 
 
-def without_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def without_prefix(prefix: str, tensors: Mapping[str, T]) -> dict[str, T]:
     """The tensors of one part among those of all, under the names that they have in the part."""
     return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}

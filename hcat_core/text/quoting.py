@@ -37,5 +37,14 @@ def name_in_quotes(name: str) -> str:
     return shown(name) + (f" (it has {', '.join(others[:3])})" if others else "")
 
 
+def is_utf8(text: str) -> bool:
+    """Whether a text, such as a file's name, can be written in UTF-8; a name in another encoding cannot."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _visible(character: str) -> str:
     return character if character.isprintable() else character.encode("unicode_escape").decode("ascii")

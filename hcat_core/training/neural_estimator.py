@@ -13,6 +13,7 @@ from torch import Tensor
 from hcat_core.cohort import Cohort, Layout
 from hcat_core.data.folds import at_most, joint_folds
 from hcat_core.data.standardisation import Standardiser
+from hcat_core.errors import DataError
 from hcat_core.interfaces import Estimator, FitContext, Imputation, PatientNumbers, Prediction
 from hcat_core.registry.parameter_types import Count
 from hcat_core.storage.atomic_files import make_folder
@@ -163,17 +164,34 @@ class NeuralEstimator:
         (folder / MEMBERS).write_text(text + "\n", encoding="utf-8")
 
     def load(self, folder: Path, context: FitContext) -> None:
-        """Restore every member."""
+        """Restore every member.
+
+        Raises:
+            DataError: for files that are damaged, or not of this recipe and layout.
+        """
         self.context = training_context(context)
-        written = json.loads((folder / MEMBERS).read_text(encoding="utf-8"))
-        self.residual_weights = {
-            task: ResidualWeight(**weight) for task, weight in written["residual_weights"].items()
-        }
-        misfit = written["misfit"]
-        self.misfit = misfit and Misfit(tuple(misfit["linear"]), tuple(misfit["quadratic"]))
+        path = folder / MEMBERS
+        tasks = self.plan.layout.task_names
+        try:
+            written = json.loads(path.read_text(encoding="utf-8"))
+            self.residual_weights = {
+                task: ResidualWeight(**weight) for task, weight in written["residual_weights"].items()
+            }
+            misfit = written["misfit"]
+            self.misfit = misfit and Misfit(tuple(misfit["linear"]), tuple(misfit["quadratic"]))
+            sizes = (
+                {len(tasks)} if self.misfit is None else {len(part) for part in vars(self.misfit).values()}
+            )
+            number = int(written["members"])
+            if sizes != {len(tasks)} or not set(self.residual_weights) <= set(tasks):
+                raise ValueError("it is of other tasks")
+            if not 1 <= number <= self.number:
+                raise ValueError(f"it has {number} members, and the recipe {self.number}")
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+            raise DataError(f"{path}: damaged, or not of this run's recipe ({error}).") from None
         self.members = [
-            load_member(folder / f"member_{number}.safetensors", self.plan, self.context)
-            for number in range(1, int(written["members"]) + 1)
+            load_member(folder / f"member_{place}.safetensors", self.plan, self.context)
+            for place in range(1, number + 1)
         ]
 
     @property

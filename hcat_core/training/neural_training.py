@@ -177,7 +177,8 @@ def load_member(
     try:
         model.load(tensors)
         standardiser = Standardiser.from_state(tensors, "standardiser.")
-    except (KeyError, RuntimeError) as error:
+        standardiser.refuse_another_layout(plan.layout)
+    except (KeyError, RuntimeError, ValueError, IndexError, TypeError) as error:
         raise DataError(f"{path}: does not fit this run's recipe ({error}).") from None
     model.to(context.device)
     return TrainedMember(standardiser, model)

@@ -97,10 +97,10 @@ def test_json_puts_one_document_on_stdout(small_run):
 
 
 def test_an_imputer_that_keeps_patients_is_announced_before_the_folder_is_shared(small_run):
-    code, out, _ = small_run("--epochs=1", "--set=imputer.use=iterative", "--set=imputer.first.use=knn")
+    code, _, err = small_run("--epochs=1", "--set=imputer.use=iterative", "--set=imputer.first.use=knn")
     assert code == 0
-    assert "imputer knn keeps training patients in its state" in out
-    assert "keeps training patients" not in small_run("--epochs=1", outdir="other")[1]
+    assert "imputer knn keeps training patients in its state" in err
+    assert "keeps training patients" not in small_run("--epochs=1", outdir="other")[2]
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,18 @@
-"""Findings about a cohort: rows and not patients are named, and ``--strict`` stops at them."""
+"""Findings about a cohort name some rows, never patients, and a count; ``--strict`` stops at them."""
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
-from hcat_core.data.assembly import ReadReport
-from hcat_core.data.data_quality import find_quality_issues, refuse_quality_issues
+from hcat_core.cohort import Cohort, Layout, Modality
+from hcat_core.data.assembly import ModalityReport, ReadReport
+from hcat_core.data.data_quality import (
+    find_quality_issues,
+    refuse_quality_issues,
+    refuse_unmeasured,
+)
 from hcat_core.errors import DataError
 from hcat_core.testing.cohorts import random_cohort
 
@@ -43,3 +49,70 @@ def test_strict_stops_at_each_finding_and_at_none():
     assert all(issue.message in str(stop.value) for issue in issues)
     assert "SECRET" not in str(stop.value)
     refuse_quality_issues([])
+
+
+def cohort_of(emb, ids=None):
+    emb = torch.as_tensor(np.asarray(emb, dtype=np.float32))[:, None]
+    measured = emb.isfinite()
+    n = len(emb)
+    return Cohort(
+        patient_ids=tuple(ids or (f"P{row}x" for row in range(n))),
+        layout=Layout((Modality("spatial", emb.shape[2]),)),
+        emb=emb.nan_to_num(),
+        measured=measured,
+        present=measured.any(dim=2),
+        quality=torch.ones((n, 1)),
+        n_rows=torch.ones((n, 1), dtype=torch.int32),
+    )
+
+
+def found(cohort):
+    modality = ModalityReport("spatial", "c/spatial.h5", 16, len(cohort), len(cohort), 0, None)
+    return find_quality_issues(cohort, ReadReport((modality,), 0))
+
+
+def rows(number):
+    return np.random.default_rng(0).normal(size=(number, 16))
+
+
+@pytest.mark.parametrize(("copies", "told"), [(2, "rows 0, 1)"), (5, "4)"), (6, "4 and 1 more)"), (20_000, "more)")])
+def test_one_set_of_copies_is_some_rows_and_a_count(copies, told):
+    (issue,) = found(cohort_of(np.repeat(rows(1), copies, axis=0)))
+    assert issue.kind == "duplicate" and told in issue.message and len(issue.message) < 300
+
+
+def test_many_sets_of_copies_are_some_sets_and_a_count():
+    (issue,) = found(cohort_of(np.repeat(rows(10_000), 2, axis=0)))
+    assert "10000 sets of patients" in issue.message and "; and 9995 more sets" in issue.message
+    assert "rows 0, 1; " in issue.message or "rows" in issue.message
+    assert len(issue.message) < 400
+
+
+def test_many_rows_of_zeros_are_some_rows_and_a_count():
+    (issue,) = found(cohort_of(np.zeros((3000, 16))))
+    assert issue.kind == "empty" and "rows 0, 1, 2, 3, 4 and 2995 more" in issue.message
+
+
+def test_many_ids_with_one_stem_are_some_sets_and_a_count():
+    ids = [f"{number // 2:05d}_{number % 2}" for number in range(4000)]
+    (issue,) = found(cohort_of(rows(4000), ids))
+    assert issue.kind == "shared_id" and "; and 1995 more sets" in issue.message
+    assert len(issue.message) < 400
+
+
+def test_copies_are_the_rows_that_are_equal_whatever_their_order():
+    values = rows(6)
+    values[[1, 4]] = values[3]
+    values[5] = values[0]
+    (issue,) = found(cohort_of(values))
+    assert sorted(issue.message.split("(")[1].split(")")[0].split("; ")) == ["rows 0, 5", "rows 1, 3, 4"]
+
+
+def test_a_modality_without_a_value_is_named_with_its_file_and_a_cohort_without_any_is_refused():
+    nothing = cohort_of(np.full((5, 16), np.nan))
+    (issue,) = found(nothing)
+    assert issue.kind == "unmeasured" and issue.message.startswith("c/spatial.h5: no patient has a measured")
+    report = ReadReport((ModalityReport("spatial", "c/spatial.h5", 16, 0, 5, 80, None),), 5)
+    with pytest.raises(DataError, match=r"spatial from c/spatial\.h5"):
+        refuse_unmeasured(nothing, report)
+    refuse_unmeasured(cohort_of(rows(2)), report)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from hcat_core.interfaces import FitContext, Prediction
 from hcat_core.metrics.survival import FINE_STEPS, breslow, causes, cumulative_incidence, fine_days
 from hcat_core.registry.parameter_types import Count, FoldCount, Share, TailShare
 from hcat_core.storage.tensor_names import with_prefix, without_prefix
+from hcat_core.storage.tensor_shapes import Shape, refuse_other_shapes
 
 
 class CoxnetEstimator:
@@ -109,9 +111,22 @@ class CoxnetEstimator:
 
     def load(self, folder: Path, context: FitContext) -> None:
         """Restore what ``save`` wrote."""
-        _, state = load_models(folder)
+        _, state = load_models(folder, self._check)
         self.features.state = without_prefix(FEATURES, state)
         self.state = {k: t for k, t in state.items() if not k.startswith(FEATURES)}
+
+    def _check(self, models: dict[str, Any], state: dict[str, Tensor]) -> None:
+        """Refuse tensors of other shapes than those that ``predict`` computes with."""
+        if models:
+            raise ValueError(f"{min(models)}.skops does not belong there")
+        number = self.features.number
+        expected: dict[str, Shape] = {"scale": (number,)}
+        expected |= with_prefix(FEATURES, self.features.all_shapes())
+        for column, task in enumerate(self.layout.tasks):
+            steps = len(task.curve_days) * (1 if task.competing is None else FINE_STEPS)
+            for cause in ("",) if task.competing is None else ("", "competing_"):
+                expected |= {f"{column}.{cause}weights": (number,), f"{column}.{cause}baseline": (steps,)}
+        refuse_other_shapes(state, expected)
 
     def _weights(self, x: Tensor, time: np.ndarray, event: np.ndarray, fold: np.ndarray) -> Tensor:
         """Weights at the penalty of the best likelihood, cross-validated in inner folds."""

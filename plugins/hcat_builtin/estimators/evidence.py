@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from hcat_core.interfaces import FitContext, Prediction
 from hcat_core.metrics.survival import FINE_STEPS, cumulative_incidence, fine_days
 from hcat_core.registry.parameter_types import Count, CountOrZero, FoldCount, Share, TailShare
 from hcat_core.storage.tensor_names import with_prefix, without_prefix
+from hcat_core.storage.tensor_shapes import Shape, refuse_other_shapes
 
 LARGEST = 10.0  # log hazard ratio of one modality, either way
 AXES, FOREST = "axes.", "forest."  # what the names of these parts' tensors begin with
@@ -141,8 +143,18 @@ class EvidenceEstimator:
         save_models(folder, {}, dict(self.state_dict()))
 
     def load(self, folder: Path, context: FitContext) -> None:
-        """Restore what ``save`` wrote."""
-        self.load_state_dict(load_models(folder)[1])
+        """Restore what ``save`` wrote.
+
+        Raises:
+            DataError: for files that are damaged, or not of this recipe and layout.
+        """
+
+        def check(models: dict[str, Any], state: dict[str, Tensor]) -> None:
+            if models:
+                raise ValueError(f"{min(models)}.skops does not belong there")
+            self.load_state_dict(state)
+
+        load_models(folder, check)
 
     def state_dict(self) -> dict[str, Tensor]:
         """Weights, baselines and the statistics of the features."""
@@ -155,13 +167,52 @@ class EvidenceEstimator:
         }
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Restore what ``state_dict`` gave."""
+        """Restore what ``state_dict`` gave.
+
+        Raises:
+            ValueError: for tensors that are not those of this recipe and layout.
+        """
         state = {name: tensor.cpu() for name, tensor in state.items()}
         self.pairs.state, self.forest.state = without_prefix(AXES, state), without_prefix(FOREST, state)
         self.state = {k: t for k, t in state.items() if not k.startswith((FEATURES, AXES, FOREST))}
         features = without_prefix(FEATURES, state)
         for column, part in enumerate(self.features):
             part.state = {name: t for name, t in features.items() if name.startswith(f"{column}.")}
+        refuse_other_shapes(features, self._feature_shapes(), "features")
+        refuse_other_shapes(self.pairs.state, self.pairs.shapes(), "pairs")
+        refuse_other_shapes(self.state, self._shapes())
+
+    def _feature_shapes(self) -> dict[str, Shape]:
+        """Shapes of the features of those modalities that a training patient had."""
+        fitted = (part.shapes(column) for column, part in enumerate(self.features) if part.state)
+        return {name: shape for shapes in fitted for name, shape in shapes.items()}
+
+    def _shapes(self) -> dict[str, Shape]:
+        """Shapes of weights and baselines: those that ``predict`` computes with."""
+        shapes: dict[str, Shape] = {}
+        tasks = range(len(self.layout.tasks))
+        for column, part in enumerate(self.features):
+            if part.state:
+                number = (part.number,)
+                shapes |= {f"{column}.scale": number}
+                shapes |= {f"{column}.{task}.weights": number for task in tasks}
+                shapes |= {f"{column}.{task}.usual": () for task in tasks}
+        for task in tasks:
+            shapes |= {f"task_{task}.{name}": () for name in ("factor", "forest", "forest_usual")}
+            if f"pairs.{task}.weights" in self.state:
+                shapes |= {f"pairs.{task}.weights": (self.pairs.number,), f"pairs.{task}.usual": ()}
+            shapes |= self._baseline_shapes(task)
+        return shapes
+
+    def _baseline_shapes(self, number: int) -> dict[str, Shape]:
+        """Shapes of a task's baseline: one number without times, or one for each day of its curve."""
+        name, task = f"task_{number}.", self.layout.tasks[number]
+        if len(self.state.get(f"{name}baseline", ())) == 1:
+            return {f"{name}baseline": (1,)}
+        if f"{name}competing" not in self.state or task.competing is None:
+            return {f"{name}baseline": (len(task.curve_days),)}
+        days = (FINE_STEPS * len(task.curve_days),)
+        return {f"{name}baseline": days, f"{name}competing": days}
 
     def _baselines(self, task: Task, outcomes: Outcomes, total: Tensor) -> dict[str, Tensor]:
         """Cumulative baseline hazards of a task, or its logit, from (N, T) scores of its patients.

@@ -13,9 +13,11 @@ from torch import Tensor
 from hcat_builtin.estimators.forest_growing import grow
 from hcat_builtin.estimators.outcome_regression import Outcomes
 from hcat_builtin.estimators.patient_features import FEATURES, FeatureChoice, PatientFeatures
+from hcat_builtin.estimators.saved_models import check_nodes
 from hcat_builtin.estimators.survival_forest import new_forest
 from hcat_core.cohort import Cohort, Layout
 from hcat_core.storage.tensor_names import with_prefix, without_prefix
+from hcat_core.storage.tensor_shapes import refuse_other_shapes
 
 PATIENTS_AT_ONCE = 128
 RAREST = 1e-3  # probabilities are kept this far from 0 and 1 before their logarithm is taken
@@ -71,6 +73,25 @@ class Trees:
             np.array(len(trees)),
         ]
         return cls(*(torch.from_numpy(array) for array in arrays))
+
+    def check(self, features: int) -> None:
+        """Refuse arrays from a file that are not trees over this number of features.
+
+        Raises:
+            ValueError: naming what does not fit.
+        """
+        arrays = {name: tensor.numpy() for name, tensor in vars(self).items()}
+        number, child = arrays.pop("number"), arrays["child"]
+        if number.ndim or any(a.ndim != 1 or len(a) != len(child) for a in arrays.values()):
+            raise ValueError("the arrays of a forest have different lengths")
+        if any(a.dtype.kind not in "iu" for a in (number, child, arrays["feature"])):
+            raise ValueError("the numbers of a forest's nodes are no whole numbers")
+        is_leaf = child == np.arange(len(child))
+        threshold = arrays["threshold"]
+        check_nodes((child, child + 1), arrays["feature"], threshold, is_leaf, features, int(number))
+        within = ((arrays["feature"] >= 0) & (arrays["feature"] < features)).all()
+        if not within or not (threshold[is_leaf] == np.inf).all() or not np.isfinite(arrays["value"]).all():
+            raise ValueError("a leaf of a forest compares a feature, or its prediction is not finite")
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """(n, F) features -> (n,) mean over trees, which is scikit-learn's."""
@@ -157,6 +178,12 @@ class ForestScore:
         self.features.state = without_prefix(FEATURES, state)
         columns = {int(name.split(".")[0]) for name in state if not name.startswith(FEATURES)}
         self.of_task = {column: Trees(**without_prefix(f"{column}.", state)) for column in sorted(columns)}
+        if self.of_task or self.features.state:
+            refuse_other_shapes(self.features.state, self.features.all_shapes(), "forest")
+        for column, trees in self.of_task.items():
+            if column not in range(len(self.layout.tasks)):
+                raise ValueError(f"the forest has trees of a task {column}")
+            trees.check(self.features.number)
 
     def _cross_fit(
         self, x: np.ndarray, target: np.ndarray, fold: np.ndarray, seed: int, left_out: Tensor

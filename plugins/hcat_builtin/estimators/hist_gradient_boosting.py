@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hcat_builtin.estimators.patient_features import FeatureChoice, PatientFeatures
+from hcat_builtin.estimators.saved_models import check_boosting
 from hcat_builtin.estimators.task_classifiers import TaskClassifiers
 from hcat_core.cohort import Layout
 from hcat_core.registry.parameter_types import Count, Positive
@@ -57,3 +58,7 @@ class GradientBoostingEstimator(TaskClassifiers):
             random_state=seed,
             early_stopping=False,
         )
+
+    def check_classifier(self, model: Any, fresh: Any) -> None:
+        """Check the structure of the saved model."""
+        check_boosting(model, fresh, self.features.number)

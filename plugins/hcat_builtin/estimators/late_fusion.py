@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from hcat_builtin.estimators.serialisation import load_models, save_models
 from hcat_core.cohort import CURVE_STEPS, Cohort, Layout
 from hcat_core.errors import DataError
 from hcat_core.interfaces import Estimator, FitContext, Prediction
+from hcat_core.storage.tensor_shapes import refuse_other_shapes
 
 FEWEST = 10  # training patients of known outcome with which a modality is used
 
@@ -89,14 +91,24 @@ class LateFusionEstimator:
         save_models(folder, {}, {"usual": torch.stack(list(self.mean_risk.values()))})
 
     def load(self, folder: Path, context: FitContext) -> None:
-        """Restore what ``save`` wrote."""
+        """Restore what ``save`` wrote.
+
+        Raises:
+            DataError: for files that are damaged, or not of this recipe and layout.
+        """
         self.fitted = {}
         for place, name in enumerate(self.layout.names):
             if (folder / str(place)).is_dir():
                 self.fitted[name] = copy.deepcopy(self.model)
                 self.fitted[name].load(folder / str(place), context)
-        _, state = load_models(folder)
+        _, state = load_models(folder, self._check)
         self.mean_risk = dict(zip(self.fitted, state["usual"], strict=True))
+
+    def _check(self, models: dict[str, Any], state: dict[str, Tensor]) -> None:
+        """Refuse mean predictions of other shapes than those of the modalities that have a folder."""
+        if models or not self.fitted:
+            raise ValueError("there is no model of a modality")
+        refuse_other_shapes(state, {"usual": (len(self.fitted), len(self.layout.tasks), CURVE_STEPS + 1)})
 
 
 def _enough_outcomes(patients: Cohort) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hcat_builtin.estimators.patient_features import FeatureChoice, PatientFeatures
+from hcat_builtin.estimators.saved_models import check_logistic
 from hcat_builtin.estimators.task_classifiers import TaskClassifiers
 from hcat_core.cohort import Layout
 from hcat_core.registry.parameter_types import Count, Positive, TailShare
@@ -43,3 +44,7 @@ class LogisticEstimator(TaskClassifiers):
         from sklearn.linear_model import LogisticRegression  # a recipe is checked without it
 
         return LogisticRegression(C=self.inverse_penalty, max_iter=2000)
+
+    def check_classifier(self, model: Any, fresh: Any) -> None:
+        """Check the structure of the saved model."""
+        check_logistic(model, fresh, self.features.number)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from hcat_core.cohort import Cohort, Layout
+from hcat_core.storage.tensor_shapes import Shape
 
 FARTHEST = 3.0  # standard deviations; scores beyond it would dominate their products
 
@@ -26,6 +27,22 @@ class ModalityPairs:
         self.components = components
         self.columns = tuple(itertools.combinations(range(len(self.widths)), 2)) if components else ()
         self.state: dict[str, Tensor] = {}
+
+    @property
+    def number(self) -> int:
+        """F, the number of products of a patient."""
+        kept = [min(self.components, width) for width in self.widths]
+        return sum(kept[a] * kept[b] for a, b in self.columns)
+
+    def shapes(self) -> dict[str, Shape]:
+        """Shapes of the fitted state by name: those that ``transform`` computes with."""
+        if not self.columns:
+            return {}
+        shapes: dict[str, Shape] = {}
+        for column, width in enumerate(self.widths):
+            shapes |= {f"{column}.mean": (width,), f"{column}.scale": (width,)}
+            shapes[f"{column}.axes"] = (min(self.components, width), width)
+        return shapes
 
     def fit(self, train: Cohort) -> np.ndarray:
         """Compute the axes of each modality, and return the training patients' products (N, F)."""

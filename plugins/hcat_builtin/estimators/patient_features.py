@@ -10,6 +10,7 @@ import torch
 
 from hcat_core.cohort import Cohort, Layout
 from hcat_core.storage.tensor_names import without_prefix
+from hcat_core.storage.tensor_shapes import Shape
 
 Fill = Literal["mean", "median", "nan"]
 FEATURES = "features."  # what the names of these tensors begin with in an estimator's file
@@ -100,6 +101,28 @@ class PatientFeatures:
             if self.absence:
                 parts.append(absent[:, None].astype(float))
         return np.concatenate(parts, axis=1)
+
+    @property
+    def number(self) -> int:
+        """F, the number of features of a patient."""
+        return sum(
+            (self.widths[column] if self.widths[column] <= self.widest else self.components) + self.absence
+            for column in self.columns
+        )
+
+    def shapes(self, column: int) -> dict[str, Shape]:
+        """Shapes of the state of one modality, by name: those that ``transform`` computes with."""
+        width = self.widths[column]
+        names = ["mean", "scale", "middle", *(("low", "high") if self.tails else ())]
+        shapes: dict[str, Shape] = {f"{column}.{name}": (width,) for name in names}
+        shapes[f"{column}.seen"] = (1,)
+        if width > self.widest:
+            shapes[f"{column}.axes"] = (self.components, width)
+        return shapes
+
+    def all_shapes(self) -> dict[str, Shape]:
+        """Shapes of the state of all modalities, by name."""
+        return {name: shape for column in self.columns for name, shape in self.shapes(column).items()}
 
     def _fit_modality(self, train: Cohort, column: int) -> None:
         cells = _cells(train, column, self.widths[column])

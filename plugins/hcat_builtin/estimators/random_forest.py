@@ -8,6 +8,7 @@ import numpy as np
 
 from hcat_builtin.estimators.forest_growing import grow
 from hcat_builtin.estimators.patient_features import FeatureChoice, PatientFeatures
+from hcat_builtin.estimators.saved_models import check_forest
 from hcat_builtin.estimators.task_classifiers import TaskClassifiers
 from hcat_core.cohort import Layout
 from hcat_core.registry.parameter_types import Count
@@ -55,3 +56,7 @@ class RandomForestEstimator(TaskClassifiers):
     ) -> Any:
         """Grown in threads."""
         return grow(model, x, labels, weight)
+
+    def check_classifier(self, model: Any, fresh: Any) -> None:
+        """Check the structure of the saved model."""
+        check_forest(model, fresh, self.features.number, 1)

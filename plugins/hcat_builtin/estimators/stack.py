@@ -14,12 +14,14 @@ from torch import Tensor
 from hcat_builtin.estimators.nested_fit import fit_copy
 from hcat_core.cohort import Cohort, Layout
 from hcat_core.data.folds import at_most, joint_folds
+from hcat_core.errors import DataError
 from hcat_core.interfaces import Estimator, FitContext, Prediction
 from hcat_core.metrics.censoring import all_known_weights
 from hcat_core.metrics.discrimination import best_threshold
 from hcat_core.metrics.recalibration import logit, scaled_curve, sigmoid
 from hcat_core.metrics.resampling import group_numbers, shares_of_groups
 from hcat_core.registry.parameter_types import FoldCount, Positive
+from hcat_core.storage.tensor_shapes import refuse_other_shapes
 
 
 class StackEstimator:
@@ -113,10 +115,24 @@ class StackEstimator:
         (folder / "stack.json").write_text(text + "\n", encoding="utf-8")
 
     def load(self, folder: Path, context: FitContext) -> None:
-        """Restore what ``save`` wrote."""
-        saved = json.loads((folder / "stack.json").read_text(encoding="utf-8"))
-        self.weights = torch.tensor(saved["weights"], dtype=torch.float64)
-        self.thresholds = [float(value) for value in saved["thresholds"]]
+        """Restore what ``save`` wrote.
+
+        Raises:
+            DataError: for files that are damaged, or not of this recipe and layout.
+        """
+        path = folder / "stack.json"
+        number, tasks = len(self.members), len(self.layout.tasks)
+        try:
+            saved = json.loads(path.read_text(encoding="utf-8"))
+            weights = torch.tensor(saved["weights"], dtype=torch.float64)
+            self.thresholds = [float(value) for value in saved["thresholds"]]
+            shape = (tasks, number + 1 + 2 * len(self.layout.names))
+            refuse_other_shapes({"weights": weights}, {"weights": shape})
+            if len(self.thresholds) != tasks or not bool(weights.isfinite().all()):
+                raise ValueError("a weight is not finite, or a threshold is missing")
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+            raise DataError(f"{path}: damaged, or not of this run's recipe ({error}).") from None
+        self.weights = weights
         self.fitted = [copy.deepcopy(member) for member in self.members]
         for place, member in enumerate(self.fitted):
             member.load(folder / str(place), context)

@@ -12,12 +12,14 @@ import torch
 from hcat_builtin.estimators.forest_growing import grow
 from hcat_builtin.estimators.outcome_regression import Outcomes
 from hcat_builtin.estimators.patient_features import FeatureChoice, PatientFeatures
+from hcat_builtin.estimators.saved_models import check_forest, named
 from hcat_builtin.estimators.serialisation import load_models, save_models
 from hcat_core.cohort import CURVE_STEPS, Cohort, Layout
 from hcat_core.errors import DataError
 from hcat_core.interfaces import FitContext, Prediction
 from hcat_core.metrics.horizons import tasks_by_event
 from hcat_core.registry.parameter_types import Count, PositiveShare
+from hcat_core.storage.tensor_shapes import refuse_other_shapes
 
 LEAF = 8  # smallest number of patients in a leaf
 SHARE = 0.2  # of the features, that each split may use
@@ -112,8 +114,28 @@ class SurvivalForestEstimator:
         save_models(folder, self.models, self.features.state)
 
     def load(self, folder: Path, context: FitContext) -> None:
-        """Restore what ``save`` wrote."""
-        self.models, self.features.state = load_models(folder)
+        """Restore what ``save`` wrote.
+
+        Raises:
+            DataError: for files that are damaged, or not of this recipe and layout.
+        """
+
+        def check(models: dict[str, Any], state: dict[str, torch.Tensor]) -> None:
+            refuse_other_shapes(state, self.features.all_shapes())
+            of_events = {
+                self.layout.tasks[columns[0]].name: len(self._days(columns))
+                for columns in tasks_by_event(self.layout.tasks)
+            }
+            if models.keys() != of_events.keys():
+                raise ValueError(
+                    f"they are of {', '.join(models) or 'nothing'}, not {', '.join(of_events)}"
+                )
+            fresh = new_forest(self.trees, context.seed, self.leaf, self.share)
+            for task, model in models.items():
+                with named(task):
+                    check_forest(model, fresh, self.features.number, of_events[task])
+
+        self.models, self.features.state = load_models(folder, check)
 
     def _days(self, columns: Sequence[int]) -> tuple[float, ...]:
         """The days of these tasks' curves, rising; 0 for a task without a horizon."""

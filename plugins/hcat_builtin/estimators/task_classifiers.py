@@ -10,10 +10,12 @@ import numpy as np
 import torch
 
 from hcat_builtin.estimators.patient_features import PatientFeatures
+from hcat_builtin.estimators.saved_models import named
 from hcat_builtin.estimators.serialisation import load_models, save_models
 from hcat_core.cohort import Cohort, Layout
 from hcat_core.interfaces import FitContext, Prediction
 from hcat_core.metrics.censoring import all_known_weights
+from hcat_core.storage.tensor_shapes import refuse_other_shapes
 
 
 class TaskClassifiers(ABC):
@@ -46,6 +48,18 @@ class TaskClassifiers(ABC):
     ) -> Any:
         """The classifier, fitted to (n, F) features and (n,) labels, with (n,) weights or None."""
         return model.fit(x, labels, sample_weight=weight)
+
+    @abstractmethod
+    def check_classifier(self, model: Any, fresh: Any) -> None:
+        """Check a classifier from a file before anything is computed with it.
+
+        Args:
+            model: as it was loaded.
+            fresh: what ``make_classifier`` gives.
+
+        Raises:
+            ValueError: for one that is not a fitted classifier of two classes on these features.
+        """
 
     def fit(self, train: Cohort, validation: Cohort, context: FitContext) -> None:
         """Fit the features on all patients, and each classifier on those with a known outcome.
@@ -87,7 +101,23 @@ class TaskClassifiers(ABC):
         save_models(folder, self.models, {**self.features.state, "rates": self.rates})
 
     def load(self, folder: Path, context: FitContext) -> None:
-        """Restore what ``save`` wrote."""
-        self.models, state = load_models(folder)
+        """Restore what ``save`` wrote.
+
+        Raises:
+            DataError: for files that are damaged, or not of this recipe and layout.
+        """
+
+        def check(models: dict[str, Any], state: dict[str, torch.Tensor]) -> None:
+            expected = {**self.features.all_shapes(), "rates": (len(self.layout.tasks),)}
+            refuse_other_shapes(state, expected)
+            strange = models.keys() - set(self.layout.task_names)
+            if strange:
+                raise ValueError(f"{min(strange)} is no task")
+            fresh = self.make_classifier(context.seed)
+            for task, model in models.items():
+                with named(task):
+                    self.check_classifier(model, fresh)
+
+        self.models, state = load_models(folder, check)
         self.rates = state.pop("rates")
         self.features.state = state

@@ -24,6 +24,7 @@ from hcat_core.cohort import Cohort, Layout
 from hcat_core.imputation.pretraining import FEWEST_TO_CHOOSE_BY, patients_to_choose_by
 from hcat_core.interfaces import FitContext, Imputation
 from hcat_core.registry.parameter_types import Count
+from hcat_core.storage.tensor_shapes import refuse_other_shapes
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,21 @@ class GaussianImputer:
         }
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Restore what ``state_dict`` gave."""
+        """Restore what ``state_dict`` gave.
+
+        Raises:
+            ValueError: for tensors of other shapes.
+        """
+        cells, modalities = len(self.index), len(self.trust)
+        clusters, factors = state["loading"].shape[0], state["loading"].shape[-1]
+        expected = {
+            "weight": (clusters,),
+            "loading": (clusters, cells, factors),
+            "noise": (cells,),
+            "spread": (clusters, modalities, factors, factors),
+            "trust": (modalities,),
+        }
+        refuse_other_shapes(state, expected)
         weight, loading, noise, spread = (
             state[name].cpu() for name in ("weight", "loading", "noise", "spread")
         )

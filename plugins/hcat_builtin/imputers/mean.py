@@ -9,6 +9,7 @@ from torch import Tensor
 
 from hcat_core.cohort import Cohort, Layout
 from hcat_core.interfaces import FitContext, Imputation
+from hcat_core.storage.tensor_shapes import refuse_other_shapes
 
 
 class MeanImputer:
@@ -48,5 +49,11 @@ class MeanImputer:
         return {"mean": self.mean, "spread": self.spread}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Restore what ``state_dict`` gave."""
+        """Restore what ``state_dict`` gave.
+
+        Raises:
+            ValueError: for tensors of other shapes.
+        """
+        shape = tuple(self.cells.shape)
+        refuse_other_shapes(state, {"mean": shape, "spread": shape})
         self.mean, self.spread = state["mean"].cpu(), state["spread"].cpu()

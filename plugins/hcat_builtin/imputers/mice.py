@@ -13,6 +13,7 @@ from hcat_builtin.imputers.stored_patients import StoredPatientsImputer
 from hcat_core.cohort import Cohort, Layout
 from hcat_core.interfaces import FitContext
 from hcat_core.registry.parameter_types import Count
+from hcat_core.storage.tensor_shapes import refuse_other_shapes
 
 
 class ChainedEquationsImputer(StoredPatientsImputer):
@@ -84,9 +85,15 @@ class ChainedEquationsImputer(StoredPatientsImputer):
         return {"directions": self.directions, "mean": self.mean, **super().state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Restore what ``state_dict`` gave."""
+        """Restore what ``state_dict`` gave.
+
+        Raises:
+            ValueError: for tensors of other shapes.
+        """
+        basis = {"directions": tuple(self.directions.shape), "mean": tuple(self.mean.shape)}
+        refuse_other_shapes({name: state[name] for name in basis}, basis)
         self.directions, self.mean = state["directions"].cpu(), state["mean"].cpu()
-        super().load_state_dict(state)
+        super().load_state_dict({name: state[name] for name in state if name not in basis})
 
     def _fit_basis(self, train: Cohort) -> None:
         """Principal directions and mean of wide modalities; narrow ones stay as they are."""

@@ -16,6 +16,7 @@ from hcat_core.cohort import Cohort, Layout
 from hcat_core.data.splits import random_part
 from hcat_core.imputation.hidden_blocks import leave_one_block_out
 from hcat_core.interfaces import FitContext, Imputation, Imputer
+from hcat_core.storage.tensor_shapes import refuse_other_shapes
 
 ERROR_PRIOR = 20.0  # number of patients that the prior counts for: all features of a block err alike
 ERROR_SHARE = 5  # one patient in five is left out to measure errors on
@@ -76,7 +77,13 @@ class StoredPatientsImputer(ABC):
         return {"patients": self.patients, "spread": self.spread}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Restore what ``state_dict`` gave."""
+        """Restore what ``state_dict`` gave.
+
+        Raises:
+            ValueError: for tensors of other shapes.
+        """
+        table = (None, self.patients.shape[1])
+        refuse_other_shapes(state, {"patients": table, "spread": tuple(self.cells.shape)})
         self.patients, self.spread = state["patients"].cpu(), state["spread"].cpu()
         self.imputer = None
 
