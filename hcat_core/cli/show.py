@@ -25,8 +25,8 @@ def show(kind: str, name: str | None, as_json: bool, quiet: bool) -> None:
     """Show the keys that a table of a recipe may have.
 
     KIND NAME is a component: reader, imputer, fusion, head, loss or estimator, and one of hcat
-    list-components. TABLE is one that every recipe may have: cohort, targets, task, demo, split, training,
-    evaluation.
+    list-components. TABLE is one that every recipe may have: cohort, targets, task, event_values, demo,
+    split, training, evaluation.
     """
     output = Output.make(as_json, quiet)
     if kind in DOCUMENTED_TABLES:

@@ -16,7 +16,9 @@ class EventValues(Table):
     """
 
     event: list[str | float]
+    """Values that mean that the event happened."""
     none: list[str | float]
+    """Values that mean that it did not happen, or was not seen."""
 
 
 class TaskTable(Table):
@@ -25,9 +27,11 @@ class TaskTable(Table):
     horizon_days: Positive | None = None
     """Until when the event counts. A task with a label alone needs none: mutations, subtypes."""
     label: str | None = None
+    """A column in which 1 means that the event happened by the horizon, 0 that it did not, -1 unknown."""
     label_values: EventValues | None = None
     """What the values of ``label`` mean, where they are not 1 (event), 0 (none) and -1 (unknown)."""
     time: str | None = None
+    """A column of times from the start to the event or the last contact."""
     time_unit: TimeUnit | None = None
     """Of the column ``time``; that of ``cohort.targets`` when not given."""
     event: str | None = None
@@ -57,14 +61,17 @@ class TargetsTable(Table):
     """The file of outcomes, and the columns of each task."""
 
     path: str
+    """The file of outcomes, relative to ``cohort.root``."""
     use: str = "h5"
     """Name of the reader; in a recipe, by the ending of the file's name when not given."""
     patient_id: str | None = None
+    """The column of ids, where it does not have one of the usual names."""
     time_unit: TimeUnit = "days"
     """Of the times of all tasks that do not give their own. Months have 30.4375 days, years 365.25."""
     missing: list[str | float] = []
     """What stands for "not known" in outcome, group and split columns, beside an empty cell: ``["NA"]``."""
     tasks: dict[str, TaskTable]
+    """One table for each outcome, by name: see ``hcat show task``."""
 
     @property
     def reader(self) -> dict[str, object]:
@@ -81,7 +88,9 @@ class DemoTable(Table):
     """The synthetic cohort that is written to ``cohort.root`` if that folder does not exist."""
 
     patients: Count = 600
+    """How many there are."""
     width: Count = 512
+    """Features of each modality."""
 
 
 class CohortTable(Table):
@@ -92,7 +101,9 @@ class CohortTable(Table):
     demo: DemoTable | None = None
     """Removed when a recipe that extends this one, or the command line, names a root or a file."""
     modalities: dict[str, Any] = {}
+    """A table for each, by name: ``path``, and ``use`` where the file's ending does not name the reader."""
     targets: TargetsTable | None = None
+    """The outcomes: see ``hcat show targets``."""
     groups: str | None = None
     """A column of the targets file; records of one group stay in one fold."""
     allow: list[str] = []
@@ -105,6 +116,8 @@ class SplitTable(Table):
     """Shares of patients for validation and test, stratified by the labels of all tasks."""
 
     validation: Fraction = 0.15
+    """Share of patients that choose epochs, thresholds and recalibration."""
     test: Fraction = 0.15
+    """Share of patients that are only scored."""
     column: str | None = None
     """A column of the targets file with train, validation or test for each patient; replaces the shares."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from hcat_core.data.schema import CohortTable, DemoTable, SplitTable, TargetsTable, TaskTable
+from hcat_core.data.schema import CohortTable, DemoTable, EventValues, SplitTable, TargetsTable, TaskTable
 from hcat_core.registry.parameter_types import Count, CountOrZero, Fraction, NonNegative, Positive, Table
 
 
@@ -72,6 +72,7 @@ DOCUMENTED_TABLES: dict[str, type[Table]] = {
     "cohort": CohortTable,
     "targets": TargetsTable,
     "task": TaskTable,
+    "event_values": EventValues,
     "demo": DemoTable,
     **{name: table for name, table in TABLES.items() if name != "cohort"},
 }

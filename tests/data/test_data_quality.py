@@ -17,7 +17,12 @@ from hcat_core.errors import DataError
 from hcat_core.testing.cohorts import random_cohort
 
 
-REPORT = ReadReport((), 0)
+def report_of(cohort):
+    n = len(cohort)
+    return ReadReport(
+        tuple(ModalityReport(m.name, f"c/{m.name}.h5", m.width, n, n, 0, None) for m in cohort.layout.modalities),
+        0,
+    )
 
 
 def with_faults():
@@ -32,7 +37,7 @@ def with_faults():
 
 
 def messages(cohort):
-    return [issue.message for issue in find_quality_issues(cohort, REPORT)]
+    return [issue.message for issue in find_quality_issues(cohort, report_of(cohort))]
 
 
 def test_messages_name_rows_and_never_patients():
@@ -43,7 +48,8 @@ def test_messages_name_rows_and_never_patients():
 
 
 def test_strict_stops_at_each_finding_and_at_none():
-    issues = find_quality_issues(with_faults(), REPORT)
+    cohort = with_faults()
+    issues = find_quality_issues(cohort, report_of(cohort))
     with pytest.raises(DataError, match="--strict: .* findings about the cohort") as stop:
         refuse_quality_issues(issues)
     assert all(issue.message in str(stop.value) for issue in issues)
@@ -67,8 +73,7 @@ def cohort_of(emb, ids=None):
 
 
 def found(cohort):
-    modality = ModalityReport("spatial", "c/spatial.h5", 16, len(cohort), len(cohort), 0, None)
-    return find_quality_issues(cohort, ReadReport((modality,), 0))
+    return find_quality_issues(cohort, report_of(cohort))
 
 
 def rows(number):

