@@ -306,6 +306,7 @@ event_values = { event = [2], none = [0, 1] }
 horizon_days = 1826
 [cohort.targets.tasks.relapse]
 time = "months_to_relapse"
+time_unit = "months"
 censored = "censorship"
 horizon_days = 730
 """
