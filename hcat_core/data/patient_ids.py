@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
@@ -32,7 +33,7 @@ def normalize_pid(raw: object) -> str:
     """
     if isinstance(raw, float | np.floating):
         dtype = np.dtype(type(raw))
-        if abs(float(raw)) >= _first_ambiguous(dtype):
+        if math.isfinite(raw) and abs(float(raw)) >= _first_ambiguous(dtype):
             raise ValueError(_ambiguous(dtype))
     if isinstance(raw, np.generic):
         raw = raw.item()
@@ -71,7 +72,7 @@ def refuse_ambiguous(raw: np.ndarray, source: str, first_row: int = 0) -> None:
     """
     if raw.dtype.kind == "f":
         limit = _first_ambiguous(raw.dtype)
-        large = np.abs(raw) >= limit
+        large = (np.abs(raw) >= limit) & np.isfinite(raw)
         if large.any():
             raise DataError(
                 f"{source}: row {first_row + int(large.argmax())}: {_ambiguous(raw.dtype)}. Store ids as "
@@ -99,7 +100,7 @@ def _first_ambiguous(dtype: np.dtype) -> float:
 
 def _ambiguous(dtype: np.dtype) -> str:
     return (
-        f"patient ids are stored as {dtype}, which does not hold every number from "
+        f"patient ids are stored as {dtype.name}, which does not hold every number from "
         f"{_first_ambiguous(dtype):,.0f} on: several patients may have become one"
     )
 

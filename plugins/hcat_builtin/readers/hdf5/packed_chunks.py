@@ -95,8 +95,17 @@ def _chunking(dataset: h5py.Dataset) -> Chunking:
         where=f"{dataset.file.filename}: {str(dataset.name or '').lstrip('/')}",
         shape=shape,
         filters=tuple(Filter(code, values) for code, _, values, _ in filters),
-        nbytes=math.prod(shape) * int(dataset.id.get_type().get_size()),
+        nbytes=math.prod(shape) * _stored_size(dataset),
     )
+
+
+def _stored_size(dataset: h5py.Dataset) -> int:
+    """Bytes of one value in the file; of text of any length, those of its length and address."""
+    kind = dataset.id.get_type()
+    if kind.get_class() == h5t.STRING and kind.is_variable_str():
+        address, _ = dataset.file.id.get_create_plist().get_sizes()
+        return 4 + int(address) + 4
+    return int(kind.get_size())
 
 
 def _unpacked_here(dataset: h5py.Dataset, chunking: Chunking) -> bool:
