@@ -19,7 +19,6 @@ import numpy as np
 from h5py import h5d, h5t, h5z
 
 from hcat_builtin.readers.hdf5.lzf import lzf_unpacked
-from hcat_builtin.readers.isolation.progress import progress
 from hcat_core.errors import DataError
 
 Packed = bytes | np.ndarray
@@ -61,7 +60,6 @@ def read_values(dataset: h5py.Dataset, part: slice = slice(None), axis: int = 0)
         return np.asarray(dataset[selection])
     bounds = [one.indices(length)[:2] for one, length in zip(selection, dataset.shape, strict=True)]
     chunking = _chunking(dataset)
-    _refuse_gaps(dataset, chunking)
     if not _unpacked_here(dataset, chunking):
         for offset in _offsets(bounds, chunking.shape):
             _refuse_other_length(dataset, chunking, offset)
@@ -82,7 +80,6 @@ def refuse_wrong_chunks(dataset: h5py.Dataset) -> None:
     if dataset.chunks is None or dataset.shape is None or 0 in dataset.shape:
         return
     chunking = _chunking(dataset)
-    _refuse_gaps(dataset, chunking)
     for offset in _offsets([(0, int(length)) for length in dataset.shape], chunking.shape):
         _refuse_other_length(dataset, chunking, offset)
 
@@ -140,10 +137,13 @@ def _overlap(
 
 def _chunk(dataset: h5py.Dataset, chunking: Chunking, offset: tuple[int, ...]) -> np.ndarray:
     """The cells of one chunk, in its shape."""
-    if dataset.id.get_chunk_info_by_coord(offset).byte_offset is None:
+    try:
+        skipped, data = dataset.id.read_direct_chunk(offset)
+    except (OSError, RuntimeError):
+        if dataset.id.get_chunk_info_by_coord(offset).byte_offset is not None:
+            raise
+        _refuse_gap(dataset, chunking, offset)
         return np.full(chunking.shape, dataset.fillvalue, dataset.dtype)
-    progress.step()
-    skipped, data = dataset.id.read_direct_chunk(offset)
     for place, one in reversed(list(enumerate(chunking.filters))):
         if not skipped >> place & 1:
             data = _undone(one, data, chunking, offset)
@@ -213,6 +213,7 @@ def _refuse_other_length(dataset: h5py.Dataset, chunking: Chunking, offset: tupl
     """Refuse a chunk of another length than its shape, as far as its filters state the length."""
     info = dataset.id.get_chunk_info_by_coord(offset)
     if info.byte_offset is None:
+        _refuse_gap(dataset, chunking, offset)
         return
     filters = [one for place, one in enumerate(chunking.filters) if not info.filter_mask >> place & 1]
     length: int = info.size
@@ -243,16 +244,12 @@ def _refuse_length(length: int, chunking: Chunking, offset: tuple[int, ...]) -> 
         )
 
 
-def _refuse_gaps(dataset: h5py.Dataset, chunking: Chunking) -> None:
-    """Refuse chunks that were never written, where the file does not say what such cells are."""
-    grid = zip(dataset.shape, chunking.shape, strict=True)
-    declared = math.prod(-(-int(length) // step) for length, step in grid)
-    missing = declared - dataset.id.get_num_chunks()
-    fill = dataset.id.get_create_plist().fill_value_defined()
-    if missing > 0 and fill != h5d.FILL_VALUE_USER_DEFINED:
+def _refuse_gap(dataset: h5py.Dataset, chunking: Chunking, offset: tuple[int, ...]) -> None:
+    """Refuse a chunk that was never written, where the file does not say what its cells are."""
+    if dataset.id.get_create_plist().fill_value_defined() != h5d.FILL_VALUE_USER_DEFINED:
         raise DataError(
-            f"{chunking.where}: {missing:,} of its {declared:,} chunks were never written: did the program "
-            "that wrote it end early? Write it again, or give it a fill value (NaN: not measured)."
+            f"{chunking.where}: the chunk at {_at(offset)} was never written: did the program that wrote "
+            "the file end early? Write it again, or give it a fill value (NaN: not measured)."
         )
 
 
