@@ -41,10 +41,15 @@ class Filter:
 class Chunking:
     """How a dataset is cut into chunks and packed; ``nbytes`` of one unpacked chunk."""
 
-    where: str
+    dataset: h5py.Dataset
     shape: tuple[int, ...]
     filters: tuple[Filter, ...]
     nbytes: int
+
+    @property
+    def where(self) -> str:
+        """File and dataset, for messages."""
+        return f"{self.dataset.file.filename}: {str(self.dataset.name or '').lstrip('/')}"
 
 
 def read_values(dataset: h5py.Dataset, part: slice = slice(None), axis: int = 0) -> np.ndarray:
@@ -89,7 +94,7 @@ def _chunking(dataset: h5py.Dataset) -> Chunking:
     filters = (creation.get_filter(place) for place in range(creation.get_nfilters()))
     shape = tuple(map(int, dataset.chunks))
     return Chunking(
-        where=f"{dataset.file.filename}: {str(dataset.name or '').lstrip('/')}",
+        dataset=dataset,
         shape=shape,
         filters=tuple(Filter(code, values) for code, _, values, _ in filters),
         nbytes=math.prod(shape) * _stored_size(dataset),
