@@ -21,6 +21,9 @@ from h5py import h5d, h5t, h5z
 from hcat_builtin.readers.hdf5.lzf import lzf_unpacked
 from hcat_core.errors import DataError
 
+Piece = tuple[tuple[int, ...], tuple[slice, ...], tuple[slice, ...]]
+"""Where a chunk begins, the cells of it that are wanted, and where they belong among the wanted cells."""
+
 Packed = bytes | np.ndarray
 """Bytes of a chunk, or (R,) of them as uint8."""
 
@@ -66,12 +69,11 @@ def read_values(dataset: h5py.Dataset, part: slice = slice(None), axis: int = 0)
     bounds = [one.indices(length)[:2] for one, length in zip(selection, dataset.shape, strict=True)]
     chunking = _chunking(dataset)
     if not _unpacked_here(dataset, chunking):
-        for offset in _offsets(bounds, chunking.shape):
+        for offset, _, _ in _pieces(bounds, chunking.shape):
             _refuse_other_length(dataset, chunking, offset)
         return np.asarray(dataset[selection])
     values = np.empty([last - first for first, last in bounds], dataset.dtype)
-    for offset in _offsets(bounds, chunking.shape):
-        inside, target = _overlap(offset, chunking.shape, bounds)
+    for offset, inside, target in _pieces(bounds, chunking.shape):
         values[target] = _chunk(dataset, chunking, offset)[inside]
     return values
 
@@ -85,7 +87,7 @@ def refuse_wrong_chunks(dataset: h5py.Dataset) -> None:
     if dataset.chunks is None or dataset.shape is None or 0 in dataset.shape:
         return
     chunking = _chunking(dataset)
-    for offset in _offsets([(0, int(length)) for length in dataset.shape], chunking.shape):
+    for offset, _, _ in _pieces([(0, int(length)) for length in dataset.shape], chunking.shape):
         _refuse_other_length(dataset, chunking, offset)
 
 
@@ -119,25 +121,20 @@ def _unpacked_here(dataset: h5py.Dataset, chunking: Chunking) -> bool:
     return dataset.dtype.kind in "iuf" and h5t.py_create(dataset.dtype) == dataset.id.get_type()
 
 
-def _offsets(bounds: list[tuple[int, int]], shape: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
-    """Where the chunks begin that hold the cells from ``bounds``."""
-    steps = (
-        range(first // length * length, last, length)
-        for (first, last), length in zip(bounds, shape, strict=True)
-    )
-    return itertools.product(*steps)
-
-
-def _overlap(
-    offset: tuple[int, ...], shape: tuple[int, ...], bounds: list[tuple[int, int]]
-) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
-    """The cells of a chunk that are wanted, and where they belong among the wanted cells."""
-    inside, target = [], []
-    for begin, length, (first, last) in zip(offset, shape, bounds, strict=True):
-        low, high = max(begin, first), min(begin + length, last)
-        inside.append(slice(low - begin, high - begin))
-        target.append(slice(low - first, high - first))
-    return tuple(inside), tuple(target)
+def _pieces(bounds: list[tuple[int, int]], shape: tuple[int, ...]) -> Iterator[Piece]:
+    """The chunks that hold the cells from ``bounds``."""
+    axes = []
+    for (first, last), length in zip(bounds, shape, strict=True):
+        begins = range(first // length * length, last, length)
+        spans = [(begin, max(begin, first), min(begin + length, last)) for begin in begins]
+        axes.append(
+            [
+                (begin, slice(low - begin, high - begin), slice(low - first, high - first))
+                for begin, low, high in spans
+            ]
+        )
+    for piece in itertools.product(*axes):
+        yield tuple(zip(*piece, strict=True))
 
 
 def _chunk(dataset: h5py.Dataset, chunking: Chunking, offset: tuple[int, ...]) -> np.ndarray:
@@ -149,7 +146,8 @@ def _chunk(dataset: h5py.Dataset, chunking: Chunking, offset: tuple[int, ...]) -
             raise
         _refuse_gap(dataset, chunking, offset)
         return np.full(chunking.shape, dataset.fillvalue, dataset.dtype)
-    for place, one in reversed(list(enumerate(chunking.filters))):
+    for place in range(len(chunking.filters) - 1, -1, -1):
+        one = chunking.filters[place]
         if not skipped >> place & 1:
             data = _undone(one, data, chunking, offset)
     _refuse_length(len(data), chunking, offset)
