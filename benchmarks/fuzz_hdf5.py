@@ -40,12 +40,16 @@ WHOLE_FILE = (
     "differ only in upper and lower case",
     "has no column",
     "neither as a dataset nor as an attribute",
-    "in one modality",
     "is a folder",
     "Name its reader in the recipe",
     "Read it with use",
     "has no modality",
     "has the count",
+    "is needed here",
+    "is no HDF5 file",
+    "is empty",
+    "is open for writing",
+    "in one modality",
 )
 """Parts of refusals that concern a file's layout, its ids or its rows, and not one dataset."""
 NAMES = re.compile(r"(patient_ids?|patient_index_map|pid|case_id|X|(obs|var|layers|obsm|mod)(/\S+)?) ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,10 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from hcat_core.errors import DataError
+from hcat_core.text.quoting import one_line
 
 _INTEGRAL = re.compile(r"([0-9]+)(?:\.0+)?")
+_SHORTENED = re.compile(r"[0-9](?:[.,][0-9]+)?[eE]\+[0-9]+")
 # Lines that normalize_pid does not change: printable ASCII, neither padded nor a word for "no value".
-_PLAIN = re.compile(r"(?:(?!0|[0-9]+\.0+\n|(?i:nan|none|<na>)\n)[!-~]++\n)*+")
+_PLAIN = re.compile(
+    r"(?:(?!0|[0-9]+\.0+\n|[0-9](?:[.,][0-9]+)?[eE]\+[0-9]+\n|(?i:nan|none|<na>)\n)[!-~]++\n)*+"
+)
 
 
 def normalize_pid(raw: object) -> str:
@@ -22,8 +27,14 @@ def normalize_pid(raw: object) -> str:
     their case and punctuation are not changed.
 
     Raises:
-        ValueError: for an empty id, NaN, undecodable bytes, control characters or another type.
+        ValueError: for an empty id, NaN, undecodable bytes, control characters or another type; for a
+            floating-point number so large that its type does not hold its neighbours, and for a number that
+            a spreadsheet shortened (``1.23E+11``).
     """
+    if isinstance(raw, float | np.floating):
+        dtype = np.dtype(type(raw))
+        if math.isfinite(raw) and abs(float(raw)) >= _first_ambiguous(dtype):
+            raise ValueError(_ambiguous(dtype))
     if isinstance(raw, np.generic):
         raw = raw.item()
     if isinstance(raw, bytes):
@@ -39,8 +50,59 @@ def normalize_pid(raw: object) -> str:
         raise ValueError(f"{raw!r} is not a patient id")
     if not text.isprintable():
         raise ValueError(f"{raw!r} holds a control character")
+    if _SHORTENED.fullmatch(text):
+        raise ValueError(f"{raw!r} is a number that a spreadsheet shortened, not a patient id")
     whole = _INTEGRAL.fullmatch(text)
     return (whole[1].lstrip("0") or "0") if whole else text
+
+
+def refuse_ambiguous(raw: np.ndarray, source: str, first_row: int = 0) -> None:
+    """Refuse ids of which two different ones may be stored as one and the same.
+
+    A floating-point type holds every whole number below a limit (2,048 in 16 bits, 16,777,216 in 32,
+    9,007,199,254,740,992 in 64), and not every one beyond. True equals 1.
+
+    Args:
+        raw: (R,) ids as a file has them, in its type.
+        source: the file, for messages.
+        first_row: the first one's row in the file.
+
+    Raises:
+        DataError: naming the first row.
+    """
+    if raw.dtype.kind == "f":
+        limit = _first_ambiguous(raw.dtype)
+        large = (np.abs(raw) >= limit) & np.isfinite(raw)
+        if large.any():
+            raise DataError(
+                f"{source}: row {first_row + int(large.argmax())}: {_ambiguous(raw.dtype)}. Store ids as "
+                "whole numbers or as text."
+            )
+    if raw.dtype.kind == "O" and raw.strides != (0,):
+        ambiguous = tuple(kind for kind in set(map(type, raw.tolist())) if _no_id(kind))
+        if ambiguous:
+            row = next(row for row, one in enumerate(raw) if isinstance(one, ambiguous))
+            raise DataError(
+                f"{source}: row {first_row + row}: {one_line(str(raw[row]), 60)} is not a patient id. Give "
+                "every row a patient id."
+            )
+
+
+def _no_id(kind: type) -> bool:
+    """Whether values of a type cannot be told apart: True equals 1, and lists have no hash."""
+    return issubclass(kind, bool | np.bool_) or kind.__hash__ is None
+
+
+def _first_ambiguous(dtype: np.dtype) -> float:
+    """The first whole number whose neighbour a floating-point type does not hold."""
+    return 2 / float(np.finfo(dtype).eps)
+
+
+def _ambiguous(dtype: np.dtype) -> str:
+    return (
+        f"patient ids are stored as {dtype.name}, which does not hold every number from "
+        f"{_first_ambiguous(dtype):,.0f} on: several patients may have become one"
+    )
 
 
 class IdNormaliser:
@@ -68,6 +130,8 @@ class IdNormaliser:
         Raises:
             DataError: for an invalid id (with its row), or two spellings of one id.
         """
+        if isinstance(raw_ids, np.ndarray):
+            refuse_ambiguous(raw_ids, self.source)
         deferred, self._deferred = self._deferred, []
         for known in deferred:
             self._learn(known.tolist(), None)

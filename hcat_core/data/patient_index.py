@@ -7,7 +7,7 @@ from itertools import count
 
 import numpy as np
 
-from hcat_core.data.patient_ids import IdNormaliser
+from hcat_core.data.patient_ids import IdNormaliser, refuse_ambiguous
 from hcat_core.reading import run_starts
 
 
@@ -72,6 +72,7 @@ class FileIds:
         """
         if not len(raw):
             return np.zeros(0, np.int64)
+        refuse_ambiguous(raw, self._book.source, first_row)
         starts = run_starts(raw)
         heads = raw if len(starts) == len(raw) else raw[starts]
         if self._index.written(heads, self._next):

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from hcat_core.errors import DataError
 from hcat_core.reading import ModalityTable
 
 CHUNK_BYTES = 4 << 20
@@ -17,20 +16,20 @@ def rows_per_chunk(row_bytes: int) -> int:
     return max(1, CHUNK_BYTES // max(1, row_bytes))
 
 
-def join_small_tables(tables: Iterable[ModalityTable], source: str) -> Iterator[ModalityTable]:
+def join_small_tables(tables: Iterable[ModalityTable]) -> Iterator[ModalityTable]:
     """The same rows in the same order, with small tables joined until a chunk is full.
 
     A file or group of one patient often has few rows; passing each on alone costs more than reading it.
 
-    Raises:
-        DataError: for tables of different widths.
+    Args:
+        tables: of one width.
     """
     pending: list[ModalityTable] = []
     size = 0
     for table in tables:
         large = table.values.nbytes >= CHUNK_BYTES // 2  # not worth a copy
         if pending and (large or size >= CHUNK_BYTES):
-            yield _joined(pending, source)
+            yield _joined(pending)
             pending, size = [], 0
         if large:
             yield table
@@ -38,16 +37,22 @@ def join_small_tables(tables: Iterable[ModalityTable], source: str) -> Iterator[
             pending.append(table)
             size += table.values.nbytes
     if pending:
-        yield _joined(pending, source)
+        yield _joined(pending)
 
 
-def _joined(tables: list[ModalityTable], source: str) -> ModalityTable:
-    widths = {table.values.shape[1] for table in tables}
-    if len(widths) > 1:
-        raise DataError(
-            f"{source}: embeddings of {', '.join(str(w) for w in sorted(widths))} features in one "
-            "modality; one width is needed."
-        )
+def findings_alone(findings: tuple[str, ...], width: int) -> Iterator[ModalityTable]:
+    """A table without rows that says what was found in all files; none where nothing was found.
+
+    Args:
+        findings: one sentence each.
+        width: of the tables before it.
+    """
+    if findings:
+        empty = np.empty((0, width), np.float32)
+        yield ModalityTable(ids=np.empty(0, dtype=object), values=empty, findings=findings)
+
+
+def _joined(tables: list[ModalityTable]) -> ModalityTable:
     if len(tables) == 1:
         return tables[0]
     return ModalityTable(

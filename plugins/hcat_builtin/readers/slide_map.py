@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
 from pathlib import Path, PurePath
 
 from hcat_builtin.readers.plain_file import require_plain_file
@@ -43,38 +42,18 @@ def read_slide_map(path: Path) -> dict[str, str]:
         line += [""] * (len(header) - len(line))
         if _is_empty(line[slide]) or _is_empty(line[patient]):
             raise DataError(f"{path}: line {number} lacks its slide or its patient.")
-        stem = _stem(line[slide])
+        stem = slide_name(line[slide])
         if result.setdefault(stem, line[patient]) != line[patient]:
             raise DataError(f"{path}: the slide {stem} has two patients.")
     return result
 
 
-def patient_of(slide: str, patients: Mapping[str, str] | None, slide_map: Path | None) -> str:
-    """The patient of a slide: from the slide map, or the slide's name where there is no map.
-
-    Args:
-        slide: its name, or the name of its file.
-        patients: the result of ``read_slide_map``, or None.
-        slide_map: the map's path, for messages.
-
-    Raises:
-        DataError: for a slide that the map lacks.
-    """
-    stem = _stem(slide)
-    if patients is None:
-        return stem
-    if stem not in patients:
-        raise DataError(
-            f"{slide_map}: has no patient for the slide {slide}. Add a line for it, or remove the slide."
-        )
-    return patients[stem]
-
-
-def _stem(name: str) -> str:
-    """A slide's name without a known file ending; other dots belong to the name (TCGA names have many)."""
+def slide_name(name: str) -> str:
+    """A slide's name without known file endings; other dots belong to the name (TCGA names have many)."""
     base = PurePath(name.strip()).name
-    ending = next((s for s in SUFFIXES if base.lower().endswith(s)), "")
-    return base[: len(base) - len(ending)]
+    while ending := next((s for s in SUFFIXES if base.lower().endswith(s) and len(base) > len(s)), ""):
+        base = base[: -len(ending)]
+    return base
 
 
 def _is_empty(value: str) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 import h5py
 import numpy as np
+from h5py import h5g
 
 from hcat_builtin.readers.dataset_names import EMBEDDING_NAMES, ID_NAMES
 from hcat_builtin.readers.hdf5.safety import find_object, follow, open_h5, text_attribute
@@ -57,13 +58,20 @@ def read_all_datasets_from_h5(path: Path) -> dict[str, DatasetInfo]:
 def describe_datasets(file: h5py.File) -> dict[str, DatasetInfo]:
     """``read_all_datasets_from_h5`` of an open file.
 
-    Groups are listed ``MAX_DEPTH`` levels deep, and not through soft links.
+    Groups are listed ``MAX_DEPTH`` levels deep, and not through soft links. Of a group with several names
+    the groups in it are listed under the first one only: a file can name few groups in very many ways.
+
+    Raises:
+        DataError: for more than ``MAX_OBJECTS`` names, or a group that contains itself.
     """
     datasets: dict[str, DatasetInfo] = {}
-    pending: list[tuple[str, h5py.Group, tuple[object, ...]]] = [("", file, (_identity(file),))]
+    listed = {_identity(file)}
+    # Names, not open groups: HDF5 becomes slower with each object that is kept open.
+    pending: list[tuple[str, tuple[object, ...], bool]] = [("", (_identity(file),), True)]
     seen = 0
     while pending:
-        prefix, group, above = pending.pop()
+        prefix, above, deeper = pending.pop()
+        group = file if not prefix else h5py.Group(h5g.open(file.id, _encoded(prefix)))
         inner = []
         for key in group:
             seen += 1
@@ -79,13 +87,18 @@ def describe_datasets(file: h5py.File) -> dict[str, DatasetInfo]:
                 datasets[name] = DatasetInfo(
                     name, (0,) if child.shape is None else child.shape, _dtype(child)
                 )
-            elif isinstance(child, h5py.Group) and hard and len(above) < MAX_DEPTH:
+            elif isinstance(child, h5py.Group) and hard and deeper and len(above) < MAX_DEPTH:
                 identity = _identity(child)
                 if identity in above:
                     raise DataError(f"{file.filename}: {name}: is a group that contains itself: damaged.")
-                inner.append((name, child, (*above, identity)))
+                inner.append((name, (*above, identity), identity not in listed))
+                listed.add(identity)
         pending += reversed(inner)
     return datasets
+
+
+def _encoded(name: str) -> bytes:
+    return name.encode("utf-8", "surrogateescape")
 
 
 def _identity(group: h5py.Group) -> object:

@@ -8,7 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from hcat_builtin.readers.chunks import join_small_tables
+from hcat_builtin.readers.chunks import findings_alone, join_small_tables
 from hcat_builtin.readers.dataset_names import COUNT_NAMES, ID_NAMES, QUALITY_NAMES, WEIGHT_NAMES
 from hcat_builtin.readers.hdf5.columns import flat_columns, group_columns
 from hcat_builtin.readers.hdf5.layouts import (
@@ -20,28 +20,35 @@ from hcat_builtin.readers.hdf5.layouts import (
     nothing_usable,
     refuse_annotated,
 )
+from hcat_builtin.readers.hdf5.members import Member, MemberRows
 from hcat_builtin.readers.hdf5.row_chunks import checked_embedding, flat_size, row_chunks
-from hcat_builtin.readers.hdf5.row_metadata import (
-    feature_names,
-    per_row,
-    row_ids,
-)
+from hcat_builtin.readers.hdf5.row_metadata import feature_names, per_row, row_ids
 from hcat_builtin.readers.hdf5.safety import find_object, open_h5, text_attribute
 from hcat_builtin.readers.isolation.progress import progress
 from hcat_builtin.readers.isolation.reader import IsolatedReader
-from hcat_builtin.readers.slide_map import patient_of, read_slide_map
+from hcat_builtin.readers.patch_counts import count_rows
+from hcat_builtin.readers.plain_file import is_folder
+from hcat_builtin.readers.slide_folder import slide_files
+from hcat_builtin.readers.slide_matching import SlidePatients, Unmapped, match_slides
+from hcat_builtin.readers.slide_rows import rows_of_slides, rows_of_table
 from hcat_core.errors import DataError
 from hcat_core.reading import ColumnTable, ModalityTable
 from hcat_core.text.spelling import did_you_mean
+
+ENDINGS = (".h5", ".hdf5")
+FEATURE_TYPE = "feat_type"  # STAMP's attribute that says what the features of a file are of
+PER_PATIENT = "patient"
 
 
 class H5Reader(IsolatedReader):
     """Reads a modality from HDF5, recognising the layouts that are common in this field.
 
     One file has ids and an embedding of as many rows (several rows of a patient are aggregated, weighted by
-    ``n_patches`` where the file has it), a ``patient_index_map``, one group per patient, or, as written by
-    STAMP, one dataset per slide or patient. A folder has one file per slide, as from CLAM, TRIDENT and
-    STAMP, or one per patient (STAMP's ``feat_type = patient``), each (N, D), (1, N, D), (D,) or empty.
+    ``n_patches`` where the file has it), a ``patient_index_map``, one group per slide or patient, or, as
+    written by STAMP, one dataset per slide or patient. A folder has one file per slide, as from CLAM,
+    TRIDENT and STAMP, or one per patient (STAMP's ``feat_type = patient``, for which ``slide_map`` is not
+    used), each (N, D), (1, N, D), (D,) or empty. One ``n_patches`` for several rows of a slide is the
+    weight of the slide.
 
     Args:
         path: the file or folder.
@@ -49,7 +56,9 @@ class H5Reader(IsolatedReader):
         patient_id: name of the dataset of ids, where it is not one of the usual names.
         weight: name of the row weights; ``n_patches`` by default.
         quality: name of the quality scores in [0, 1]; ``quality`` by default.
-        slide_map: CSV with a slide and a patient column; without it the patient is the slide's file name.
+        slide_map: CSV with a slide and a patient column. With it, names of files (of groups, datasets, or
+            the ids of a file with ids) are slides; without it they are patients.
+        unmapped: what happens to slides that ``slide_map`` does not name: ``refuse`` or ``skip``.
     """
 
     def __init__(
@@ -61,6 +70,7 @@ class H5Reader(IsolatedReader):
         weight: str | None = None,
         quality: str | None = None,
         slide_map: Path | None = None,
+        unmapped: Unmapped = "refuse",
     ) -> None:
         self.source = str(path)
         self.path = path
@@ -69,18 +79,19 @@ class H5Reader(IsolatedReader):
         self.weight = weight
         self.quality = quality
         self.slide_map = slide_map
+        self.unmapped: Unmapped = unmapped
 
     def read_here(self) -> Iterator[ModalityTable]:
         """``read`` in this process: what the worker runs."""
-        if self.path.is_dir():
-            yield from join_small_tables(self._read_slides(), self.source)
+        if is_folder(self.path):
+            yield from join_small_tables(self._read_slides())
             return
         with open_h5(self.path) as file:
             layout = self._layout(file)
             if isinstance(layout, FlatLayout):
                 yield from self._read_flat(file, layout)
             else:
-                yield from join_small_tables(self._read_members(file, layout), self.source)
+                yield from join_small_tables(self._read_members(file, layout))
 
     def read_columns_here(self, names: list[str]) -> ColumnTable:
         """``read_columns`` in this process."""
@@ -97,27 +108,31 @@ class H5Reader(IsolatedReader):
             only_ids = self.patient_id or next((name for name in ID_NAMES if name in datasets), None)
             ids_name = layout.patient_id if layout else only_ids
             if ids_name is not None:
-                return flat_columns(file, datasets, ids_name, names)
+                return self._of_patients(flat_columns(file, datasets, ids_name, names))
             groups = group_per_patient(file, datasets)
             if groups is None:
                 raise nothing_usable(self.source, datasets)
-            return group_columns(file, groups, names)
+            return self._of_patients(group_columns(file, groups, names))
 
     def describe_here(self) -> str:
         """``describe`` in this process."""
-        if self.path.is_dir():
+        if is_folder(self.path):
             return self._describe_slides()
         with open_h5(self.path) as file:
             layout = self._layout(file)
             if not isinstance(layout, FlatLayout):
                 leaves = " or ".join(sorted({n.rpartition("/")[2] for n in layout.values() if "/" in n}))
                 if leaves:
-                    return f"one group per patient: no ids at the top, {len(layout)} groups with {leaves}"
+                    whose = "patient" if self.slide_map is None else "slide"
+                    return f"one group per {whose}: no ids at the top, {len(layout)} groups with {leaves}"
                 return f"STAMP: an encoder's name and {len(layout)} datasets, one per slide or patient"
             assert layout.patient_id is not None
             embedding = checked_embedding(file, layout.embedding)
             rows, _ = flat_size(embedding, layout.embedding)
-            patients = len(set(row_ids(file, layout.patient_id, rows).tolist()))
+            ids = row_ids(file, layout.patient_id, rows)
+            if self.slide_map is not None:
+                ids = rows_of_slides(ids, self.source, self.slide_map, self.unmapped)[0]
+            patients = len(set(ids.tolist()) - {None})
             per = "one row per patient"
             if patients < rows:
                 per = f"several rows per patient, {patients} patients"
@@ -141,62 +156,91 @@ class H5Reader(IsolatedReader):
             raise nothing_usable(self.source, datasets)
         return members
 
+    def _of_patients(self, table: ColumnTable) -> ColumnTable:
+        """Columns of slides with the slides' patients as ids."""
+        if self.slide_map is None:
+            return table
+        ids, kept, findings = rows_of_slides(table.ids, self.source, self.slide_map, self.unmapped)
+        columns = {name: column[kept] for name, column in table.columns.items()}
+        return ColumnTable(ids[kept], columns, (*table.findings, *findings))
+
     def _read_flat(self, file: h5py.File, layout: FlatLayout) -> Iterator[ModalityTable]:
         assert layout.patient_id is not None
         embedding = checked_embedding(file, layout.embedding)
         rows, width = flat_size(embedding, layout.embedding)
         ids = row_ids(file, layout.patient_id, rows)
-        weights = per_row(file, self._names(self.weight, WEIGHT_NAMES, file), rows)
-        quality = per_row(file, self._names(self.quality, QUALITY_NAMES, file), rows)
-        counts = per_row(file, COUNT_NAMES, rows)
-        features = feature_names(file, embedding, width)
-        patients = (
-            int(np.count_nonzero(ids[1:] != ids[:-1])) + 1
-        )  # neighbouring rows of one patient count once
+        weights, findings = self._flat_weights(file, ids)
+        kept = None
+        if self.slide_map is not None:
+            ids, kept, more = rows_of_slides(ids, self.source, self.slide_map, self.unmapped)
+            findings += more
+        table = ModalityTable(
+            ids=ids,
+            values=np.empty((0, width)),
+            weights=weights,
+            quality=per_row(file, self._names(self.quality, QUALITY_NAMES, file), rows),
+            features=feature_names(file, embedding, width),
+            n_rows=per_row(file, COUNT_NAMES, rows),
+            patients=int(np.count_nonzero(ids[1:] != ids[:-1])) + 1,  # neighbours of one patient count once
+        )
         progress.start_dataset(layout.embedding)
         for part, values in row_chunks(embedding, rows, width):
-            yield ModalityTable(
-                ids=ids[part],
-                values=values,
-                weights=None if weights is None else weights[part],
-                quality=None if quality is None else quality[part],
-                features=features,
-                n_rows=None if counts is None else counts[part],
-                patients=patients,
-            )
+            yield rows_of_table(table, part, values, None if kept is None else kept[part])
+        yield from findings_alone(findings, width)
+
+    def _flat_weights(self, file: h5py.File, ids: np.ndarray) -> tuple[np.ndarray | None, tuple[str, ...]]:
+        """(R,) weights of the rows, and a finding where they only repeat how many rows there are."""
+        names = self._names(self.weight, WEIGHT_NAMES, file)
+        weights = per_row(file, names, len(ids))
+        if weights is None or names[0] not in WEIGHT_NAMES or not count_rows(ids, weights):
+            return weights, ()
+        return None, (
+            f"{self.source}: {names[0]} repeats how many rows a slide or patient has: no weights.",
+        )
 
     def _read_members(self, file: h5py.File, members: Mapping[str, str]) -> Iterator[ModalityTable]:
-        patients = None if self.slide_map is None else read_slide_map(self.slide_map)
-        for key, name in members.items():
-            # A group belongs to a patient; a dataset at the top can belong to a slide.
-            patient = key if "/" in name else patient_of(key, patients, self.slide_map)
-            yield from self._member(file, patient, name, name.rpartition("/")[0], len(members))
+        if self.slide_map is None and any("/" in name for name in members.values()):
+            matched = SlidePatients(self.source, None, {key: key for key in members})  # groups of patients
+        else:
+            matched = match_slides(list(members), self.source, self.slide_map, self.unmapped)
+        rows = MemberRows(self.weight, self.quality, len(matched.patients))
+        for key, patient in matched.patients.items():
+            yield from rows.tables(file, Member(key, patient, members[key]))
+        rows.widths.refuse_mixed(self.source)
+        yield from findings_alone(matched.findings(rows.empty), rows.widths.first)
 
     def _read_slides(self) -> Iterator[ModalityTable]:
-        patients = None if self.slide_map is None else read_slide_map(self.slide_map)
-        slides = self._slides()
-        for slide in slides:
-            with open_h5(slide) as file:
-                per_patient = text_attribute(file, "feat_type") == "patient"
-                patient = slide.stem if per_patient else patient_of(slide.name, patients, self.slide_map)
-                yield from self._member(file, patient, self._embedding_of(file), "", len(slides))
+        matched, kind = self._folder()
+        rows = MemberRows(self.weight, self.quality, len(matched.patients))
+        for name, patient in matched.patients.items():
+            with open_h5(self.path / name) as file:
+                if self.slide_map is not None and (text_attribute(file, FEATURE_TYPE) == PER_PATIENT) != (
+                    kind == PER_PATIENT
+                ):
+                    raise DataError(
+                        f"{file.filename}: is of a patient, or of a slide, and the folder's first file is "
+                        "not. Put files of patients and files of slides into two folders."
+                    )
+                yield from rows.tables(file, Member(name, patient, self._embedding_of(file)))
+        rows.widths.refuse_mixed(self.source)
+        yield from findings_alone(matched.findings(rows.empty), rows.widths.first)
+
+    def _folder(self) -> tuple[SlidePatients, str | None]:
+        """The files of the folder with their patients, and STAMP's name for what one file is about."""
+        files = slide_files(self.path, ENDINGS)
+        with open_h5(files[0]) as file:
+            kind = text_attribute(file, FEATURE_TYPE)
+        slide_map = None if kind == PER_PATIENT else self.slide_map
+        return match_slides([f.name for f in files], self.source, slide_map, self.unmapped), kind
 
     def _describe_slides(self) -> str:
-        slides = self._slides()
-        with open_h5(slides[0]) as file:
+        matched, kind = self._folder()
+        with open_h5(self.path / next(iter(matched.patients))) as file:
             name = self._embedding_of(file)
             shape = _shape(checked_embedding(file, name))
-            kind = text_attribute(file, "feat_type")
         what = "slide" if kind is None else f"STAMP {kind}"
-        mapped = self.slide_map is not None and kind != "patient"
-        owner = "slide_map names the patients" if mapped else "a file's name is its patient"
-        return f"folder of {len(slides)} {what} files with {name} ({shape} in the first): {owner}"
-
-    def _slides(self) -> list[Path]:
-        slides = sorted(p for p in self.path.iterdir() if p.suffix.lower() in (".h5", ".hdf5"))
-        if not slides:
-            raise DataError(f"{self.source}: the folder holds no .h5 file.")
-        return slides
+        owner = "a file's name is its patient" if matched.mapped is None else "slide_map names the patients"
+        return f"folder of {len(matched.patients)} {what} files with {name} ({shape} in the first): {owner}"
 
     def _embedding_of(self, file: h5py.File) -> str:
         """The embedding's name in a file of one slide or patient."""
@@ -205,40 +249,6 @@ class H5Reader(IsolatedReader):
         if layout is None:
             raise nothing_usable(file.filename, datasets)
         return layout.embedding
-
-    def _member(
-        self, file: h5py.File, patient: str, name: str, prefix: str, patients: int
-    ) -> Iterator[ModalityTable]:
-        """The rows of one patient or slide; no table for an empty one."""
-        embedding = checked_embedding(file, name)
-        if embedding.shape is None or 0 in embedding.shape:
-            return
-        if not 1 <= embedding.ndim <= 3 or (embedding.ndim == 3 and embedding.shape[0] != 1):
-            raise DataError(
-                f"{file.filename}: {name} has shape {embedding.shape}; (N, D), (1, N, D) or (D,) is needed."
-            )
-        width = embedding.shape[-1]
-        rows = 1 if embedding.ndim == 1 else embedding.shape[-2]
-        within = f"{prefix}/" if prefix else ""
-        weights = per_row(file, tuple(within + n for n in self._weight_names()), rows)
-        quality = per_row(file, tuple(within + n for n in self._quality_names()), rows)
-        features = feature_names(file, embedding, width)
-        progress.start_dataset(name)
-        for part, values in row_chunks(embedding, rows, width):
-            yield ModalityTable(
-                ids=np.broadcast_to(np.array([patient], dtype=object), len(values)),
-                values=values,
-                weights=None if weights is None else weights[part],
-                quality=None if quality is None else quality[part],
-                features=features,
-                patients=patients,
-            )
-
-    def _weight_names(self) -> tuple[str, ...]:
-        return WEIGHT_NAMES if self.weight is None else (self.weight,)
-
-    def _quality_names(self) -> tuple[str, ...]:
-        return QUALITY_NAMES if self.quality is None else (self.quality,)
 
     def _names(self, given: str | None, usual: tuple[str, ...], file: h5py.File) -> tuple[str, ...]:
         if given is None:

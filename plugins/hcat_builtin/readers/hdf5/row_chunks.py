@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 
 from hcat_builtin.readers.chunks import rows_per_chunk
+from hcat_builtin.readers.hdf5.packed_chunks import read_values
 from hcat_builtin.readers.hdf5.safety import find_object, refuse_not_numeric, refuse_unsafe
 from hcat_builtin.readers.hdf5.size_limits import MAX_CHUNK
 from hcat_builtin.readers.isolation.progress import progress
@@ -68,9 +69,8 @@ def row_chunks(embedding: h5py.Dataset, rows: int, width: int) -> Iterator[tuple
 
 def _rows(embedding: h5py.Dataset, part: slice, width: int) -> np.ndarray:
     """(r, width) float32 of some rows, whatever the dataset's own shape."""
-    if embedding.ndim == 1:
-        values = embedding[part] if width == 1 else embedding[...]
-    else:
-        values = embedding[part] if embedding.ndim == 2 else embedding[0, part]
+    if embedding.ndim == 1 and width > 1:
+        part = slice(None)
+    values = read_values(embedding, part, axis=1 if embedding.ndim == 3 else 0)
     with np.errstate(over="ignore"):  # a number too large for float32 becomes inf: not measured
-        return np.asarray(values).reshape(-1, width).astype(np.float32, copy=False)
+        return values.reshape(-1, width).astype(np.float32, copy=False)

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 import h5py
 import numpy as np
 
+from hcat_builtin.readers.dataset_names import WEIGHT_NAMES
 from hcat_builtin.readers.hdf5.safety import find_object, read_attribute, read_small, refuse_not_numeric
+from hcat_builtin.readers.patch_counts import weights_within_slide
 from hcat_core.errors import DataError
 from hcat_core.text.quoting import one_line
 
@@ -35,10 +37,10 @@ def row_ids(file: h5py.File, name: str, rows: int) -> np.ndarray:
     if raw.shape == () and (rows != 1 or _is_json(raw)):
         try:
             mapping = json.loads(raw.item())
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, RecursionError):
             raise DataError(f"{source}: {name}: one id for {rows} rows.") from None
         if isinstance(mapping, list):
-            raw = np.array(mapping, dtype=object)
+            raw = _ids_from_list(mapping, source, name)
         elif isinstance(mapping, dict):
             return _ids_from_map(mapping, rows, source, name)
     raw = raw.reshape(-1) if raw.ndim == 0 or raw.size == raw.shape[0] else raw
@@ -58,6 +60,24 @@ def per_row(file: h5py.File, names: tuple[str, ...], rows: int) -> np.ndarray | 
     Raises:
         DataError: for another number of rows.
     """
+    values = _numbers(file, names, rows)
+    return np.full(rows, values[0]) if values is not None and len(values) == 1 else values
+
+
+def member_weights(file: h5py.File, names: tuple[str, ...], rows: int) -> np.ndarray | None:
+    """(R,) weights of the rows of one slide or patient; see ``weights_within_slide`` of ``n_patches``.
+
+    Raises:
+        DataError: as ``per_row``.
+    """
+    if not all(name.rpartition("/")[2] in WEIGHT_NAMES for name in names):
+        return per_row(file, names, rows)
+    counts = _numbers(file, names, rows)
+    return None if counts is None else weights_within_slide(counts, rows)
+
+
+def _numbers(file: h5py.File, names: tuple[str, ...], rows: int) -> np.ndarray | None:
+    """(1,) or (R,) numbers of the first dataset of ``names`` that exists."""
     for name in names:
         node = find_object(file, name)
         if not isinstance(node, h5py.Dataset):
@@ -65,7 +85,7 @@ def per_row(file: h5py.File, names: tuple[str, ...], rows: int) -> np.ndarray | 
         refuse_not_numeric(node)
         values = np.asarray(read_small(node), np.float64)
         if values.size == 1:
-            return np.full(rows, values.reshape(-1)[0])
+            return values.reshape(1)
         if values.shape[0] != rows:
             raise DataError(f"{file.filename}: {name} has {values.shape[0]} rows and the embedding {rows}.")
         return np.asarray(values.reshape(rows, -1).mean(axis=1))
@@ -92,6 +112,19 @@ def _is_json(raw: np.ndarray) -> bool:
     text = raw.item()
     text = text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
     return text.lstrip()[:1] in ("{", "[")
+
+
+def _ids_from_list(listed: list[object], source: str, name: str) -> np.ndarray:
+    """(R,) ids of a JSON list: text or numbers, since True equals 1, and lists and objects are no ids."""
+    if not set(map(type, listed)) <= {str, int, float}:
+        row = next(row for row, one in enumerate(listed) if type(one) not in (str, int, float))
+        raise DataError(
+            f"{source}: {name}: row {row} is {json.dumps(listed[row])[:60]}, no patient id. "
+            "Each row needs a text or a number."
+        )
+    ids = np.empty(len(listed), dtype=object)
+    ids[:] = listed
+    return ids
 
 
 def _ids_from_map(mapping: Mapping[str, object], rows: int, source: str, name: str) -> np.ndarray:

@@ -14,6 +14,8 @@ import h5py
 import numpy as np
 from h5py import h5a, h5d, h5g, h5l, h5o, h5t
 
+from hcat_builtin.readers.hdf5.open_error import open_error
+from hcat_builtin.readers.hdf5.packed_chunks import read_values, refuse_wrong_chunks
 from hcat_builtin.readers.hdf5.size_limits import count_unpacked, forget_unpacked, refuse_oversized
 from hcat_builtin.readers.hdf5.userblock import refuse_second_file
 from hcat_builtin.readers.isolation.progress import progress
@@ -48,11 +50,8 @@ def open_h5(path: Path) -> Iterator[h5py.File]:
     progress.start_file(str(path))
     try:
         file = h5py.File(path, "r")
-    except PermissionError:
-        raise DataError(f"{path}: no permission to read it.") from None
     except DAMAGE as error:
-        reason = "it is truncated" if "truncated" in str(error) else "it is damaged or no HDF5 file"
-        raise DataError(f"{path}: cannot be opened: {reason}. Copy or write it again.") from None
+        raise open_error(path, error) from None
     with file:
         try:
             forget_unpacked()
@@ -181,9 +180,10 @@ def read_small(dataset: h5py.Dataset) -> np.ndarray:
         raise DataError(f"{dataset.file.filename}: {_name(dataset)}: is empty.")
     text = h5py.check_string_dtype(dataset.dtype)
     if dataset.ndim == 0 or text is None or text.length is not None:
-        return np.asarray(dataset[()])
+        return read_values(dataset)
     # Many values can point at one long text: its bytes count each time that they are read.
     where = f"{dataset.file.filename}: {_name(dataset)}"
+    refuse_wrong_chunks(dataset)
     values = np.empty(dataset.shape, dtype=object)
     for first in range(0, len(values), TEXT_BLOCK):
         part = dataset[first : first + TEXT_BLOCK]

@@ -8,6 +8,7 @@ library ends the run there.
 from __future__ import annotations
 
 import atexit
+import errno
 import os
 import pickle
 from abc import ABC, abstractmethod
@@ -28,6 +29,7 @@ SECONDS = (
 )
 MEMORY = 4 << 30  # bytes; the worker holds a file's ids, one stored chunk (512 MiB at most) and two chunks
 MAX_PATIENTS = 1 << 31
+OUT_OF_MEMORY = ("MemoryError", "failed to map segment")  # what an import says without memory
 _idle: list[Worker] = []
 _busy: set[Worker] = set()
 
@@ -150,7 +152,10 @@ def _ask(
         request = pickle.dumps((Path.cwd(), reader, columns, describe))
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise _cannot_make(reader, error) from None
-    worker = _take()
+    try:
+        worker = _take()
+    except (OSError, MemoryError) as error:
+        raise DataError(f"{reader.source}: {_no_worker(error)}") from None
     _busy.add(worker)
     finished = False
     try:
@@ -183,6 +188,8 @@ def _error(reader: IsolatedReader, worker: Worker, message: Mapping[str, Any]) -
         return DataError(one_line(str(message["refused"]), 4_000))
     if "fault" in message:
         error: Exception = DataError(worker.explain(reader.source, f"{message['fault']}."))
+    elif any(sign in str(message.get("failed")) for sign in OUT_OF_MEMORY):
+        error = DataError(f"{reader.source}: {_no_worker(MemoryError())}")
     else:
         error = _cannot_make(reader, message.get("failed"))
     error.add_note("\n".join(map(one_line, str(message.get("traceback", "")).splitlines())))
@@ -192,6 +199,19 @@ def _error(reader: IsolatedReader, worker: Worker, message: Mapping[str, Any]) -
 def _cannot_make(reader: IsolatedReader, reason: object) -> RuntimeError:
     kind = type(reader)
     return RuntimeError(f"the worker cannot make {kind.__module__}:{kind.__qualname__}: {reason}")
+
+
+def _no_worker(error: OSError | MemoryError) -> str:
+    """Why the process that reads a file cannot be started: mostly a limit of the shell or batch system."""
+    limits = {
+        errno.EFBIG: "a limit on the size of files (ulimit -f)",
+        errno.ENOMEM: "a limit on memory (ulimit -v, or the memory of the job)",
+        errno.EMFILE: "a limit on open files (ulimit -n)",
+        errno.EAGAIN: "a limit on processes (ulimit -u)",
+    }
+    number = errno.ENOMEM if isinstance(error, MemoryError) else error.errno or 0
+    why = limits.get(number, f"the system: {os.strerror(number)}")
+    return f"the process that reads it cannot be started, because of {why}. Raise it, or ask who set it."
 
 
 def _take() -> Worker:

@@ -45,6 +45,7 @@ class Worker:
     """
 
     def __init__(self, seconds: int, memory: int) -> None:
+        _open_standard_descriptors()
         self._owner = os.getpid()
         self._seconds = seconds
         descriptor = _anonymous_file()
@@ -151,6 +152,17 @@ class Worker:
 
     def _no_progress(self) -> str:
         return f"reading made no progress for {self._seconds} seconds."
+
+
+def _open_standard_descriptors() -> None:
+    """Open those of the descriptors 0, 1 and 2 that are closed, as in jobs of cron, on the null device.
+
+    Otherwise the next file opened gets such a number, here the shared memory, and ``subprocess`` puts the
+    worker's own input or output in its place.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
 
 
 def _anonymous_file() -> int:

@@ -10,8 +10,9 @@ from typing import Any
 
 import torch
 
+from hcat_builtin.readers.file_formats import begins_with, foreign_format
 from hcat_builtin.readers.isolation.progress import progress
-from hcat_builtin.readers.plain_file import require_plain_file
+from hcat_builtin.readers.plain_file import require_plain_file, system_error
 from hcat_core.errors import DataError
 from hcat_core.text.quoting import one_line
 
@@ -36,11 +37,10 @@ def load_tensors(path: Path) -> object:
     progress.start_file(str(path))
     try:
         archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
-        raise DataError(
-            f"{path}: is no tensor file of torch 1.6 or later, or is damaged. hcat does not unpickle older "
-            f"ones. {REWRITE}"
-        ) from None
+    except OSError as error:
+        raise system_error(path, error) from None
+    except (zipfile.BadZipFile, ValueError, NotImplementedError):
+        raise _no_archive(path) from None
     with archive:
         _refuse_compressed(path, archive)
         _refuse_ambiguous(path, archive)
@@ -55,6 +55,14 @@ def load_tensors(path: Path) -> object:
         raise _not_tensors(path, error) from None
     _refuse_oversized(path, content)
     return content
+
+
+def _no_archive(path: Path) -> DataError:
+    """The error for a file that is no complete zip archive."""
+    foreign = foreign_format(path, "a tensor file")
+    return foreign or DataError(
+        f"{path}: is no tensor file (it begins with the bytes {begins_with(path)}). {REWRITE}"
+    )
 
 
 class _SteppingFile(io.FileIO):
@@ -94,6 +102,10 @@ def _refuse_ambiguous(path: Path, archive: zipfile.ZipFile) -> None:
     """Stop at an archive in which two programs could each find another pickle, or a very long one."""
     names = archive.namelist()
     pickles = [name for name in names if name.partition("/")[2] == "data.pkl"]
+    if not pickles and (foreign := foreign_format(path, "a tensor file")) is not None:
+        raise foreign
+    if any(name.partition("/")[2] == "constants.pkl" for name in names):
+        raise DataError(f"{path}: is a program (TorchScript) and no tensor. {REWRITE}")
     if len(pickles) != 1 or len({name.casefold() for name in names}) != len(names):
         raise DataError(f"{path}: is no tensor file of torch 1.6 or later. {REWRITE}")
     if archive.getinfo(pickles[0]).file_size > MAX_PICKLE:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from hcat_builtin.readers.chunks import join_small_tables
-from hcat_builtin.readers.dataset_names import EMBEDDING_NAMES, ID_NAMES, QUALITY_NAMES
+from hcat_builtin.readers.chunks import findings_alone, join_small_tables
+from hcat_builtin.readers.dataset_names import EMBEDDING_NAMES, ID_NAMES, QUALITY_NAMES, WEIGHT_NAMES
 from hcat_builtin.readers.isolation.reader import IsolatedReader
-from hcat_builtin.readers.slide_map import patient_of, read_slide_map
+from hcat_builtin.readers.member_widths import MemberWidths
+from hcat_builtin.readers.patch_counts import count_rows, weights_within_slide
+from hcat_builtin.readers.plain_file import is_folder, require_plain_file
+from hcat_builtin.readers.slide_folder import slide_files
+from hcat_builtin.readers.slide_matching import SlidePatients, Unmapped, match_slides
+from hcat_builtin.readers.slide_rows import rows_of_slides, rows_of_table
 from hcat_builtin.readers.tensors.archive import load_tensors
 from hcat_core.errors import DataError
 from hcat_core.reading import ColumnTable, ModalityTable
@@ -26,7 +32,8 @@ class PtReader(IsolatedReader):
 
     A folder has one file per slide or patient, as CLAM's ``pt_files``: a tensor (N, D), (1, N, D) or (D,),
     or a dictionary with one under a usual name. A single file is a dictionary, patient -> tensor, or one
-    with ids (``patient_id``), rows (``embedding``) and, where known, ``quality``.
+    with ids (``patient_id``), rows (``embedding``) and, where known, ``quality`` and ``n_patches``, which
+    weighs the rows. One ``n_patches`` for several rows of a slide's file is the weight of the slide.
 
     A worker loads the files with ``torch.load(weights_only=True)``, which runs no code, within limits of
     memory and time; archives must not be compressed.
@@ -34,41 +41,49 @@ class PtReader(IsolatedReader):
     Args:
         path: the file or folder.
         embedding: the tensor's name in a dictionary, where it is not one of the usual names.
-        slide_map: CSV with a slide and a patient column; without it the patient is the file's name, or the
-            dictionary's key.
+        slide_map: CSV with a slide and a patient column. With it, names of files (or keys, or the ids of a
+            dictionary with ids) are slides; without it they are patients.
+        unmapped: what happens to slides that ``slide_map`` does not name: ``refuse`` or ``skip``.
     """
 
-    def __init__(self, *, path: Path, embedding: str | None = None, slide_map: Path | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        path: Path,
+        embedding: str | None = None,
+        slide_map: Path | None = None,
+        unmapped: Unmapped = "refuse",
+    ) -> None:
         self.source = str(path)
         self.path = path
         self.embedding = embedding
         self.slide_map = slide_map
+        self.unmapped: Unmapped = unmapped
 
     def extra_memory(self) -> int:
         """Twice the largest file: its tensors, and those that are converted to float32."""
-        files = self._files() if self.path.is_dir() else [self.path] if self.path.is_file() else []
-        return 2 * max((file.stat().st_size for file in files), default=0)
+        files = self._files() if is_folder(self.path) else [self.path] if self.path.is_file() else []
+        return 2 * max((file.stat().st_size for file in files if file.exists()), default=0)
 
     def read_here(self) -> Iterator[ModalityTable]:
         """``read`` in this process: what the worker runs. One file of a folder is in memory at a time."""
-        patients = None if self.slide_map is None else read_slide_map(self.slide_map)
-        if self.path.is_dir():
-            tensors = (
-                (patient_of(file.name, patients, self.slide_map), self._tensor(file))
-                for file in self._files()
-            )
-            yield from join_small_tables(_tables(tensors), self.source)
+        if is_folder(self.path):
+            matched = self._match([file.name for file in self._files()])
+            slides = ((name, self._slide(self.path / name)) for name in matched.patients)
+            yield from join_small_tables(self._tables(matched, slides))
             return
         content = self._dictionary()
         ids = _first(content, ID_NAMES)
         if ids is not None:
-            yield self._flat(content, ids)
+            yield from self._flat(content, ids)
             return
-        tensors = (
-            (patient_of(str(key), patients, self.slide_map), _rows(value, self.source))
+        matched = self._match([str(key) for key in content])
+        slides = (
+            (str(key), (_rows(value, self.source), None))
             for key, value in content.items()
+            if str(key) in matched.patients
         )
-        yield from join_small_tables(_tables(tensors), self.source)
+        yield from join_small_tables(self._tables(matched, slides))
 
     def read_columns(self, names: list[str]) -> ColumnTable:
         """Tensor files hold no outcomes; no worker is needed to report that.
@@ -80,8 +95,8 @@ class PtReader(IsolatedReader):
 
     def read_columns_here(self, names: list[str]) -> ColumnTable:
         """``read_columns`` in this process."""
-        if not self.path.exists():
-            raise DataError(f"{self.source}: no such file or folder.")
+        if not is_folder(self.path):
+            require_plain_file(self.path, "a tensor file")
         raise DataError(
             f"{self.source}: tensor files hold no columns of outcomes. Let cohort.targets name an HDF5 "
             "file or a table."
@@ -90,9 +105,9 @@ class PtReader(IsolatedReader):
     def describe_here(self) -> str:
         """``describe`` in this process."""
         owner = "its name is its patient" if self.slide_map is None else "slide_map names its patient"
-        if self.path.is_dir():
+        if is_folder(self.path):
             files = self._files()
-            shape = " x ".join(map(str, self._tensor(files[0]).shape))
+            shape = " x ".join(map(str, self._slide(files[0])[0].shape))
             return f"folder of {len(files)} tensor files ({shape} in the first): {owner}"
         content = self._dictionary()
         if _first(content, ID_NAMES) is not None:
@@ -100,16 +115,34 @@ class PtReader(IsolatedReader):
         return f"one tensor file: a dictionary of {len(content)} tensors, {owner}"
 
     def _files(self) -> list[Path]:
-        files = sorted(p for p in self.path.iterdir() if p.suffix.lower() in ENDINGS)
-        if not files:
-            raise DataError(f"{self.source}: the folder holds no .pt file.")
-        return files
+        return slide_files(self.path, ENDINGS)
 
-    def _tensor(self, file: Path) -> Tensor:
-        """(N, D) of one slide or patient."""
+    def _match(self, slides: list[str]) -> SlidePatients:
+        return match_slides(slides, self.source, self.slide_map, self.unmapped)
+
+    def _tables(
+        self, matched: SlidePatients, slides: Iterable[tuple[str, tuple[Tensor, np.ndarray | None]]]
+    ) -> Iterator[ModalityTable]:
+        """A table for each slide that is not empty, and what is to be said of all of them."""
+        widths = MemberWidths()
+        empty = []
+        for name, (rows, weights) in slides:
+            if not rows.numel():
+                empty.append(name)
+            elif widths.add(name, rows.shape[1]):
+                ids = np.full(len(rows), matched.patients[name], dtype=object)
+                yield ModalityTable(ids, rows.numpy(), weights)
+        widths.refuse_mixed(self.source)
+        yield from findings_alone(matched.findings(empty), widths.first)
+
+    def _slide(self, file: Path) -> tuple[Tensor, np.ndarray | None]:
+        """(N, D) of one slide or patient, and (N,) weights where its file has them."""
         content = load_tensors(file)
-        value = self._embedding(content, str(file)) if isinstance(content, Mapping) else content
-        return _rows(value, str(file))
+        if not isinstance(content, Mapping):
+            return _rows(content, str(file)), None
+        rows = _rows(self._embedding(content, str(file)), str(file))
+        counts = _numbers(content, WEIGHT_NAMES, len(rows), str(file))
+        return rows, None if counts is None else weights_within_slide(counts, len(rows))
 
     def _dictionary(self) -> Mapping[object, object]:
         content = load_tensors(self.path)
@@ -135,27 +168,68 @@ class PtReader(IsolatedReader):
             )
         return value
 
-    def _flat(self, content: Mapping[object, object], raw_ids: object) -> ModalityTable:
-        """The table of a dictionary with ids and rows side by side."""
+    def _flat(self, content: Mapping[object, object], raw_ids: object) -> Iterator[ModalityTable]:
+        """The rows of a dictionary with ids and rows side by side."""
         rows = _rows(self._embedding(content, self.source), self.source)
-        ids = raw_ids.reshape(-1).tolist() if isinstance(raw_ids, Tensor) else raw_ids
-        if not isinstance(ids, list | tuple) or len(ids) != len(rows) or not _are_scalars(ids):
-            raise DataError(
-                f"{self.source}: a list of {len(rows)} ids is needed, one per row of the embedding."
-            )
-        quality = _first(content, QUALITY_NAMES)
-        if quality is not None:
-            if not isinstance(quality, Tensor) or quality.numel() != len(rows):
-                raise DataError(f"{self.source}: a tensor of {len(rows)} quality scores is needed.")
-            quality = _dense(quality, self.source).reshape(-1).float().numpy()
-        return ModalityTable(np.array(ids, dtype=object), rows.numpy(), quality=quality)
+        ids = _ids(raw_ids, len(rows), self.source)
+        quality = _numbers(content, QUALITY_NAMES, len(rows), self.source)
+        weights = _numbers(content, WEIGHT_NAMES, len(rows), self.source)
+        findings: tuple[str, ...] = ()
+        if weights is not None and count_rows(ids, weights):
+            weights = None
+            findings = (f"{self.source}: n_patches repeats how many rows a slide has: no weights.",)
+        kept = None
+        if self.slide_map is not None:
+            ids, kept, more = rows_of_slides(ids, self.source, self.slide_map, self.unmapped)
+            findings += more
+        table = ModalityTable(ids, rows.numpy(), _of_rows(weights, len(rows)), _of_rows(quality, len(rows)))
+        yield replace(rows_of_table(table, slice(None), table.values, kept), findings=findings)
 
 
-def _tables(tensors: Iterable[tuple[str, Tensor]]) -> Iterator[ModalityTable]:
-    """A table for each tensor that is not empty."""
-    for patient, rows in tensors:
-        if rows.numel():
-            yield ModalityTable(np.full(len(rows), patient, dtype=object), rows.numpy())
+def _ids(raw: object, rows: int, source: str) -> np.ndarray:
+    """(R,) ids of a tensor, in its type, or of a list."""
+    if isinstance(raw, Tensor):
+        values = _dense(raw, source).reshape(-1)
+        if values.is_floating_point() and values.dtype.itemsize < 4:  # numpy lacks most of these types
+            most = 2 / torch.finfo(values.dtype).eps
+            if bool((values.abs() >= most).any()):
+                raise DataError(
+                    f"{source}: ids of {most:.0f} and more in {values.dtype}, which holds no two "
+                    "neighbours of that size: save ids as whole numbers or text."
+                )
+            values = values.float()
+        ids: np.ndarray = values.numpy()
+        if len(ids) == rows:
+            return ids
+    elif isinstance(raw, list | tuple) and len(raw) == rows and _are_scalars(raw):
+        ids = np.empty(rows, dtype=object)
+        ids[:] = raw
+        return ids
+    raise DataError(f"{source}: a list of {rows} ids is needed, one per row of the embedding.")
+
+
+def _numbers(
+    content: Mapping[object, object], names: tuple[str, ...], rows: int, source: str
+) -> np.ndarray | None:
+    """(1,) or (R,) numbers of a dictionary, such as quality scores; None where it has none.
+
+    Raises:
+        DataError: for anything but one number, or one per row.
+    """
+    name = next((name for name in names if name in content), None)
+    if name is None:
+        return None
+    value = content[name]
+    if isinstance(value, int | float):
+        value = torch.tensor([float(value)])
+    if not isinstance(value, Tensor) or value.numel() not in (1, rows):
+        raise DataError(f"{source}: {name}: a tensor of {rows} numbers is needed, one per row.")
+    return np.asarray(_dense(value, source).reshape(-1).double().numpy())
+
+
+def _of_rows(values: np.ndarray | None, rows: int) -> np.ndarray | None:
+    """(R,) numbers: one for all rows, or one per row."""
+    return values if values is None else np.broadcast_to(values, (rows,))
 
 
 def _rows(value: object, source: str) -> Tensor:

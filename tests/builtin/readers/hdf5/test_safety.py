@@ -138,7 +138,7 @@ def test_a_truncated_file(tmp_path):
 def test_something_else_under_the_name(tmp_path):
     path = tmp_path / "a.h5"
     path.write_text("patient_id,x\n1,2\n")
-    refused(path, "no HDF5 file")
+    refused(path, "is text", "HDF5 file is needed", "table")
 
 
 def test_a_missing_file(tmp_path):

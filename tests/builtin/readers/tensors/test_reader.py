@@ -85,7 +85,7 @@ def test_code_in_a_pickle_is_refused_by_name_and_not_run(tmp_path):
 
 def test_a_pickle_that_is_no_archive_is_not_even_opened(tmp_path):
     (tmp_path / "a.pt").write_bytes(pickle.dumps(Harmful()))
-    with pytest.raises(DataError, match=r"a\.pt: is no tensor file of torch 1\.6 or later"):
+    with pytest.raises(DataError, match=r"a\.pt: is a pickle .*hcat does not unpickle"):
         read(tmp_path / "a.pt")
     old = saved(tmp_path / "b.pt", {"p1": ROWS}, _use_new_zipfile_serialization=False)
     with pytest.raises(DataError, match="Write it again"):
@@ -282,7 +282,7 @@ def test_a_damaged_archive_is_an_error_with_its_name(tmp_path):
         ({"p1": np.ones(2)}, r"numpy\..*_reconstruct, which would have to be run"),
         ({"patient_id": [["a"], "b", "c"], "embedding": ROWS}, "a list of 3 ids is needed"),
         ({"p1": torch.zeros(2, 3, 4)}, r"has shape \(2, 3, 4\)"),
-        ({"p1": ROWS, "p2": torch.zeros(3)}, "2, 3 features in one modality"),
+        ({"p1": ROWS, "p2": torch.zeros(3)}, r"2 features \(1\), 3 features \(1: p2\) in one modality"),
         ({"patient_id": ["a"], "embedding": ROWS}, "a list of 3 ids is needed"),
         ({"patient_id": ["a"], "vectors": ROWS}, "Name yours in the recipe"),
     ],
