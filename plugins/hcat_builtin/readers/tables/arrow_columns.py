@@ -32,8 +32,7 @@ def form_of(type_: Any, metadata: Mapping[bytes, bytes] | None = None) -> Form:
 
     extension = (metadata or {}).get(b"ARROW:extension:name", b"").decode("utf-8", "replace")
     if extension or hasattr(type_, "extension_name"):
-        extension = extension or str(type_.extension_name)
-        return Form("date" if extension == "pandas.period" else "other", extension)
+        return Form("other", extension or str(type_.extension_name))
     if types.is_dictionary(type_):
         return form_of(type_.value_type)
     name = str(type_)

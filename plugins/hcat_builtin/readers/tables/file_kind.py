@@ -52,11 +52,10 @@ _SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
     (b"\xff\xfe\x00\x00", "text in UTF-32", "Save it as UTF-8."),
     (b"\x00\x00\xfe\xff", "text in UTF-32", "Save it as UTF-8."),
 )
-_ORC = re.compile(rb"ORC[\x00-\x08\x0e-\x1f]")  # ORC1 is a gene, and may be a column
 _STATA_OLD = re.compile(rb"[\x68-\x73][\x01\x02]\x01\x00")  # versions 104 to 115
 _HTML = re.compile(rb"\s*<(?:!doctype html|html|head|body|table)\b", re.IGNORECASE)
 _XML = re.compile(rb"(?:\xef\xbb\xbf)?\s*<\?xml\b")
-_JSON = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:\{\s*[\"}]|\[\s*[\[{\"\d\]-])")
+_JSON = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:\{\s*[\"}]|\[\s*[\[{\"])")
 _IN_ARCHIVES = (
     ("xl/", "an Excel workbook", _SHEET),
     ("word/", "a Word document", "Save its table as CSV UTF-8."),
@@ -94,8 +93,6 @@ def _refuse_other(path: Path, start: bytes) -> None:
             raise DataError(f"{path}: is {what}. {remedy}")
     if _STATA_OLD.match(start):
         raise DataError(f"{path}: is a Stata file. {_PANDAS.format('read_stata')}")
-    if _ORC.match(start):
-        raise DataError(f"{path}: is an ORC file. {_PANDAS.format('read_orc')}")
     if _HTML.match(start):
         raise DataError(f"{path}: is a web page (HTML). Was it downloaded without being logged in?")
     if _XML.match(start):

@@ -74,9 +74,10 @@ def roles_of(names: Sequence[str], choices: Choices, trained: Sequence[str] | No
     chosen = dict.fromkeys(name for name in (choices.columns or names) if name not in others)
     left_out: tuple[str, ...] = ()
     if trained is not None:
-        known = {name for name in chosen if name in trained or _categories(name, choices, trained)}
-        left_out = tuple(name for name in chosen if name in names and name not in known)
-        chosen = {name: None for name in chosen if name in names and name in known}
+        features, present = set(trained), set(names)
+        known = {name for name in chosen if name in features or _categories(name, choices, trained)}
+        left_out = tuple(name for name in chosen if name in present and name not in known)
+        chosen = {name: None for name in chosen if name in present and name in known}
     if not chosen:
         raise DataError(f"{source}: no column remains as a feature.{_why_none(trained)}")
     if trained is None:

@@ -27,9 +27,10 @@ FEWEST_OTHERS = 3
 class SentinelSearch:
     """Looks for codes in the columns of a table, chunk by chunk.
 
-    A code is found in a column if the distance to the nearest of the other values (those that are no code)
-    is larger than all the distance between these, and it occurs twice (once, if it is -99 or below and no
-    other value is negative). 99 among ages from 40 to 95 is an age; among ages from 20 to 45 it is a code.
+    A code is found in a column if it occurs twice, and the distance to the nearest of the other values
+    (those that are no code) is larger than all the distance between these: 99 among ages from 40 to 95 is
+    an age; among ages from 20 to 45 it is a code. A negative code where no other value is negative need
+    only be more than 1 away, and from -99 on occur once.
 
     Args:
         columns: how many there are.
@@ -78,7 +79,8 @@ class SentinelSearch:
             for code, count in zip(CODES.tolist(), counts.tolist(), strict=True):
                 distance = low - code if code < low else code - high
                 often = count > 1 or (count == 1 and code <= -99 and low >= 0)
-                if often and distance > high - low:
+                alone = code < 0 <= low and distance > 1  # -1 below 0 and 1 is a level
+                if often and (alone or distance > high - low):
                     found.append(f"{names[column]}: {count} times {code:.0f} (others {low:g} to {high:g})")
                     codes[f'"{code:.0f}"'] = None
         if not found:

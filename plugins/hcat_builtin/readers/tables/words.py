@@ -54,9 +54,10 @@ class WordSearch:
             texts = only(numbers.astype(str).astype(object), np.abs(numbers) > LARGEST)
             self._add(self.names[column], cells.first, texts)
         counts = len(cells.ids) - np.isnan(cells.numbers).sum(axis=0)
-        for name in cells.truths:
-            column = self.names.index(name)
-            self.truths[name] = self.truths.get(name, 0) + int(counts[column])
+        if cells.truths:
+            for name, count in zip(self.names, counts.tolist(), strict=True):
+                if name in cells.truths:
+                    self.truths[name] = self.truths.get(name, 0) + count
         self.measured += counts
         return not self.found
 
