@@ -18,7 +18,16 @@ from pathlib import Path
 
 from measuring import HERE, Plan, Record
 
-NAMES = ("training_step", "mc_evaluation", "loading", "patches", "imputers", "gaussian_choice", "whole_run")
+NAMES = (
+    "training_step",
+    "mc_evaluation",
+    "loading",
+    "reading_tables",
+    "patches",
+    "imputers",
+    "gaussian_choice",
+    "whole_run",
+)
 README = HERE / "README.md"
 
 

@@ -102,7 +102,7 @@ class LineCheck:
         name = {",": "comma", ";": "semicolon", "\t": "tab"}[self.separator]
         return f"Is a value with a {name} in it not in quotes, a name missing, or the file not whole?"
 
-    def _is_other(self, line: str | Sequence[str], number: int, count: int) -> bool:
+    def _is_other(self, line: str, number: int, count: int) -> bool:
         """Remember a line that has not the right number of values, unless it is blank."""
         if is_blank(line, self.separator):
             return False
@@ -122,7 +122,7 @@ class LineCheck:
         done = 0
         try:
             for record in reader:
-                if len(record) == self.columns or self._is_other(record, done + 1, len(record)):
+                if len(record) == self.columns or self._is_other(lines[done], done + 1, len(record)):
                     self.rows += 1
                 done = reader.line_num
         except csv.Error as error:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from hcat_builtin.readers.tables import unpacking
+from hcat_builtin.readers.tables.open_table import open_table
 from hcat_builtin.readers.tables.reader import TableReader
 from hcat_core.data.aggregation import aggregate_spatial
 from hcat_core.errors import DataError
@@ -51,6 +52,7 @@ ROWS = "".join(f"p{n},{n}.25,{n}\n" for n in range(9))
         ('"q\nr",1\n' + ROWS, "line 2 has 2 values for 3 columns"),
         (ROWS + '"q",1\n', "line 11 has 2 values for 3 columns"),
         ("\n\n" + ROWS + "\nq,1\n", "line 14 has 2 values for 3 columns"),
+        (ROWS + '""\n', "line 11 has 1 value for 3 columns"),
         (ROWS.replace("\n", ",\n"), "Every line has one value more than the header"),
     ],
 )
@@ -252,6 +254,14 @@ def test_columns_of_one_name_are_refused_unless_they_are_left_out(path):
 def test_a_file_without_header_is_told_as_such(path):
     assert "does the file lack its header?" in refusal(path, "17,61,5.2\n18,62,5.4\n")
     assert "lack its header" not in refusal(path, "name,age\nx,61\n")
+
+
+def test_a_file_that_grows_while_it_is_read_is_refused(path):
+    path.write_text("pid,a\np,1\n")
+    table = open_table(path)
+    path.write_text("pid,a\np,1\nq,2\n")
+    with pytest.raises(DataError, match="1 rows were counted, and 2 read. Is the file being written"):
+        list(table.chunks("pid", [], ["a"]))
 
 
 def test_names_that_are_numbers_are_names(path):

@@ -264,3 +264,16 @@ def test_periods_and_intervals_of_pandas_are_refused_by_name(path):
     assert "columns month, band hold neither numbers nor text: month (pandas.period)" in refusal(path)
     with pytest.raises(DataError, match="column month holds neither"):
         TableReader(path=path).read_columns(["month"])
+
+
+def test_numbers_that_stand_for_something_else_are_refused_by_the_name_of_their_type(path):
+    stands_for = {b"ARROW:extension:name": b"acme.code", b"ARROW:extension:metadata": b""}
+    fields = [
+        pyarrow.field("pid", pyarrow.string()),
+        pyarrow.field("code", pyarrow.int64(), metadata=stands_for),
+        pyarrow.field("a", pyarrow.int64()),
+    ]
+    table = pyarrow.table([IDS, [1, 2, 3], [4, 5, 6]], schema=pyarrow.schema(fields))
+    pyarrow.parquet.write_table(table, path)
+    assert "column code holds neither numbers nor text: code (acme.code)" in refusal(path)
+    assert read(path, drop=["code"])[1] == ("a",)
