@@ -22,6 +22,7 @@ NAMES = (
     "training_step",
     "mc_evaluation",
     "loading",
+    "reading_tables",
     "patches",
     "imputers",
     "gaussian_choice",

@@ -204,8 +204,10 @@ def test_a_layout_that_changes_a_bit_is_found_out(recipe, tmp_path, monkeypatch,
     assert left_behind(tmp_path) == before
 
 
-def test_an_id_that_a_layout_cannot_hold_is_an_error_and_no_file(tmp_path):
-    write(tmp_path / "a.h5", ["NA", "p"], embedding=np.ones((2, 3), "f4"))
+def test_names_that_a_layout_cannot_hold_are_an_error_and_no_file(tmp_path):
+    """Blanks around the name of a column say nothing in a CSV: two features would have one name."""
+    names = np.array([b"x", b" x", b"y"])
+    write(tmp_path / "a.h5", ["NA", "p"], embedding=np.ones((2, 3), "f4"), feature_names=names)
     (tmp_path / "recipe.toml").write_text(
         'estimator = { use = "logistic" }\n[cohort.modalities.a]\nuse = "h5"\npath = "a.h5"\n'
     )
@@ -215,6 +217,15 @@ def test_an_id_that_a_layout_cannot_hold_is_an_error_and_no_file(tmp_path):
         convert_to(recipe, tmp_path / "out", "csv")
     assert left_behind(tmp_path) == before
     assert convert_to(recipe, tmp_path / "out", "h5").cohort.patient_ids == ("NA", "p")
+
+
+def test_a_patient_may_be_called_na_in_every_layout(tmp_path):
+    write(tmp_path / "a.h5", ["NA", "p"], embedding=np.ones((2, 3), "f4"))
+    (tmp_path / "recipe.toml").write_text(
+        'estimator = { use = "logistic" }\n[cohort.modalities.a]\nuse = "h5"\npath = "a.h5"\n'
+    )
+    recipe, _ = load_recipe(tmp_path / "recipe.toml", CATALOG)
+    assert convert_to(recipe, tmp_path / "out", "csv").cohort.patient_ids == ("NA", "p")
 
 
 @pytest.mark.parametrize(

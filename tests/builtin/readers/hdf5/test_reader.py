@@ -149,14 +149,14 @@ def test_a_slide_that_the_map_lacks_is_refused_by_name(tmp_path):
     ("text", "says"),
     [
         ("slide,patient\ns1,p\n\ns2,\n", "line 4 lacks its slide or its patient"),
-        ("slide,patient\ns1\n", "line 2 lacks its slide or its patient"),
-        ("slide,patient\ns1,NaN\n", "line 2 lacks its slide or its patient"),
+        ("slide,patient\ns1\n", "line 2 has 1 value for 2 columns"),
+        ("slide,patient\ns1, \n", "line 2 lacks its slide or its patient"),
         ("slide,patient\ns1,p,q\n", "line 2 has 3 values for 2 columns"),
         ("slide,patient\ns1,p\ns1.h5,q\n", "the slide s1 has two patients"),
         ("name,patient\ns1,p\n", "needs a slide column .*it has name, patient"),
-        ("", "needs a slide column"),
-        ('slide,patient\n"s1,p\n', "not a CSV"),
-        ("slide,patient\ns1,\udcff\n", "not a CSV"),
+        ("", "cannot be read as a table: it is empty"),
+        ('slide,patient\n"s1,p\n', "line 2: the quotes that open there are never closed"),
+        ("slide,patient\ns1,\udcff\n", "line 2 holds the byte 0xff, which is not UTF-8"),
     ],
 )
 def test_a_slide_map_that_is_none_is_refused_by_its_line(tmp_path, text, says):

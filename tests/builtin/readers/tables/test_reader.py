@@ -44,8 +44,10 @@ def test_numbers_booleans_and_one_hot_categories_become_features(path):
 
 
 def test_text_that_the_recipe_does_not_name_is_refused_with_column_value_and_row(path):
-    with pytest.raises(DataError, match='column note, row 0: "x" is not a number. Put note into one_hot'):
+    place = "line 2" if path.suffix == ".csv" else "row 0"
+    with pytest.raises(DataError, match=f'column note, {place}: "x" is not a number') as error:
         read(path, one_hot=["stage"])
+    assert 'one_hot = ["note"]' in str(error.value)
 
 
 def test_columns_may_be_chosen(path):
@@ -73,7 +75,8 @@ def test_several_rows_a_patient_are_weighted(tmp_path):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("patient_id;x\n1;2\n", "separated by commas"),
+        ("patient_id|x\n1|2\n", r"has 1 column; is it separated by \|"),
+        ("patient_id x\n1 2\n", "has 1 column; is it separated by blanks"),
         ("name,x\n1,2\n", "no column of patient ids"),
         ("", "cannot be read as a table"),
         ("patient_id,x\n", "holds no rows"),
@@ -114,7 +117,7 @@ def test_row_numbers_without_a_name_do_not_become_a_feature(tmp_path):
 
 
 def test_commas_and_line_breaks_in_quotes_are_no_further_values(tmp_path):
-    (tmp_path / "t.csv").write_bytes(b'\xef\xbb\xbf"patient_id","a,b"\r\n"x, y",1\r\n\r\n"z\nw",\r\nv\r\n')
+    (tmp_path / "t.csv").write_bytes(b'\xef\xbb\xbf"patient_id","a,b"\r\n"x, y",1\r\n\r\n"z\nw",\r\nv,\r\n')
     table = TableReader(path=tmp_path / "t.csv").read_columns(["a,b"])
     assert table.ids.tolist() == ["x, y", "z\nw", "v"]
     np.testing.assert_array_equal(table.columns["a,b"], [1, np.nan, np.nan])
@@ -179,12 +182,6 @@ def test_a_column_of_outcomes_is_of_text_or_of_numbers_as_a_whole(tmp_path):
     sites = TableReader(path=tmp_path / "t.csv").read_columns(["site"]).columns["site"]
     assert {site for site in sites if isinstance(site, str)} == {"1", "A"}
     assert sum(isinstance(site, str) for site in sites) == 4999
-
-
-def test_a_packed_table_is_not_unpacked(tmp_path):
-    FRAME.to_csv(tmp_path / "t.csv.gz", index=False)
-    with pytest.raises(DataError, match=r"t\.csv\.gz: is compressed"):
-        read(tmp_path / "t.csv.gz")
 
 
 def test_a_missing_file(tmp_path):
