@@ -49,6 +49,7 @@ class ColumnTable:
 
     A column is numbers where the file has numbers in every cell that is not empty, otherwise text as it
     stands there. An empty cell is NaN among numbers and None among text; no word means "not measured".
+    Durations are timedelta64, with NaT for an empty cell: they have their unit.
     """
 
     ids: np.ndarray

@@ -93,6 +93,9 @@ def converted_tasks(table: TargetsTable) -> dict[str, TaskTable]:
     tasks = {}
     for name, task in table.tasks.items():
         changes: dict[str, object] = {} if task.time is None else {"time_unit": "days"}
+        if task.last_contact is not None:
+            joined = named.setdefault(f"time {task.time} {task.last_contact} {task.status}", f"{name}_time")
+            changes |= {"time": joined, "last_contact": None}
         if task.label_values is not None:
             coded = named.setdefault(f"label {task.label} {task.label_values!r}", f"{name}_label")
             changes |= {"label": coded, "label_values": None}

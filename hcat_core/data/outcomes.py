@@ -158,7 +158,8 @@ def _times(task: TaskTable) -> tuple[str, str] | None:
     if task.time is None or task.status is None:
         return None
     of_event = "" if task.event_values is None else f" = {', '.join(map(str, task.event_values.event))}"
-    return (task.time, f"{task.status}{of_event}")
+    of_time = "" if task.last_contact is None else f" or {task.last_contact}"
+    return (f"{task.time}{of_time}", f"{task.status}{of_event}")
 
 
 def _read_times(columns: PatientColumns, name: str, table: TargetsTable) -> tuple[np.ndarray, np.ndarray]:
@@ -173,8 +174,14 @@ def _read_times(columns: PatientColumns, name: str, table: TargetsTable) -> tupl
         raise DataError(f"{key}: times need a horizon_days, until when the event counts.")
     faults: list[str] = []
     time = event = np.zeros(0)
+    last = None
     try:
         time = times_in_days(columns.columns[task.time], table.unit(task))
+    except DataError as error:
+        faults.append(str(error))
+    try:
+        if task.last_contact is not None:
+            last = times_in_days(columns.columns[task.last_contact], table.unit(task))
     except DataError as error:
         faults.append(str(error))
     try:
@@ -185,6 +192,8 @@ def _read_times(columns: PatientColumns, name: str, table: TargetsTable) -> tupl
         raise DataError("\n".join(faults))
     if task.censored is not None:
         event = np.where(event < 0, event, 1 - event).astype(np.int8)
+    if last is not None:
+        time = np.where((event == 0) & np.isfinite(last), last, time)
     return time, event
 
 

@@ -33,7 +33,10 @@ class TaskTable(Table):
     time: str | None = None
     """A column of times from the start to the event or the last contact."""
     time_unit: TimeUnit | None = None
-    """Of the column ``time``; that of ``cohort.targets`` when not given."""
+    """Of ``time`` and ``last_contact``; that of ``cohort.targets`` when not given."""
+    last_contact: str | None = None
+    """A column of times of last contact, where ``time`` is empty for patients without the event:
+    ``days_to_last_followup`` beside ``days_to_death``."""
     event: str | None = None
     """A column in which 1 means that the event happened, and 0 that the patient was censored."""
     event_values: EventValues | None = None
@@ -53,7 +56,7 @@ class TaskTable(Table):
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns that the task names."""
-        named = (self.label, self.time, self.event, self.censored)
+        named = (self.label, self.time, self.last_contact, self.event, self.censored)
         return tuple(column for column in named if column is not None)
 
 

@@ -57,6 +57,10 @@ def _together(task: TaskTable, key: str) -> Iterator[tuple[str, str]]:
         yield f"{key}.horizon_days", "is needed where there are times: until which day the event counts"
     if task.time is None and task.time_unit is not None:
         yield f"{key}.time_unit", "belongs to time, which is not given"
+    if task.time is None and task.last_contact is not None:
+        yield f"{key}.last_contact", "belongs to time, which is not given"
+    if task.time is not None and task.time == task.last_contact:
+        yield f"{key}.last_contact", "is the column of time: leave it out"
     yield from _values(task.label_values, "label", task.label is not None, key)
     yield from _values(task.event_values, "event", task.event is not None, key)
 

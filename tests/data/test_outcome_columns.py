@@ -287,3 +287,29 @@ def test_times_of_which_half_are_longer_than_fifty_years_are_told():
 def test_whatever_type_a_one_has_it_is_an_event(values):
     event = read(Table(t=[9.0] * 3, e=np.asarray(values, None if isinstance(values, np.ndarray) else object)))[2]
     assert event[0] == event[2] == 1 and event[1] in (0, -1)
+
+
+def test_last_contact_is_the_time_of_those_without_the_event():
+    """TCGA: ``days_to_death`` of the dead, ``days_to_last_followup`` of the others and of some dead."""
+    table = Table(
+        to_death=[400.0, np.nan, np.nan, np.nan, 900.0],
+        followed=[390.0, 2000.0, 300.0, np.nan, np.nan],
+        dead=[1, 0, 0, 0, 0],
+    )
+    task = {"time": "to_death", "last_contact": "followed", "event": "dead", "horizon_days": 730}
+    labels, times, _, _ = read(table, task)
+    np.testing.assert_array_equal(times, [400, 2000, 300, np.nan, 900])
+    assert labels == [1, 0, -1, -1, 0]
+
+
+def test_last_contact_has_the_unit_of_time_and_its_faults_are_told():
+    task = {"time": "t", "last_contact": "f", "event": "e", "horizon_days": 730, "time_unit": "months"}
+    _, times, _, _ = read(Table(t=[12.0, np.nan], f=[np.nan, 36.0], e=[1, 0]), task)
+    np.testing.assert_allclose(times, [365.25, 1095.75])
+    assert "column f" in refusal(Table(t=[12.0, np.nan], f=[1.0, -36.0], e=[1, 0]), task)
+
+
+def test_an_event_without_a_time_is_unknown_though_the_last_contact_is_known():
+    table = Table(t=[np.nan, 10.0], f=[500.0, 20.0], e=[1, 0])
+    labels, times, _, _ = read(table, {"time": "t", "last_contact": "f", "event": "e", "horizon_days": 730})
+    assert labels[0] == -1 and np.isnan(times[0])

@@ -110,6 +110,11 @@ def duration_days(column: Any) -> np.ndarray:
     return float_cells(column.cast(pyarrow.int64())) / _DAY[unit]
 
 
+def durations(column: Any) -> np.ndarray:
+    """(R,) timedelta64; a null is NaT."""
+    return np.asarray(_decoded(column).to_numpy(zero_copy_only=False))
+
+
 def text_cells(column: Any) -> np.ndarray:
     """(R,) text of a column of any form but other, None where null; dates in ISO form."""
     import pyarrow

@@ -13,6 +13,7 @@ import numpy as np
 from hcat_builtin.readers.tables.arrow_columns import (
     Form,
     duration_days,
+    durations,
     float_cells,
     form_of,
     id_cells,
@@ -68,8 +69,8 @@ class ParquetTable:
 
     def converted(self, names: Sequence[str]) -> tuple[str, ...]:
         """A finding that names the durations, which are read in days."""
-        durations = [name for name, form in self._forms(names).items() if form.kind == "duration"]
-        return (f"{self.path.name}: {_columns(durations)} durations: read in days.",) if durations else ()
+        found = [name for name, form in self._forms(names).items() if form.kind == "duration"]
+        return (f"{self.path.name}: {_columns(found)} durations: read in days.",) if found else ()
 
     def chunks(self, ids: str, texts: Sequence[str], numbers: Sequence[str]) -> Iterator[Cells]:
         """The rows of some columns, as ``TableFile`` has it."""
@@ -88,7 +89,7 @@ class ParquetTable:
     def columns(
         self, ids: str, names: Sequence[str], as_text: bool = False
     ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Raw ids (R,) and columns (R,), as ``TableFile`` has it; durations in days, dates as ISO text."""
+        """Raw ids (R,) and columns (R,), as ``TableFile`` has it; durations as such, dates as ISO text."""
         self._refuse_others((ids, *names))
         parts: dict[str, list[Any]] = {name: [] for name in (ids, *names)}
         for batch in self._batches((ids, *names), 1 << 16):
@@ -114,7 +115,9 @@ class ParquetTable:
         if as_text or kind in ("text", "date"):
             cells = text_cells(column)
             return text_as_it_stands(cells, self.missing) if as_text else as_column(cells, self.missing)
-        numbers = duration_days(column) if kind == "duration" else int_cells(column)
+        if kind == "duration":  # not numbers: the unit that a recipe gives for numbers is not theirs
+            return durations(column)
+        numbers = int_cells(column)
         if numbers is None:  # whole numbers with gaps beyond what a float can tell apart
             return text_as_it_stands(text_cells(column), self.missing)
         if np.isin(numbers, self.missing.numbers).any():

@@ -41,9 +41,10 @@ class TableReader:
         path: a text table (values separated by commas, semicolons or tabs; packed by gzip or not) or a
             ``.parquet`` file.
         patient_id: the column of ids, where it does not have one of the usual names.
-        columns: features to read; by default all but ids, ``drop``, ``weight`` and ``quality``.
+        columns: features to read; by default all but ids, ``drop``, ``weight`` and ``quality``. In a name,
+            ``*`` stands for any text: ``["age", "*_rnaseq"]``.
         one_hot: columns to encode as one feature per category.
-        drop: columns to leave out.
+        drop: columns to leave out, with ``*`` likewise.
         weight: column of row weights.
         quality: column of quality scores in [0, 1]; ``hcat_quality`` by default, if it exists.
         missing: words that mean "not measured", such as ``["NA", "-999"]``; numbers match by their value.
@@ -144,7 +145,9 @@ class TableReader:
         return f"{table.kind}: ids in {ids}, one of {len(table.names)} columns"
 
     def read_columns(self, names: list[str]) -> ColumnTable:
-        """Columns by name: numbers where every cell is one, text otherwise; dates are text, durations days.
+        """Columns by name: numbers where every cell is one, text otherwise; dates are text.
+
+        Durations are timedelta64, which has its unit.
 
         Raises:
             DataError: naming the columns that the file lacks and those it has.
@@ -154,7 +157,7 @@ class TableReader:
         require(names, table.names, self.source)
         refuse_repeated(table.names, names, self.source)
         raw_ids, columns = table.columns(ids, names)
-        return ColumnTable(raw_ids, columns, (*table.findings, *table.converted(names)))
+        return ColumnTable(raw_ids, columns, table.findings)
 
     def _open(self) -> TableFile:
         return open_table(self.path, self.missing, self.decimal)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 
 from hcat_builtin.readers.tables.cells import repeated
 from hcat_core.errors import DataError
@@ -65,6 +66,7 @@ def roles_of(names: Sequence[str], choices: Choices, trained: Sequence[str] | No
         DataError: for columns that do not exist, that have no name or the name of another one, and where no
             feature is left.
     """
+    choices = _with_patterns(choices, names, trained, source)
     ids = id_column(names, choices.patient_id, source)
     optional = () if trained is not None else (*choices.drop, *choices.one_hot, *(choices.columns or ()))
     require((*optional, *(name for name in (choices.weight, choices.quality) if name)), names, source)
@@ -88,6 +90,33 @@ def roles_of(names: Sequence[str], choices: Choices, trained: Sequence[str] | No
     refuse_repeated(names, used, source)
     one_hot = tuple(name for name in chosen if name in choices.one_hot)
     return Roles(ids, tuple(chosen), one_hot, choices.weight, quality, n_rows, left_out)
+
+
+def _with_patterns(
+    choices: Choices, names: Sequence[str], trained: Sequence[str] | None, source: str
+) -> Choices:
+    """The choices, with every pattern (``*_rnaseq``) of features and columns to drop as the names that fit.
+
+    Raises:
+        DataError: for a pattern that fits no column, if no run is trained on the file's features.
+    """
+    known = set(names)
+
+    def fitting(pattern: str) -> list[str]:
+        if pattern in known or "*" not in pattern:
+            return [pattern]
+        found = [name for name in names if fnmatchcase(name, pattern)]
+        if not found and trained is None:
+            raise DataError(
+                f"{source}: no column has a name like {pattern}. Its columns: {', '.join(names[:LISTED])}."
+            )
+        return found
+
+    columns, drop = (
+        None if given is None else tuple(name for one in given for name in fitting(one))
+        for given in (choices.columns, choices.drop)
+    )
+    return replace(choices, columns=columns, drop=drop or ())
 
 
 def categories_of_run(column: str, trained: Sequence[str]) -> list[str]:

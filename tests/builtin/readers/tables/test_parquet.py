@@ -9,6 +9,8 @@ import pytest
 
 from hcat_builtin.readers.tables.reader import TableReader
 from hcat_core.data.aggregation import aggregate_spatial
+from hcat_core.data.outcomes import read_targets
+from hcat_core.data.schema import TargetsTable
 from hcat_core.errors import DataError
 
 pyarrow = pytest.importorskip("pyarrow")
@@ -105,15 +107,29 @@ def test_numbers_of_all_types_are_their_values(path, cells, type_, numbers):
 
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
-def test_a_duration_is_read_in_days_and_told(path, unit):
+def test_a_duration_is_a_feature_in_days_and_told_and_keeps_its_unit_as_an_outcome(path, unit):
     days = [datetime.timedelta(days=1, hours=12), None, datetime.timedelta(days=-2)]
     write(path, fu=pyarrow.array(days, type=pyarrow.duration(unit)))
     _, _, values, findings = read(path)
     np.testing.assert_array_equal(values, [[1.5], [NAN], [-2]])
     assert findings == ("t.parquet: column fu holds durations: read in days.",)
     table = TableReader(path=path).read_columns(["fu"])
-    np.testing.assert_array_equal(table.columns["fu"], [1.5, NAN, -2])
-    assert table.findings == findings
+    cells = table.columns["fu"]
+    assert cells.dtype.kind == "m" and np.isnat(cells[1])
+    np.testing.assert_array_equal(cells[[0, 2]] / np.timedelta64(1, "D"), [1.5, -2])
+
+
+@pytest.mark.parametrize("unit", ["s", "ns"])
+def test_durations_of_outcomes_are_days_whatever_their_type_and_take_no_unit(path, unit):
+    days = [datetime.timedelta(days=400), None, datetime.timedelta(days=2000)]
+    write(path, fu=pyarrow.array(days, type=pyarrow.duration(unit)), dead=[1, 0, 0])
+    task = {"time": "fu", "event": "dead", "horizon_days": 1826}
+    _, outcomes = read_targets(TableReader(path=path), TargetsTable(path="x", tasks={"death": task}))
+    np.testing.assert_array_equal(outcomes.targets.time[:, 0], [400, NAN, 2000])
+    assert outcomes.targets.labels[:, 0].tolist() == [1, -1, 0]
+    months = TargetsTable(path="x", tasks={"death": {**task, "time_unit": "months"}})
+    with pytest.raises(DataError, match="fu holds durations, which need no unit"):
+        read_targets(TableReader(path=path), months)
 
 
 DATES = [

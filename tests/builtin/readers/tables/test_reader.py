@@ -187,3 +187,38 @@ def test_a_column_of_outcomes_is_of_text_or_of_numbers_as_a_whole(tmp_path):
 def test_a_missing_file(tmp_path):
     with pytest.raises(DataError, match="no such file"):
         read(tmp_path / "t.csv")
+
+
+WIDE = "case_id,age,TP53_rnaseq,EGFR_rnaseq,TP53_cnv\na,50,1,2,3\nb,60,4,5,6\n"
+
+
+@pytest.mark.parametrize(
+    ("given", "features"),
+    [
+        ({"columns": ["*_rnaseq"]}, ("TP53_rnaseq", "EGFR_rnaseq")),
+        ({"columns": ["age", "TP53_*"]}, ("age", "TP53_rnaseq", "TP53_cnv")),
+        ({"drop": ["*_rnaseq"]}, ("age", "TP53_cnv")),
+        ({"columns": ["*"], "drop": ["age"]}, ("TP53_rnaseq", "EGFR_rnaseq", "TP53_cnv")),
+    ],
+)
+def test_a_star_stands_for_any_text_of_a_name(tmp_path, given, features):
+    path = tmp_path / "t.csv"
+    path.write_text(WIDE)
+    (table,) = TableReader(path=path, **given).read()
+    assert table.features == features
+
+
+def test_a_column_whose_name_has_a_star_is_itself(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("case_id,HLA*,HLA_B\na,1,2\nb,3,4\n")
+    (table,) = TableReader(path=path, columns=["HLA*"]).read()
+    assert table.features == ("HLA*",)
+
+
+def test_a_pattern_that_fits_nothing_is_refused_and_none_for_a_trained_run(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text(WIDE)
+    with pytest.raises(DataError, match="no column has a name like \\*_mirna. Its columns: case_id, age"):
+        list(TableReader(path=path, columns=["*_mirna"]).read())
+    reader = TableReader(path=path, columns=["age", "*_mirna"]).with_features(("age", "x_mirna"))
+    assert next(reader.read()).features == ("age",)
