@@ -22,7 +22,7 @@ def write(path, content):
         "case_id\tnote\tslide_id\n007\t\ts1.svs\n NA \tx, y\ts2\n",
         "\ufeffSlide_ID,Case_ID\r\n\r\ns1.svs,007\r\ns2,NA\r\n",
         "slide_id,case_id\ns1.svs,007\ns2,NA\n".encode("utf-16"),
-        gzip.compress(b"slide_id,case_id\ns1.svs,007\ns2,NA\n"),
+        gzip.compress(b"slide_id,case_id\ns1.svs,007\ns2,NA\n", mtime=0),
     ],
 )
 def test_a_map_is_read_however_it_is_written_and_na_is_a_patient(tmp_path, content):

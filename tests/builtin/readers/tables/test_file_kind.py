@@ -17,7 +17,7 @@ def archive(*names):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as file:
         for name in names:
-            file.writestr(name, "x")
+            file.writestr(zipfile.ZipInfo(name), "x")  # of a fixed date
     return buffer.getvalue()
 
 
@@ -51,8 +51,8 @@ def written(method, **arguments):
         (b"$FL2@(#) SPSS DATA FILE", "is an SPSS file. In Python: pandas.read_spss"),
         (b"HEADER RECORD*******LIBRARY HEADER RECORD!!!!!!!", "is a SAS transport file"),
         (b"RDX3\nX\n\0\0\0\3", "is a file of R (.RData)"),
-        (gzip.compress(b"RDX3\nX\n\0\0\0\3"), "is a file of R (.RData)"),
-        (gzip.compress(b"X\n\0\0\0\3\0\4"), "is a file of R (.rds). In R: write.csv("),
+        (gzip.compress(b"RDX3\nX\n\0\0\0\3", mtime=0), "is a file of R (.RData)"),
+        (gzip.compress(b"X\n\0\0\0\3\0\4", mtime=0), "is a file of R (.rds). In R: write.csv("),
         (b"\x89HDF\r\n\x1a\n", 'is an HDF5 file. Read it by use = "h5"'),
         (
             b"\n<!DOCTYPE html><html><body>Log in",
