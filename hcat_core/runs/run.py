@@ -164,16 +164,19 @@ def _read(run: Run, strict: bool) -> RunData:
     if strict:
         refuse_quality_issues(quality_issues)
     run.say(describe_cohort(cohort, report, split))
-    findings = (
+    too_few = sample_size_warnings(cohort)
+    told = (
         *(issue.message for issue in quality_issues),
-        *sample_size_warnings(cohort),
         *(
             f"{name} keeps training patients in its state: think before you share the run folder"
             for name in components_that_store_patients(recipe, run.catalog)
         ),
     )
-    for finding in findings:
+    for finding in too_few:
+        run.say(finding)
+    for finding in told:
         run.warn(finding)
+    findings = (*told, *too_few)
     return RunData(
         cohort,
         report,
