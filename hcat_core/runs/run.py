@@ -156,16 +156,20 @@ def _read(run: Run, strict: bool) -> RunData:
         refuse_quality_issues(list(check.issues))
     if check.split is not None:
         run.say(describe_cohort(cohort, report, check.split))
-    findings = (
-        *check.findings,
+    told = (
+        *(issue.message for issue in check.issues),
         *(
             f"{name} keeps training patients in its state: think before you share the run folder"
             for name in components_that_store_patients(recipe, run.catalog)
         ),
     )
-    for finding in findings:
+    too_few = [size.message for size in check.sizes if not size.enough]
+    for finding in too_few:
+        run.say(finding)
+    for finding in told:
         run.warn(finding)
     split = check.require_split()
+    findings = (*told, *too_few)
     return RunData(cohort, report, split, findings, quality_checks(cohort), check.checked)
 
 
