@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from hcat_builtin.estimators.patient_features import FeatureChoice, PatientFeatures
 from hcat_core.interfaces import FitContext
@@ -44,3 +45,16 @@ def test_a_feature_of_few_values_is_not_winsorised():
     code, laboratory = x[:, 1], x[:, 0]
     assert len(np.unique(code)) == 2 and code[:2].min() > code[2:].max()
     assert (laboratory == laboratory.max()).sum() == 10, "a twentieth at either end"
+
+
+def test_features_are_standardised_over_measured_cells_and_gaps_get_the_median():
+    cohort = random_cohort(300, {"clinical": 3, "spatial": 2}, missing=0, gaps=0.2)
+    skewed = torch.where(cohort.measured, cohort.emb.exp() + 5, 0.0)
+    cohort = replace(cohort, emb=skewed)
+    measured = cohort.measured[:, 0, :3].numpy()
+    values = np.where(measured, cohort.emb[:, 0, :3].numpy(), np.nan)
+    expected = (values - np.nanmean(values, axis=0)) / np.nanstd(values, axis=0)
+    for fill, gap in (("median", np.nanmedian(expected, axis=0)), ("mean", np.zeros(3))):
+        x = PatientFeatures(cohort.layout, FeatureChoice(["clinical"], 16, 64), fill=fill).fit(cohort)
+        np.testing.assert_allclose(x, np.where(measured, expected, gap), atol=1e-5)
+    assert (np.abs(np.nanmedian(expected, axis=0)) > 0.05).all(), "the median is not the mean"
