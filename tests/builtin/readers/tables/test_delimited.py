@@ -150,6 +150,15 @@ def test_decimal_commas_are_read_in_every_column_and_in_missing_values(path):
     np.testing.assert_array_equal(values, [[1.5, np.nan, 1, 0], [2.5, 0.5, 0, 1]])
 
 
+@pytest.mark.parametrize("given", ["-9,9", "-9.9", "-9,90", "-99e-1"])
+def test_a_code_for_missing_is_given_with_either_decimal_mark(path, given):
+    """In a column of numbers alone -9,9 was read as a value, though ``missing`` named it."""
+    _, _, values, _ = read(path, "pid;a\np;-9,9\nq;1,5\nr;2,5\n", missing=[given])
+    np.testing.assert_array_equal(values, [[np.nan], [1.5], [2.5]])
+    _, _, values, _ = read(path, "pid,a\np,9.9\nq,1.5\n", missing=["9,9"])  # a text, not a number
+    np.testing.assert_allclose(values, [[9.9], [1.5]])
+
+
 @pytest.mark.parametrize(
     ("cells", "says"),
     [
