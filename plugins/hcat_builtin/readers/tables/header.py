@@ -37,8 +37,8 @@ def read_header(path: Path) -> Header:
     A comma, a semicolon or a tab separates the values if it is the only one of them in the header, or the
     only one by which the first lines all have as many values as the header. In a ``.tsv`` file it is a tab
     in doubt. The first line ``sep=;`` of Excel decides, too. Lines of comments above the header are
-    skipped: those that begin with ``##``, several that begin with ``#``, and one that has not as many values
-    as the line below it (``#CHROM`` is a name).
+    skipped: those that begin with ``##``, several that begin with ``#``, and one that has not as many
+    values as the line below it (``#CHROM`` is a name).
 
     Raises:
         DataError: for a table without a header or with one column, and where two separators are possible.
