@@ -107,11 +107,12 @@ def evaluate_run(
         run.fitted.thresholds, cohort.targets, run.recipe.evaluation.bootstrap, run.recipe.seed
     )
     targets = build.build_targets_reader(recipe, catalog)
+    missing = () if recipe.cohort.targets is None else recipe.cohort.targets.missing
     by_group = {}
     for name in groups:
         by_group[name] = {
             group: score_tasks(cohort[torch.from_numpy(rows)], predicted[rows], settings)
-            for group, rows in subgroups(cohort, name, targets).items()
+            for group, rows in subgroups(cohort, name, targets, missing).items()
         }
     return Evaluation(
         run_folder=str(run.folder.path),

@@ -43,3 +43,16 @@ def test_a_column_of_patient_ids_is_refused_and_one_id_among_sites_is_not():
     with pytest.raises(UsageError, match="--by code: the values are patient ids"):
         subgroups(COHORT, "code", Column([*ids[:20], *["north"] * 10]))
     assert len(subgroups(COHORT, "site", Column([ids[0], *["north"] * 29]))) == 2
+
+
+@pytest.mark.parametrize(("word", "missing"), [("NA", ["NA"]), (-9, [-9]), ("-9", ["-9.0"])])
+def test_what_the_recipe_says_is_missing_is_no_group(word, missing):
+    groups = subgroups(COHORT, "site", Column(["a", "b", word] * 10), missing)
+    assert list(groups) == ["a", "b", "unknown"]
+    assert groups["unknown"].tolist() == list(range(2, 30, 3))
+
+
+def test_a_column_that_cannot_be_groups_says_why():
+    dates = np.array(["2020-01-01"] * 30, dtype="datetime64[D]")
+    with pytest.raises(UsageError, match="--by site: no feature has this name.*column site holds dates"):
+        subgroups(COHORT, "site", Column(dates.astype(object)))

@@ -23,8 +23,8 @@ from hcat_builtin.readers.tables.roles import (
     roles_of,
 )
 from hcat_builtin.readers.tables.sentinels import SentinelSearch
-from hcat_builtin.readers.tables.text_cells import Missing
 from hcat_builtin.readers.tables.words import WordSearch
+from hcat_core.data.missing_values import Missing
 from hcat_core.errors import DataError
 from hcat_core.reading import ColumnTable, ModalityTable
 
@@ -48,8 +48,8 @@ class TableReader:
         weight: column of row weights.
         quality: column of quality scores in [0, 1]; ``hcat_quality`` by default, if it exists.
         missing: words that mean "not measured", such as ``["NA", "-999"]``; numbers match by their value.
-        decimal: the decimal mark of a text table; by default a point, or a comma where all numbers of a
-            table separated by semicolons or tabs say so.
+        decimal: the decimal mark of numbers in text; by default a point, or a comma where all numbers of a
+            text table separated by semicolons or tabs say so.
     """
 
     def __init__(
