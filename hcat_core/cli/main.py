@@ -20,6 +20,7 @@ from hcat_core.text.quoting import printable
 from hcat_core.training import launch
 
 COMMANDS = {
+    "init": "hcat_core.cli.init:init",
     "run": "hcat_core.cli.run:run",
     "inspect": "hcat_core.cli.inspect:inspect",
     "recipes": "hcat_core.cli.recipes:recipes",
