@@ -15,6 +15,7 @@ from hcat_core.cli.failures import explained
 from hcat_core.cli.interruption import exit_code, orderly_signals
 from hcat_core.cli.streams import StandardStream
 from hcat_core.cli.versions import print_versions
+from hcat_core.cli.wrapping import wrapped
 from hcat_core.errors import StorageError, UsageError
 from hcat_core.text.quoting import printable, shown
 from hcat_core.text.spelling import did_you_mean
@@ -131,7 +132,7 @@ def _complain(text: str) -> None:
     if _prints_errors():
         with contextlib.suppress(StorageError):
             stderr = StandardStream("stderr")
-            stderr.write(text + "\n")
+            stderr.write((wrapped(text, stderr.columns) if stderr.isatty() else text) + "\n")
             stderr.flush()
 
 

@@ -129,6 +129,7 @@ def load_recipe(
     inputs: Mapping[str, Path] | None = None,
     caller: Path | None = None,
     keep_others: bool | None = None,
+    trained: bool = False,
 ) -> tuple[Recipe, list[str]]:
     """Read, merge and check a recipe; ``sets`` override it, ``options`` and ``inputs`` override both.
 
@@ -141,6 +142,7 @@ def load_recipe(
         caller: folder of relative paths in ``inputs`` and ``cohort.root``; by default the current one.
         keep_others: whether modalities without a file in ``inputs`` are still read; None: if ``sets``
             name ``cohort.root``, in which their files are.
+        trained: the method is that of a trained run, whose files may be others: it is not constructed.
 
     Returns:
         The recipe, and a warning for each option that changes nothing.
@@ -161,7 +163,7 @@ def load_recipe(
     more, warnings = apply_options(tree, options or {}, catalog)
     if catalog.allowed == NO_PLUGINS:
         tree["plugins"] = []
-    recipe, of_tables = check_recipe(tree, catalog, path, caller)
+    recipe, of_tables = check_recipe(tree, catalog, path, caller, trained=trained)
     problems += more + of_tables
     if recipe is None or problems:
         raise RecipeError(str(path), problems)
@@ -169,9 +171,12 @@ def load_recipe(
 
 
 def check_recipe(
-    tree: Tree, catalog: Catalog, path: Path, caller: Path
+    tree: Tree, catalog: Catalog, path: Path, caller: Path, *, trained: bool = False
 ) -> tuple[Recipe | None, list[Problem]]:
-    """Check a merged tree of tables; the recipe is None if there is any problem."""
+    """Check a merged tree of tables; the recipe is None if there is any problem.
+
+    The components of a ``trained`` run are not constructed.
+    """
     problems = [Problem(key, f"no such table or key.{_suggestion(key)}") for key in tree if key not in KEYS]
     name_default_components(tree)
     problems += name_readers(tree)
@@ -201,7 +206,7 @@ def check_recipe(
         problems += check_imputer_training(neural.imputer, neural.losses, gradient, catalog)
     if estimator is not None and cohort is not None and not problems:
         problems += check_times(cohort.targets, estimator, neural.heads, catalog)
-    if cohort is not None and readable:
+    if cohort is not None and readable and not trained:
         components = ComponentTables(estimator, neural.imputer, neural.fusion, neural.heads, neural.losses)
         named = cohort.model_copy(update={"modalities": modalities})
         found = check_construction(components, named, tables.get("training"), catalog)
