@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -57,6 +57,47 @@ class ColumnTable:
     findings: tuple[str, ...] = ()
 
 
+Cells = Literal["numbers", "text", "mixed", "dates", "empty", "repeated"]
+
+
+@dataclass(frozen=True)
+class ColumnSurvey:
+    """What one column of a file holds.
+
+    Attributes:
+        name: of the column.
+        cells: numbers, text, both (mixed), dates, nothing, or the name of several columns.
+        distinct: how many different values there are, of text and of whole numbers with few values; else 0.
+        values: these with their counts, the most frequent first; () where there are many.
+        words: the text among numbers.
+        codes: numbers that look like codes for "not measured", such as -999.
+    """
+
+    name: str
+    cells: Cells
+    distinct: int = 0
+    values: Mapping[str, int] = field(default_factory=dict)
+    words: Mapping[str, int] = field(default_factory=dict)
+    codes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FileSurvey:
+    """The columns of a file, without that of ids: what ``hcat init`` writes a recipe from.
+
+    Attributes:
+        ids: the column of patient ids; None where none has a usual name.
+        names: of all columns.
+        patients: (R,) raw ids; none without a column of them.
+        columns: all but that of ids.
+    """
+
+    ids: str | None
+    names: tuple[str, ...]
+    patients: np.ndarray
+    columns: tuple[ColumnSurvey, ...]
+
+
 @runtime_checkable
 class Reader(Protocol):
     """Reads the file or folder of one modality; ``source`` names it in messages."""
@@ -102,6 +143,19 @@ class DescribingReader(Protocol):
 
     def describe(self) -> str:
         """One line for ``hcat inspect``: names of datasets and counts, never a patient id.
+
+        Raises:
+            DataError: as ``read``.
+        """
+        ...
+
+
+@runtime_checkable
+class SurveyingReader(Protocol):
+    """A reader of files with named columns that can say what each column holds."""
+
+    def survey(self) -> FileSurvey:
+        """All columns of the file, whatever the recipe takes of them.
 
         Raises:
             DataError: as ``read``.

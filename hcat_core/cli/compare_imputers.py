@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hcat_core.cli.console import Output, common_options, open_catalog, print_table
+from hcat_core.cli.console import Output, common_options, open_catalog
 from hcat_core.cli.job_options import chosen_backend, job_options
 from hcat_core.cli.recipe_options import RecipePath
+from hcat_core.cli.tables import print_table
 from hcat_core.cli.tracking import track_option
 from hcat_core.errors import TrainingError, UsageError
 from hcat_core.storage.safe_path import safe_path

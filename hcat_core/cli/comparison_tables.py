@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
-from hcat_core.cli.console import print_table
 from hcat_core.cli.score_cells import NEEDS_BOTH
+from hcat_core.cli.tables import print_table
 
 SCORES = (
     ("AUC", "auc"),

@@ -11,10 +11,10 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from hcat_core.cli.streams import StandardStream
+from hcat_core.cli.wrapping import wrapped
 from hcat_core.errors import StorageError
 from hcat_core.recipe.loading import declared_plugins
 from hcat_core.registry.catalog import Catalog, load_catalog
@@ -23,12 +23,19 @@ from hcat_core.text.quoting import printable
 from hcat_core.training import launch
 
 NO_PLUGINS_ASKED = "hcat.no_plugins"
-WIDEST = 1000  # columns, where no terminal limits a table
-WRAPPED = 24  # columns that a text needs to be readable when it is wrapped
 
 
 class InertConsole(Console):
-    """Prints text as it is: names come from files, and may hold markup or terminal codes."""
+    """Prints text as it is: names come from files, and may hold markup or terminal codes.
+
+    On a terminal, sentences are broken between words; elsewhere each is one line.
+    """
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print what rich can print; a single text is wrapped to the width of a terminal."""
+        if self.is_terminal and len(objects) == 1 and isinstance(objects[0], str):
+            objects = (wrapped(objects[0], self.width),)
+        super().print(*objects, **options)
 
     def render_str(self, text: str, **options: Any) -> Text:
         """Text of a line or of a table's cell, with control characters made visible."""
@@ -69,7 +76,8 @@ class Output:
         if not self.words.quiet:
             with contextlib.suppress(StorageError):  # a full disk for warnings does not stop the work
                 stderr = StandardStream("stderr")
-                stderr.write(printable(f"hcat: warning: {message}") + "\n")
+                text = printable(f"hcat: warning: {message}")
+                stderr.write((wrapped(text, stderr.columns) if stderr.isatty() else text) + "\n")
                 stderr.flush()
 
     def document(self, value: object) -> None:
@@ -78,39 +86,6 @@ class Output:
             stdout = StandardStream("stdout")
             stdout.write(json.dumps(value, indent=2, allow_nan=False) + "\n")
             stdout.flush()
-
-
-def print_table(console: Console, table: Table) -> None:
-    """Print a table in full: nothing is cut off, and no value is broken in two.
-
-    Where the terminal is too narrow for the table, texts of its last column are wrapped between words; if
-    that does not suffice, each row becomes a block of lines, one for each value. Without a terminal the
-    table is as wide as it needs to be.
-    """
-    needed = console.measure(table, options=console.options.update(width=WIDEST)).maximum
-    last = max((len(str(cell)) for cell in table.columns[-1].cells), default=0) if table.columns else 0
-    if not console.is_terminal:
-        console.width = max(console.width, needed)
-    elif needed > console.width and needed - last + WRAPPED > console.width:
-        _print_blocks(console, table)
-        return
-    for column in table.columns[:-1]:
-        column.no_wrap = True
-    console.print(table)
-
-
-def _print_blocks(console: Console, table: Table) -> None:
-    """Each row as lines: its first value, and below it the others with their headings."""
-    if table.title:
-        console.print(Text(printable(str(table.title)), style="bold"))
-    headings = [str(column.header) for column in table.columns]
-    width = max(len(heading) for heading in headings)
-    for cells in zip(*(column.cells for column in table.columns), strict=True):
-        first, *others = (str(cell) for cell in cells)
-        console.print(f"{headings[0]} {first}".strip())
-        for heading, cell in zip(headings[1:], others, strict=True):
-            if cell:
-                console.print(f"  {heading:<{width}}  {cell}")
 
 
 def common_options(command: Callable[..., Any]) -> Callable[..., Any]:

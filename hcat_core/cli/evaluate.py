@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hcat_core.cli.console import Output, common_options, open_catalog, print_table
+from hcat_core.cli.console import Output, common_options, open_catalog
 from hcat_core.cli.new_patients import files_from, patient_options
 from hcat_core.cli.recipe_options import recipe_of
 from hcat_core.cli.score_cells import number, shown, why_left_out, with_interval
+from hcat_core.cli.tables import print_table
 from hcat_core.storage.new_folder import held_folder
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hcat_core.cli.console import Output, common_options, print_table
+from hcat_core.cli.console import Output, common_options
 from hcat_core.cli.new_patients import patient_options, read_patients
+from hcat_core.cli.tables import print_table
 from hcat_core.errors import UsageError
 
 if TYPE_CHECKING:

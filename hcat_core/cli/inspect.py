@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hcat_core.cli.console import Output, common_options, open_catalog, print_table
+from hcat_core.cli.console import Output, common_options, open_catalog
 from hcat_core.cli.recipe_options import RecipePath, recipe_from_command_line, recipe_options
+from hcat_core.cli.tables import print_table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -48,7 +49,7 @@ def inspect(recipe: Path, strict: bool, as_json: bool, quiet: bool, **arguments:
     if as_json:
         output.document(found)
     elif not quiet:
-        _print(output, found)
+        _print(output, found, loaded.root)
     return 3 if strict and (found["leaks"] or found["doubts"] or found["refusals"]) else 0
 
 
@@ -79,7 +80,13 @@ def _table(title: str, *headings: str) -> Table:
     return table
 
 
-def _print(output: Output, found: dict[str, Any]) -> None:
+def below(source: str, root: Path) -> str:
+    """A file's path from the folder of the cohort, where it is in it."""
+    path = Path(source)
+    return str(path.relative_to(root)) if path.is_relative_to(root) else source
+
+
+def _print(output: Output, found: dict[str, Any], root: Path) -> None:
     console = output.words
     output.say(f"{found['patients']} patients, {found['complete']} with every modality")
     if found["patients_without_modality"]:
@@ -87,7 +94,7 @@ def _print(output: Output, found: dict[str, Any]) -> None:
             f"{found['patients_without_modality']} patients have outcomes and no modality: "
             "they are left out of training"
         )
-    headings = ("modality", "patients", "share", "width", "rows", "cells not measured", "file")
+    headings = ("modality", "patients", "share", "width", "rows", "cells not measured")
     table = _table("modalities", *headings)
     for m in found["modalities"]:
         gaps = f"{m['cells_not_measured']} ({m['share_not_measured']:.2%})"
@@ -98,12 +105,11 @@ def _print(output: Output, found: dict[str, Any]) -> None:
             str(m["width"]),
             str(m["rows"]),
             gaps,
-            m["source"],
         )
     print_table(console, table)
     for m in found["modalities"]:
-        if m["layout"] is not None:
-            output.say(f"{m['name']}: {m['layout']}")
+        layout = "" if m["layout"] is None else f": {m['layout']}"
+        output.say(f"{m['name']}: {below(m['source'], root)}{layout}")
     for name in found["absent"]:
         output.say(f"{name}: in the recipe, but it has no file")
     for m in found["modalities"]:
@@ -133,7 +139,7 @@ def _print(output: Output, found: dict[str, Any]) -> None:
     print_table(console, table)
     for name, patients in found["competing_first"].items():
         output.say(f"{name}: the competing event came first for {patients} patients")
-    output.say(f"outcomes from {found['targets_source']}")
+    output.say(f"outcomes from {below(found['targets_source'], root)}")
     for size in found["sample_size"]:
         (output.say if size["enough"] else output.warn)(size["message"])
     for issue in found["doubts"]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from hcat_core.cli.console import Output, common_options, open_catalog, print_table
+from hcat_core.cli.console import Output, common_options, open_catalog
+from hcat_core.cli.tables import print_table
 from hcat_core.errors import UsageError
 from hcat_core.registry.catalog import Catalog
 from hcat_core.registry.component import KINDS

@@ -10,16 +10,19 @@ from collections.abc import Sequence
 
 import click
 
-from hcat_core import __version__
 from hcat_core.cli import moved_imports
 from hcat_core.cli.failures import explained
 from hcat_core.cli.interruption import exit_code, orderly_signals
 from hcat_core.cli.streams import StandardStream
+from hcat_core.cli.versions import print_versions
+from hcat_core.cli.wrapping import wrapped
 from hcat_core.errors import StorageError, UsageError
-from hcat_core.text.quoting import printable
+from hcat_core.text.quoting import printable, shown
+from hcat_core.text.spelling import did_you_mean
 from hcat_core.training import launch
 
 COMMANDS = {
+    "init": "hcat_core.cli.init:init",
     "run": "hcat_core.cli.run:run",
     "inspect": "hcat_core.cli.inspect:inspect",
     "recipes": "hcat_core.cli.recipes:recipes",
@@ -45,6 +48,14 @@ class LazyGroup(click.Group):
         """The commands' names, in the order of the work."""
         return list(COMMANDS)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the first argument names; of a similar name where there is none."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            ctx.fail(f"no command is named {shown(args[0])}.{did_you_mean(args[0], COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import one command."""
         if cmd_name not in COMMANDS:
@@ -55,13 +66,20 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="hcat")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=print_versions,
+    help="Show the versions of hcat, of Python, of the libraries and of plugins, and exit.",
+)
 @click.pass_context
 def hcat(context: click.Context) -> None:
     """Predict patient outcomes from incomplete multimodal cohorts.
 
-    A recipe (a TOML file) names the data and the model. Try: hcat run enhanced.toml. For your own data,
-    write a recipe, then: hcat inspect RECIPE, hcat run RECIPE.
+    A recipe (a TOML file) names the data and the model. Try: hcat run enhanced.toml. For your own data:
+    hcat init writes a first recipe; then hcat inspect RECIPE, and hcat run RECIPE.
     """
     command = context.invoked_subcommand
     if command != "run" and launch.size() > 1:
@@ -114,7 +132,7 @@ def _complain(text: str) -> None:
     if _prints_errors():
         with contextlib.suppress(StorageError):
             stderr = StandardStream("stderr")
-            stderr.write(text + "\n")
+            stderr.write((wrapped(text, stderr.columns) if stderr.isatty() else text) + "\n")
             stderr.flush()
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from hcat_core.cli.console import Output, common_options, print_table
+from hcat_core.cli.console import Output, common_options
+from hcat_core.cli.tables import print_table
 from hcat_core.recipe.shipped import first_sentence, shipped_recipes
 
 

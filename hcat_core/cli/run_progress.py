@@ -13,8 +13,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.progress import TimeRemainingColumn as Remaining
 from rich.table import Table
 
-from hcat_core.cli.console import Output, print_table
+from hcat_core.cli.console import Output
 from hcat_core.cli.score_cells import interval, number, shown, why_left_out
+from hcat_core.cli.tables import print_table
 from hcat_core.registry.hooks import hookimpl
 
 
@@ -138,7 +139,7 @@ def print_results(console: Console, summary: Mapping[str, Any], folder: Path) ->
                 interval(m["c_index_95"]),
                 *(number(m[name]) for name in ("calibration_slope", "brier", "f1")),
             )
-    print_table(console, table)
+    print_table(console, table, keys=2)
     scored = [m for side in ("validation", "test") for m in summary["metrics"][side].values()]
     console.print(" ".join([_how_scored(summary), *why_left_out(scored)]), markup=False)
     analysis = summary["analysis"]
@@ -219,7 +220,7 @@ def _print_baselines(console: Console, summary: Mapping[str, Any]) -> None:
                 f"{difference[0]:+.3f}" if difference else "-",
                 f"{difference[1]:+.3f} to {difference[2]:+.3f}" if difference else "-",
             )
-    print_table(console, table)
+    print_table(console, table, keys=2)
 
 
 THRESHOLDS = {

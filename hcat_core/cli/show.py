@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hcat_core.cli.console import Output, common_options, open_catalog, print_table
+from hcat_core.cli.console import Output, common_options, open_catalog
+from hcat_core.cli.tables import print_table
 from hcat_core.errors import UsageError
 from hcat_core.recipe.schema import DOCUMENTED_TABLES
 from hcat_core.registry.component import KINDS

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from typing import Literal, TextIO
@@ -55,6 +56,11 @@ class StandardStream:
         """Whether a person reads it."""
         stream = self._stream
         return stream is not None and stream.isatty()
+
+    @property
+    def columns(self) -> int:
+        """Of the terminal that it is shown on; 80 where that is not known."""
+        return shutil.get_terminal_size((80, 24)).columns
 
     def fileno(self) -> int:
         """Its number; an error as of ``io`` where there is none."""

@@ -11,7 +11,7 @@ from hcat_core.data.schema import EventValues
 from hcat_core.errors import DataError
 from hcat_core.text.quoting import shown
 
-# For the line that a message proposes; never to decide what a value means.
+# For the line that a message or hcat init proposes; never to decide what a value means while reading.
 EVENT_WORDS = frozenset(
     "dead deceased died death yes y true t event recurred relapsed progressed recurrence relapse".split()
 )
@@ -67,8 +67,8 @@ def _equal(column: Column, listed: list[str | float]) -> np.ndarray:
 def _proposal(column: Column, key: str) -> str:
     """The values of a column, and the line of the recipe that says what they mean."""
     values = [value for value, _ in column.counted(np.flatnonzero(column.filled))]
-    event = [value for value in values if _meaning(value) == 1]
-    none = [value for value in values if _meaning(value) == 0]
+    event = [value for value in values if likely_meaning(value) == 1]
+    none = [value for value in values if likely_meaning(value) == 0]
     others = [value for value in values if value not in event and value not in none]
     occurring = f"Its values: {_occurring(column, np.flatnonzero(column.filled))}."
     if not event or not none or len(others) > SHOWN:
@@ -79,8 +79,8 @@ def _proposal(column: Column, key: str) -> str:
     return f"{occurring} Say what they mean: {line}."
 
 
-def _meaning(value: str | float) -> int | None:
-    """What a value most likely means, for a proposal."""
+def likely_meaning(value: str | float) -> int | None:
+    """What a value most likely means: 1 the event, 0 none, None not known. It is for proposals only."""
     if not isinstance(value, str):
         return int(value) if value in (0, 1) else None
     numbered = CBIOPORTAL.fullmatch(value)

@@ -30,7 +30,7 @@ from hcat_core.interfaces.head import (
     TimedHead,
 )
 from hcat_core.interfaces.imputer import Average, Imputation, Imputer
-from hcat_core.interfaces.loss import HeadSpecificLoss, Loss, Outputs
+from hcat_core.interfaces.loss import HeadCheckingLoss, HeadSpecificLoss, Loss, Outputs
 from hcat_core.interfaces.prediction import Prediction
 from hcat_core.interfaces.random_numbers import (
     CommonNumbers,
@@ -67,6 +67,7 @@ __all__ = [
     "GatedEstimator",
     "GatedFusion",
     "Head",
+    "HeadCheckingLoss",
     "HeadSpecificLoss",
     "Imputation",
     "Imputer",

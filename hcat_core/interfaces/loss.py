@@ -44,6 +44,15 @@ class Loss(Protocol):
 
 
 @runtime_checkable
+class HeadCheckingLoss(Protocol):
+    """A loss of any head that gives what it needs: it says, before data is read, which head does not."""
+
+    def refuse_head(self, head: Head, /) -> str | None:
+        """Why the loss cannot train this head, as the end of a sentence about the loss; None if it can."""
+        ...
+
+
+@runtime_checkable
 class HeadSpecificLoss(Protocol):
     """A loss that trains one head component alone: a class attribute names that component."""
 

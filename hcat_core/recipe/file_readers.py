@@ -45,7 +45,7 @@ def name_readers(tree: Tree) -> list[Problem]:
     modalities, targets = cohort.get("modalities"), cohort.get("targets")
     for table in (*(modalities.values() if isinstance(modalities, dict) else ()), targets):
         if isinstance(table, dict) and "use" not in table and isinstance(table.get("path"), str):
-            reader = _reader_of(Path(table["path"]))
+            reader = reader_of(Path(table["path"]))
             if reader is not None:
                 table["use"] = reader
     if isinstance(targets, dict) and "use" not in targets and isinstance(targets.get("path"), str):
@@ -55,7 +55,8 @@ def name_readers(tree: Tree) -> list[Problem]:
     return []
 
 
-def _reader_of(path: Path) -> str | None:
+def reader_of(path: Path) -> str | None:
+    """The reader that the ending of a file names by itself, or None."""
     return "h5" if _ending(path) in HDF5 else READERS.get(_ending(path))
 
 

@@ -24,6 +24,8 @@ from hcat_core.recipe.checks import (
 )
 from hcat_core.recipe.command_line import apply_inputs, apply_options
 from hcat_core.recipe.component_tables import check_component
+from hcat_core.recipe.construction import ComponentTables, check_construction
+from hcat_core.recipe.default_components import DEFAULT_FUSION, name_default_components
 from hcat_core.recipe.file_readers import name_readers
 from hcat_core.recipe.imputer_training import check_imputer_training
 from hcat_core.recipe.loading import (
@@ -127,6 +129,7 @@ def load_recipe(
     inputs: Mapping[str, Path] | None = None,
     caller: Path | None = None,
     keep_others: bool = False,
+    trained: bool = False,
 ) -> tuple[Recipe, list[str]]:
     """Read, merge and check a recipe; ``sets`` override it, ``options`` and ``inputs`` override both.
 
@@ -138,6 +141,7 @@ def load_recipe(
         inputs: files by modality.
         caller: folder of relative paths in ``inputs`` and ``cohort.root``; by default the current one.
         keep_others: whether modalities without a file in ``inputs`` are still read, or become absent.
+        trained: the method is that of a trained run, whose files may be others: it is not constructed.
 
     Returns:
         The recipe, and a warning for each option that changes nothing.
@@ -154,7 +158,7 @@ def load_recipe(
     more, warnings = apply_options(tree, options or {}, catalog)
     if catalog.allowed == NO_PLUGINS:
         tree["plugins"] = []
-    recipe, of_tables = check_recipe(tree, catalog, path, caller)
+    recipe, of_tables = check_recipe(tree, catalog, path, caller, trained=trained)
     problems += more + of_tables
     if recipe is None or problems:
         raise RecipeError(str(path), problems)
@@ -162,10 +166,14 @@ def load_recipe(
 
 
 def check_recipe(
-    tree: Tree, catalog: Catalog, path: Path, caller: Path
+    tree: Tree, catalog: Catalog, path: Path, caller: Path, *, trained: bool = False
 ) -> tuple[Recipe | None, list[Problem]]:
-    """Check a merged tree of tables; the recipe is None if there is any problem."""
+    """Check a merged tree of tables; the recipe is None if there is any problem.
+
+    The components of a ``trained`` run are not constructed.
+    """
     problems = [Problem(key, f"no such table or key.{_suggestion(key)}") for key in tree if key not in KEYS]
+    name_default_components(tree)
     problems += name_readers(tree)
     problems += check_savable({key: value for key, value in tree.items() if key != "seed"})
     tables, more = _check_fixed_tables(tree)
@@ -177,9 +185,11 @@ def check_recipe(
     if split is not None and split.validation + split.test >= 1:
         problems.append(Problem("split", "validation and test leave no patient for training"))
     modalities: Tables = {}
+    readable = False
     if cohort is not None:
         modalities, more = _check_cohort(cohort, catalog)
         problems += more
+        readable = not any(problem.key.startswith("cohort.modalities") for problem in more)
     tasks = None if cohort is None or cohort.targets is None else tuple(cohort.targets.tasks)
     estimator, neural, more = _check_method(tree, catalog, tasks)
     problems += more
@@ -191,6 +201,11 @@ def check_recipe(
         problems += check_imputer_training(neural.imputer, neural.losses, gradient, catalog)
     if estimator is not None and cohort is not None and not problems:
         problems += check_times(cohort.targets, estimator, neural.heads, catalog)
+    if cohort is not None and readable and not trained:
+        components = ComponentTables(estimator, neural.imputer, neural.fusion, neural.heads, neural.losses)
+        named = cohort.model_copy(update={"modalities": modalities})
+        found = check_construction(components, named, tables.get("training"), catalog)
+        problems += [problem for problem in found if not _is_known(problem.key, problems)]
     if problems or cohort is None or estimator is None:
         return None, problems
     try:
@@ -286,7 +301,7 @@ def _check_neural(
     tree: Tree, catalog: Catalog, tasks: tuple[str, ...] | None, heads_needed: bool
 ) -> tuple[_NeuralTables, list[Problem]]:
     imputer = check_component(catalog, "imputer", tree.get("imputer", {"use": "none"}), "imputer")
-    fusion = check_component(catalog, "fusion", tree.get("fusion", {"use": "enhanced_hcat"}), "fusion")
+    fusion = check_component(catalog, "fusion", tree.get("fusion", {"use": DEFAULT_FUSION}), "fusion")
     problems = imputer.problems + fusion.problems
     heads: Tables | None = {}
     losses: list[dict[str, Any]] = []
@@ -298,6 +313,11 @@ def _check_neural(
         if losses and not of_heads and not any(p.key.endswith((".head", ".use")) for p in of_losses):
             problems += check_trained(heads or {}, losses, catalog)
     return _NeuralTables(imputer.table or {}, fusion.table or {}, heads or {}, losses), problems
+
+
+def _is_known(key: str, problems: Sequence[Problem]) -> bool:
+    """Whether the table at ``key`` has a problem already, so that what follows from it is not said."""
+    return any(f"{problem.key}.".startswith(f"{key}.") for problem in problems)
 
 
 def _suggestion(key: str) -> str:

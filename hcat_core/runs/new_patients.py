@@ -116,6 +116,7 @@ def _recipe_for(run: TrainedRun, catalog: Catalog, files: PatientFiles, outcomes
             raise UsageError("name the file that holds the outcomes: --targets FILE.")
     recipe, _ = load_recipe(
         run.folder.recipe, catalog, sets=sets, inputs=files.inputs, keep_others=root_named
+        trained=True,
     )
     if outcomes:
         return recipe

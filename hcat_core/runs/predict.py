@@ -200,6 +200,7 @@ def _task_record(predictions: PatientPredictions, row: int, column: int, task: T
             "days": [round(day, 1) for day in task.curve_days],
             "probability": [_rounded(value) for value in curve],
         }
+    record["threshold"] = _rounded(predictions.thresholds[column])
     record["above_threshold"] = bool(probability >= predictions.thresholds[column])
     if predictions.shapley is not None:
         has, values = predictions.cohort.present[row].numpy(), predictions.shapley[row, column]

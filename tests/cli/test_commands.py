@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from hcat_core.cli.console import print_table
+from hcat_core.cli.tables import print_table
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 HANCOCK = Path(__file__).parents[3] / "shared" / "data" / "hancock" / "h5"
@@ -92,8 +92,8 @@ def test_inspect_prints_who_has_what(hcat, cohort_folder):
     assert code == 0
     for part in ("120 patients", "patterns of missingness", "event-free", "cells not"):
         assert part in out
-    assert "clinical: one row per patient: patient_id and embedding (" in out
-    assert "spatial: several rows per patient, " in out
+    assert "clinical: clinical.h5: one row per patient: patient_id and embedding (" in out
+    assert "spatial: spatial.h5: several rows per patient, " in out
 
 
 def test_no_table_is_cut_off_where_the_output_is_narrow():
@@ -105,3 +105,26 @@ def test_no_table_is_cut_off_where_the_output_is_narrow():
     table.add_row(*cells)
     print_table(console, table)
     assert all(cell in console.file.getvalue() for cell in cells)
+
+
+def test_a_misspelt_command_is_answered_by_the_one_that_was_meant(hcat):
+    code, _, err = hcat("inspct", "recipe.toml")
+    assert code == 2 and 'Did you mean "inspect"?' in err
+
+
+def test_an_unknown_command_is_answered_by_all_of_them(hcat):
+    code, _, err = hcat("zzz")
+    assert code == 2 and "compare-imputers" in err and "init" in err
+
+
+def test_a_misspelt_option_is_answered_by_the_one_that_was_meant(hcat):
+    code, _, err = hcat("run", "enhanced.toml", "--epoch=3")
+    assert code == 2 and "--epochs" in err
+
+
+def test_the_versions_that_results_depend_on_are_shown(hcat):
+    code, out, _ = hcat("--version")
+    assert code == 0
+    assert out.startswith("hcat, version ")
+    for name in ("python 3.", "torch ", "numpy ", "scikit-learn ", "h5py "):
+        assert name in out

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hcat_core.cli.predict import what_to_measure
+from hcat_core.cli.prediction_text import what_to_measure
 from hcat_core.synth.generator import generate, preset_spec
 from hcat_core.synth.write import write_cohort
 

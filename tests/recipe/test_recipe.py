@@ -175,6 +175,7 @@ def test_named_inputs_leave_the_others_absent_and_take_the_outcomes_along(catalo
     recipe, _ = load_recipe(
         RECIPES / "enhanced.toml",
         catalog,
+        sets=["fusion.branches=false"],
         inputs={"spatial": Path("s.h5"), "clinical": Path("c.h5"), "extra": Path("e.csv")},
         caller=tmp_path,
     )
@@ -328,7 +329,8 @@ def test_an_inputs_ending_chooses_its_reader(catalog, tmp_path):
         "other": Path("d.pt"),
         "folder": Path("e"),
     }
-    recipe, _ = load_recipe(RECIPES / "enhanced.toml", catalog, inputs=inputs, caller=tmp_path)
+    sets = ["fusion.branches=false"]
+    recipe, _ = load_recipe(RECIPES / "enhanced.toml", catalog, sets=sets, inputs=inputs, caller=tmp_path)
     tables = recipe.cohort.modalities
     assert {name: table["use"] for name, table in tables.items()} == {
         "clinical": "h5mu",

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from hcat_core.cohort import Cohort, Layout
-from hcat_core.interfaces import BinaryLogitHead, Outputs, PatientWeightingHead
+from hcat_core.interfaces import BinaryLogitHead, Head, Outputs, PatientWeightingHead
 from hcat_core.registry.parameter_types import NonNegative
 
 
@@ -43,6 +43,12 @@ class BinaryLoss(ABC):
 
     def __init__(self, layout: Layout, *, head: str) -> None:
         self.head = head
+
+    def refuse_head(self, head: Head) -> str | None:
+        """Why the loss cannot train a head: one that does not give one logit per patient."""
+        if hasattr(head, "column") and hasattr(head, "pos_weight"):
+            return None
+        return 'trains heads that give one logit per patient, such as those with use = "binary"'
 
     @abstractmethod
     def factor(self, known: KnownOutcomes) -> Tensor:

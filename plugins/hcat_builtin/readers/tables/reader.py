@@ -23,10 +23,11 @@ from hcat_builtin.readers.tables.roles import (
     roles_of,
 )
 from hcat_builtin.readers.tables.sentinels import SentinelSearch
+from hcat_builtin.readers.tables.survey import survey_table
 from hcat_builtin.readers.tables.words import WordSearch
 from hcat_core.data.missing_values import Missing
 from hcat_core.errors import DataError
-from hcat_core.reading import ColumnTable, ModalityTable
+from hcat_core.reading import ColumnTable, FileSurvey, ModalityTable
 
 
 class TableReader:
@@ -143,6 +144,14 @@ class TableReader:
         table = self._open()
         ids = id_column(table.names, self.choices.patient_id, self.source)
         return f"{table.kind}: ids in {ids}, one of {len(table.names)} columns"
+
+    def survey(self) -> FileSurvey:
+        """What every column of the file holds.
+
+        Raises:
+            DataError: as ``read_columns``.
+        """
+        return survey_table(self._open(), self.choices.patient_id)
 
     def read_columns(self, names: list[str]) -> ColumnTable:
         """Columns by name: numbers where every cell is one, text otherwise; dates are text.

@@ -62,6 +62,26 @@ class SentinelSearch:
         self.low = np.fmin(self.low, low)
         self.high = np.fmax(self.high, high)
 
+    def codes(self, column: int, measured: int) -> list[tuple[float, int]]:
+        """The codes of one column, with how often each occurs.
+
+        Args:
+            column: its place.
+            measured: how many of its cells are numbers.
+        """
+        counts = self.counts.get(column)
+        low, high = self.low[column], self.high[column]
+        if counts is None or measured - counts.sum() < FEWEST_OTHERS or not high > low:
+            return []
+        found = []
+        for code, count in zip(CODES.tolist(), counts.tolist(), strict=True):
+            distance = low - code if code < low else code - high
+            often = count > 1 or (count == 1 and code <= -99 and low >= 0)
+            alone = code < 0 <= low and distance > 1  # -1 below 0 and 1 is a level
+            if often and (alone or distance > high - low):
+                found.append((code, count))
+        return found
+
     def finding(self, names: Sequence[str], measured: np.ndarray, file: str) -> str | None:
         """One sentence that names columns, codes and counts, and the key of the recipe.
 
@@ -72,17 +92,11 @@ class SentinelSearch:
         """
         found: list[str] = []
         codes: dict[str, None] = {}
-        for column, counts in self.counts.items():
+        for column in self.counts:
             low, high = self.low[column], self.high[column]
-            if measured[column] - counts.sum() < FEWEST_OTHERS or not high > low:
-                continue
-            for code, count in zip(CODES.tolist(), counts.tolist(), strict=True):
-                distance = low - code if code < low else code - high
-                often = count > 1 or (count == 1 and code <= -99 and low >= 0)
-                alone = code < 0 <= low and distance > 1  # -1 below 0 and 1 is a level
-                if often and (alone or distance > high - low):
-                    found.append(f"{names[column]}: {count} times {code:.0f} (others {low:g} to {high:g})")
-                    codes[f'"{code:.0f}"'] = None
+            for code, count in self.codes(column, int(measured[column])):
+                found.append(f"{names[column]}: {count} times {code:.0f} (others {low:g} to {high:g})")
+                codes[f'"{code:.0f}"'] = None
         if not found:
             return None
         more = f" and {len(found) - 10} more" if len(found) > 10 else ""
@@ -90,3 +104,13 @@ class SentinelSearch:
             f"{file}: values that look like codes for not measured: {'; '.join(found[:10])}{more}. If they "
             f"are: missing = [{', '.join(codes)}]."
         )
+
+
+def codes_of(numbers: np.ndarray) -> list[float]:
+    """The codes in one column (R,), NaN for empty cells."""
+    search = SentinelSearch(1)
+    column = numbers.reshape(-1, 1)
+    low = np.fmin.reduce(column, axis=0, initial=np.inf)
+    high = np.fmax.reduce(column, axis=0, initial=-np.inf)
+    search.look(column, low, high)
+    return [code for code, _ in search.codes(0, int(np.isfinite(numbers).sum()))]

@@ -1,0 +1,1 @@
+"""A first recipe, written from what the files of a cohort hold: ``hcat init``."""
