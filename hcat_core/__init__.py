@@ -18,32 +18,9 @@ Packages follow the way of the data: ``data``, ``imputation``, ``metrics``, ``re
 """
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hcat_core.registry import old_paths
-
-if TYPE_CHECKING:
-    from hcat_core.api.cohort import Cohort
-    from hcat_core.api.comparison import Comparison, compare
-    from hcat_core.api.evaluation import CohortEvaluation
-    from hcat_core.api.findings import FindingWarning
-    from hcat_core.api.imputers import (
-        GaussianImputer,
-        IterativeImputer,
-        KnnImputer,
-        MeanImputer,
-        MiceImputer,
-        make_imputer,
-    )
-    from hcat_core.api.inspection import Inspection, inspect
-    from hcat_core.api.trained_run import TrainedRun, fit, load
-    from hcat_core.errors import HcatError
-    from hcat_core.recipe.recipe import load_recipe
-    from hcat_core.registry.catalog import load_catalog
-    from hcat_core.registry.component import Component
-    from hcat_core.registry.hooks import hookimpl
-    from hcat_core.runs.run import resume_run, run_recipe
-    from hcat_core.runs.trained_run import load_run
 
 __version__ = "0.1.0"
 

@@ -83,11 +83,14 @@ def read_mudata(
 
 def _ids(data: AnnData | MuData, patient_id: str | None) -> pd.Index[Any]:
     """The patient of each row."""
-    if patient_id is None:
-        return pd.Index(np.asarray(data.obs_names), name=IDS)
-    if patient_id not in data.obs:
-        raise UsageError(f"obs has no column {patient_id!r}.{did_you_mean(patient_id, data.obs.columns)}")
-    return pd.Index(data.obs[patient_id].to_numpy(), name=IDS)
+    ids = data.obs_names
+    if patient_id is not None:
+        if patient_id not in data.obs:
+            meant = did_you_mean(patient_id, data.obs.columns)
+            raise UsageError(f"obs has no column {patient_id!r}.{meant}")
+        ids = data.obs[patient_id]
+    named: pd.Index[Any] = pd.Index(np.asarray(ids), name=IDS)
+    return named
 
 
 def _matrix(adata: AnnData, place: str, source: str) -> pd.DataFrame:

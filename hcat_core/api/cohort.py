@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-import torch
 
 from hcat_core import cohort as core
 from hcat_core.api.annotated import read_anndata, read_mudata
+from hcat_core.api.cohort_frames import modality_frames, outcome_frame
 from hcat_core.api.cohort_table import GivenFrames, cohort_table
 from hcat_core.api.findings import warn_of
 from hcat_core.api.frames import FrameOptions, PerModality, read_frames, read_outcomes
@@ -275,17 +275,9 @@ class Cohort:
         """
         if OUTCOMES in self.modalities:
             raise UsageError(f"a modality is called {OUTCOMES}, as the frame of outcomes: rename it.")
-        index = pd.Index(self.data.ids_as_written(), name="patient_id")
-        frames = {}
-        for column, modality in enumerate(self.data.layout.modalities):
-            values = self.data.emb[:, column, : modality.width]
-            known = self.data.measured[:, column, : modality.width]
-            names = list(modality.features) or [str(place) for place in range(modality.width)]
-            frames[modality.name] = pd.DataFrame(
-                torch.where(known, values, torch.nan).numpy(), index=index, columns=names
-            )
+        frames = modality_frames(self.data)
         if self.data.targets is not None:
-            frames[OUTCOMES] = _outcome_frame(self.data, self.data.targets, index)
+            frames[OUTCOMES] = outcome_frame(self.data, self.data.targets)
         return frames
 
     def __repr__(self) -> str:
@@ -332,19 +324,3 @@ def _read(given: GivenFrames, catalog: Catalog) -> Cohort:
     made = Cohort(GivenCohort(cohort, report, readers), table, Path.cwd())
     warn_of(made.findings)
     return made
-
-
-def _outcome_frame(data: core.Cohort, targets: core.Targets, index: pd.Index[Any]) -> pd.DataFrame:
-    columns: dict[str, Any] = {}
-    for place, task in enumerate(data.layout.tasks):
-        columns[task.name] = _known(targets.labels[:, place])
-        if task.times is not None:
-            columns[f"{task.name}_days"] = targets.time[:, place].numpy()
-            columns[f"{task.name}_event"] = _known(targets.event[:, place])
-    return pd.DataFrame(columns, index=index)
-
-
-def _known(codes: torch.Tensor) -> pd.Series[Any]:
-    """(N,) whole numbers; empty where they are -1."""
-    cells = pd.Series(codes.numpy()).astype("Int8")
-    return cells.mask(cells.eq(-1)).array  # type: ignore[return-value]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pandas as pd
-import torch
 from torch import Tensor
 
+from hcat_core.api.cohort_frames import cells_frame, ids_of
 from hcat_core.cohort import Cohort
 from hcat_core.errors import UsageError
 from hcat_core.evaluation.shapley import MOST_MODALITIES
@@ -24,7 +24,7 @@ def prediction_frame(predictions: PatientPredictions) -> pd.DataFrame:
         columns[task.output_name] = predicted.probability[:, place]
         columns[f"{task.output_name}_low"] = predicted.low[:, place]
         columns[f"{task.output_name}_high"] = predicted.high[:, place]
-    return pd.DataFrame(columns, index=_ids(predictions.cohort))
+    return pd.DataFrame(columns, index=ids_of(predictions.cohort))
 
 
 def curve_frame(predictions: PatientPredictions) -> pd.DataFrame:
@@ -35,7 +35,7 @@ def curve_frame(predictions: PatientPredictions) -> pd.DataFrame:
         for step, day in enumerate(task.curve_days)
     }
     names = pd.MultiIndex.from_tuples(list(columns), names=["outcome", "days"]) if columns else None
-    frame = pd.DataFrame(dict(enumerate(columns.values())), index=_ids(predictions.cohort))
+    frame = pd.DataFrame(dict(enumerate(columns.values())), index=ids_of(predictions.cohort))
     return frame if names is None else frame.set_axis(names, axis=1)
 
 
@@ -57,21 +57,14 @@ def contribution_frame(predictions: PatientPredictions) -> pd.DataFrame:
         for modality, name in enumerate(layout.names):
             columns[task.output_name, name] = predictions.shapley[:, place, modality]
     names = pd.MultiIndex.from_tuples(list(columns), names=["outcome", "from"])
-    frame = pd.DataFrame(dict(enumerate(columns.values())), index=_ids(predictions.cohort))
+    frame = pd.DataFrame(dict(enumerate(columns.values())), index=ids_of(predictions.cohort))
     return frame.set_axis(names, axis=1)
 
 
 def completed_frames(cohort: Cohort, imputation: Imputation, cells: Tensor) -> dict[str, pd.DataFrame]:
     """One DataFrame per modality of cells (N, M, D); NaN where nothing was measured or filled."""
     known = cohort.measured | imputation.filled
-    frames = {}
-    for column, modality in enumerate(cohort.layout.modalities):
-        width = slice(0, modality.width)
-        values = torch.where(known[:, column, width], cells[:, column, width], torch.nan)
-        names = list(modality.features) or [str(place) for place in range(modality.width)]
-        frames[modality.name] = pd.DataFrame(values.numpy(), index=_ids(cohort), columns=names)
-    return frames
-
-
-def _ids(cohort: Cohort) -> pd.Index[Any]:
-    return pd.Index(cohort.ids_as_written(), name="patient_id")
+    return {
+        name: cells_frame(cohort, column, cells[:, column], known[:, column])
+        for column, name in enumerate(cohort.layout.names)
+    }
