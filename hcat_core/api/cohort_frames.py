@@ -28,7 +28,7 @@ def cells_frame(cohort: Cohort, column: int, cells: torch.Tensor, known: torch.T
 
 
 def outcome_frame(cohort: Cohort, targets: Targets) -> pd.DataFrame:
-    """For each task its label, and ``TASK_days`` and ``TASK_event`` where it has times; empty if unknown."""
+    """For each task its label, and ``TASK_days``, ``TASK_event`` where it has times; empty if unknown."""
     columns: dict[str, Any] = {}
     for place, task in enumerate(cohort.layout.tasks):
         columns[task.name] = _codes(targets.labels[:, place])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import weakref
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,6 @@ class TrainedRun:
     findings: tuple[str, ...]
     run: core.TrainedRun
     catalog: Catalog
-    _temporary: tempfile.TemporaryDirectory[str] | None = field(default=None)
 
     def predict(self, patients: Patients) -> pd.DataFrame:
         """The probability of each outcome for new patients, with its 90 % interval.
@@ -247,20 +247,28 @@ def fit(
     """
     catalog = load_catalog()
     made = recipe_for(cohort, recipe, set, catalog)
-    temporary = tempfile.TemporaryDirectory(prefix="hcat-") if outdir is None else None
-    folder = Path(temporary.name) / "run" if temporary is not None else Path(outdir or "")
     findings: list[str] = []
-    run_recipe(
-        made,
-        catalog,
-        outdir=folder,
-        strict=strict,
-        say=progress or _say_nothing,
-        warn=findings.append,
-        given=cohort.given,
-    )
+    temporary = None if outdir is not None else tempfile.mkdtemp(prefix="hcat-")
+    folder = Path(temporary, "run") if temporary is not None else Path(outdir or "")
+    try:
+        run_recipe(
+            made,
+            catalog,
+            outdir=folder,
+            strict=strict,
+            say=progress or _say_nothing,
+            warn=findings.append,
+            given=cohort.given,
+        )
+        run = TrainedRun(folder, tuple(findings), core.load_run(folder, catalog), catalog)
+    except BaseException:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    if temporary is not None:
+        weakref.finalize(run, shutil.rmtree, temporary, ignore_errors=True)
     warn_of([finding for finding in findings if finding not in cohort.findings])
-    return TrainedRun(folder, tuple(findings), core.load_run(folder, catalog), catalog, temporary)
+    return run
 
 
 def load(folder: str | Path) -> TrainedRun:

@@ -22,7 +22,7 @@ OUTCOME = {"time": "months", "event": "dead", "time_unit": "months", "horizons":
 
 
 def _make_frames(patients=90, seed=0):
-    """Frames ``rna`` (some patients lack it), ``clinical`` and ``seen``."""
+    """Frames ``clinical``, ``rna`` (some patients lack it) and ``seen``."""
     rng = np.random.default_rng(seed)
     ids = pd.Index([f"P{row:03d}" for row in range(patients)], name="patient_id")
     risk = rng.normal(size=patients)
@@ -41,8 +41,8 @@ def _make_frames(patients=90, seed=0):
         "site": rng.choice(list("abcd"), patients),
     }
     return {
-        "rna": pd.DataFrame(genes, index=ids).drop(index=ids[::3]),
         "clinical": pd.DataFrame(clinical, index=ids),
+        "rna": pd.DataFrame(genes, index=ids).drop(index=ids[::3]),
         "seen": pd.DataFrame(seen, index=ids),
     }
 

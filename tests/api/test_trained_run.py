@@ -2,7 +2,7 @@
 
 import gc
 import json
-import warnings
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,59 +11,30 @@ import pytest
 import hcat_core as hcat
 from hcat_core.cli.main import main
 from hcat_core.errors import DataError, RecipeError, UsageError
+from hcat_core.recipe.shipped import shipped_folder
 
 RECIPE = """
 extends = "{shipped}"
 [cohort]
 root = "."
-modalities = false
-targets = false
 [cohort.modalities]
+semantic = false
+temporal = false
+pathological = false
+spatial = false
 rna = {{ use = "table", path = "rna.csv" }}
 clinical = {{ use = "table", path = "clinical.csv", one_hot = ["sex", "stage"] }}
 [cohort.targets]
 use = "table"
 path = "seen.csv"
 time_unit = "months"
-tasks.death_2y = {{ time = "months", event = "dead", horizon_days = 730, outcome = "death" }}
+[cohort.targets.tasks]
+survival = false
+recurrence = false
+death_2y = {{ time = "months", event = "dead", horizon_days = 730, outcome = "death" }}
 {more}
 """
-
-
-def write(frames, folder):
-    for name, frame in frames.items():
-        frame.to_csv(folder / f"{name}.csv")
-
-
-def test_fit_on_frames_predicts_as_hcat_run_on_the_same_data_in_files(
-    run, frames, tmp_path, monkeypatch, quick
-):
-    monkeypatch.chdir(tmp_path)
-    write(frames, tmp_path)
-    tree = RECIPE.format(shipped="small_cohort.toml", more="")
-    from hcat_core.recipe.shipped import shipped_folder
-
-    tree = tree.replace("small_cohort.toml", str(shipped_folder() / "small_cohort.toml"))
-    (tmp_path / "r.toml").write_text(tree)
-    sets = [f"--set={key}={json.dumps(value)}" for key, value in quick.items()]
-    assert main(["run", "r.toml", "--outdir", "files", "-q", *sets]) == 0
-    new = {"clinical": frames["clinical"], "rna": frames["rna"]}
-    from_files = hcat.load(tmp_path / "files")
-    assert from_files.run.training.data == run.run.training.data
-    pd.testing.assert_frame_equal(from_files.predict(new), run.predict(new), check_exact=True)
-    written = (tmp_path / "files/predictions.csv").read_text()
-    assert (run.folder / "predictions.csv").read_text() == written
-
-
-@pytest.mark.slow
-def test_a_network_on_frames_predicts_as_hcat_run_on_files(
-    network, frames, tmp_path, monkeypatch, small_network_settings
-):
-    from hcat_core.recipe.shipped import shipped_folder
-
-    monkeypatch.chdir(tmp_path)
-    write(frames, tmp_path)
-    more = """
+NETWORK = """
 [fusion]
 branches = false
 [heads]
@@ -78,11 +49,38 @@ weight = 1.0
 use = "infonce"
 weight = 0.05
 """
-    tree = RECIPE.format(shipped=shipped_folder() / "hancock.toml", more=more)
-    (tmp_path / "r.toml").write_text(tree)
-    sets = [f"--set={key}={json.dumps(value)}" for key, value in small_network_settings.items()]
-    assert main(["run", "r.toml", "--outdir", "files", "-q", *sets]) == 0
-    written = (tmp_path / "files/predictions.csv").read_text()
+
+
+@pytest.fixture
+def run_files(frames, tmp_path, monkeypatch):
+    """``hcat run`` on the frames as CSV files; gives its predictions as they were written."""
+
+    def run_recipe(shipped, more, settings):
+        monkeypatch.chdir(tmp_path)
+        for name, frame in frames.items():
+            frame.to_csv(f"{name}.csv")
+        tree = RECIPE.format(shipped=shipped_folder() / shipped, more=more)
+        Path("r.toml").write_text(tree, encoding="utf-8")
+        sets = [f"--set={key}={json.dumps(value)}" for key, value in settings.items()]
+        assert main(["run", "r.toml", "--outdir", "files", "-q", *sets]) == 0
+        return tmp_path / "files"
+
+    return run_recipe
+
+
+def test_fit_on_frames_predicts_as_hcat_run_on_the_same_data_in_files(run, frames, run_files, quick):
+    folder = run_files("small_cohort.toml", "", quick)
+    from_files, new = hcat.load(folder), {name: frames[name] for name in ("clinical", "rna")}
+    assert from_files.run.training.data == run.run.training.data
+    pd.testing.assert_frame_equal(from_files.predict(new), run.predict(new), check_exact=True)
+    written = (folder / "predictions.csv").read_text()
+    assert (run.folder / "predictions.csv").read_text() == written
+
+
+@pytest.mark.slow
+def test_a_network_on_frames_predicts_as_hcat_run_on_files(network, run_files, small_network_settings):
+    folder = run_files("hancock.toml", NETWORK, small_network_settings)
+    written = (folder / "predictions.csv").read_text()
     assert (network.folder / "predictions.csv").read_text() == written
 
 
@@ -170,7 +168,7 @@ def test_what_a_method_cannot_do_is_said(run, frames):
 @pytest.mark.parametrize(
     "patients, message",
     [
-        ({"images": pd.DataFrame({"x": [1.0]}, index=["a"])}, "no modality named 'images'.*rna, clinical"),
+        ({"images": pd.DataFrame({"x": [1.0]}, index=["a"])}, "no modality named 'images'.*clinical, rna"),
         ([1], "dictionary of DataFrames"),
         ({}, "no modality is given"),
         ({"rna": [1, 2]}, "'rna' is list"),
@@ -215,10 +213,8 @@ def test_a_temporary_folder_lasts_as_long_as_its_run(cohort, quick):
     run = hcat.fit(cohort, {"estimator": {"use": "logistic"}}, set=quick)
     folder = run.folder
     assert folder.is_dir() and run.summary["run"]["estimator"] == "logistic"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        del run
-        gc.collect()
+    del run
+    gc.collect()
     assert not folder.exists()
 
 
@@ -244,9 +240,7 @@ def test_a_recipe_that_does_not_fit_is_a_sentence(cohort, recipe, settings, mess
         hcat.fit(cohort, recipe, set=settings)
 
 
-def test_a_method_that_needs_times_is_refused_for_labels_before_anything_is_fitted(
-    frames, quick, cohort_of
-):
+def test_a_method_that_needs_times_is_refused_for_labels_before_it_is_fitted(frames, quick, cohort_of):
     cohort = cohort_of(frames, time=None, event=None, horizons=None, label="dead", time_unit="days")
     with pytest.raises(RecipeError, match="needs times"):
         hcat.fit(cohort, "small_cohort")
