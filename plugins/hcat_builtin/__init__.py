@@ -24,6 +24,16 @@ def hcat_components() -> list[Component]:
         ),
         Component(
             "reader",
+            "frame",
+            "hcat_builtin.readers.tables.frame_reader:FrameReader",
+            "pandas DataFrames that are given in Python; not for recipes, which name files",
+            expected_failures={
+                "has a source": "a recipe cannot make one: it is made of a DataFrame",
+                "names a missing file": "it reads no file",
+            },
+        ),
+        Component(
+            "reader",
             "h5ad",
             "hcat_builtin.readers.anndata.h5ad:H5adReader",
             "AnnData file: X, a layer or an obsm array, dense or sparse; outcomes in obs",

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from hcat_core.errors import DataError
+from hcat_core.recipe.build import build_targets_reader
 from hcat_core.recipe.recipe import load_recipe
 from hcat_core.registry.catalog import load_catalog
 from hcat_core.runs.cohort_checks import check_cohort
@@ -40,7 +41,7 @@ def checked(tmp_path):
     def check(*sets):
         recipe, _ = load_recipe(tmp_path / "r.toml", CATALOG, sets=sets)
         cohort, report = read_recipe_cohort(recipe, CATALOG)
-        return recipe, cohort, check_cohort(recipe, CATALOG, cohort, report)
+        return recipe, cohort, check_cohort(recipe, cohort, report, build_targets_reader(recipe, CATALOG))
 
     return check
 

@@ -79,6 +79,13 @@ class TableReader:
             quality=_stripped(quality),
         )
         self._trained: tuple[str, ...] | None = None
+        self._table: TableFile | None = None
+
+    def over(self, table: TableFile) -> TableReader:
+        """The same reader of a table that is in memory, in place of the file."""
+        reader = copy.copy(self)
+        reader._table = table
+        return reader
 
     def with_features(self, features: tuple[str, ...]) -> TableReader:
         """The same reader, that makes the features of a trained run.
@@ -169,7 +176,7 @@ class TableReader:
         return ColumnTable(raw_ids, columns, table.findings)
 
     def _open(self) -> TableFile:
-        return open_table(self.path, self.missing, self.decimal)
+        return self._table or open_table(self.path, self.missing, self.decimal)
 
     def _categories(self, table: TableFile, roles: Roles) -> dict[str, Categories]:
         """Those of each one-hot column, from the whole file or from the trained run."""
