@@ -13,13 +13,13 @@ import pandas as pd
 
 from hcat_builtin.readers.tables.cells import Cells, chunk_rows
 from hcat_builtin.readers.tables.text_cells import (
-    Missing,
     as_column,
     numbers_of,
     only,
     text_as_it_stands,
     texts_of,
 )
+from hcat_core.data.missing_values import Missing
 from hcat_core.errors import DataError
 
 FrameKind = Literal["number", "truth", "text", "mixed", "date", "duration", "other"]

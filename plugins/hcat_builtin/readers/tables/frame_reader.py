@@ -14,7 +14,8 @@ from hcat_builtin.readers.tables.cells import header_names
 from hcat_builtin.readers.tables.frame import FrameTable, frame_kinds
 from hcat_builtin.readers.tables.reader import TableReader
 from hcat_builtin.readers.tables.roles import ID_COLUMNS
-from hcat_builtin.readers.tables.text_cells import Missing, numbers_of
+from hcat_builtin.readers.tables.text_cells import numbers_of
+from hcat_core.data.missing_values import Missing
 from hcat_core.errors import DataError
 from hcat_core.reading import QUALITY_COLUMN
 
