@@ -190,8 +190,8 @@ def _no_ids(cohort: Cohort) -> list[QualityIssue]:
         return []
     message = (
         f'the id of {_first_rows(rows)} is a word that often means "not known", such as NA: all rows of '
-        "the files with it are taken for one patient. If they are of several or of nobody, give each an id, "
-        "or delete them."
+        "the files with it are taken for one patient. If they are of several or of nobody, give each an "
+        "id, or delete them."
     )
     return [QualityIssue("no_id", message)]
 
