@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 
 from hcat_builtin.readers.tables.cells import Cells
@@ -13,13 +14,14 @@ class MixedCategories:
     """Collects the categories of each patient, chunk by chunk."""
 
     def __init__(self) -> None:
-        self._pairs: dict[str, list[pd.DataFrame]] = {}
+        self._ids: list[np.ndarray] = []
+        self._texts: list[Mapping[str, np.ndarray]] = []
 
     def look(self, cells: Cells) -> None:
         """Take in a chunk."""
-        for name, texts in cells.texts.items():
-            pairs = pd.DataFrame({"patient": cells.ids, "category": texts}, dtype=object).dropna()
-            self._pairs.setdefault(name, []).append(pairs.drop_duplicates())
+        if cells.texts:
+            self._ids.append(cells.ids)
+            self._texts.append(cells.texts)
 
     def finding(self, file: str) -> list[str]:
         """One sentence that names columns and how many patients have rows of several categories.
@@ -37,6 +39,16 @@ class MixedCategories:
         ]
 
     def _counts(self) -> Mapping[str, int]:
-        """Patients with several categories, by column."""
-        whole = {name: pd.concat(pairs).drop_duplicates() for name, pairs in self._pairs.items()}
-        return {name: int((pairs["patient"].value_counts() > 1).sum()) for name, pairs in whole.items()}
+        """Patients with several categories, by column; empty where every patient has one row."""
+        if not self._ids:
+            return {}
+        patients = pd.Series(np.concatenate(self._ids), dtype=object)
+        several = patients.duplicated(keep=False).to_numpy()
+        if not several.any():
+            return {}
+        patients = patients[several]
+        counts = {}
+        for name in self._texts[0]:
+            texts = np.concatenate([one[name] for one in self._texts])[several]
+            counts[name] = int((pd.Series(texts, patients.index).groupby(patients).nunique() > 1).sum())
+        return counts
