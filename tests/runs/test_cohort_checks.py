@@ -62,6 +62,7 @@ def test_patients_whose_group_is_not_known_are_groups_alone(checked):
 
 def test_a_side_that_is_not_known_is_none(checked):
     _, _, check = checked("split.column=side")
-    assert check.split is None and "has no value; expected train" in check.refusal
-    with pytest.raises(DataError, match="has no value"):
+    assert check.split is None
+    assert "20 patients have none of train, validation, test: no value (20)" in check.refusal
+    with pytest.raises(DataError, match="no value"):
         check.require_split()

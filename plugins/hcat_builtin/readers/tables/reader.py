@@ -12,6 +12,7 @@ import pandas as pd
 
 from hcat_builtin.readers.tables.categories import Categories, category_findings
 from hcat_builtin.readers.tables.cells import Cells, TableFile
+from hcat_builtin.readers.tables.mixed_categories import MixedCategories
 from hcat_builtin.readers.tables.open_table import open_table
 from hcat_builtin.readers.tables.roles import (
     Choices,
@@ -118,16 +119,19 @@ class TableReader:
             for feature in (categories[name].features if name in categories else (name,))
         )
         words, codes = WordSearch([*numbers, *extra]), SentinelSearch(len(numbers))
+        mixed = MixedCategories()
         for cells in table.chunks(roles.ids, roles.one_hot, [*numbers, *extra]):
             self._refuse_empty_ids(cells, table)
             low = np.fmin.reduce(cells.numbers, axis=0, initial=np.inf)
             high = np.fmax.reduce(cells.numbers, axis=0, initial=-np.inf)
             if words.look(cells, low, high):
                 codes.look(cells.numbers[:, : len(numbers)], low[: len(numbers)], high[: len(numbers)])
+                mixed.look(cells)
                 yield _modality_table(cells, roles, features, categories)
         words.refuse(self.source, table.place)
         code = codes.finding(numbers, words.measured, self.path.name)
         findings += [*category_findings(categories.values(), self.path.name), *([code] if code else [])]
+        findings += mixed.finding(self.path.name)
         if roles.left_out:
             findings.append(_left_out(roles.left_out, self.path.name))
         if findings:

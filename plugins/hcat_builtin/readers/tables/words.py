@@ -17,7 +17,10 @@ MOST_DISTINCT = 5  # a column with more words than these is one of text
 SHOWN = 12  # columns
 _AMOUNT = r"[+-]?[0-9]+(?:[.,'][0-9]+)*"
 _THOUSANDS = r"[+-]?[0-9]{1,3}(?:[.,'][0-9]{3})+(?:[.,][0-9]+)?"
-_QUANTITY = re.compile(rf"[<>]=? ?{_AMOUNT}|{_AMOUNT}(?: ?%| [a-zA-Zµμ/]+)|{_THOUSANDS}")
+_QUANTITY = re.compile(
+    rf"[<>\u2264\u2265]=? ?{_AMOUNT}|{_AMOUNT}(?: ?%| [a-zA-Zµμ/]+)|{_THOUSANDS}|[\u2212\u2013]{_AMOUNT}"
+)
+"""A number with a sign, a unit or marks that are not read; also with the minus of a text program."""
 
 
 @dataclass

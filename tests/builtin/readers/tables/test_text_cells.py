@@ -190,6 +190,7 @@ def test_a_parquet_table_has_the_same_words(tmp_path):
         (["<0.5", "3.0"], "<0.5"),
         (["12%", "30 %"], "12%"),
         (['"1,234"', '"2,345,678"'], "1,234"),
+        (["\u22125", "5"], "\u22125"),
     ],
 )
 def test_a_measured_quantity_is_never_proposed_as_missing(path, cells, says):
@@ -216,3 +217,23 @@ def test_numbers_of_several_spellings_are_one_category_which_is_told(path, other
     features, values, findings = read(path, f"pid,c\np,{other}\nq,10\nr,2\n", one_hot=["c"])
     assert features == ("c=10", "c=2") and values == [[1, 0], [1, 0], [0, 1]]
     assert "that are the same number are one: c: " in findings[0] and f'"{other}" (1)' in findings[0]
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        ("p,f\np,m\nq,f\n", "c (1). Their rows are averaged"),
+        ("p,f\nq,f\nq,m\np,m\n", "c (2). Their"),
+        ("p,f\n" + "q,f\n" * MOST_ROWS + "p,m\n", "c (1). Their"),  # in two chunks
+    ],
+)
+def test_rows_of_different_categories_of_one_patient_are_told(path, rows, says):
+    """A table with one patient twice made it half a man and half a woman, without a word."""
+    _, values, (finding,) = read(path, f"pid,c\n{rows}", one_hot=["c"])
+    assert finding.startswith("t.csv: patients with rows of different categories: ") and says in finding
+    assert values[0] == [0.5, 0.5]
+
+
+@pytest.mark.parametrize("rows", ["p,f\np,f\nq,m\n", "p,f\np,\nq,m\n", "p,f\nq,m\n"])
+def test_rows_that_agree_or_are_empty_are_not_told(path, rows):
+    assert read(path, f"pid,c\n{rows}", one_hot=["c"])[2] == ()
