@@ -27,7 +27,7 @@ SETS = (
     "estimator.evidence=false",
 )
 PHASES = {
-    "reading": ("hcat_core.runs.run", "read_recipe_cohort"),
+    "reading": ("hcat_core.runs.run", "given_by"),
     "checks of leaks and data quality": (
         "hcat_core.runs.run", "refuse_leaks", "find_quality_issues", "quality_checks", "leak_check",
     ),
