@@ -27,7 +27,7 @@ SETS = (
     "estimator.evidence=false",
 )
 PHASES = {
-    "reading": ("hcat_core.runs.run", "read_recipe_cohort"),
+    "reading": ("hcat_core.runs.run", "given_by"),
     "checks of leaks and data quality": ("hcat_core.runs.run", "check_cohort", "quality_checks"),
     "fitting: imputer, network, recalibration": ("hcat_core.runs.run", "fit_estimator"),
     "predicting all patients": ("hcat_core.training.fitting", "Fitted.predict"),

@@ -45,9 +45,8 @@ def layout_of(
             continue
         twice = [str(names[p]) for p in places if taken.setdefault(int(p), modality) != modality]
         if twice or len(set(places)) < len(places):
-            wrong.append(
-                f"{modality}: columns belong to one modality, once: {_few(twice) or 'some are twice'}."
-            )
+            which = _few(twice) or "some are named twice"
+            wrong.append(f"{modality}: a column belongs to one modality, once: {which}.")
         if not places:
             wrong.append(f"{modality}: has no columns.")
         columns.append(np.array(places, dtype=np.int64))
