@@ -120,7 +120,7 @@ class FrameTable:
 
     def is_categorical(self, name: str) -> bool:
         """Whether a column has the type ``category`` of pandas."""
-        return isinstance(self.frame.dtypes.iloc[self._place(name)], pd.CategoricalDtype)
+        return isinstance(self.frame.iloc[:, self._place(name)].dtype, pd.CategoricalDtype)
 
     def text_cells(self, name: str, part: pd.DataFrame | None = None) -> np.ndarray:
         """(R,) text of a column, None where empty; dates in ISO form, durations in days."""
@@ -157,9 +157,7 @@ class FrameTable:
     ) -> tuple[np.ndarray, dict[str, np.ndarray], frozenset[str]]:
         matrix = np.empty((len(part), len(names)))
         places = [self._place(name) for name in names]
-        dtypes = part.dtypes
-        plain = [n for n, p in enumerate(places) if getattr(dtypes.iloc[p], "kind", "O") in "iuf"]
-        plain = [n for n in plain if isinstance(dtypes.iloc[places[n]], np.dtype)]
+        plain = [number for number, place in enumerate(places) if place in self.plain_places]
         if plain:
             matrix[:, plain] = part.iloc[:, [places[n] for n in plain]].to_numpy(np.float64)
         words: dict[str, np.ndarray] = {}
@@ -197,6 +195,12 @@ class FrameTable:
         return self._places[name]
 
     @cached_property
+    def plain_places(self) -> frozenset[int]:
+        """The columns of numpy's own numbers, which are read all at once."""
+        dtypes = enumerate(self.frame.dtypes.tolist())
+        return frozenset(n for n, dtype in dtypes if isinstance(dtype, np.dtype) and dtype.kind in "iuf")
+
+    @cached_property
     def _places(self) -> dict[str, int]:
         """The first column of each name; a name of several is refused before it is read."""
         return {name: place for place, name in reversed(list(enumerate(self.names)))}
@@ -204,7 +208,12 @@ class FrameTable:
 
 def frame_kinds(frame: pd.DataFrame) -> tuple[FrameKind, ...]:
     """What the cells of each column are, by its type; columns of objects by their values."""
-    return tuple(_kind(frame.iloc[:, place], dtype) for place, dtype in enumerate(frame.dtypes))
+    return tuple(
+        "number"
+        if isinstance(dtype, np.dtype) and dtype.kind in "iuf"
+        else _kind(frame.iloc[:, place], dtype)
+        for place, dtype in enumerate(frame.dtypes.tolist())
+    )
 
 
 def _kind(column: pd.Series[Any], dtype: Any) -> FrameKind:

@@ -150,7 +150,9 @@ def _categories(table: FrameTable, source: str, keys: Mapping[str, Any]) -> dict
     patterns = [*keys.get("drop", ()), keys.get("weight"), keys.get("quality"), QUALITY_COLUMN]
     left_out = [str(pattern).strip() for pattern in patterns if pattern]
     found, names = [], []
-    for name, kind in list(zip(table.names, table.kinds, strict=True))[1:]:
+    for place, (name, kind) in enumerate(zip(table.names, table.kinds, strict=True)):
+        if place == 0 or place in table.plain_places:
+            continue
         if any(name == pattern or fnmatchcase(name, pattern) for pattern in left_out):
             continue
         if table.is_categorical(name) and kind != "date":
@@ -159,7 +161,7 @@ def _categories(table: FrameTable, source: str, keys: Mapping[str, Any]) -> dict
             numbers = numbers_of(table.text_cells(name), table.missing)
             if numbers.words.any() and np.isnan(numbers.values).all():
                 found.append(name)
-                filled = table.frame.iloc[:, table.names.index(name)].dropna()
+                filled = table.frame.iloc[:, place].dropna()
                 distinct = filled.nunique()
                 if distinct > MANY and 2 * distinct > len(filled):
                     names.append(f"{name} ({distinct} texts in {len(filled)} rows)")
