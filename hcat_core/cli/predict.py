@@ -9,7 +9,6 @@ import click
 
 from hcat_core.cli.console import Output, common_options
 from hcat_core.cli.new_patients import patient_options, read_patients
-from hcat_core.cli.prediction_text import Reference, patient_lines
 from hcat_core.cli.tables import print_table
 from hcat_core.errors import UsageError
 
@@ -70,6 +69,8 @@ def predict(
 
 def _print(output: Output, predictions: PatientPredictions, records: list[dict[str, Any]]) -> None:
     if len(records) <= FEW:
+        from hcat_core.cli.prediction_text import Reference, patient_lines
+
         tasks = predictions.cohort.layout.task_names
         known = zip(tasks, predictions.thresholds, predictions.base_rate, strict=True)
         references = {task: Reference(threshold, rate) for task, threshold, rate in known}

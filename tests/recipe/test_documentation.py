@@ -5,6 +5,7 @@ import textwrap
 
 import pytest
 
+from hcat_core.cli.show import TABLES
 from hcat_core.recipe.component_source import read_source
 from hcat_core.recipe.documentation import document_component, document_table
 from hcat_core.recipe.schema import DOCUMENTED_TABLES
@@ -108,3 +109,7 @@ def test_a_table_shows_types_defaults_and_which_keys_are_needed():
     rows = {row.name: row for row in document_table(DOCUMENTED_TABLES["split"]).parameters}
     assert (rows["test"].type, rows["test"].default) == ("a number in [0, 1)", 0.15)
     assert document_table(DOCUMENTED_TABLES["targets"]).parameters[0].default == "(needed)"
+
+
+def test_the_command_knows_every_table():
+    assert set(TABLES) == set(DOCUMENTED_TABLES)
