@@ -115,8 +115,7 @@ def _recipe_for(run: TrainedRun, catalog: Catalog, files: PatientFiles, outcomes
         if modality_of.get(trained_with.path) not in files.inputs:
             raise UsageError("name the file that holds the outcomes: --targets FILE.")
     recipe, _ = load_recipe(
-        run.folder.recipe, catalog, sets=sets, inputs=files.inputs, keep_others=root_named
-        trained=True,
+        run.folder.recipe, catalog, sets=sets, inputs=files.inputs, keep_others=root_named, trained=True
     )
     if outcomes:
         return recipe
