@@ -27,10 +27,8 @@ SETS = (
     "estimator.evidence=false",
 )
 PHASES = {
-    "reading": ("hcat_core.runs.run", "read_recipe_cohort"),
-    "checks of leaks and data quality": (
-        "hcat_core.runs.run", "refuse_leaks", "find_quality_issues", "quality_checks", "leak_check",
-    ),
+    "reading": ("hcat_core.runs.run", "given_by"),
+    "checks of leaks and data quality": ("hcat_core.runs.run", "check_cohort", "quality_checks"),
     "fitting: imputer, network, recalibration": ("hcat_core.runs.run", "fit_estimator"),
     "predicting all patients": ("hcat_core.training.fitting", "Fitted.predict"),
     "scores with intervals": ("hcat_core.runs.run", "score_split"),

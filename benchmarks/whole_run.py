@@ -13,7 +13,7 @@ from measuring import Plan, Record, in_fresh_process, seconds
 TITLE = "A whole run on HANCOCK"
 EPOCHS = 10
 PARTS = {
-    "reading the cohort": ("hcat_core.runs.run", "read_recipe_cohort"),
+    "reading the cohort": ("hcat_core.runs.run", "given_by"),
     "checking for leaks and data quality": ("hcat_core.runs.run", "check_cohort"),
     "fitting the imputer, and calibrating it": ("hcat_core.training.neural_estimator", "fit_imputer"),
     "fitting the evidence": ("hcat_core.training.neural_training", "fit_evidence", "start_at_evidence"),

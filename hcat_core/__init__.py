@@ -1,14 +1,20 @@
 """hcat: outcome prediction on incomplete multimodal cohorts.
 
-The names of ``__all__`` are the public interface; each is imported when it is first used, so that
-``import hcat_core`` and ``hcat --help`` stay fast and need no torch.
+    import hcat_core as hcat
 
-    catalog = hcat_core.load_catalog()
-    recipe, warnings = hcat_core.load_recipe(Path("cohort.toml"), catalog)
-    summary = hcat_core.run_recipe(recipe, catalog, outdir=Path("run"), say=print)
+    cohort = hcat.Cohort.from_frames(
+        {"rna": rna, "clinical": clinical}, outcomes=seen,
+        time="months", event="dead", time_unit="months", horizons={"death_5y": 1826},
+    )
+    run = hcat.fit(cohort, "small_cohort")
+    run.predict({"rna": new_rna})
+
+The names of ``__all__`` are the public interface; each is imported when it is first used, so that
+``import hcat_core`` and ``hcat --help`` stay fast and need no torch. ``docs/how-to/python.md`` is a
+tutorial, ``docs/reference/python.md`` lists everything.
 
 Packages follow the way of the data: ``data``, ``imputation``, ``metrics``, ``recipe``, ``training``,
-``evaluation``, ``runs``, ``experiments``. None of them imports a plugin.
+``evaluation``, ``runs``, ``experiments``; ``api`` and ``cli`` above them. None imports a plugin.
 """
 
 import importlib
@@ -19,18 +25,59 @@ from hcat_core.registry import old_paths
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "Cohort": "hcat_core.cohort",
+    "Cohort": "hcat_core.api.cohort",
+    "CohortEvaluation": "hcat_core.api.evaluation",
+    "Comparison": "hcat_core.api.comparison",
     "Component": "hcat_core.registry.component",
+    "FindingWarning": "hcat_core.api.findings",
+    "GaussianImputer": "hcat_core.api.imputers",
     "HcatError": "hcat_core.errors",
+    "Inspection": "hcat_core.api.inspection",
+    "IterativeImputer": "hcat_core.api.imputers",
+    "KnnImputer": "hcat_core.api.imputers",
+    "MeanImputer": "hcat_core.api.imputers",
+    "MiceImputer": "hcat_core.api.imputers",
+    "TrainedRun": "hcat_core.api.trained_run",
+    "compare": "hcat_core.api.comparison",
+    "fit": "hcat_core.api.trained_run",
     "hookimpl": "hcat_core.registry.hooks",
+    "inspect": "hcat_core.api.inspection",
+    "load": "hcat_core.api.trained_run",
     "load_catalog": "hcat_core.registry.catalog",
     "load_recipe": "hcat_core.recipe.recipe",
     "load_run": "hcat_core.runs.trained_run",
+    "make_imputer": "hcat_core.api.imputers",
     "resume_run": "hcat_core.runs.run",
     "run_recipe": "hcat_core.runs.run",
 }
 
-__all__ = ["__version__", *_PUBLIC]  # noqa: PLE0604
+__all__ = [
+    "__version__",
+    "Cohort",
+    "CohortEvaluation",
+    "Comparison",
+    "Component",
+    "FindingWarning",
+    "GaussianImputer",
+    "HcatError",
+    "Inspection",
+    "IterativeImputer",
+    "KnnImputer",
+    "MeanImputer",
+    "MiceImputer",
+    "TrainedRun",
+    "compare",
+    "fit",
+    "hookimpl",
+    "inspect",
+    "load",
+    "load_catalog",
+    "load_recipe",
+    "load_run",
+    "make_imputer",
+    "resume_run",
+    "run_recipe",
+]
 
 old_paths.install()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,12 +14,9 @@ from hcat_core.cli.job_options import chosen_backend, job_options
 from hcat_core.cli.recipe_options import RecipePath
 from hcat_core.cli.tracking import track_option
 from hcat_core.errors import TrainingError, UsageError
-from hcat_core.storage.safe_path import safe_path
 
 if TYPE_CHECKING:
     from hcat_core.cohort import Cohort
-    from hcat_core.data.folds import Fold
-    from hcat_core.experiments.compare_recipes.document import FoldPlan
     from hcat_core.recipe.recipe import Recipe
     from hcat_core.registry.catalog import Catalog
 
@@ -106,55 +102,31 @@ def compare(
     where = chosen_backend(jobs, backend, scheduler)
     catalog = open_catalog(output, recipes, sets)
 
-    from hcat_core.evaluation.baselines import baseline_recipes
-    from hcat_core.experiments.compare_recipes.document import FoldPlan, comparison_document
-    from hcat_core.experiments.compare_recipes.results import FoldResult
-    from hcat_core.experiments.compare_recipes.run import fold_job, run_job
-    from hcat_core.experiments.compare_recipes.table import as_csv
-    from hcat_core.experiments.jobs import Experiment, run_jobs
-    from hcat_core.experiments.notifier import ComparisonNotifier
+    from hcat_core.experiments.compare_recipes.comparison import (
+        plan_comparison,
+        run_comparison,
+        with_baselines,
+    )
+    from hcat_core.experiments.compare_recipes.document import FoldPlan
     from hcat_core.registry.trackers import add_trackers
-    from hcat_core.storage.checkpoint import write_text
-    from hcat_core.storage.folder_lock import folder_lock
 
     add_trackers(catalog, trackers)
     loaded = _load(recipes, catalog, sets, output)
-    first = next(iter(loaded.values()))
-    cohort = _read_cohort(first, catalog, output, strict)
+    cohort = _read_cohort(next(iter(loaded.values())), catalog, output, strict)
     if baselines:
-        present = [recipe.estimator.get("use") for recipe in loaded.values()]
-        for name, recipe in baseline_recipes(BASELINES, present, first, catalog, cohort).items():
-            loaded[f"{name} (baseline)" if name in loaded else name] = recipe
-    plan = FoldPlan(folds, repeats, split, seed)
-    data = cohort.fingerprint()
-    planned = [
-        fold_job(name, recipe, fold, data)
-        for fold in _make_folds(cohort, first, plan)
-        for name, recipe in loaded.items()
-    ]
-    names = list(loaded)
-    with folder_lock(outdir):
-        tell = ComparisonNotifier(catalog.plugins, outdir, output.warn)
-        tell.started(names, len(planned))
-        with ComparisonProgress(output, len(planned), outdir) as progress:
-            results = run_jobs(
-                planned,
-                Experiment(run_job, FoldResult.from_json, (cohort, catalog.allowed)),
-                safe_path(outdir, "folds"),
-                backend=where,
-                finished=tell.each(progress.finished),
-            )
-        document = comparison_document(results, names, cohort, plan)
-        tell.finished(document)
-        write_text(outdir / "comparison.json", json.dumps(document, indent=1, allow_nan=False) + "\n")
-        write_text(outdir / "comparison.csv", as_csv(results, names, cohort.layout.task_names))
+        loaded = with_baselines(loaded, cohort, catalog)
+    planned = plan_comparison(loaded, cohort, FoldPlan(folds, repeats, split, seed))
+    with ComparisonProgress(output, len(planned.jobs), outdir) as progress:
+        document = run_comparison(
+            planned, catalog, outdir, backend=where, finished=progress.finished, warn=output.warn
+        )
     if not quiet:
         from hcat_core.cli.comparison_tables import print_comparison
 
         print_comparison(output.words, document)
         output.say(f"tables and results: {outdir}/")
     output.document(document)
-    return TrainingError.exit_code if any(result.error for result in results) else 0
+    return TrainingError.exit_code if any(one["errors"] for one in document["recipes"].values()) else 0
 
 
 def _read_cohort(recipe: Recipe, catalog: Catalog, output: Output, strict: bool) -> Cohort:
@@ -177,18 +149,6 @@ def _read_cohort(recipe: Recipe, catalog: Catalog, output: Output, strict: bool)
     for warning in sample_size_warnings(cohort):
         output.warn(warning)
     return cohort
-
-
-def _make_folds(cohort: Cohort, recipe: Recipe, plan: FoldPlan) -> list[Fold]:
-    """The folds; a feature that gives an outcome away in any of them is an error."""
-    from hcat_core.data.folds import joint_folds, per_task_folds
-    from hcat_core.data.leakage import refuse_leaks
-
-    make = joint_folds if plan.split == "joint" else per_task_folds
-    folds = make(cohort, plan.folds, plan.repeats, plan.seed)
-    for fold in folds:
-        refuse_leaks(cohort, fold.rest, recipe.cohort.targets, recipe.cohort.allow)
-    return folds
 
 
 def _load(

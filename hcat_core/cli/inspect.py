@@ -57,20 +57,11 @@ def inspect(recipe: Path, strict: bool, as_json: bool, quiet: bool, **arguments:
 
 def _checked(recipe: Recipe, catalog: Catalog, cohort: Cohort, report: ReadReport) -> dict[str, Any]:
     """What a run of the recipe would say of this cohort, for the document."""
-    from dataclasses import asdict
-
+    from hcat_core.recipe.build import build_targets_reader
     from hcat_core.runs.cohort_checks import check_cohort
 
-    check = check_cohort(recipe, catalog, cohort, report)
-    parts = {} if check.split is None else check.split.parts
-    return {
-        "split": {side: len(rows) for side, rows in parts.items()},
-        "refusals": [] if check.refusal is None else [check.refusal],
-        "leaks": [asdict(leak) for leak in check.leaks],
-        "leaks_checked": asdict(check.checked),
-        "doubts": [asdict(issue) for issue in check.issues],
-        "sample_size": [size.as_json() for size in check.sizes],
-    }
+    outcomes = build_targets_reader(recipe, catalog)
+    return check_cohort(recipe, cohort, report, outcomes).as_json()
 
 
 def _table(title: str, *headings: str) -> Table:

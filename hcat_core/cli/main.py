@@ -32,6 +32,7 @@ COMMANDS = {
     "schema": "hcat_core.cli.schema:schema",
     "predict": "hcat_core.cli.predict:predict",
     "impute": "hcat_core.cli.impute:impute",
+    "embed": "hcat_core.cli.embed:embed",
     "evaluate": "hcat_core.cli.evaluate:evaluate",
     "compare": "hcat_core.cli.compare:compare",
     "compare-imputers": "hcat_core.cli.compare_imputers:compare_imputers",

@@ -44,8 +44,7 @@ def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
         "input_pairs",
         metavar="NAME=FILE",
         multiple=True,
-        help="File of any modality; repeatable. Modalities that are not named are then absent, unless "
-        "--set cohort.root=FOLDER says where their files are.",
+        help="File of any modality; repeatable. Modalities that are not named are then absent.",
     )(command)
     return click.option(
         "--set",

@@ -107,6 +107,14 @@ def aggregate_spatial(
                 f"{source}: row {rows_read} has {values.shape[1]} features, the rows before it "
                 f"{running.width}. One modality has one width."
             )
+        if features and table.features and table.features != features:
+            here, there = next(
+                pair for pair in zip(table.features, features, strict=True) if len({*pair}) > 1
+            )
+            raise DataError(
+                f"{source}: from row {rows_read} on the features have other names or another order: {here} "
+                f"stands where the rows before have {there}. One modality has one order of features."
+            )
         codes = file_ids.numbers(table.ids, rows_read)
         running.grow(len(index))
         weights = _weights(table, source, rows_read)

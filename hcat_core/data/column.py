@@ -3,33 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
+from hcat_core.data.missing_values import Missing
 from hcat_core.errors import DataError
 from hcat_core.text.quoting import shown
 
 SHOWN = 5
 DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([ T].*)?")
-
-
-@dataclass(frozen=True)
-class Missing:
-    """What stands for an empty cell: texts, and numbers, in whatever spelling."""
-
-    texts: frozenset[str]
-    numbers: tuple[float, ...]
-
-    @classmethod
-    def of(cls, values: Sequence[str | float]) -> Missing:
-        """Of the values that a recipe names."""
-        keys = [cell_key(value) for value in values]
-        texts = frozenset(key for key in keys if isinstance(key, str))
-        return cls(texts, tuple(key for key in keys if not isinstance(key, str)))
 
 
 @dataclass(frozen=True)
@@ -112,13 +97,12 @@ def parse_column(source: str, name: str, values: np.ndarray, missing: Missing) -
     if array.dtype.kind in "biuf":
         objects, numbers = array.astype(object), array.astype(np.float64)
         objects[np.isnan(numbers)] = None
-        numbers = np.where(np.isfinite(numbers), numbers, np.nan)
     else:
         objects, numbers = _parse_text(array)
-    empty = np.isin(numbers, missing.numbers)
+    empty = missing.among(numbers)
     if missing.texts and objects.dtype.kind == "O":
         empty |= pd.Series(objects, dtype=object).isin(missing.texts).to_numpy()
-    objects[empty], numbers[empty] = None, np.nan
+    objects[empty], numbers[empty | ~np.isfinite(numbers)] = None, np.nan
     return Column(source, name, objects, numbers, np.arange(len(array)), durations)
 
 
@@ -140,11 +124,9 @@ def number_column(column: Column, use: str) -> np.ndarray:
         raise DataError(
             f"{column.source}: column {column.name} holds dates, {column.listed(wrong)}. {OF_A_DATE}"
         )
-    words = ", ".join(shown(value) for value, _ in column.counted(wrong)[:SHOWN])
     raise DataError(
         f"{column.source}: column {column.name} ({use}): {_cells(len(wrong))} no number: "
-        f"{column.listed(wrong)}. Correct the file; if that means not known, say so: "
-        f"cohort.targets.missing = [{words}]."
+        f"{column.listed(wrong)}. {_remedy([str(value) for value, _ in column.counted(wrong)])}"
     )
 
 
@@ -161,6 +143,22 @@ def cell_key(value: object) -> str | float:
     return float(number) if np.isfinite(number) else text
 
 
+def _remedy(values: list[str]) -> str:
+    """What to do with cells that are no numbers; never to call a measured time not known."""
+    words = [value for value in values if not re.search(r"[0-9]", value)]
+    texts = []
+    if len(words) < len(values):
+        texts.append(
+            "Write numbers alone: with a decimal point, and without units and marks between thousands."
+        )
+    if words:
+        listed = ", ".join(shown(value) for value in words[:SHOWN])
+        texts.append(
+            f"Correct the file; if that means not known, say so: cohort.targets.missing = [{listed}]."
+        )
+    return " ".join(texts)
+
+
 def _cells(number: int) -> str:
     return "1 cell is" if number == 1 else f"{number} cells are"
 
@@ -170,7 +168,7 @@ def _parse_text(array: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     codes, unique = pd.factorize(array.astype(object))  # -1 for None, NaN and NaT
     cells = np.array([*map(_cell, unique), None], dtype=object)
     numbers = pd.to_numeric(pd.Series(cells), errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-    return cells[codes], np.where(np.isfinite(numbers), numbers, np.nan)[codes]
+    return cells[codes], numbers[codes]
 
 
 def _cell(value: object) -> object:

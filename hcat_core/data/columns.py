@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from hcat_core.data.column import Column, Missing, parse_column
+from hcat_core.data.column import Column, parse_column
+from hcat_core.data.missing_values import Missing
 from hcat_core.data.patient_ids import IdNormaliser
 from hcat_core.errors import DataError
 from hcat_core.reading import Reader

@@ -22,11 +22,12 @@ DISTINCT = 8  # with fewer distinct values in a row, two patients may be equal b
 MOST_SHARING = 5  # ids with one stem; more of them are numbered patients, not records of one
 SUFFIX = re.compile(r"[-_ ./]([0-9]{1,2}|[A-Za-z])$")
 SHOWN = 5
+NO_ID = frozenset(("na", "n/a", "#n/a", "null", "unknown", "missing", "?", ".", "-"))
 
 
 @dataclass(frozen=True)
 class QualityIssue:
-    """One likely fault: ``kind`` is file, unmeasured, duplicate, empty or shared_id; ``message`` words."""
+    """One likely fault: its ``kind`` (file, unmeasured, duplicate, empty, shared_id or no_id) and words."""
 
     kind: str
     message: str
@@ -66,7 +67,7 @@ def find_quality_issues(
     sides = None if split is None else split.names(len(cohort))
     of_files = [QualityIssue("file", message) for message in report.findings]
     found = [*_unmeasured(cohort, report), *_duplicates(cohort, sides), *_empty(cohort)]
-    return [*of_files, *found, *_shared_ids(cohort, sides)]
+    return [*of_files, *found, *_shared_ids(cohort, sides), *_no_ids(cohort)]
 
 
 def refuse_unmeasured(cohort: Cohort, report: ReadReport) -> None:
@@ -180,6 +181,19 @@ def _shared_ids(cohort: Cohort, sides: list[str] | None) -> list[QualityIssue]:
         "patient? cohort.groups keeps them together."
     )
     return [QualityIssue("shared_id", message)]
+
+
+def _no_ids(cohort: Cohort) -> list[QualityIssue]:
+    """Ids that are words for "not known", as R writes NA: their rows became one patient."""
+    rows = [row for row, patient in enumerate(cohort.patient_ids) if patient.casefold() in NO_ID]
+    if not rows:
+        return []
+    message = (
+        f'the id of {_first_rows(rows)} is a word that often means "not known", such as NA: all rows of '
+        "the files with it are taken for one patient. If they are of several or of nobody, give each an "
+        "id, or delete them."
+    )
+    return [QualityIssue("no_id", message)]
 
 
 def _rows_in_words(sets: list[np.ndarray], sides: list[str] | None) -> str:

@@ -16,6 +16,7 @@ EVENT_WORDS = frozenset(
     "dead deceased died death yes y true t event recurred relapsed progressed recurrence relapse".split()
 )
 NO_EVENT_WORDS = frozenset("alive living no n false f none censored diseasefree".split())
+TRUTH = {"true": 1.0, "false": 0.0}  # readers give columns of True and False as numbers
 CBIOPORTAL = re.compile(r"([01]):.*")  # 1:DECEASED
 
 
@@ -53,9 +54,10 @@ def coded_events(column: Column, values: EventValues | None, key: str) -> np.nda
 
 
 def _equal(column: Column, listed: list[str | float]) -> np.ndarray:
-    """(R,) bool: the cell has one of these values, numbers in any spelling."""
+    """(R,) bool: the cell has one of these values, numbers in any spelling; True is 1, False is 0."""
     keys = [cell_key(value) for value in listed]
-    equal = np.isin(column.numbers, [key for key in keys if isinstance(key, float)])
+    numbers = [TRUTH.get(key.lower()) if isinstance(key, str) else key for key in keys]
+    equal = np.isin(column.numbers, [number for number in numbers if number is not None])
     texts = {key for key in keys if isinstance(key, str)}
     at = np.flatnonzero(column.filled & np.isnan(column.numbers))
     equal[at] = [value in texts for value in column.values[at].tolist()]

@@ -71,6 +71,8 @@ class TargetsTable(Table):
     """The column of ids, where it does not have one of the usual names."""
     time_unit: TimeUnit = "days"
     """Of the times of all tasks that do not give their own. Months have 30.4375 days, years 365.25."""
+    decimal: Literal[".", ","] | None = None
+    """The decimal mark of a text table, where it is not certain; only for the reader ``table``."""
     missing: list[str | float] = []
     """What stands for "not known" in outcome, group and split columns, beside an empty cell: ``["NA"]``."""
     tasks: dict[str, TaskTable]
@@ -79,7 +81,12 @@ class TargetsTable(Table):
     @property
     def reader(self) -> dict[str, object]:
         """The component table of the reader."""
-        table = {"use": self.use, "path": self.path, "patient_id": self.patient_id}
+        table = {
+            "use": self.use,
+            "path": self.path,
+            "patient_id": self.patient_id,
+            "decimal": self.decimal,
+        }
         return {key: value for key, value in table.items() if value is not None}
 
     def unit(self, task: TaskTable) -> TimeUnit:

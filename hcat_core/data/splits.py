@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from hcat_core.data.event_times import horizon_beyond
 from hcat_core.data.schema import SplitTable
 from hcat_core.errors import DataError
 from hcat_core.reading import Reader
+from hcat_core.text.quoting import shown
 
 SPLITS = ("train", "validation", "test")
 
@@ -86,10 +88,16 @@ def split_by_column(
     sides = np.array([_side(value) for value in values], dtype=object)
     has = cohort.present.any(dim=1)
     where = f"{reader.source}: {column}"
-    for row in np.flatnonzero(has.numpy()).tolist():
-        if sides[row] not in SPLITS:
-            value = f"{sides[row]!r}" if sides[row] else "no value"
-            raise DataError(f"{where}: row {row} of the cohort has {value}; expected {', '.join(SPLITS)}.")
+    odd = np.flatnonzero(has.numpy() & ~np.isin(sides, SPLITS))
+    if len(odd):
+        unknown = Counter(sides[odd].tolist())
+        counted = unknown.most_common(5)
+        found = ", ".join(f"{shown(side) if side else 'no value'} ({count})" for side, count in counted)
+        more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
+        raise DataError(
+            f"{where}: {len(odd)} patients have none of {', '.join(SPLITS)}: {found}{more}, the first in "
+            f"row {odd[0]} of the cohort. Write one of these for each patient."
+        )
     rows = {name: np.flatnonzero((sides == name) & has.numpy()) for name in SPLITS}
     if not len(rows["train"]):
         raise DataError(f"{where}: no patient is in train.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from hcat_core.cohort import Cohort
@@ -15,7 +17,9 @@ MOST_TEXTS = 50  # distinct texts; with more, a column is likely to hold names a
 UNKNOWN = "unknown"
 
 
-def subgroups(cohort: Cohort, name: str, targets: Reader | None) -> dict[str, np.ndarray]:
+def subgroups(
+    cohort: Cohort, name: str, targets: Reader | None, missing: Sequence[str | float] = ()
+) -> dict[str, np.ndarray]:
     """Row numbers of the patients in each group: by sex, age, site or any other column or feature.
 
     A number with more than eight distinct values is divided into thirds. Groups are in the order of
@@ -25,6 +29,7 @@ def subgroups(cohort: Cohort, name: str, targets: Reader | None) -> dict[str, np
         cohort: N patients.
         name: of a feature, or of a column of the outcomes file.
         targets: the reader of the outcomes file, if any.
+        missing: what stands for an empty cell in that file.
 
     Raises:
         UsageError: for a name that is neither a feature nor a column of the outcomes file, or a column
@@ -32,7 +37,7 @@ def subgroups(cohort: Cohort, name: str, targets: Reader | None) -> dict[str, np
     """
     values = _from_features(cohort, name)
     if values is None and targets is not None:
-        values = _from_column(cohort, name, targets)
+        values = _from_column(cohort, name, targets, missing)
     if values is None:
         features = [feature for m in cohort.layout.modalities for feature in m.features][:12]
         raise UsageError(
@@ -80,11 +85,16 @@ def _from_features(cohort: Cohort, name: str) -> np.ndarray | None:
     return None
 
 
-def _from_column(cohort: Cohort, name: str, reader: Reader) -> np.ndarray | None:
+def _from_column(cohort: Cohort, name: str, reader: Reader, missing: Sequence[str | float]) -> np.ndarray:
+    """(N,) values of a column of the outcomes file, None where empty.
+
+    Raises:
+        UsageError: for a column that is not there, or that is not one value for each patient.
+    """
     try:
-        return np.array(column_by_patient(reader, name, cohort.patient_ids), dtype=object)
-    except DataError:
-        return None
+        return np.array(column_by_patient(reader, name, cohort.patient_ids, missing), dtype=object)
+    except DataError as error:
+        raise UsageError(f"--by {name}: no feature has this name, and as a column: {error}") from None
 
 
 def _grouped(values: np.ndarray) -> dict[str, np.ndarray]:

@@ -11,6 +11,7 @@ one annotated ``pathlib.Path`` is resolved against ``cohort.root``.
 from hcat_core.interfaces.estimator import (
     AdditiveEstimator,
     CrossFittedEstimator,
+    EmbeddingEstimator,
     EnsembleEstimator,
     Estimator,
     GatedEstimator,
@@ -58,6 +59,7 @@ __all__ = [
     "CommonNumbers",
     "CrossFittedEstimator",
     "DescribingReader",
+    "EmbeddingEstimator",
     "EnsembleEstimator",
     "Estimator",
     "EvidenceHead",

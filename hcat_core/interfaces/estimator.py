@@ -136,3 +136,12 @@ class ImputingEstimator(Protocol):
     def impute(self, cohort: Cohort) -> Imputation:
         """Fill the cohort's gaps, with spread and draws, in the units of the files."""
         ...
+
+
+@runtime_checkable
+class EmbeddingEstimator(Protocol):
+    """An estimator that represents each patient by a vector, one for each of its members."""
+
+    def embed(self, cohort: Cohort) -> list[Tensor]:
+        """(N, H) vectors of each member, whose spaces are its own: a mean over members means nothing."""
+        ...

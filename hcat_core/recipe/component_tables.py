@@ -146,7 +146,7 @@ def _parameters_of_table(
 ) -> Parameters | Problem:
     """The parameters of the component that a table's ``use`` names."""
     use = table.get("use")
-    available = ", ".join(entry.component.name for entry in catalog.registries[kind])
+    available = ", ".join(catalog.registries[kind].offered)
     if "use" not in table:
         return Problem(f"{key}.use", f"is needed: one of {available}")
     if not isinstance(use, str) or not use:

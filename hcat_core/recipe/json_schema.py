@@ -68,7 +68,8 @@ def recipe_schema(catalog: Catalog) -> Schema:
 
 def _kind(catalog: Catalog, kind: Kind) -> Schema:
     """A table of any component of one kind: its keys depend on its ``use``."""
-    components = [entry.component for entry in catalog.registries[kind]]
+    registry = catalog.registries[kind]
+    components = [entry.component for entry in registry if entry.component.name in registry.offered]
     summaries = {"enum": [one.name for one in components], "description": f"The {kind}."}
     branches = []
     for component in components:

@@ -128,7 +128,7 @@ def load_recipe(
     options: Mapping[str, Any] | None = None,
     inputs: Mapping[str, Path] | None = None,
     caller: Path | None = None,
-    keep_others: bool | None = None,
+    keep_others: bool = False,
     trained: bool = False,
 ) -> tuple[Recipe, list[str]]:
     """Read, merge and check a recipe; ``sets`` override it, ``options`` and ``inputs`` override both.
@@ -140,8 +140,7 @@ def load_recipe(
         options: values of command line options (``command_line.OPTIONS``) by name, or None.
         inputs: files by modality.
         caller: folder of relative paths in ``inputs`` and ``cohort.root``; by default the current one.
-        keep_others: whether modalities without a file in ``inputs`` are still read; None: if ``sets``
-            name ``cohort.root``, in which their files are.
+        keep_others: whether modalities without a file in ``inputs`` are still read, or become absent.
         trained: the method is that of a trained run, whose files may be others: it is not constructed.
 
     Returns:
@@ -152,13 +151,9 @@ def load_recipe(
     """
     caller = caller or Path.cwd()
     tree, problems = apply_sets(read_recipe_tree(path), sets)
-    set_keys = {text.partition("=")[0].strip() for text in sets}
+    outcomes_named = any(text.partition("=")[0].strip() == "cohort.targets.path" for text in sets)
     problems += apply_inputs(
-        tree,
-        inputs or {},
-        caller,
-        outcomes_named="cohort.targets.path" in set_keys,
-        keep_others="cohort.root" in set_keys if keep_others is None else keep_others,
+        tree, inputs or {}, caller, outcomes_named=outcomes_named, keep_others=keep_others
     )
     more, warnings = apply_options(tree, options or {}, catalog)
     if catalog.allowed == NO_PLUGINS:

@@ -13,7 +13,7 @@ import pluggy
 
 from hcat_core.errors import UsageError
 from hcat_core.registry import hooks
-from hcat_core.registry.component import KINDS, Component, Kind, with_article
+from hcat_core.registry.component import KINDS, NOT_IN_RECIPES, Component, Kind, with_article
 from hcat_core.registry.discovery import Allowed, Provider, in_order, installed
 from hcat_core.text.quoting import name_in_quotes
 from hcat_core.text.spelling import did_you_mean
@@ -50,9 +50,14 @@ class Registry:
         entry = self.entries.get(name)
         return entry.component if entry else None
 
+    @property
+    def offered(self) -> tuple[str, ...]:
+        """The names that a recipe may use."""
+        return tuple(n for n, e in self.entries.items() if NOT_IN_RECIPES not in e.component.tags)
+
     def unknown(self, name: str) -> str:
         """The message for a name that is not in this registry."""
-        return f"no {self.kind} is named {name_in_quotes(name)}.{did_you_mean(name, self.entries)}"
+        return f"no {self.kind} is named {name_in_quotes(name)}.{did_you_mean(name, self.offered)}"
 
 
 @dataclass(frozen=True)

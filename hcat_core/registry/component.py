@@ -11,6 +11,7 @@ Kind = Literal["reader", "imputer", "fusion", "head", "loss", "estimator"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 STORES_PATIENTS = "stores-patients"  # tag of a component whose fitted state holds rows of patients
 NEEDS_TIMES = "needs-times"  # tag of a head or estimator that learns nothing from labels alone
+NOT_IN_RECIPES = "not-in-recipes"  # tag of a component that is made in Python, of what a recipe cannot hold
 EVERY_HEAD = "every-head"  # tag of a loss that trains all heads without naming one
 
 
@@ -29,7 +30,7 @@ class Component:
         target: ``"package.module:Class"``.
         summary: one line for ``hcat list-components``.
         tags: properties: ``trainable``, ``closed-form``, ``draws``, ``stores-patients``, ``every-head``,
-            ``needs-times``.
+            ``needs-times``, ``not-in-recipes``.
         expected_failures: conformance checks that fail by design, each with the reason.
     """
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import torch
 
@@ -14,9 +14,8 @@ from hcat_core.data.leakage import Leak, LeakCheck, describe_leaks, find_leaks, 
 from hcat_core.data.splits import Split, split_by_column, split_cohort
 from hcat_core.errors import DataError
 from hcat_core.evaluation.sample_size import SampleSize, check_sample_size
-from hcat_core.recipe import build
+from hcat_core.reading import Reader
 from hcat_core.recipe.recipe import Recipe
-from hcat_core.registry.catalog import Catalog
 
 
 @dataclass(frozen=True)
@@ -52,6 +51,18 @@ class CohortCheck:
         leaks = (describe_leaks(self.leaks),) if self.leaks else ()
         return (*([] if self.refusal is None else [self.refusal]), *leaks)
 
+    def as_json(self) -> dict[str, object]:
+        """The record for a JSON document: counts and sentences, no patient ids."""
+        parts = {} if self.split is None else self.split.parts
+        return {
+            "split": {side: len(rows) for side, rows in parts.items()},
+            "refusals": [] if self.refusal is None else [self.refusal],
+            "leaks": [asdict(leak) for leak in self.leaks],
+            "leaks_checked": asdict(self.checked),
+            "doubts": [asdict(issue) for issue in self.issues],
+            "sample_size": [size.as_json() for size in self.sizes],
+        }
+
     def require_split(self) -> Split:
         """The split of a run that goes on.
 
@@ -63,18 +74,20 @@ class CohortCheck:
         return self.split
 
 
-def check_cohort(recipe: Recipe, catalog: Catalog, cohort: Cohort, report: ReadReport) -> CohortCheck:
+def check_cohort(
+    recipe: Recipe, cohort: Cohort, report: ReadReport, outcomes: Reader | None
+) -> CohortCheck:
     """Split a cohort as a run does, and look for all that a run would say of it.
 
     Args:
         recipe: of the run.
-        catalog: of components.
         cohort: all patients; without targets there is no split.
         report: of reading it.
+        outcomes: the reader of its outcomes.
     """
     split, refusal = None, None
     try:
-        split = None if cohort.targets is None else _split(recipe, catalog, cohort)
+        split = None if cohort.targets is None else _split(recipe, cohort, outcomes)
     except DataError as error:
         refusal = str(error)
     train = torch.zeros(0, dtype=torch.int64) if split is None else split.train
@@ -88,9 +101,9 @@ def check_cohort(recipe: Recipe, catalog: Catalog, cohort: Cohort, report: ReadR
     )
 
 
-def _split(recipe: Recipe, catalog: Catalog, cohort: Cohort) -> Split:
+def _split(recipe: Recipe, cohort: Cohort, reader: Reader | None) -> Split:
     if recipe.split.column is None:
         return split_cohort(cohort, recipe.split, recipe.seed)
-    reader, targets = build.build_targets_reader(recipe, catalog), recipe.cohort.targets
+    targets = recipe.cohort.targets
     assert reader is not None and targets is not None, "a cohort with targets has their reader"
     return split_by_column(cohort, reader, recipe.split.column, targets.missing)

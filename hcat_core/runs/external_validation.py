@@ -7,12 +7,14 @@ from dataclasses import asdict, dataclass
 
 import torch
 
+from hcat_core.cohort import Cohort
 from hcat_core.data.assembly import ReadReport
 from hcat_core.errors import DataError
 from hcat_core.evaluation.analysis import PatternScores, score_patterns
 from hcat_core.evaluation.cohort_counts import OutcomeCounts, count_outcomes
 from hcat_core.evaluation.scores import ScoringSettings, TaskScores, score_tasks, tasks_as_json
 from hcat_core.evaluation.subgroups import subgroups
+from hcat_core.reading import Reader
 from hcat_core.recipe import build
 from hcat_core.registry.catalog import Catalog
 from hcat_core.runs.new_patients import PatientFiles, read_new_patients, warn_outside_training
@@ -69,9 +71,7 @@ class Evaluation:
 def evaluate_run(
     run: TrainedRun, catalog: Catalog, files: PatientFiles, groups: Sequence[str]
 ) -> Evaluation:
-    """Predict and score every patient with a modality.
-
-    The distribution of censoring is estimated on the cohort itself.
+    """Read patients' files, and score the run on them as ``evaluate_cohort`` does.
 
     Args:
         run: whose model, recalibration and thresholds are used as they are.
@@ -84,6 +84,35 @@ def evaluate_run(
         UsageError: for a group that is neither a column nor a feature.
     """
     cohort, report, recipe = read_new_patients(run, catalog, files, outcomes=True)
+    missing = () if recipe.cohort.targets is None else recipe.cohort.targets.missing
+    targets = build.build_targets_reader(recipe, catalog)
+    return evaluate_cohort(run, cohort, report, targets, groups, missing)
+
+
+def evaluate_cohort(
+    run: TrainedRun,
+    cohort: Cohort,
+    report: ReadReport,
+    targets: Reader | None,
+    groups: Sequence[str],
+    missing: Sequence[str | float] = (),
+) -> Evaluation:
+    """Predict and score every patient with a modality.
+
+    The distribution of censoring is estimated on the cohort itself.
+
+    Args:
+        run: whose model, recalibration and thresholds are used as they are.
+        cohort: N patients with outcomes, in the run's layout.
+        report: of reading them.
+        targets: the reader of the outcomes.
+        groups: columns of the outcomes, or features, whose groups are scored separately.
+        missing: what stands for an empty cell among the outcomes.
+
+    Raises:
+        DataError: for a cohort without outcomes.
+        UsageError: for a group that is neither a column nor a feature.
+    """
     fingerprint = cohort.fingerprint()
     warnings = [*report.findings, *warn_outside_training(run, cohort)]
     without = ~cohort.present.any(dim=1)
@@ -106,12 +135,11 @@ def evaluate_run(
     settings = ScoringSettings(
         run.fitted.thresholds, cohort.targets, run.recipe.evaluation.bootstrap, run.recipe.seed
     )
-    targets = build.build_targets_reader(recipe, catalog)
     by_group = {}
     for name in groups:
         by_group[name] = {
             group: score_tasks(cohort[torch.from_numpy(rows)], predicted[rows], settings)
-            for group, rows in subgroups(cohort, name, targets).items()
+            for group, rows in subgroups(cohort, name, targets, missing).items()
         }
     return Evaluation(
         run_folder=str(run.folder.path),

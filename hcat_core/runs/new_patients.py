@@ -12,11 +12,12 @@ import torch
 from hcat_core.cohort import Cohort
 from hcat_core.data.alignment import align
 from hcat_core.data.assembly import ReadReport
+from hcat_core.data.schema import CohortTable
 from hcat_core.errors import UsageError
 from hcat_core.recipe.file_readers import reader_for
 from hcat_core.recipe.recipe import Recipe, load_recipe
 from hcat_core.registry.catalog import Catalog
-from hcat_core.runs.recipe_cohort import read_files
+from hcat_core.runs.recipe_cohort import CohortReaders, read_from, readers_of
 from hcat_core.runs.trained_run import TrainedRun
 from hcat_core.storage.safe_path import resolved
 
@@ -55,9 +56,24 @@ def read_new_patients(
         DataError: as the readers and ``align`` do.
     """
     recipe = _recipe_for(run, catalog, files, outcomes)
-    cohort, report = read_files(recipe, catalog, run.layout)
+    cohort, report = read_aligned(run, readers_of(recipe, catalog), recipe.cohort)
+    return cohort, report, recipe
+
+
+def read_aligned(run: TrainedRun, source: CohortReaders, table: CohortTable) -> tuple[Cohort, ReadReport]:
+    """Read patients from readers, and align them to the run's layout; the report names the differences.
+
+    Args:
+        run: a trained run.
+        source: readers of the patients' modalities, and of their outcomes if these are known.
+        table: has the columns of the outcomes.
+
+    Raises:
+        DataError: as the readers and ``align`` do.
+    """
+    cohort, report = read_from(source, table, run.layout)
     aligned = align(cohort, run.layout)
-    return aligned.cohort, replace(report, differences=aligned.findings), recipe
+    return aligned.cohort, replace(report, differences=aligned.findings)
 
 
 def warn_outside_training(run: TrainedRun, cohort: Cohort) -> list[str]:
@@ -115,7 +131,12 @@ def _recipe_for(run: TrainedRun, catalog: Catalog, files: PatientFiles, outcomes
         if modality_of.get(trained_with.path) not in files.inputs:
             raise UsageError("name the file that holds the outcomes: --targets FILE.")
     recipe, _ = load_recipe(
-        run.folder.recipe, catalog, sets=sets, inputs=files.inputs, keep_others=root_named, trained=True
+        run.folder.recipe,
+        catalog,
+        sets=sets,
+        inputs=files.inputs,
+        keep_others=root_named,
+        trained=True,
     )
     if outcomes:
         return recipe

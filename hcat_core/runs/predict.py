@@ -70,7 +70,7 @@ def predict_patients(run: TrainedRun, cohort: Cohort, explain: bool | None = Non
     Raises:
         DataError: for a patient without any modality.
     """
-    _refuse_without_modality(cohort)
+    refuse_without_modality(cohort)
     fitted, statistics = run.fitted, run.training
     cohort = cohort.without_targets()
     predicted = fitted.predict(cohort)
@@ -164,7 +164,12 @@ def as_csv(predictions: PatientPredictions) -> str:
     return buffer.getvalue()
 
 
-def _refuse_without_modality(cohort: Cohort) -> None:
+def refuse_without_modality(cohort: Cohort) -> None:
+    """Refuse patients of whom nothing was measured.
+
+    Raises:
+        DataError: with the first of their ids.
+    """
     without = ~cohort.present.any(dim=1)
     if without.any():
         ids = ", ".join(np.array(cohort.ids_as_written())[without.numpy()][:5])

@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from hcat_core.cohort import Cohort, Layout
 from hcat_core.data.assembly import ReadReport, assemble_cohort
 from hcat_core.data.data_quality import refuse_unmeasured
+from hcat_core.data.schema import CohortTable
 from hcat_core.errors import UsageError
-from hcat_core.reading import VocabularyReader
+from hcat_core.reading import Reader, VocabularyReader
 from hcat_core.recipe import build
 from hcat_core.recipe.recipe import Recipe
 from hcat_core.registry.catalog import Catalog
 from hcat_core.synth.demo import write_demo
 
 Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class CohortReaders:
+    """What a cohort is read from: the reader of each modality, by name, and that of the outcomes."""
+
+    modalities: Mapping[str, Reader]
+    outcomes: Reader | None = None
+
+
+@dataclass(frozen=True)
+class GivenCohort:
+    """A cohort that has been read before its run begins, and what it was read from."""
+
+    cohort: Cohort
+    report: ReadReport
+    readers: CohortReaders
 
 
 def read_recipe_cohort(
@@ -27,10 +46,21 @@ def read_recipe_cohort(
         UsageError: as ``write_demo_once`` does.
         DataError: as the readers and ``assemble_cohort`` do; for a cohort in which nothing was measured.
     """
+    given = given_by(recipe, catalog, say)
+    return given.cohort, given.report
+
+
+def given_by(recipe: Recipe, catalog: Catalog, say: Say = lambda message: None) -> GivenCohort:
+    """The cohort of a recipe as ``read_recipe_cohort`` reads it, with its readers.
+
+    Raises:
+        UsageError, DataError: as ``read_recipe_cohort`` does.
+    """
     write_demo_once(recipe, say)
-    cohort, report = read_files(recipe, catalog)
+    readers = readers_of(recipe, catalog)
+    cohort, report = read_from(readers, recipe.cohort)
     refuse_unmeasured(cohort, report)
-    return cohort, report
+    return GivenCohort(cohort, report, readers)
 
 
 def read_files(
@@ -46,18 +76,37 @@ def read_files(
     Raises:
         DataError: as the readers and ``assemble_cohort`` do.
     """
-    readers = dict(build.build_readers(recipe, catalog))
+    return read_from(readers_of(recipe, catalog), recipe.cohort, trained)
+
+
+def readers_of(recipe: Recipe, catalog: Catalog) -> CohortReaders:
+    """The readers of the files that a recipe names; nothing is read.
+
+    Raises:
+        RecipeError: for a reader that cannot be made.
+    """
+    return CohortReaders(build.build_readers(recipe, catalog), build.build_targets_reader(recipe, catalog))
+
+
+def read_from(
+    source: CohortReaders, table: CohortTable, trained: Layout | None = None
+) -> tuple[Cohort, ReadReport]:
+    """Read a cohort from its readers.
+
+    Args:
+        source: readers of modalities and outcomes.
+        table: has the columns of the outcomes and of groups.
+        trained: as of ``read_files``.
+
+    Raises:
+        DataError: as the readers and ``assemble_cohort`` do.
+    """
+    readers = dict(source.modalities)
     for modality in () if trained is None else trained.modalities:
         reader = readers.get(modality.name)
         if modality.features and isinstance(reader, VocabularyReader):
             readers[modality.name] = reader.with_features(modality.features)
-    return assemble_cohort(
-        readers,
-        build.build_targets_reader(recipe, catalog),
-        recipe.cohort.targets,
-        recipe.cohort.groups,
-        tuple(recipe.cohort.absent),
-    )
+    return assemble_cohort(readers, source.outcomes, table.targets, table.groups, tuple(table.absent))
 
 
 def write_demo_once(recipe: Recipe, say: Say) -> None:

@@ -32,7 +32,7 @@ from hcat_core.registry.notifying import notify
 from hcat_core.runs.cohort_checks import check_cohort
 from hcat_core.runs.folder import RunFolder, environment
 from hcat_core.runs.lock import create_locked, open_locked
-from hcat_core.runs.recipe_cohort import Say, read_recipe_cohort, write_demo_once
+from hcat_core.runs.recipe_cohort import GivenCohort, Say, given_by, write_demo_once
 from hcat_core.runs.run_analysis import analyse_run
 from hcat_core.runs.run_observer import RunObserver
 from hcat_core.runs.run_records import FittedRun, Run, RunData
@@ -55,13 +55,15 @@ def run_recipe(
     say: Say,
     warn: Say | None = None,
     processes: Processes = SINGLE_PROCESS,
+    given: GivenCohort | None = None,
 ) -> dict[str, object]:
     """Train and evaluate what a recipe describes; returns the summary that is also written.
 
     Nothing but the recipe is written before the data has been read and the model built, and an error before
     that leaves nothing. ``strict`` also stops at findings about data quality. Several ``processes`` train
     together; the main one alone writes, evaluates and has a summary. ``say`` shows messages, and ``warn``
-    those that nobody should miss; ``say`` shows these too where there is no ``warn``.
+    those that nobody should miss; ``say`` shows these too where there is no ``warn``. A cohort that is
+    ``given`` takes the place of the files of the recipe, whose outcomes it has.
 
     Raises:
         DataError: for input that cannot be read, or that holds features which know the outcome.
@@ -72,7 +74,7 @@ def run_recipe(
     _refuse_to_share(recipe, processes)
     with _shared(create_locked(outdir, recipe.to_toml()), outdir, processes) as folder:
         run = _begin(recipe, catalog, folder, (say, warn or say), processes)
-        return _run(run, strict)
+        return _run(run, strict, given)
 
 
 def resume_run(
@@ -132,40 +134,46 @@ def _begin(
     return Run(recipe, catalog, folder, device, *shows, processes)
 
 
-def _run(run: Run, strict: bool) -> dict[str, object]:
+def _run(run: Run, strict: bool, given: GivenCohort | None = None) -> dict[str, object]:
     """Do whatever the folder does not hold yet."""
-    data = _read(run, strict)
+    data = _read(run, strict, given)
     fitted = _fit(run, data)
     return {} if fitted is None else _finish(run, fitted)
 
 
-def _read(run: Run, strict: bool) -> RunData:
-    """Read and split the cohort, and warn of few patients.
+def _read(run: Run, strict: bool, given: GivenCohort | None) -> RunData:
+    """Read the cohort unless it is given, split it, and warn of few patients.
 
     Stops at leaks, and with ``strict`` at findings about data quality.
     """
     recipe = run.recipe
-    if run.processes.is_main:
-        write_demo_once(recipe, run.say)
-    run.processes.barrier()
-    cohort, report = read_recipe_cohort(recipe, run.catalog, run.say)
+    if given is None:
+        if run.processes.is_main:
+            write_demo_once(recipe, run.say)
+        run.processes.barrier()
+        given = given_by(recipe, run.catalog, run.say)
+    cohort, report = given.cohort, given.report
     if cohort.targets is None:
         raise UsageError(f"{recipe.source}: training needs outcomes: give cohort.targets.")
-    check = check_cohort(recipe, run.catalog, cohort, report)
+    check = check_cohort(recipe, cohort, report, given.readers.outcomes)
     if strict:
         refuse_quality_issues(list(check.issues))
     if check.split is not None:
         run.say(describe_cohort(cohort, report, check.split))
-    findings = (
-        *check.findings,
+    told = (
+        *(issue.message for issue in check.issues),
         *(
             f"{name} keeps training patients in its state: think before you share the run folder"
             for name in components_that_store_patients(recipe, run.catalog)
         ),
     )
-    for finding in findings:
+    too_few = [size.message for size in check.sizes if not size.enough]
+    for finding in too_few:
+        run.say(finding)
+    for finding in told:
         run.warn(finding)
     split = check.require_split()
+    findings = (*told, *too_few)
     return RunData(cohort, report, split, findings, quality_checks(cohort), check.checked)
 
 

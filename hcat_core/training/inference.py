@@ -26,18 +26,20 @@ class SinglePass:
         raw: outputs (N, ...) by head.
         prediction: of every task.
         gates: (N, M) of the fusion, where it has them.
+        pooled: (N, H) fused vectors; None of no patients.
     """
 
     raw: dict[str, torch.Tensor]
     prediction: Prediction
     gates: torch.Tensor | None = None
+    pooled: torch.Tensor | None = None
 
 
 @torch.inference_mode()
 def single_pass(model: HcatModel, cohort: Cohort, device: torch.device) -> SinglePass:
     """Predict a standardised cohort in one pass, at the imputation's mean and without dropout."""
     raw: dict[str, list[torch.Tensor]] = {name: [] for name in model.heads}
-    probabilities, curves, gates = [], [], []
+    probabilities, curves, gates, pooled = [], [], [], []
     with _evaluating(model):
         for batch in _batches(cohort, device):
             outputs = model.fuse(batch, model.impute(batch), model.contributions(batch))
@@ -46,6 +48,7 @@ def single_pass(model: HcatModel, cohort: Cohort, device: torch.device) -> Singl
                 parts.append(outputs.raw[name].cpu())
             probabilities.append(prediction.event_probability.cpu().double())
             curves.append(_curve(prediction).cpu().double())
+            pooled.append(outputs.fused.pooled.cpu())
             if outputs.fused.gates is not None:
                 gates.append(outputs.fused.gates.cpu())
     tasks = len(model.layout.tasks)
@@ -57,6 +60,7 @@ def single_pass(model: HcatModel, cohort: Cohort, device: torch.device) -> Singl
         {name: torch.cat(parts) for name, parts in raw.items()},
         prediction,
         torch.cat(gates) if gates else None,
+        torch.cat(pooled),
     )
 
 

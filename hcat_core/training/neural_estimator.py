@@ -152,6 +152,13 @@ class NeuralEstimator:
         known = [one for one in gates if one is not None]
         return torch.stack(known).mean(dim=0) if known else None
 
+    def embed(self, cohort: Cohort) -> list[Tensor]:
+        """(N, H) fused vectors of each member, at the imputation's mean and without dropout."""
+        passes = [
+            single_pass(m.model, m.standardiser.apply(cohort), self.context.device) for m in self.members
+        ]
+        return [one.pooled for one in passes if one.pooled is not None]
+
     def save(self, folder: Path) -> None:
         """Write one checkpoint per member."""
         for number, member in enumerate(self.members, 1):

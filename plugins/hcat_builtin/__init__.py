@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hcat_core.registry.component import Component
+from hcat_core.registry.component import NOT_IN_RECIPES, Component
 from hcat_core.registry.hooks import hookimpl
 
 
@@ -21,6 +21,17 @@ def hcat_components() -> list[Component]:
             "table",
             "hcat_builtin.readers.tables.reader:TableReader",
             "CSV or Parquet with a patient-id column; one-hot encodes the columns named in the recipe",
+        ),
+        Component(
+            "reader",
+            "frame",
+            "hcat_builtin.readers.tables.frame_reader:FrameReader",
+            "pandas DataFrames that are given in Python; not for recipes, which name files",
+            (NOT_IN_RECIPES,),
+            expected_failures={
+                "has a source": "a recipe cannot make one: it is made of a DataFrame",
+                "names a missing file": "it reads no file",
+            },
         ),
         Component(
             "reader",

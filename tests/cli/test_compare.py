@@ -89,20 +89,20 @@ def test_what_is_done_is_not_run_again_and_half_a_file_is(hcat, cohort, again, t
     files = sorted((tmp_path / "c" / "folds").iterdir())
     assert len(files) == 6
     files[0].write_text(files[0].read_text()[:50])
-    from hcat_core.experiments.compare_recipes import run
+    from hcat_core.experiments.compare_recipes import comparison
 
     ran = []
-    real = run.run_job
-    monkeypatch.setattr(run, "run_job", lambda job, *shared: ran.append(job) or real(job, *shared))
+    real = comparison.run_job
+    monkeypatch.setattr(comparison, "run_job", lambda job, *shared: ran.append(job) or real(job, *shared))
     code, _, _ = compare(hcat, cohort, tmp_path / "c")
     assert code == 0 and len(ran) == 1
     assert (tmp_path / "c" / "comparison.json").read_text() == before
 
 
 def test_ctrl_c_says_what_is_kept_and_how_it_goes_on(hcat, cohort, tmp_path, monkeypatch):
-    from hcat_core.experiments.compare_recipes import run
+    from hcat_core.experiments.compare_recipes import comparison
 
-    real, begun = run.run_job, []
+    real, begun = comparison.run_job, []
 
     def third_is_stopped(job, *shared):
         begun.append(job)
@@ -110,7 +110,7 @@ def test_ctrl_c_says_what_is_kept_and_how_it_goes_on(hcat, cohort, tmp_path, mon
             raise KeyboardInterrupt
         return real(job, *shared)
 
-    monkeypatch.setattr(run, "run_job", third_is_stopped)
+    monkeypatch.setattr(comparison, "run_job", third_is_stopped)
     code, _, err = compare(hcat, cohort, tmp_path / "c")
     assert code == 130
     assert (

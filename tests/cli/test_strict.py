@@ -25,8 +25,8 @@ def test_strict_stops_at_a_finding_before_anything_is_fitted(hcat, with_zeros, t
     assert code == 3 and "--strict: 1 findings about the cohort" in err
     assert "semantic: nothing but zeros for 2 patients" in err
     assert not (tmp_path / "strict").exists()
-    code, out, _ = hcat(*arguments, "--outdir=free")
-    assert code == 0 and "semantic: nothing but zeros for 2 patients" in out
+    code, _, err = hcat(*arguments, "--outdir=free")
+    assert code == 0 and "semantic: nothing but zeros for 2 patients" in err
 
 
 def test_strict_has_nothing_against_a_cohort_without_findings(hcat, cohort_folder):

@@ -12,7 +12,7 @@ from hcat_core.errors import DataError, UsageError
 from hcat_core.recipe.build import build_targets_reader
 from hcat_core.recipe.recipe import load_recipe
 from hcat_core.registry.catalog import load_catalog
-from hcat_core.runs.run import read_recipe_cohort
+from hcat_core.runs.recipe_cohort import read_recipe_cohort
 
 CATALOG = load_catalog()
 RECIPE = """

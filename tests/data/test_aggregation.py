@@ -155,3 +155,13 @@ def test_the_readers_own_rows_stay_as_they_are():
     kept = values.copy()
     aggregate_spatial([ModalityTable(ids, values)], "file")
     np.testing.assert_array_equal(values, kept)
+
+
+def test_rows_whose_features_change_their_order_are_refused():
+    def tables(*names):
+        for place, features in enumerate(names):
+            yield ModalityTable(np.array([f"p{place}"], dtype=object), np.ones((1, 2)), features=features)
+
+    assert aggregate_spatial(tables(("a", "b"), (), ("a", "b")), "f").features == ("a", "b")
+    with pytest.raises(DataError, match="f: from row 1 on .* b stands where the rows before have a"):
+        aggregate_spatial(tables(("a", "b"), ("b", "a")), "f")

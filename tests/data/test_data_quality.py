@@ -121,3 +121,19 @@ def test_a_modality_without_a_value_is_named_with_its_file_and_a_cohort_without_
     with pytest.raises(DataError, match=r"spatial from c/spatial\.h5"):
         refuse_unmeasured(nothing, report)
     refuse_unmeasured(cohort_of(rows(2)), report)
+
+
+@pytest.mark.parametrize("word", ["NA", "N/A", "unknown", "?", "Missing"])
+def test_an_id_that_is_a_word_for_not_known_is_told_by_its_row(word):
+    """R writes NA for a lacking id: the rows of several patients became those of one, called NA."""
+    cohort = random_cohort(40, missing=0, gaps=0)
+    ids = [f"SECRET{row:03d}" for row in range(40)]
+    assert messages(replace(cohort, patient_ids=tuple(ids))) == []
+    (message,) = messages(replace(cohort, patient_ids=(*ids[:12], word, *ids[13:])))
+    assert message.startswith("the id of rows 12 is a word") and "SECRET" not in message
+
+
+@pytest.mark.parametrize("name", ["NA-1", "Nadia", "001", "unknown7"])
+def test_an_id_that_only_begins_like_such_a_word_is_not_told(name):
+    cohort = random_cohort(3, missing=0, gaps=0)
+    assert messages(replace(cohort, patient_ids=("a", "b", name))) == []

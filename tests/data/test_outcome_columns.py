@@ -313,3 +313,32 @@ def test_an_event_without_a_time_is_unknown_though_the_last_contact_is_known():
     table = Table(t=[np.nan, 10.0], f=[500.0, 20.0], e=[1, 0])
     labels, times, _, _ = read(table, {"time": "t", "last_contact": "f", "event": "e", "horizon_days": 730})
     assert labels[0] == -1 and np.isnan(times[0])
+
+
+@pytest.mark.parametrize("words", [("True", "False"), ("TRUE", "FALSE"), ("true", "false")])
+def test_true_and_false_can_be_named_as_values_though_readers_give_numbers(words):
+    table = Table(t=[100, 3000, 200, 2000], e=np.array([1.0, 0.0, np.nan, 1.0]))
+    values = {"event": [words[0]], "none": [words[1]]}
+    assert read(table, {"time": "t", "event": "e", "event_values": values})[2] == [1, 0, -1, 1]
+    alive = {"event": [words[1]], "none": [words[0]]}  # a column that says who is alive
+    assert read(table, {"time": "t", "event": "e", "event_values": alive})[2] == [0, 1, -1, 0]
+
+
+@pytest.mark.parametrize("code", [-9.9, 0.1, 12.7])
+def test_what_stands_for_not_known_is_found_in_32_bits_too(code):
+    events = [1, 0, 0]
+    for kind in (np.float32, np.float64):
+        table = Table(t=np.array([code, 3000, 200], kind), e=events)
+        assert read(table, missing=[code])[0] == read(table, missing=[str(code)])[0] == [-1, 0, -1]
+
+
+@pytest.mark.parametrize("cell", ["281 d", "1,234", "> 60", "12 months"])
+def test_a_time_with_a_unit_or_a_mark_is_never_proposed_as_not_known(cell):
+    message = refusal(Table(t=[cell, "NA", "200"], e=[1, 0, 0]))
+    assert f'row 0 "{cell}", row 1 "NA"' in message and "Write numbers alone" in message
+    assert 'cohort.targets.missing = ["NA"]' in message
+    assert "missing" not in refusal(Table(t=[cell, "100", "200"], e=[1, 0, 0]))
+
+
+def test_infinity_can_stand_for_not_known():
+    assert read(Table(t=np.array([np.inf, 3000.0]), e=[0, 0]), missing=["inf"])[0] == [-1, 0]

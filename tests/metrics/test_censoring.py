@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from hcat_core.data.outcomes import derive_labels
-from hcat_core.metrics.censoring import known_weights
+from hcat_core.metrics.censoring import censoring_survival, known_weights
 from hcat_core.metrics.discrimination import binary_metrics, weighted_auc
 from hcat_core.metrics.survival import aalen_johansen, kaplan_meier
 from hcat_core.recipe.recipe import load_recipe
@@ -86,3 +86,10 @@ def test_hancocks_risk_of_a_recurrence_in_two_years_is_aalen_and_johansens():
     labels = cohort.targets.labels[:, 1].numpy()
     weights = known_weights(cohort.targets, 1, 730.0, cohort.targets)
     assert np.average(labels == 1, weights=weights) == pytest.approx(0.193, abs=5e-4)
+
+
+def test_no_patient_counts_for_more_than_twenty():
+    """Nine in ten are censored early: the chance not to be is below one in twenty at the end."""
+    time, cause = np.arange(1.0, 101.0), np.zeros(100, dtype=int)
+    survival = censoring_survival(time, cause, np.array([1.0, 50.0, 96.0, 97.0, 200.0]))
+    assert survival.tolist() == pytest.approx([1.0, 0.51, 0.05, 0.05, 0.05])

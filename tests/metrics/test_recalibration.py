@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from hcat_core.interfaces import Prediction
 from hcat_core.metrics.calibration import calibration
-from hcat_core.metrics.recalibration import Recalibration, logit, sigmoid
+from hcat_core.metrics.recalibration import Recalibration, logit, scaled_curve, sigmoid
 
 
 def overconfident(n, slope, shift, seed):
@@ -96,3 +96,11 @@ def test_a_curve_that_stays_at_0_still_ends_at_the_recalibrated_probability():
     found = Recalibration((0.5,), (0.5,)).apply(Prediction(curve[..., -1], curve))
     assert found.curves[0, 0, -1] == found.probability[0, 0] > 0.01
     assert (np.diff(found.curves[0, 0]) > 0).all()
+
+
+def test_a_scaled_curve_ends_at_the_probability_to_the_bit_also_where_it_is_unknown():
+    curve = np.array([[[0.1, 0.2, 0.3]], [[np.nan, np.nan, np.nan]], [[0.0, 0.0, 0.0]]])
+    probability = np.array([[1.0], [0.37], [0.6]])
+    found = scaled_curve(curve, probability)
+    assert np.array_equal(found[..., -1], probability)
+    assert np.isnan(found[1, 0, :2]).all() and (np.diff(found[[0, 2], 0]) > 0).all()

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from hcat_core.errors import DataError
+from hcat_core.recipe.build import build_targets_reader
 from hcat_core.recipe.recipe import load_recipe
 from hcat_core.registry.catalog import load_catalog
 from hcat_core.runs.cohort_checks import check_cohort
@@ -40,7 +41,7 @@ def checked(tmp_path):
     def check(*sets):
         recipe, _ = load_recipe(tmp_path / "r.toml", CATALOG, sets=sets)
         cohort, report = read_recipe_cohort(recipe, CATALOG)
-        return recipe, cohort, check_cohort(recipe, CATALOG, cohort, report)
+        return recipe, cohort, check_cohort(recipe, cohort, report, build_targets_reader(recipe, CATALOG))
 
     return check
 
@@ -61,6 +62,7 @@ def test_patients_whose_group_is_not_known_are_groups_alone(checked):
 
 def test_a_side_that_is_not_known_is_none(checked):
     _, _, check = checked("split.column=side")
-    assert check.split is None and "has no value; expected train" in check.refusal
-    with pytest.raises(DataError, match="has no value"):
+    assert check.split is None
+    assert "20 patients have none of train, validation, test: no value (20)" in check.refusal
+    with pytest.raises(DataError, match="no value"):
         check.require_split()

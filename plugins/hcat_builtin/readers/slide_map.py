@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path, PurePath
+from pathlib import Path, PureWindowsPath
 
 from hcat_builtin.readers.plain_file import require_plain_file
-from hcat_builtin.readers.tables.open_table import open_table
 from hcat_builtin.readers.tables.roles import refuse_repeated
 from hcat_core.errors import DataError
 
@@ -23,6 +22,9 @@ def read_slide_map(path: Path) -> dict[str, str]:
     Raises:
         DataError: for a path that is no file, a file without the two columns, or a slide with two patients.
     """
+    # It imports pandas, and the worker that only reads HDF5 starts faster without it.
+    from hcat_builtin.readers.tables.open_table import open_table
+
     require_plain_file(path, "a slide map")
     table = open_table(path)
     columns = {name.lower(): name for name in reversed(table.names)}
@@ -49,7 +51,7 @@ def read_slide_map(path: Path) -> dict[str, str]:
 
 def slide_name(name: str) -> str:
     """A slide's name without known file endings; other dots belong to the name (TCGA names have many)."""
-    base = PurePath(name.strip()).name
+    base = PureWindowsPath(name.strip()).name  # both \\ and / stand between folders
     while ending := next((s for s in SUFFIXES if base.lower().endswith(s) and len(base) > len(s)), ""):
         base = base[: -len(ending)]
     return base

@@ -33,3 +33,12 @@ def test_patients_are_predicted_in_parts_alike(monkeypatch):
         monkeypatch.setattr(forest_score, "PATIENTS_AT_ONCE", number)
         assert np.array_equal(trees.predict(x), whole)
     assert trees.predict(x[:0]).shape == (0,)
+
+
+def test_a_value_at_a_threshold_is_below_it_and_values_are_compared_in_float32():
+    """As scikit-learn does: the threshold between 0 and 1 is 0.5."""
+    x, y = np.repeat([[0.0], [1.0]], 20, axis=0), np.repeat([0.0, 1.0], 20)
+    forest = RandomForestRegressor(5, random_state=0).fit(x, y)
+    new = np.array([[0.5], [0.5 + 1e-9], [0.5 - 1e-9], [0.5 + 1e-6]])
+    found = Trees.of([forest]).predict(new)
+    assert np.array_equal(found, forest.predict(new)) and found.tolist() == [0, 0, 0, 1]

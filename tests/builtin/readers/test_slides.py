@@ -175,7 +175,9 @@ def test_names_that_go_on_after_the_slide_get_a_hint(tmp_path):
         read(reader)
 
 
-@pytest.mark.parametrize("name", ["s1", "s1.svs", "s1.h5", "s1.svs.h5", "a/b/s1.ndpi", " s1.tiff "])
+@pytest.mark.parametrize(
+    "name", ["s1", "s1.svs", "s1.h5", "s1.svs.h5", "a/b/s1.ndpi", " s1.tiff ", "C:\\b\\s1.svs"]
+)
 def test_endings_of_files_do_not_belong_to_a_slides_name(name):
     assert slide_name(name) == "s1"
 
@@ -281,6 +283,39 @@ def test_the_odd_groups_and_tensors_of_mixed_widths_are_named(tmp_path):
     torch.save(torch.ones(2, 5), folder / "odd.pt")
     with pytest.raises(DataError, match=r"2 features \(3\), 5 features \(1: odd\.pt\)"):
         read(PtReader(path=folder))
+
+
+def named_slides(path, layout, slides):
+    """Slides of one row 1, 2 with names of their columns, in a folder or in groups of one file."""
+    if layout == "folder":
+        path.mkdir()
+    for slide, names in slides.items():
+        file, group = (path / f"{slide}.h5", "/") if layout == "folder" else (path, f"slides/{slide}")
+        with h5py.File(file, "a") as opened:
+            place = opened.require_group(group)
+            place["features"] = np.array([[1, 2]], np.float32)
+            if layout == "attribute":
+                place["features"].attrs["feature_names"] = list(names)
+            elif names:
+                place["feature_names"] = np.array(list(names), dtype=object)
+    return path
+
+
+@pytest.mark.parametrize("odd", ["ba", "ac", "aB"])
+@pytest.mark.parametrize("layout", ["folder", "groups", "attribute"])
+def test_features_in_another_order_than_those_of_the_first_slide_are_refused(tmp_path, layout, odd):
+    """They were averaged by position: feature a of one slide with feature b of another."""
+    path = named_slides(tmp_path / "x.h5", layout, {"s0": "ab", "s1": "ab", "s2": odd, "s3": "ab"})
+    with pytest.raises(DataError, match=r"1 of 4 files or groups \(s2(\.h5)?\) have other feature_names"):
+        read(H5Reader(path=path))
+
+
+@pytest.mark.parametrize("layout", ["folder", "groups", "attribute"])
+def test_features_in_one_order_keep_their_names(tmp_path, layout):
+    path = named_slides(tmp_path / "x.h5", layout, {"s0": "ab", "s1": "ab"})
+    assert read(H5Reader(path=path)).features == ("a", "b")
+    unnamed = named_slides(tmp_path / "y.h5", "folder", {"s0": "ab", "s1": "", "s2": "ab"})
+    assert read(H5Reader(path=unnamed)).mean.tolist() == [[1, 2]] * 3
 
 
 @pytest.mark.parametrize("inner", ["h5_files", "20x_512px/features_uni"])

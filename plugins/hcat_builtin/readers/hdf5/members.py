@@ -65,12 +65,12 @@ class MemberRows:
                 "(D,) is needed."
             )
         width = embedding.shape[-1]
-        if not self.widths.add(member.name, width):
+        features = feature_names(file, embedding, width)
+        if not self.widths.add(member.name, width, features):
             return
         rows = 1 if embedding.ndim == 1 else embedding.shape[-2]
         weights = member_weights(file, self._beside(member, self.weight, WEIGHT_NAMES), rows)
         quality = per_row(file, self._beside(member, self.quality, QUALITY_NAMES), rows)
-        features = feature_names(file, embedding, width)
         progress.start_dataset(member.embedding)
         for part, values in row_chunks(embedding, rows, width):
             yield ModalityTable(

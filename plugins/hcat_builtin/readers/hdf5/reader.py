@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Literal
 
 import h5py
 import numpy as np
@@ -70,7 +71,7 @@ class H5Reader(IsolatedReader):
         weight: str | None = None,
         quality: str | None = None,
         slide_map: Path | None = None,
-        unmapped: Unmapped = "refuse",
+        unmapped: Literal["refuse", "skip"] = "refuse",
     ) -> None:
         self.source = str(path)
         self.path = path

@@ -93,8 +93,15 @@ def _numbers(file: h5py.File, names: tuple[str, ...], rows: int) -> np.ndarray |
 
 
 def feature_names(file: h5py.File, embedding: h5py.Dataset, width: int) -> tuple[str, ...]:
-    """Names of the embedding's columns; () unless the file has one name per column."""
-    node = find_object(file, "feature_names")
+    """Names of the embedding's columns, from beside it, its attribute or the top of the file.
+
+    Returns:
+        (): unless there is one name per column.
+    """
+    group = str(embedding.name).strip("/").rpartition("/")[0]
+    places = [f"{group}/feature_names"] if group else []
+    found = (find_object(file, place) for place in (*places, "feature_names"))
+    node = next((one for one in found if one is not None), None)
     raw: object = None
     if isinstance(node, h5py.Dataset):
         raw = read_small(node)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ _DOUBTFUL = ("na", "n/a", "#n/a", "<na>", "nan", "null", "?", ".")
 """Words that often mean "not measured". Not "none", "unknown" and "-": those are findings of their own."""
 
 SHOWN = 5
+_PLAIN_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,15 @@ class Categories:
         twins = [_counted(texts) for texts in alike.values() if len(texts) > 1]
         return f"{self.column}: {'; '.join(twins[:SHOWN])}" if twins else None
 
+    def spellings(self) -> str | None:
+        """The numbers that are spelled in several ways, such as 1 and 01, with their counts."""
+        alike: dict[str, dict[str, int]] = {}
+        for text, name in self.category_of.items():
+            if name is not None:
+                alike.setdefault(name, {})[text] = self.counts[text]
+        several = [_counted(texts) for texts in alike.values() if len(texts) > 1]
+        return f"{self.column}: {'; '.join(several[:SHOWN])}" if several else None
+
     def doubtful(self) -> dict[str, int]:
         """The categories whose names often mean "not measured", with their counts."""
         return {text: count for text, count in self.counts.items() if text.lower() in _DOUBTFUL}
@@ -91,6 +102,12 @@ def category_findings(columns: Iterable[Categories], file: str) -> list[str]:
         findings.append(
             f"{file}: categories that differ only in upper and lower case are two: {'; '.join(twins)}. "
             "Spell one category one way."
+        )
+    spellings = [text for text in (one.spellings() for one in columns) if text]
+    if spellings:
+        findings.append(
+            f"{file}: categories that are the same number are one: {'; '.join(spellings)}. If they are "
+            "codes of several things, write a letter before each."
         )
     unknown = [text for text in (one.unknown() for one in columns) if text]
     if unknown:
@@ -125,8 +142,5 @@ def _by_number(spellings: Iterable[str]) -> dict[str, str]:
 
 
 def _number(text: str) -> Decimal | None:
-    try:
-        number = Decimal(text)
-    except InvalidOperation:
-        return None
-    return number if number.is_finite() else None
+    """The number that a category is; None for a code such as 1E2 or 1_1, which is neither 100 nor 11."""
+    return Decimal(text) if _PLAIN_NUMBER.fullmatch(text) else None

@@ -16,7 +16,6 @@ from hcat_builtin.readers.tables.decimal_marks import MarksSeen, decimal_mark, d
 from hcat_builtin.readers.tables.header import SEPARATORS, Header, read_header
 from hcat_builtin.readers.tables.lines import MAX_LINE, LineCheck, holds_nul, is_blank
 from hcat_builtin.readers.tables.text_cells import (
-    Missing,
     as_column,
     numbers_of,
     only,
@@ -24,6 +23,7 @@ from hcat_builtin.readers.tables.text_cells import (
     texts_of,
 )
 from hcat_builtin.readers.tables.text_stream import open_text
+from hcat_core.data.missing_values import Missing
 from hcat_core.errors import DataError
 
 BLOCK = 1 << 20  # characters
@@ -192,6 +192,7 @@ def open_delimited(path: Path, missing: Missing, decimal: str | None) -> Delimit
     marks = None if separator == "," or decimal is not None else MarksSeen()
     end = _check_lines(path, header, check, marks)
     found = decimal or ("." if marks is None else decimal_mark(marks, path))
+    missing = missing.with_decimal(found)
     table = DelimitedTable(path, header, found, check.rows, missing)
     points = doubtful_points(marks, path) if marks is not None and separator == ";" else None
     cut = _cut_off(table) if end not in ("", "\n", '"') else None

@@ -36,18 +36,20 @@ def read_header(path: Path) -> Header:
 
     A comma, a semicolon or a tab separates the values if it is the only one of them in the header, or the
     only one by which the first lines all have as many values as the header. In a ``.tsv`` file it is a tab
-    in doubt. The first line ``sep=;`` of Excel decides, too.
+    in doubt. The first line ``sep=;`` of Excel decides, too. Lines of comments above the header are
+    skipped: those that begin with ``##``, several that begin with ``#``, and one that has not as many
+    values as the line below it (``#CHROM`` is a name).
 
     Raises:
         DataError: for a table without a header or with one column, and where two separators are possible.
     """
-    lines = _first_lines(path)
+    lines, comments = _first_lines(path)
     if lines and len(lines[0]) > MAX_LINE:
         raise DataError(
             f"{path}: its first line has over {MAX_LINE:,} characters, the most that hcat reads. Is it a "
             "text table with one line for each row?"
         )
-    nul = next((number for number, line in enumerate(lines, 1) if "\0" in line), None)
+    nul = next((number for number, line in enumerate(lines, 1 + comments) if "\0" in line), None)
     if nul is not None:
         raise DataError(holds_nul(path, nul))
     told = lines[0].strip().removeprefix("sep=") if lines and lines[0].startswith("sep=") else None
@@ -63,7 +65,7 @@ def read_header(path: Path) -> Header:
             f"{path}: has {len(reading.names):,} columns; hcat reads up to {MAX_COLUMNS:,} of a text "
             "table. Is it turned, one line a feature? If not, store it as HDF5 or Parquet."
         )
-    return Header(reading.names, reading.separator, skipped + reading.lines)
+    return Header(reading.names, reading.separator, comments + skipped + reading.lines)
 
 
 @dataclass(frozen=True)
@@ -111,17 +113,33 @@ def _certain(path: Path, possible: list[_Reading]) -> _Reading:
     )
 
 
-def _first_lines(path: Path) -> list[str]:
+def _first_lines(path: Path) -> tuple[list[str], int]:
+    """The first lines from the header on, and how many lines of comments stand above it."""
     lines: list[str] = []
+    comments = 0
     left = SAMPLE
     with open_text(path) as stream:
         while len(lines) < SAMPLE_LINES and left > 0:
             line = stream.readline(MAX_LINE + 1)
             if not line:
                 break
-            lines.append(line)
             left -= len(line)
-    return lines
+            if not lines and line.startswith("##"):
+                comments += 1
+            else:
+                lines.append(line)
+    more = _comments(lines)
+    return lines[more:], comments + more
+
+
+def _comments(lines: list[str]) -> int:
+    """How many of the first lines are comments, as cBioPortal writes four of them above the header."""
+    marked = next((number for number, line in enumerate(lines) if not line.startswith("#")), 0)
+    if marked != 1:
+        return marked
+    separator = max(SEPARATORS, key=lines[1].count)
+    several = lines[1].count(separator)
+    return 0 if several and lines[0].count(separator) == several else 1
 
 
 def _one_column(path: Path, names: tuple[str, ...]) -> str:

@@ -50,6 +50,7 @@ class LineCheck:
     rows: int = 0
     _other: int = 0
     _one_more: int = 0
+    _open_end: int = 0  # of these, lines that end with a separator
     _first: list[tuple[int, int]] = field(default_factory=list)
 
     def take(self, text: str, last: bool = False) -> str:
@@ -90,6 +91,12 @@ class LineCheck:
         raise DataError(f"{self.path}: {first} for {self.columns} columns{more}. {self._remedy()}")
 
     def _remedy(self) -> str:
+        name = {",": "comma", ";": "semicolon", "\t": "tab"}[self.separator]
+        if self._open_end == self._other == self.rows:
+            return (
+                f"Every line ends with a {name}, and the header does not: write one behind the header, "
+                f'too, and leave the column without a name out: drop = ["Unnamed: {self.columns}"].'
+            )
         if self._one_more == self._other == self.rows:
             return (
                 "Every line has one value more than the header: does the header lack the name of the first "
@@ -99,7 +106,6 @@ class LineCheck:
         if self._other == 1 and count < self.columns:
             end = " It is the last line: is the file whole?" if line == self.line else ""
             return f"Every line needs as many values as the header has names.{end}"
-        name = {",": "comma", ";": "semicolon", "\t": "tab"}[self.separator]
         return f"Is a value with a {name} in it not in quotes, a name missing, or the file not whole?"
 
     def _is_other(self, line: str, number: int, count: int) -> bool:
@@ -107,7 +113,9 @@ class LineCheck:
         if is_blank(line, self.separator):
             return False
         self._other += 1
-        self._one_more += count == self.columns + 1
+        one_more = count == self.columns + 1
+        self._one_more += one_more
+        self._open_end += one_more and line.endswith(self.separator)
         if len(self._first) < SHOWN:
             self._first.append((self.line + number, int(count)))
         return True

@@ -9,7 +9,7 @@ from hcat_builtin.readers.tables.cells import TableFile
 from hcat_builtin.readers.tables.delimited import open_delimited
 from hcat_builtin.readers.tables.file_kind import kind_of_file
 from hcat_builtin.readers.tables.parquet import open_parquet
-from hcat_builtin.readers.tables.text_cells import Missing
+from hcat_core.data.missing_values import Missing
 
 
 def open_table(
@@ -20,12 +20,13 @@ def open_table(
     Args:
         path: the file.
         missing: words that mean "not measured".
-        decimal: the decimal mark of a text table, or None to find it.
+        decimal: the decimal mark of numbers in text. If None, a text table shows it, and in Parquet it is a
+            point.
 
     Raises:
         DataError: for a file that is neither, or that cannot be read with certainty.
     """
     missing = missing or Missing()
     if kind_of_file(path) == "parquet":
-        return open_parquet(path, missing)
+        return open_parquet(path, missing, decimal)
     return open_delimited(path, missing, decimal)

@@ -24,13 +24,13 @@ from hcat_builtin.readers.tables.arrow_columns import (
 )
 from hcat_builtin.readers.tables.cells import Cells, chunk_rows, header_names
 from hcat_builtin.readers.tables.text_cells import (
-    Missing,
     as_column,
     numbers_of,
     only,
     text_as_it_stands,
     texts_of,
 )
+from hcat_core.data.missing_values import Missing
 from hcat_core.errors import DataError
 
 
@@ -43,12 +43,14 @@ class ParquetTable:
         names: of the columns, without surrounding blanks.
         forms: what the cells of each column are.
         missing: words that mean "not measured".
+        decimal: the decimal mark of numbers in columns of text.
     """
 
     path: Path
     names: tuple[str, ...]
     forms: tuple[Form, ...]
     missing: Missing
+    decimal: str = "."
 
     kind = "Parquet"
     findings: tuple[str, ...] = ()
@@ -114,13 +116,15 @@ class ParquetTable:
         kind = form_of(column.type).kind
         if as_text or kind in ("text", "date"):
             cells = text_cells(column)
-            return text_as_it_stands(cells, self.missing) if as_text else as_column(cells, self.missing)
+            if as_text:
+                return text_as_it_stands(cells, self.missing)
+            return as_column(cells, self.missing, self.decimal)
         if kind == "duration":  # not numbers: the unit that a recipe gives for numbers is not theirs
             return durations(column)
         numbers = int_cells(column)
         if numbers is None:  # whole numbers with gaps beyond what a float can tell apart
             return text_as_it_stands(text_cells(column), self.missing)
-        if np.isin(numbers, self.missing.numbers).any():
+        if self.missing.among(numbers).any():
             numbers = numbers.astype(np.float64)
             self.missing.blank(numbers)
         return numbers
@@ -141,7 +145,7 @@ class ParquetTable:
             kind = form_of(column.type).kind
             if kind == "text":
                 cells = text_cells(column)
-                found = numbers_of(cells, self.missing)
+                found = numbers_of(cells, self.missing, self.decimal)
                 matrix[:, place] = found.values
                 if found.words.any():
                     words[name] = only(cells, found.words)
@@ -187,8 +191,13 @@ class ParquetTable:
         return named_faults(self.path)
 
 
-def open_parquet(path: Path, missing: Missing) -> ParquetTable:
+def open_parquet(path: Path, missing: Missing, decimal: str | None = None) -> ParquetTable:
     """Open a Parquet file for its columns.
+
+    Args:
+        path: the file.
+        missing: words that mean "not measured".
+        decimal: the decimal mark of numbers in columns of text; a point if None.
 
     Raises:
         DataError: for a file that is not Parquet, or damaged, and without pyarrow.
@@ -199,7 +208,8 @@ def open_parquet(path: Path, missing: Missing) -> ParquetTable:
         forms = tuple(form_of(field.type, field.metadata) for field in schema)
     if len(names) < 2:
         raise DataError(f"{path}: has {len(names)} column; ids and at least one other are needed.")
-    return ParquetTable(path, names, forms, missing)
+    mark = decimal or "."
+    return ParquetTable(path, names, forms, missing.with_decimal(mark), mark)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import pandas as pd
 
 from hcat_builtin.readers.tables.categories import Categories, category_findings
 from hcat_builtin.readers.tables.cells import Cells, TableFile
+from hcat_builtin.readers.tables.mixed_categories import MixedCategories
 from hcat_builtin.readers.tables.open_table import open_table
 from hcat_builtin.readers.tables.roles import (
     Choices,
@@ -24,8 +25,8 @@ from hcat_builtin.readers.tables.roles import (
 )
 from hcat_builtin.readers.tables.sentinels import SentinelSearch
 from hcat_builtin.readers.tables.survey import survey_table
-from hcat_builtin.readers.tables.text_cells import Missing
 from hcat_builtin.readers.tables.words import WordSearch
+from hcat_core.data.missing_values import Missing
 from hcat_core.errors import DataError
 from hcat_core.reading import ColumnTable, FileSurvey, ModalityTable
 
@@ -49,8 +50,8 @@ class TableReader:
         weight: column of row weights.
         quality: column of quality scores in [0, 1]; ``hcat_quality`` by default, if it exists.
         missing: words that mean "not measured", such as ``["NA", "-999"]``; numbers match by their value.
-        decimal: the decimal mark of a text table; by default a point, or a comma where all numbers of a
-            table separated by semicolons or tabs say so.
+        decimal: the decimal mark of numbers in text; by default a point, or a comma where all numbers of a
+            text table separated by semicolons or tabs say so.
     """
 
     def __init__(
@@ -79,6 +80,13 @@ class TableReader:
             quality=_stripped(quality),
         )
         self._trained: tuple[str, ...] | None = None
+        self._table: TableFile | None = None
+
+    def over(self, table: TableFile) -> TableReader:
+        """The same reader of a table that is in memory, in place of the file."""
+        reader = copy.copy(self)
+        reader._table = table
+        return reader
 
     def with_features(self, features: tuple[str, ...]) -> TableReader:
         """The same reader, that makes the features of a trained run.
@@ -111,16 +119,19 @@ class TableReader:
             for feature in (categories[name].features if name in categories else (name,))
         )
         words, codes = WordSearch([*numbers, *extra]), SentinelSearch(len(numbers))
+        mixed = MixedCategories()
         for cells in table.chunks(roles.ids, roles.one_hot, [*numbers, *extra]):
             self._refuse_empty_ids(cells, table)
             low = np.fmin.reduce(cells.numbers, axis=0, initial=np.inf)
             high = np.fmax.reduce(cells.numbers, axis=0, initial=-np.inf)
             if words.look(cells, low, high):
                 codes.look(cells.numbers[:, : len(numbers)], low[: len(numbers)], high[: len(numbers)])
+                mixed.look(cells)
                 yield _modality_table(cells, roles, features, categories)
         words.refuse(self.source, table.place)
         code = codes.finding(numbers, words.measured, self.path.name)
         findings += [*category_findings(categories.values(), self.path.name), *([code] if code else [])]
+        findings += mixed.finding(self.path.name)
         if roles.left_out:
             findings.append(_left_out(roles.left_out, self.path.name))
         if findings:
@@ -169,7 +180,7 @@ class TableReader:
         return ColumnTable(raw_ids, columns, table.findings)
 
     def _open(self) -> TableFile:
-        return open_table(self.path, self.missing, self.decimal)
+        return self._table or open_table(self.path, self.missing, self.decimal)
 
     def _categories(self, table: TableFile, roles: Roles) -> dict[str, Categories]:
         """Those of each one-hot column, from the whole file or from the trained run."""

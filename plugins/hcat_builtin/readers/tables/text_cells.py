@@ -2,47 +2,20 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from hcat_core.data.missing_values import NUMBER, Missing
+
 LARGEST = float(np.finfo(np.float32).max)
 """The largest number that a cohort can hold."""
 
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
 _WHOLE = re.compile(r"[+-]?[0-9]+", re.ASCII)
 _INT64 = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
 _TRUTH = {word: float(word[0] in "Tt") for word in ("True", "TRUE", "true", "False", "FALSE", "false")}
-
-
-@dataclass(frozen=True)
-class Missing:
-    """The words that mean "not measured", beside the empty cell.
-
-    Attributes:
-        texts: compared with cells without their surrounding blanks.
-        numbers: those of the texts that are numbers; a cell of the same value matches in any spelling.
-    """
-
-    texts: frozenset[str] = frozenset()
-    numbers: tuple[float, ...] = ()
-
-    @classmethod
-    def of(cls, words: Sequence[str]) -> Missing:
-        """From the recipe's list."""
-        texts = frozenset(word.strip() for word in words)
-        infinite = {"inf": math.inf, "-inf": -math.inf}
-        numbers = [float(text) for text in texts if _NUMBER.fullmatch(text)]
-        return cls(texts, (*numbers, *(infinite[text] for text in texts if text in infinite)))
-
-    def blank(self, numbers: np.ndarray) -> None:
-        """Set the numbers that mean "not measured" to NaN, in place."""
-        for number in self.numbers:
-            numbers[numbers == number] = np.nan
 
 
 @dataclass(frozen=True)
@@ -75,7 +48,7 @@ def numbers_of(cells: np.ndarray, missing: Missing, decimal: str = ".") -> TextN
     texts = [str(text).strip() for text in spellings]
     numbers = _parsed(texts, decimal)
     empty = np.array([text == "" or text in missing.texts for text in texts], dtype=bool)
-    empty |= np.isin(numbers, missing.numbers)
+    empty |= missing.among(numbers)
     truth = np.array([_TRUTH.get(text, np.nan) for text in texts], dtype=np.float64)
     truths = bool((~empty).any() and not np.isnan(truth[~empty]).any())
     values = np.where(empty, np.nan, truth if truths else numbers)
@@ -96,11 +69,18 @@ def as_column(cells: np.ndarray, missing: Missing, decimal: str = ".") -> np.nda
     """(R,) numbers where every cell that is not empty is one, else text as it stands, None for empty cells.
 
     Whole numbers of up to 18 digits are int64 where no cell is empty. Otherwise a column with a whole
-    number beyond 2**53, which a float cannot tell from its neighbours, is text.
+    number beyond 2**53, which a float cannot tell from its neighbours, is text. Where words stand among
+    numbers with decimal commas, these are floats, since the decimal mark is known here alone.
     """
     found = numbers_of(cells, missing, decimal)
     if found.words.any():
-        return text_as_it_stands(cells, missing)
+        text = text_as_it_stands(cells, missing)
+        if decimal == ",":
+            codes, spellings = pd.factorize(cells)  # the code of an empty cell is -1, the last place
+            marked = np.array([*("," in str(spelling) for spelling in spellings), False])
+            numbers = marked[codes] & ~np.isnan(found.values)
+            text[numbers] = found.values[numbers]
+        return text
     codes, spellings = pd.factorize(cells)
     texts = [str(text).strip() for text in spellings]
     gaps = np.isnan(found.values)
@@ -127,7 +107,7 @@ def text_as_it_stands(cells: np.ndarray, missing: Missing) -> np.ndarray:
 def _text(stripped: str, missing: Missing) -> str | None:
     if stripped == "" or stripped in missing.texts:
         return None
-    if missing.numbers and _NUMBER.fullmatch(stripped) and float(stripped) in missing.numbers:
+    if missing.numbers and NUMBER.fullmatch(stripped) and float(stripped) in missing.numbers:
         return None
     return stripped
 
@@ -136,6 +116,4 @@ def _parsed(texts: list[str], decimal: str) -> np.ndarray:
     """(U,) numbers; NaN where a text is none."""
     if decimal == ",":
         texts = ["" if "." in text else text.replace(",", ".") for text in texts]
-    return np.array(
-        [float(text) if _NUMBER.fullmatch(text) else np.nan for text in texts], dtype=np.float64
-    )
+    return np.array([float(text) if NUMBER.fullmatch(text) else np.nan for text in texts], dtype=np.float64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -14,6 +15,12 @@ from hcat_core.text.quoting import shown
 
 MOST_DISTINCT = 5  # a column with more words than these is one of text
 SHOWN = 12  # columns
+_AMOUNT = r"[+-]?[0-9]+(?:[.,'][0-9]+)*"
+_THOUSANDS = r"[+-]?[0-9]{1,3}(?:[.,'][0-9]{3})+(?:[.,][0-9]+)?"
+_QUANTITY = re.compile(
+    rf"[<>\u2264\u2265]=? ?{_AMOUNT}|{_AMOUNT}(?: ?%| [a-zA-Zµμ/]+)|{_THOUSANDS}|[\u2212\u2013]{_AMOUNT}"
+)
+"""A number with a sign, a unit or marks that are not read; also with the minus of a text program."""
 
 
 @dataclass
@@ -96,21 +103,35 @@ class WordSearch:
         ]
         more = f"; {len(self.found) - SHOWN} more columns" if len(self.found) > SHOWN else ""
         text = [name for name, words in self.found.items() if not numbers[name]]
-        mixed = {name: words for name, words in self.found.items() if numbers[name]}
-        few = {word: None for words in mixed.values() for word in sorted(words.distinct)}
+        mixed = [words.distinct for name, words in self.found.items() if numbers[name]]
+        return f"{source}: {'; '.join(parts)}{more}. {' '.join(self._advice(text, set().union(*mixed)))}"
+
+    def _advice(self, text: Sequence[str], among_numbers: set[str]) -> list[str]:
+        """The ways out.
+
+        Args:
+            text: columns without a number.
+            among_numbers: words of all other columns.
+        """
+        words = among_numbers.union(*(self.found[name].distinct for name in text))
+        few = sorted(word for word in among_numbers if not _QUANTITY.fullmatch(word))
         advice = []
+        if any(map(_QUANTITY.fullmatch, words)):
+            advice.append(
+                "Write quantities as numbers alone, without units, signs such as % and < and marks between "
+                "thousands."
+            )
         if text:
             advice.append(f"Put columns of categories into one_hot = {_list(text)}, others into drop.")
-        if mixed:
-            listed = f"missing = {_list(list(few))};" if len(few) <= MOST_DISTINCT else ""
+        if few:
+            listed = _list(few) if len(few) <= MOST_DISTINCT else "[...]"
             advice.append(
-                "Among numbers, words that mean not measured go into "
-                f"{listed or 'missing = [...];'} otherwise correct the "
-                "cells, or name the column in one_hot or drop."
+                f"Among numbers, words that mean not measured go into missing = {listed}; otherwise "
+                "correct the cells, or name the column in one_hot or drop."
             )
-        if any("," in word for word in few):
+        if any("," in word for word in among_numbers):
             advice.append('Where commas are decimal marks: decimal = ",".')
-        return f"{source}: {'; '.join(parts)}{more}. {' '.join(advice)}"
+        return advice
 
 
 def _list(names: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -52,7 +53,7 @@ class PtReader(IsolatedReader):
         path: Path,
         embedding: str | None = None,
         slide_map: Path | None = None,
-        unmapped: Unmapped = "refuse",
+        unmapped: Literal["refuse", "skip"] = "refuse",
     ) -> None:
         self.source = str(path)
         self.path = path

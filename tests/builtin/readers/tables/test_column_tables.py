@@ -76,3 +76,18 @@ def test_a_table_without_rows_has_empty_columns(tmp_path):
     (tmp_path / "t.csv").write_text("pid,days\n")
     table = TableReader(path=tmp_path / "t.csv").read_columns(["days"])
     assert (len(table.ids), len(table.columns["days"])) == (0, 0)
+
+
+@pytest.mark.parametrize("word", ["NA", "1.5", "unknown"])
+def test_a_word_among_decimal_commas_leaves_the_numbers_numbers(tmp_path, word):
+    """The cells were text as a whole: each time was "no number", and proposed as missing."""
+    (tmp_path / "t.csv").write_text(f"pid;days;y\np;12,5;a\nq;{word};b\nr;3;c\n")
+    table = TableReader(path=tmp_path / "t.csv", decimal=",").read_columns(["days", "y"])
+    assert table.columns["days"].tolist() == [12.5, word, "3"]
+    assert table.columns["y"].tolist() == ["a", "b", "c"]
+
+
+def test_text_with_commas_stays_text_among_decimal_commas(tmp_path):
+    (tmp_path / "t.csv").write_text("pid;site;x\np;1,2 north;1,5\nq; a,b ;2\nr;;3\n")
+    table = TableReader(path=tmp_path / "t.csv").read_columns(["site"])
+    assert table.columns["site"].tolist() == ["1,2 north", " a,b ", None]

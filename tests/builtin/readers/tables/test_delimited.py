@@ -53,7 +53,7 @@ ROWS = "".join(f"p{n},{n}.25,{n}\n" for n in range(9))
         (ROWS + '"q",1\n', "line 11 has 2 values for 3 columns"),
         ("\n\n" + ROWS + "\nq,1\n", "line 14 has 2 values for 3 columns"),
         (ROWS + '""\n', "line 11 has 1 value for 3 columns"),
-        (ROWS.replace("\n", ",\n"), "Every line has one value more than the header"),
+        (ROWS.replace("\n", ",1\n"), "Every line has one value more than the header"),
     ],
 )
 def test_a_line_of_another_length_is_refused_by_its_number(path, lines, says):
@@ -148,6 +148,15 @@ def test_decimal_commas_are_read_in_every_column_and_in_missing_values(path):
     _, features, values, _ = read(path, text, one_hot=["c"], missing=["-999"])
     assert features == ("a", "b", "c=x", "c=y")
     np.testing.assert_array_equal(values, [[1.5, np.nan, 1, 0], [2.5, 0.5, 0, 1]])
+
+
+@pytest.mark.parametrize("given", ["-9,9", "-9.9", "-9,90", "-99e-1"])
+def test_a_code_for_missing_is_given_with_either_decimal_mark(path, given):
+    """In a column of numbers alone -9,9 was read as a value, though ``missing`` named it."""
+    _, _, values, _ = read(path, "pid;a\np;-9,9\nq;1,5\nr;2,5\n", missing=[given])
+    np.testing.assert_array_equal(values, [[np.nan], [1.5], [2.5]])
+    _, _, values, _ = read(path, "pid,a\np,9.9\nq,1.5\n", missing=["9,9"])  # a text, not a number
+    np.testing.assert_allclose(values, [[9.9], [1.5]])
 
 
 @pytest.mark.parametrize(
@@ -271,3 +280,44 @@ def test_names_that_are_numbers_are_names(path):
 def test_a_row_without_patient_is_refused_by_its_line(path):
     assert "line 4 has no patient id" in refusal(path, "pid,a\np,1\nq,2\n,3\n")
     assert "line 3 has no patient id" in refusal(path, "pid,a\np,1\n,\n")
+
+
+CBIOPORTAL = "#Patient Identifier\tAge\n#Identifier\tAge\n#STRING\tNUMBER\n#1\t1\n"
+
+
+@pytest.mark.parametrize(
+    "comments",
+    [
+        CBIOPORTAL,
+        "# exported on 2024-01-01\n",
+        "# exported, by me, today\n",
+        "##fileformat=x\n##a\tb\n",
+        "#\n\n",
+        "#a\tb\tc\n",
+        "##a\n" * 80,
+    ],
+)
+def test_comments_above_the_header_are_skipped(path, comments):
+    ids, features, values, findings = read(path, f"{comments}pid\tage\np\t61\nq\t62\n")
+    assert (ids, features, findings) == (["p", "q"], ("age",), ()) and values == [[61], [62]]
+    line = comments.count("\n") + 3
+    assert f'line {line}: "x" is not a number' in refusal(path, f"{comments}pid\tage\np\t61\nq\tx\n")
+    assert f"line {line} has 3 values" in refusal(path, f"{comments}pid\tage\np\t61\nq\t1\t2\n")
+
+
+@pytest.mark.parametrize("above", ["", "##meta\n##more,of,it\n"])
+@pytest.mark.parametrize("name", ["#pid", "#"])
+def test_a_name_that_begins_with_a_hash_is_a_name(path, above, name):
+    text = f"{above}{name},a\n#1,1\n#2,2\n"
+    ids, features, values, _ = read(path, text, patient_id=name)
+    assert (ids, features, values) == (["#1", "#2"], ("a",), [[1], [2]])
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_separators_at_the_end_of_every_line_are_no_row_names(path, separator):
+    """Their first column has a name: to put one in front of the header would shift all values."""
+    lines = "".join(separator.join([f"p{n}", "1", "2", ""]) + "\n" for n in range(3))
+    message = refusal(path, separator.join(["pid", "a", "b"]) + "\n" + lines)
+    assert "Every line ends with a" in message and 'drop = ["Unnamed: 3"]' in message
+    text = separator.join(["pid", "a", "b", ""]) + "\n" + lines
+    assert read(path, text, drop=["Unnamed: 3"])[2] == [[1, 2]] * 3

@@ -293,3 +293,23 @@ def test_numbers_that_stand_for_something_else_are_refused_by_the_name_of_their_
     pyarrow.parquet.write_table(table, path)
     assert "column code holds neither numbers nor text: code (acme.code)" in refusal(path)
     assert read(path, drop=["code"])[1] == ("a",)
+
+
+@pytest.mark.parametrize("type_", ["float32", "float64"])
+@pytest.mark.parametrize("code", [-9.9, 99.99, -999.0, 0.1])
+def test_a_code_for_missing_is_found_in_floats_of_any_width(path, type_, code):
+    """In 32 bits -9.9 is -9.8999996, which was no missing value, and became the patient's."""
+    write(path, x=pyarrow.array(np.array([code, 1.5, 2.5], type_)))
+    _, _, values, _ = read(path, missing=[str(code)])
+    np.testing.assert_array_equal(values, [[np.nan], [1.5], [2.5]])
+    columns = TableReader(path=path, missing=[str(code)]).read_columns(["x"]).columns
+    np.testing.assert_array_equal(columns["x"], [np.nan, 1.5, 2.5])
+
+
+def test_the_decimal_mark_of_the_recipe_holds_for_numbers_in_text(path):
+    write(path, x=["1,5", "2", None])
+    assert 'decimal = ","' in refusal(path)
+    _, _, values, _ = read(path, decimal=",")
+    np.testing.assert_array_equal(values, [[1.5], [2], [np.nan]])
+    columns = TableReader(path=path, decimal=",").read_columns(["x"]).columns
+    np.testing.assert_array_equal(columns["x"], [1.5, 2, np.nan])

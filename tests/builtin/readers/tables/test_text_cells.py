@@ -181,3 +181,59 @@ def test_a_parquet_table_has_the_same_words(tmp_path):
     )
     with pytest.raises(DataError, match='column c, row 0: "None" is not a number'):
         list(TableReader(path=tmp_path / "t.parquet").read())
+
+
+@pytest.mark.parametrize(
+    ("cells", "says"),
+    [
+        (["12 mg", "30 mg"], "12 mg"),
+        (["<0.5", "3.0"], "<0.5"),
+        (["12%", "30 %"], "12%"),
+        (['"1,234"', '"2,345,678"'], "1,234"),
+        (["\u22125", "5"], "\u22125"),
+    ],
+)
+def test_a_measured_quantity_is_never_proposed_as_missing(path, cells, says):
+    with pytest.raises(DataError, match="Write quantities as numbers alone") as error:
+        read(path, "pid,psa\n" + "".join(f"p{n},{cell}\n" for n, cell in enumerate(cells)))
+    assert f'line 2: "{says}" is not a number' in str(error.value) and "missing" not in str(error.value)
+
+
+def test_words_beside_quantities_are_proposed_as_missing(path):
+    with pytest.raises(DataError, match=r'missing = \["3b", "NA"\]; otherwise correct'):
+        read(path, "pid,psa\np,<0.5\nq,NA\nr,2\ns,3b\n")
+
+
+@pytest.mark.parametrize("codes", [("1_1", "11"), ("1E2", "100"), ("２", "2"), ("1e1", "10.0")])
+def test_codes_are_not_merged_because_python_reads_them_as_one_number(path, codes):
+    text = f"pid,c\np,{codes[0]}\nq,{codes[1]}\n"
+    features, values, findings = read(path, text, one_hot=["c"])
+    assert set(features) == {f"c={code}" for code in codes} and findings == ()
+    assert [features[row.index(1)] for row in values] == [f"c={code}" for code in codes]
+
+
+@pytest.mark.parametrize("other", ["010", "10.0", "0010.00"])
+def test_numbers_of_several_spellings_are_one_category_which_is_told(path, other):
+    features, values, findings = read(path, f"pid,c\np,{other}\nq,10\nr,2\n", one_hot=["c"])
+    assert features == ("c=10", "c=2") and values == [[1, 0], [1, 0], [0, 1]]
+    assert "that are the same number are one: c: " in findings[0] and f'"{other}" (1)' in findings[0]
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        ("p,f\np,m\nq,f\n", "c (1). Their rows are averaged"),
+        ("p,f\nq,f\nq,m\np,m\n", "c (2). Their"),
+        ("p,f\n" + "q,f\n" * MOST_ROWS + "p,m\n", "c (1). Their"),  # in two chunks
+    ],
+)
+def test_rows_of_different_categories_of_one_patient_are_told(path, rows, says):
+    """A table with one patient twice made it half a man and half a woman, without a word."""
+    _, values, (finding,) = read(path, f"pid,c\n{rows}", one_hot=["c"])
+    assert finding.startswith("t.csv: patients with rows of different categories: ") and says in finding
+    assert values[0] == [0.5, 0.5]
+
+
+@pytest.mark.parametrize("rows", ["p,f\np,f\nq,m\n", "p,f\np,\nq,m\n", "p,f\nq,m\n"])
+def test_rows_that_agree_or_are_empty_are_not_told(path, rows):
+    assert read(path, f"pid,c\n{rows}", one_hot=["c"])[2] == ()

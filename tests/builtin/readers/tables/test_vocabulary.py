@@ -102,6 +102,18 @@ def test_a_category_is_recognised_as_in_training(path, categories, cell, expecte
         assert row == {f"c={name}": float(name == expected) for name in categories}
 
 
+@pytest.mark.parametrize(
+    "codes", [("1_1", "11"), ("1E2", "100"), ("２", "2"), ("+7", "7"), ("1e1", "10.0")]
+)
+def test_codes_that_python_could_take_for_one_number_are_two_categories(path, codes):
+    """Decimal("1_1") is 11, and a patient of code 1_1 became one of code 11."""
+    trained = tuple(f"c={code}" for code in codes)
+    rows, findings = read(path, f"pid,c\np,{codes[0]}\nq,{codes[1]}\n", trained, one_hot=["c"], drop=None)
+    assert [row[name] for row, name in zip(rows, trained, strict=True)] == [1.0, 1.0] and not findings
+    (row,), findings = read(path, f"pid,c\np,{codes[0]}\n", (trained[1], "c=3"), one_hot=["c"], drop=None)
+    assert known(row) == {} and "does not have" in findings[0]
+
+
 def test_a_column_with_an_equals_sign_in_its_name_is_a_column(path):
     text = "pid,T=1 mm,c\np,5,x=y\n"
     arguments = {"one_hot": ["c"], "drop": None}

@@ -1,0 +1,1 @@
+"""hcat from Python: cohorts of DataFrames, fitting, prediction and comparison as functions."""

@@ -1,0 +1,86 @@
+"""A trained run on a cohort that it was not trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from hcat_core.api.cohort import Cohort
+from hcat_core.api.findings import warn_of
+from hcat_core.api.html import facts_as_html, table_as_html
+from hcat_core.api.prediction_frames import prediction_frame
+from hcat_core.runs.external_validation import Evaluation, evaluate_cohort
+from hcat_core.runs.new_patients import read_aligned
+from hcat_core.runs.trained_run import TrainedRun
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class CohortEvaluation:
+    """Scores of a run on a cohort.
+
+    Attributes:
+        evaluation: everything that was scored.
+    """
+
+    evaluation: Evaluation
+
+    @property
+    def metrics(self) -> pd.DataFrame:
+        """Scores of all patients, one row for each task."""
+        return pd.DataFrame.from_dict(self.document["metrics"], orient="index").rename_axis("task")
+
+    @property
+    def groups(self) -> dict[str, pd.DataFrame]:
+        """By the name of a grouping: scores, one row for each group and task."""
+        return {
+            name: pd.DataFrame.from_dict(
+                {(group, task): m for group, tasks in groups.items() for task, m in tasks.items()},
+                orient="index",
+            )
+            for name, groups in self.document["groups"].items()
+        }
+
+    @property
+    def predictions(self) -> pd.DataFrame:
+        """As of ``TrainedRun.predict``."""
+        return prediction_frame(self.evaluation.predictions)
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """What makes the scores doubtful."""
+        return tuple(self.evaluation.warnings)
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """What ``hcat evaluate --json`` prints; no patient ids."""
+        return dict(self.evaluation.as_json())
+
+    def __repr__(self) -> str:
+        aucs = ", ".join(
+            f"{task} AUC {'not defined' if m['auc'] is None else format(m['auc'], '.3f')}"
+            for task, m in self.document["metrics"].items()
+        )
+        return f"Evaluation on {len(self.evaluation.predictions.cohort)} patients: {aucs}"
+
+    def _repr_html_(self) -> str:
+        names = ("patients", "events", "auc", "calibration_slope", "brier")
+        rows = [[task, *(m.get(name) for name in names)] for task, m in self.document["metrics"].items()]
+        title = f"Evaluation on {len(self.evaluation.predictions.cohort)} patients"
+        return facts_as_html(title, table_as_html(["task", *names], rows), findings=self.findings)
+
+
+def evaluation_of(run: TrainedRun, cohort: Cohort, groups: Sequence[str]) -> CohortEvaluation:
+    """Read a cohort into the run's layout, and score the run on it; what was found is warned of.
+
+    Raises:
+        DataError: for a cohort without outcomes, or of other modalities or tasks.
+        UsageError: for a group that is neither a column nor a feature.
+    """
+    readers = cohort.given.readers
+    aligned, report = read_aligned(run, readers, cohort.table)
+    evaluation = evaluate_cohort(run, aligned, report, readers.outcomes, groups)
+    warn_of(evaluation.warnings)
+    return CohortEvaluation(evaluation)

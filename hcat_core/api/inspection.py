@@ -1,0 +1,110 @@
+"""``inspect``: what a run would say of a cohort before it trains."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from hcat_core.api.cohort import Cohort
+from hcat_core.api.html import facts_as_html, table_as_html
+from hcat_core.api.recipes import Method, recipe_for
+from hcat_core.evaluation.cohort_counts import describe_readers, inspect_cohort
+from hcat_core.registry.catalog import load_catalog
+from hcat_core.runs.cohort_checks import check_cohort
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Inspection:
+    """Facts about a cohort: counts and sentences, no patient ids.
+
+    Attributes:
+        facts: what ``hcat inspect --json`` prints.
+    """
+
+    facts: dict[str, Any]
+
+    @property
+    def modalities(self) -> pd.DataFrame:
+        """One row for each modality: patients, width, rows, cells that were not measured."""
+        return pd.DataFrame(self.facts["modalities"]).set_index("name")
+
+    @property
+    def patterns(self) -> pd.DataFrame:
+        """Patients by combination of modalities."""
+        rows = [[*one["present"], one["patients"]] for one in self.facts["patterns"]]
+        return pd.DataFrame(rows, columns=[*self.facts["modality_names"], "patients"])
+
+    @property
+    def outcomes(self) -> pd.DataFrame:
+        """Patients by outcome, one row for each task."""
+        return pd.DataFrame(self.facts["tasks"], columns=OUTCOMES).set_index("name")
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """What a user should know; ``refusals`` are not among them."""
+        small = (size["message"] for size in self.facts["sample_size"] if not size["enough"])
+        return (*(doubt["message"] for doubt in self.facts["doubts"]), *small)
+
+    @property
+    def refusals(self) -> tuple[str, ...]:
+        """Why a run would stop: patients that cannot be split, features that give an outcome away."""
+        leaks = (f"{leak['modality']}: {leak['feature']} {leak['reason']}" for leak in self.facts["leaks"])
+        return (*self.facts["refusals"], *leaks)
+
+    def __repr__(self) -> str:
+        lines = [f"{self.facts['patients']} patients, {self.facts['complete']} with every modality"]
+        lines += [
+            f"{m['name']}: {m['patients']} patients, {m['width']} features, "
+            f"{m['share_not_measured']:.1%} of cells not measured"
+            for m in self.facts["modalities"]
+        ]
+        lines += [
+            f"{t['name']}: {t['event']} with the event, {t['event_free']} without, {t['unknown']} unknown"
+            for t in self.facts["tasks"]
+        ]
+        lines += [f"a run would stop: {refusal}" for refusal in self.refusals]
+        return "\n".join([*lines, *self.findings])
+
+    def _repr_html_(self) -> str:
+        modalities = self.modalities[["patients", "width", "rows", "share_not_measured"]].reset_index()
+        parts = [table_as_html(list(modalities.columns), modalities.values.tolist())]
+        parts += [table_as_html(list(self.patterns.columns), self.patterns.values.tolist())]
+        if len(self.outcomes):
+            outcomes = self.outcomes.reset_index()
+            parts.append(table_as_html(list(outcomes.columns), outcomes.values.tolist()))
+        stops = [f"A run would stop: {refusal}" for refusal in self.refusals]
+        title = f"{self.facts['patients']} patients, {self.facts['complete']} with every modality"
+        return facts_as_html(title, *parts, findings=[*stops, *self.findings])
+
+
+OUTCOMES = ["name", "horizon_days", "event", "event_free", "unknown"]
+
+
+def inspect(cohort: Cohort, recipe: Method = "small_cohort") -> Inspection:
+    """Count what a cohort holds, and check it as a run does, without training.
+
+    Args:
+        cohort: with or without outcomes.
+        recipe: whose split is made; as of ``fit``.
+
+    Raises:
+        RecipeError: for a recipe that does not fit the cohort.
+    """
+    data, report = cohort.data, cohort.given.report
+    facts: dict[str, Any] = inspect_cohort(data, report, describe_readers(cohort.given.readers.modalities))
+    if data.targets is None:
+        return Inspection({**facts, **NOT_CHECKED, "doubts": [{"message": m} for m in cohort.findings]})
+    made = recipe_for(cohort, recipe, None, load_catalog())
+    check = check_cohort(made, data, report, cohort.given.readers.outcomes)
+    return Inspection({**facts, **check.as_json()})
+
+
+NOT_CHECKED: dict[str, Any] = {
+    "split": {},
+    "refusals": [],
+    "leaks": [],
+    "leaks_checked": None,
+    "sample_size": [],
+}
