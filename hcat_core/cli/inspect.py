@@ -10,6 +10,7 @@ import click
 from hcat_core.cli.console import Output, common_options, open_catalog
 from hcat_core.cli.recipe_options import RecipePath, recipe_from_command_line, recipe_options
 from hcat_core.cli.tables import print_table
+from hcat_core.cli.waiting import Waiting
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -43,9 +44,10 @@ def inspect(recipe: Path, strict: bool, as_json: bool, quiet: bool, **arguments:
     from hcat_core.recipe.build import build_readers
     from hcat_core.runs.recipe_cohort import read_recipe_cohort
 
-    cohort, report = read_recipe_cohort(loaded, catalog, output.say)
-    found = inspect_cohort(cohort, report, describe_readers(build_readers(loaded, catalog)))
-    found |= _checked(loaded, catalog, cohort, report)
+    with Waiting(output).start("reading the files"):
+        cohort, report = read_recipe_cohort(loaded, catalog, output.say)
+        found = inspect_cohort(cohort, report, describe_readers(build_readers(loaded, catalog)))
+        found |= _checked(loaded, catalog, cohort, report)
     if as_json:
         output.document(found)
     elif not quiet:

@@ -80,6 +80,7 @@ def run(
     from hcat_core.training.distributed import process_group
 
     progress = RunProgress(output)
+    progress.waiting.start("reading the files")
     catalog.plugins.register(progress)
     add_trackers(catalog, trackers)
     folder: Path | None = None
@@ -87,7 +88,7 @@ def run(
         with process_group() as processes:
             if resume is not None:
                 folder = resume
-                summary = resume_run(resume, catalog, progress.say, processes, warn=output.warn)
+                summary = resume_run(resume, catalog, progress.say, processes, warn=progress.warn)
             else:
                 assert recipe is not None
                 loaded = recipe_from_command_line(recipe, catalog, output, arguments)
@@ -98,7 +99,7 @@ def run(
                     outdir=folder,
                     strict=strict,
                     say=progress.say,
-                    warn=output.warn,
+                    warn=progress.warn,
                     processes=processes,
                 )
             if not processes.is_main:

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.progress import TimeRemainingColumn as Remaining
 from rich.table import Table
 
 from hcat_core.cli.console import Output
 from hcat_core.cli.score_cells import interval, number, shown, why_left_out
 from hcat_core.cli.tables import print_table
+from hcat_core.cli.waiting import FIRST, NOT_REDIRECTED, Waiting
 from hcat_core.registry.hooks import hookimpl
 
 
@@ -26,16 +27,26 @@ class RunProgress:
         self.output = output
         self.bar: Progress | None = None
         self.imputer = ""  # whose bar is shown
-        self.began = self.epoch_began = 0.0
+        self.began = self.epoch_began = self.told = 0.0
+        self.waiting = Waiting(output)
         self.first_epoch: int | None = None
 
     def say(self, message: str) -> None:
-        """Print a line above the bar."""
+        """Print a line above the bar; without a bar it is what is being done from now on."""
+        self.waiting.stop()
         self.output.say(message)
+        if self.bar is None:
+            self.waiting.start(message)
+
+    def warn(self, message: str) -> None:
+        """Print a warning, without the clock on its line."""
+        self.waiting.stop()
+        self.output.warn(message)
 
     def stop(self) -> None:
         """Remove the bar; safe to call twice."""
         self.imputer = ""
+        self.waiting.stop()
         if self.bar is not None:
             self.bar.stop()
             self.bar = None
@@ -46,7 +57,7 @@ class RunProgress:
         if self.output.words.is_terminal and not self.output.quiet:
             self.bar = Progress(
                 TextColumn(of, markup=False),
-                MofNCompleteColumn(),
+                TextColumn("{task.completed:.0f}/{task.total:.0f}"),
                 BarColumn(),
                 TimeElapsedColumn(),
                 TextColumn("left"),
@@ -54,6 +65,7 @@ class RunProgress:
                 TextColumn("{task.description}", markup=False),
                 console=self.output.words,
                 transient=True,
+                **NOT_REDIRECTED,
             )
             self.bar.start()
             self.bar.add_task("", total=total)
@@ -63,7 +75,7 @@ class RunProgress:
         """Move the bar of the imputer's network; print one line where there is no terminal."""
         so_far = "" if math.isnan(crps) else f"CRPS {crps:.4f}"
         if not self.output.words.is_terminal:
-            self.output.say(f"{imputer}: epoch {epoch:>3}/{epochs}  {so_far}".rstrip())
+            self.say(f"{imputer}: epoch {epoch:>3}/{epochs}  {so_far}".rstrip())
             return
         if imputer != self.imputer:
             self._open_bar(f"{imputer}: epoch", epochs)
@@ -79,11 +91,22 @@ class RunProgress:
         if not epochs:
             return
         self.stop()
-        self.began = self.epoch_began = time.monotonic()
+        self.began = self.epoch_began = self.told = time.monotonic()
         self.first_epoch = None
         which = f"member {member} of {members}: at most " if members > 1 else ""
         self.output.say(f"training in {run_folder}: {which}{epochs} epochs of {steps_per_epoch} steps")
         self._open_bar("epoch", epochs)
+
+    @hookimpl
+    def hcat_steps_taken(self, epoch: int, step: int, steps: int, loss: float) -> None:
+        """Move the bar within an epoch; print a line now and then where there is no terminal."""
+        if self.bar is not None:
+            done = epoch - 1 + step / steps
+            text = f"step {step}/{steps} loss {loss:.3f}"
+            self.bar.update(self.bar.task_ids[0], completed=done, description=text)
+        elif time.monotonic() - self.told >= FIRST:
+            self.told = time.monotonic()
+            self.say(f"epoch {epoch:>3}  step {step}/{steps}  loss {loss:.4f}")
 
     @hookimpl
     def hcat_epoch_finished(self, record: Mapping[str, Any]) -> None:
@@ -102,7 +125,8 @@ class RunProgress:
             done = epoch - self.first_epoch + 1
             left = (now - self.began) / done * (epochs - epoch)
             line += f"  ({seconds:.1f} s, at most {_duration(left)} left)"
-        self.output.say(line)
+        self.told = now
+        self.say(line)
         if self.bar is not None:
             self.bar.update(
                 self.bar.task_ids[0], completed=epoch, description=f"loss {record['train_loss']:.3f}"

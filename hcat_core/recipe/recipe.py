@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
 import tomli_w
@@ -38,6 +38,7 @@ from hcat_core.recipe.loading import (
 )
 from hcat_core.recipe.schema import TABLES, EvaluationTable, TrainingTable, elsewhere
 from hcat_core.recipe.toml_text import Tree
+from hcat_core.recipe.top_level import check_top_level
 from hcat_core.recipe.validation import check_table
 from hcat_core.registry.catalog import Catalog
 from hcat_core.registry.discovery import NO_PLUGINS
@@ -46,7 +47,6 @@ from hcat_core.text.quoting import shown
 from hcat_core.text.spelling import did_you_mean
 
 KEYS = ("seed", "outdir", "plugins", *dict.fromkeys([*TABLES, "estimator", *NEURAL_TABLES]))
-LARGEST_SEED = 2**31 - 1  # accepted by every library
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ def check_recipe(
     problems += name_readers(tree)
     problems += check_savable({key: value for key, value in tree.items() if key != "seed"})
     tables, more = _check_fixed_tables(tree)
-    problems += more + _check_top_level(tree)
+    problems += more + check_top_level(tree)
     allowed = allowed_by(tree, str(path))
     if allowed is not None:
         catalog = catalog.restricted(allowed)
@@ -257,19 +257,6 @@ def _check_fixed_tables(tree: Tree) -> tuple[dict[str, Any], list[Problem]]:
     return tables, problems
 
 
-def _check_top_level(tree: Tree) -> list[Problem]:
-    """Check the keys outside tables: seed, outdir and plugins."""
-    problems = []
-    seed, plugins = tree.get("seed", 0), tree.get("plugins")
-    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed <= LARGEST_SEED:
-        message = f"expected a whole number in [0, {LARGEST_SEED}], got {shown(seed)}"
-        problems.append(Problem("seed", message))
-    problems += _check_outdir(tree.get("outdir"))
-    if plugins is not None and not (isinstance(plugins, list) and all(isinstance(p, str) for p in plugins)):
-        problems.append(Problem("plugins", f"expected a list of plugins' names, got {shown(plugins)}"))
-    return problems
-
-
 def _check_cohort(cohort: CohortTable, catalog: Catalog) -> tuple[Tables, list[Problem]]:
     """The reader tables by modality, and problems of modalities and outcomes."""
     modalities, problems = check_modalities(cohort, catalog)
@@ -322,16 +309,3 @@ def _is_known(key: str, problems: Sequence[Problem]) -> bool:
 
 def _suggestion(key: str) -> str:
     return elsewhere(key) or did_you_mean(key, KEYS)
-
-
-def _check_outdir(outdir: object) -> list[Problem]:
-    """Refuse an ``outdir`` outside the current folder, which only ``--outdir`` may name."""
-    if outdir is None:
-        return []
-    if not isinstance(outdir, str) or not outdir:
-        return [Problem("outdir", f"expected a path, got {shown(outdir)}")]
-    parts = {*PurePosixPath(outdir).parts, *PureWindowsPath(outdir).parts}
-    if ".." in parts or PurePosixPath(outdir).is_absolute() or PureWindowsPath(outdir).anchor:
-        message = f"{shown(outdir)} is outside the folder that hcat runs in: name it with --outdir"
-        return [Problem("outdir", message)]
-    return []

@@ -48,6 +48,11 @@ def hcat_run_started(
 
 
 @hookspec
+def hcat_steps_taken(run_folder: Path, epoch: int, step: int, steps: int, loss: float) -> None:
+    """Called about once a second within an epoch, after ``step`` of ``steps`` of the mean ``loss``."""
+
+
+@hookspec
 def hcat_epoch_finished(run_folder: Path, record: Mapping[str, object]) -> None:
     """Called after each epoch; ``record`` is its line of ``metrics.jsonl``."""
 

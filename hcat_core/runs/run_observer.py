@@ -52,6 +52,10 @@ class RunObserver:
             members=1,
         )
 
+    def steps_taken(self, epoch: int, step: int, steps: int, loss: float) -> None:
+        """Pass it on."""
+        self._notify("hcat_steps_taken", epoch=epoch, step=step, steps=steps, loss=loss)
+
     def epoch_finished(self, epoch: Epoch) -> None:
         """Write its line."""
         self.history.append(epoch)

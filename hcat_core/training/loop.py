@@ -7,6 +7,7 @@ begun again after an interruption is the same epoch. Each of several processes h
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -28,6 +29,8 @@ from hcat_core.training.device import refuse_precision
 from hcat_core.training.inference import MC_ROWS, single_pass
 from hcat_core.training.model import HcatModel
 from hcat_core.training.step import TotalLoss, build_optimiser, training_step
+
+TOLD_EVERY = 1.0  # seconds between reports of steps within an epoch
 
 
 @dataclass(frozen=True)
@@ -186,6 +189,7 @@ def _take_steps(
     batches = torch.randperm(len(training)).split(settings.batch)
     sums: dict[str, float] = {}
     total_sum = 0.0
+    told = time.monotonic()
     for number, rows in enumerate(batches):
         step.scheduler.step(epoch + number / len(batches))
         stream = () if processes.is_main else (processes.rank,)
@@ -207,6 +211,9 @@ def _take_steps(
                 "new run with a smaller training.lr, or look for extreme values with hcat inspect."
             )
         total_sum += total * len(rows)
+        if processes.is_main and time.monotonic() - told >= TOLD_EVERY:
+            told, seen = time.monotonic(), min((number + 1) * settings.batch, len(training))
+            context.observer.steps_taken(epoch + 1, number + 1, len(batches), total_sum / seen)
         for name, value in terms.items():
             sums[name] = sums.get(name, 0.0) + value * len(rows)
     return total_sum / len(training), {name: value / len(training) for name, value in sums.items()}

@@ -21,6 +21,10 @@ class Observer(Protocol):
         """The first epoch of training ``member`` is about to begin, or to follow those of ``history``."""
         ...
 
+    def steps_taken(self, epoch: int, step: int, steps: int, loss: float) -> None:
+        """Some steps of an epoch are done, of which this is the mean loss; called about once a second."""
+        ...
+
     def epoch_finished(self, epoch: Epoch) -> None:
         """An epoch is over and its checkpoints are written."""
         ...
@@ -35,6 +39,9 @@ class NoObserver:
     def training_started(
         self, steps_per_epoch: int, history: Sequence[Epoch], member: int, members: int
     ) -> None:
+        """Nothing."""
+
+    def steps_taken(self, epoch: int, step: int, steps: int, loss: float) -> None:
         """Nothing."""
 
     def epoch_finished(self, epoch: Epoch) -> None:

@@ -12,9 +12,8 @@ from hcat_core.cli.prediction_text import Reference, against, patient_lines, sai
 from hcat_core.cli.tables import print_table
 from hcat_core.cli.wrapping import wrapped
 
-WORDS = st.lists(
-    st.text(st.sampled_from("abcdefgh-/.=7"), min_size=1, max_size=30), min_size=1, max_size=30
-)
+WORD = st.text(st.sampled_from("abcdefgh-/.=7"), min_size=1, max_size=30)
+WORDS = st.lists(WORD, min_size=1, max_size=30)
 
 
 @given(WORDS, st.integers(40, 120))
@@ -40,9 +39,8 @@ def test_lines_stay_lines():
 
 def shown(table, width, terminal, keys=0):
     file = io.StringIO()
-    console = InertConsole(
-        file=file, width=width, force_terminal=terminal, color_system=None, soft_wrap=True
-    )
+    terminal = {"force_terminal": terminal, "color_system": None}
+    console = InertConsole(file=file, width=width, soft_wrap=True, **terminal)
     print_table(console, table, keys)
     return file.getvalue().split("\n")
 
