@@ -6,13 +6,14 @@ import contextlib
 import threading
 import time
 from types import TracebackType
+from typing import Any
 
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from hcat_core.cli.console import Output
 from hcat_core.errors import StorageError
 
-NOT_REDIRECTED = {"redirect_stdout": False, "redirect_stderr": False}
+NOT_REDIRECTED: dict[str, Any] = {"redirect_stdout": False, "redirect_stderr": False}
 """The console writes to what ``sys.stdout`` is at that time: rich's stand-in for it would never return."""
 
 FIRST = 10.0  # seconds without a word, after which a line is printed where there is no terminal

@@ -138,7 +138,7 @@ def test_two_processes_resume_the_run_of_one_and_reach_its_weights(recipe, unbro
     assert largest_difference(resumed, unbroken) < 1e-5
     assert largest_difference(resumed, begun) > 1e-4  # two epochs move them further than that
     # One process writes and prints.
-    assert out.count("epoch   2/3") == out.count("report.html") == 1
+    assert out.count("epoch   2/3") == out.count("  report.html") == 1
     assert len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) == 3
 
 
