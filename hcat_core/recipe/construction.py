@@ -57,7 +57,8 @@ def check_construction(
         training: settings of the training loop, or None where they have problems of their own.
         catalog: of components.
     """
-    with torch.random.fork_rng(devices=[]):  # the random numbers of a run do not depend on this check
+    # The random numbers of a run do not depend on this check, and tensors of any size take no memory.
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
         trial = _Trial(_layouts(cohort), catalog)
         for name, table in cohort.modalities.items():
             trial.reader(table, f"cohort.modalities.{name}")

@@ -122,3 +122,10 @@ head = "msi"
     recipe, _ = load_recipe(path, catalog)
     assert recipe.fusion["use"] == "enhanced_hcat" and recipe.fusion["d_model"] == 32
     assert recipe.estimator["use"] == "neural" and recipe.estimator["members"] == 2
+
+
+def test_a_network_of_any_size_is_checked_without_taking_its_memory(catalog):
+    """A layer of 400,000 x 400,000 weights would take 640 GB."""
+    assert problems(catalog, "fusion.d_model=400000", "fusion.n_heads=7") == {
+        "fusion": "n_heads = 7 does not divide d_model = 400000"
+    }
