@@ -16,7 +16,7 @@ from rich.table import Table
 from hcat_core.cli.console import Output
 from hcat_core.cli.score_cells import interval, number, shown, why_left_out
 from hcat_core.cli.tables import print_table
-from hcat_core.cli.waiting import FIRST, NOT_REDIRECTED, Waiting
+from hcat_core.cli.waiting import FIRST, Waiting
 from hcat_core.registry.hooks import hookimpl
 
 
@@ -65,7 +65,8 @@ class RunProgress:
                 TextColumn("{task.description}", markup=False),
                 console=self.output.words,
                 transient=True,
-                **NOT_REDIRECTED,
+                redirect_stdout=False,  # as in Waiting
+                redirect_stderr=False,
             )
             self.bar.start()
             self.bar.add_task("", total=total)

@@ -6,15 +6,11 @@ import contextlib
 import threading
 import time
 from types import TracebackType
-from typing import Any
 
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from hcat_core.cli.console import Output
 from hcat_core.errors import StorageError
-
-NOT_REDIRECTED: dict[str, Any] = {"redirect_stdout": False, "redirect_stderr": False}
-"""The console writes to what ``sys.stdout`` is at that time: rich's stand-in for it would never return."""
 
 FIRST = 10.0  # seconds without a word, after which a line is printed where there is no terminal
 RARELY = 60.0  # seconds between such lines in work that takes minutes
@@ -42,7 +38,14 @@ class Waiting:
             return self
         if self.output.words.is_terminal:
             columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
-            self._clock = Progress(*columns, console=self.output.words, transient=True, **NOT_REDIRECTED)
+            # The console writes to what sys.stdout is then: with rich's stand-in it would never return.
+            self._clock = Progress(
+                *columns,
+                console=self.output.words,
+                transient=True,
+                redirect_stdout=False,
+                redirect_stderr=False,
+            )
             self._clock.start()
             self._clock.add_task("", total=None)
             return self

@@ -37,6 +37,7 @@ def tables():
             "psa": rng.normal(size=N).round(3).astype(object),
             "diagnosed": [f"2020-01-{1 + number % 28:02d}" for number in range(N)],
             "notes": np.nan,
+            "days_to_last_followup": rng.integers(1, 2000, N),
             "TP53_rnaseq": rng.normal(size=N),
         }
     )
@@ -85,6 +86,7 @@ def test_a_table_as_published_becomes_a_recipe_that_inspects_and_runs(cohort):
     assert recipe["cohort"]["modalities"]["wide"]["missing"] == ["NA"]
     assert set(recipe["cohort"]["modalities"]["wide"]["drop"]) == {
         *("slide_id", "site", "survival_months", "censorship", "diagnosed", "notes"),
+        "days_to_last_followup",
     }
     task = recipe["cohort"]["targets"]["tasks"]["death"]
     assert task["time_unit"] == "months" and task["censored"] == "censorship"
