@@ -297,7 +297,7 @@ def test_doubtful_evaluations_are_warned_about(hcat, trained, files, tmp_path):
     code, _, err = hcat("evaluate", run, "--root", tmp_path / "units", "-q")
     assert code == 0 and "clinical: 1 of 8 features are outside the training range" in err and "[2]" in err
     code, _, err = hcat("evaluate", run, "--root", files, "--by", "shoe_size", "-q")
-    assert code == 2 and "no feature and no column of the outcomes file has this name" in err
+    assert code == 2 and "no feature has this name, and as a column" in err
     code, _, err = hcat("evaluate", run, "--input", f"semantic={files / 'semantic.h5'}", "-q")
     assert code == 2 and "--targets FILE" in err
     given = ["--input", f"semantic={files / 'semantic.h5'}", "--targets", files / "clinical.h5"]
