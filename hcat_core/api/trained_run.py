@@ -247,7 +247,6 @@ def fit(
     """
     catalog = load_catalog()
     made = recipe_for(cohort, recipe, set, catalog)
-    findings: list[str] = []
     temporary = None if outdir is not None else tempfile.mkdtemp(prefix="hcat-")
     folder = Path(temporary, "run") if temporary is not None else Path(outdir or "")
     try:
@@ -257,17 +256,16 @@ def fit(
             outdir=folder,
             strict=strict,
             say=progress or _say_nothing,
-            warn=findings.append,
             given=cohort.given,
         )
-        run = TrainedRun(folder, tuple(findings), core.load_run(folder, catalog), catalog)
+        run = load(folder)
     except BaseException:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
         raise
     if temporary is not None:
         weakref.finalize(run, shutil.rmtree, temporary, ignore_errors=True)
-    warn_of([finding for finding in findings if finding not in cohort.findings])
+    warn_of([finding for finding in run.findings if finding not in cohort.findings])
     return run
 
 

@@ -55,14 +55,21 @@ def test_a_run_whose_reader_goes_away_goes_on(tmp_path, cohort_folder):
     assert (tmp_path / "run" / "trained.safetensors").is_file()
 
 
-def test_files_that_may_not_grow_are_a_full_disk(tmp_path, cohort_folder):
+def test_files_that_may_not_grow_stop_a_run_with_the_name_of_the_limit(tmp_path, cohort_folder):
     line = (
         f"ulimit -f 40; HCAT run {RECIPE} --set=cohort.root={cohort_folder} {' '.join(QUICK)} --outdir=run"
     )
     done = shell(line, tmp_path)
+    assert done.returncode == 3  # reading shares memory with its worker, which is a file to the limit
+    assert "a limit on the size of files (ulimit -f)" in done.stderr
+    assert list(tmp_path.rglob(".*")) == []
+
+
+def test_files_that_may_not_grow_are_a_full_disk_to_what_writes_alone(tmp_path):
+    done = shell("ulimit -f 40; HCAT synth files --patients 200 --width 64", tmp_path)
     assert done.returncode == 4
     assert "File too large" in done.stderr and "ulimit -f" in done.stderr
-    assert list(tmp_path.rglob(".*")) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 class Gone:

@@ -31,7 +31,10 @@ TABLES = {
     "coxnet": ("baselines/coxnet.toml", []),
     "late_fusion": ("baselines/late_fusion.toml", ["estimator.model={use='logistic'}"]),
     "survival_forest": ("baselines/coxnet.toml", ["estimator={use='survival_forest', trees=60}"]),
-    "stack": ("baselines/stack.toml", ["estimator.members=[{use='logistic'},{use='coxnet'}]"]),
+    "stack": (
+        "baselines/coxnet.toml",
+        ["estimator={use='stack', members=[{use='logistic'},{use='coxnet'}]}"],
+    ),
     "evidence": ("baselines/coxnet.toml", ["estimator={use='evidence', widest=100}"]),
     "neural": ("enhanced.toml", [*SMALL_MODEL, "estimator={use='neural', members=2}"]),
 }

@@ -329,7 +329,6 @@ def test_they_say_what_they_found(two_modalities, tmp_path):
 
 
 def test_a_recipe_that_names_layer_and_obsm_is_a_problem_of_the_recipe(tmp_path):
-    from hcat_core.recipe.build import build_readers
     from hcat_core.recipe.recipe import load_recipe
     from hcat_core.registry.catalog import load_catalog
 
@@ -338,7 +337,5 @@ def test_a_recipe_that_names_layer_and_obsm_is_a_problem_of_the_recipe(tmp_path)
         "[cohort.modalities.rna]\n"
         'use = "h5ad"\npath = "a.h5ad"\nlayer = "x"\nobsm = "y"\n'
     )
-    catalog = load_catalog()
-    recipe, _ = load_recipe(tmp_path / "r.toml", catalog)
     with pytest.raises(RecipeError, match="name one of them"):
-        build_readers(recipe, catalog)
+        load_recipe(tmp_path / "r.toml", load_catalog())

@@ -12,7 +12,6 @@ from hcat_builtin.readers.tables.frame_reader import FrameReader
 from hcat_builtin.readers.tables.reader import TableReader
 from hcat_core.data.aggregation import aggregate_spatial
 from hcat_core.errors import DataError, RecipeError
-from hcat_core.recipe.build import build_readers
 from hcat_core.recipe.recipe import load_recipe
 from hcat_core.registry.catalog import load_catalog
 
@@ -247,6 +246,5 @@ def test_a_recipe_that_uses_it_is_refused_with_the_way_out(tmp_path):
     (tmp_path / "r.toml").write_text(
         '[cohort.modalities]\nrna = { use = "frame", path = "rna.csv" }\n[estimator]\nuse = "logistic"\n'
     )
-    recipe, _ = load_recipe(tmp_path / "r.toml", load_catalog())
     with pytest.raises(RecipeError, match=r'Cohort.from_frames.*use = "table"'):
-        build_readers(recipe, load_catalog())
+        load_recipe(tmp_path / "r.toml", load_catalog())
