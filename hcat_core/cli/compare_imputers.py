@@ -154,20 +154,20 @@ def compare_imputers(
     with folder_lock(outdir):
         if recipe is not None:
             write_text(copy, text)
-        tell = ComparisonNotifier(catalog.plugins, outdir, output.warn)
-        tell.started(list(tables), len(planned))
+        notifier = ComparisonNotifier(catalog.plugins, outdir, output.warn)
+        notifier.started(list(tables), len(planned))
         with ComparisonProgress(output, len(planned), outdir) as progress:
             results = run_jobs(
                 planned,
                 Experiment(run_job, ImputerResult.from_json, (catalog.allowed,)),
                 safe_path(outdir, "jobs"),
                 backend=where,
-                finished=tell.each(progress.finished),
+                finished=notifier.each(progress.finished),
             )
         rows = summarise(results)
         records = [result.as_json() for result in results]
         document = {"rows": rows_as_json(rows), "records": records, "assumption": ASSUMPTION}
-        tell.finished(document)
+        notifier.finished(document)
         write_text(outdir / "comparison.json", json.dumps(document, indent=1, allow_nan=False) + "\n")
         write_text(outdir / "comparison.csv", as_csv(rows))
         draw_figures(rows, outdir)

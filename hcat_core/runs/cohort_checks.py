@@ -40,12 +40,6 @@ class CohortCheck:
     sizes: Sequence[SampleSize]
 
     @property
-    def findings(self) -> tuple[str, ...]:
-        """Sentences for the user that do not stop a run."""
-        too_small = (size.message for size in self.sizes if not size.enough)
-        return (*(issue.message for issue in self.issues), *too_small)
-
-    @property
     def refusals(self) -> tuple[str, ...]:
         """Why a run stops before it trains: the split, then leaks; empty where it goes on."""
         leaks = (describe_leaks(self.leaks),) if self.leaks else ()

@@ -102,17 +102,17 @@ def run_comparison(
     """
     names, cohort = planned.names, planned.cohort
     with folder_lock(folder):
-        tell = ComparisonNotifier(catalog.plugins, folder, warn)
-        tell.started(names, len(planned.jobs))
+        notifier = ComparisonNotifier(catalog.plugins, folder, warn)
+        notifier.started(names, len(planned.jobs))
         results = run_jobs(
             planned.jobs,
             Experiment(run_job, FoldResult.from_json, (cohort, catalog.allowed)),
             safe_path(folder, "folds"),
             backend=backend,
-            finished=tell.each(finished),
+            finished=notifier.each(finished),
         )
         document = comparison_document(results, names, cohort, planned.folds)
-        tell.finished(document)
+        notifier.finished(document)
         write_text(folder / "comparison.json", json.dumps(document, indent=1, allow_nan=False) + "\n")
         write_text(folder / "comparison.csv", as_csv(results, names, cohort.layout.task_names))
     return document
