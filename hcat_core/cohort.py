@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from torch import Tensor
 
 CURVE_STEPS = 12
 SLICE = 4096  # patients
+TaskKind = Literal["event", "class", "continuous"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,11 @@ class Modality:
 
 @dataclass(frozen=True)
 class Task:
-    """One outcome to predict: an event within ``horizon_days`` of the start, or a property without a time.
+    """One column of outcomes: an event within ``horizon_days``, a property without a time, or a number.
+
+    An outcome of several classes, such as a subtype, is one column for each class: 1 for patients of the
+    class, 0 for those of another. Whatever predicts or scores events does so for these columns too, and
+    ``Layout.outcomes`` says which belong together.
 
     Attributes:
         name: of the task.
@@ -44,6 +49,11 @@ class Task:
         competing: the task whose event, if it comes first, makes this one impossible.
         times: columns of time and event; tasks that share them have several horizons of one event. None
             where only labels are known.
+        kind: ``event`` for an event or a property of two values, ``class`` for one class of several,
+            ``continuous`` for a number, which has no labels but ``Targets.values``.
+        family: of a class, the name of the outcome that it is a class of.
+        category: of a class, its value as written in the file.
+        unit: of a number, for output: ``years``; empty where it has none.
     """
 
     name: str
@@ -51,10 +61,19 @@ class Task:
     outcome: str
     competing: str | None = None
     times: tuple[str, str] | None = None
+    kind: TaskKind = "event"
+    family: str | None = None
+    category: str | None = None
+    unit: str = ""
 
     @property
     def output_name(self) -> str:
-        """The name of the predicted probability, such as ``p_death_5y``, or ``p_msi`` without a horizon."""
+        """The name of the column of predictions: ``p_death_5y``, ``p_msi``, ``p_subtype_luad``, ``age``.
+
+        Those that begin with ``p_`` are probabilities; that of a number is the expected value in its unit.
+        """
+        if self.kind == "continuous":
+            return self.outcome
         if self.horizon_days is None:
             return f"p_{self.outcome}"
         years = self.horizon_days / 365.25
@@ -92,6 +111,21 @@ class Task:
 
 
 @dataclass(frozen=True)
+class Outcome:
+    """One outcome of a recipe, and its columns among the T tasks: several for an outcome of classes.
+
+    Attributes:
+        name: as in ``cohort.targets.tasks``, and that by which heads name it.
+        kind: of its tasks.
+        columns: places of its tasks in the task axis, in order.
+    """
+
+    name: str
+    kind: TaskKind
+    columns: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Layout:
     """What the axes mean: modalities in recipe order, and tasks.
 
@@ -121,6 +155,14 @@ class Layout:
     def task_names(self) -> tuple[str, ...]:
         """The tasks' names, in order."""
         return tuple(t.name for t in self.tasks)
+
+    @cached_property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """The outcomes of the recipe in order; the tasks of a family are one outcome."""
+        columns: dict[str, list[int]] = {}
+        for place, task in enumerate(self.tasks):
+            columns.setdefault(task.family or task.name, []).append(place)
+        return tuple(Outcome(n, self.tasks[at[0]].kind, tuple(at)) for n, at in columns.items())
 
     @cached_property
     def cells(self) -> Tensor:
@@ -167,18 +209,23 @@ class Targets:
         time: (N, T) float32 days to the event, the competing event or the last contact; NaN where unknown.
         event: (N, T) int8 what was seen at ``time``: 1 the event, 2 a competing event before it, 0 neither
             (censored), -1 unknown.
+        values: (N, T) float32 numbers of continuous tasks, in the unit of the file; NaN where unknown, and
+            for tasks of other kinds. None where no task is continuous. Their labels are all -1.
     """
 
     labels: Tensor
     time: Tensor
     event: Tensor
+    values: Tensor | None = None
 
     def __getitem__(self, rows: Tensor | slice) -> Targets:
-        return Targets(self.labels[rows], self.time[rows], self.event[rows])
+        values = None if self.values is None else self.values[rows]
+        return Targets(self.labels[rows], self.time[rows], self.event[rows], values)
 
     def to(self, device: torch.device | str) -> Targets:
         """The same targets on ``device``."""
-        return Targets(self.labels.to(device), self.time.to(device), self.event.to(device))
+        values = None if self.values is None else self.values.to(device)
+        return Targets(self.labels.to(device), self.time.to(device), self.event.to(device), values)
 
 
 @dataclass(frozen=True)
@@ -304,6 +351,8 @@ class Cohort:
         tensors = [self.emb, self.measured, self.quality, self.n_rows]
         if self.targets is not None:
             tensors += [self.targets.labels, self.targets.time, self.targets.event]
+            if self.targets.values is not None:
+                tensors.append(self.targets.values)
         for tensor in tensors:
             for part in tensor.split(SLICE):  # a copy of a slice, not of a large cohort
                 digest.update(np.ascontiguousarray(part.cpu().numpy()).data)
@@ -318,10 +367,7 @@ def concatenate(first: Cohort, second: Cohort) -> Cohort:
 
     targets = groups = None
     if first.targets is not None and second.targets is not None:
-        a, b = first.targets, second.targets
-        targets = Targets(
-            torch.cat([a.labels, b.labels]), torch.cat([a.time, b.time]), torch.cat([a.event, b.event])
-        )
+        targets = _joined(first.targets, second.targets)
     if first.groups is not None and second.groups is not None:
         groups = first.groups + second.groups
     return Cohort(
@@ -335,6 +381,16 @@ def concatenate(first: Cohort, second: Cohort) -> Cohort:
         targets=targets,
         groups=groups,
         spelling={**second.spelling, **first.spelling},
+    )
+
+
+def _joined(a: Targets, b: Targets) -> Targets:
+    values = None if a.values is None or b.values is None else torch.cat([a.values, b.values])
+    return Targets(
+        torch.cat([a.labels, b.labels]),
+        torch.cat([a.time, b.time]),
+        torch.cat([a.event, b.event]),
+        values,
     )
 
 

@@ -19,25 +19,37 @@ class Prediction:
 
     Attributes:
         event_probability: (N, T) in [0, 1], by each task's horizon; (N, H) of a head asked for H horizons.
+            Those of the classes of one outcome add up to 1. NaN for a continuous task.
         curve: (N, T, 12) event probability by each of a task's ``curve_days``, the last of which is its
             horizon; NaN for a task whose risk over time is not known; None where that is so for all.
-        interval: (N, T, 2), lower and upper end of the 90 % interval, or None.
+        interval: (N, T, 2), lower and upper end of the 90 % interval, or None; that of a continuous task
+            is an interval of the value itself, which nine of ten patients' values lie in.
+        value: (N, T) expected values of continuous tasks, in the unit of the file; NaN for tasks of other
+            kinds. None where no task is continuous.
     """
 
     event_probability: Tensor
     curve: Tensor | None = None
     interval: Tensor | None = None
+    value: Tensor | None = None
 
     def __getitem__(self, rows: np.ndarray | slice) -> Prediction:
-        curve = None if self.curve is None else self.curve[rows]
-        return Prediction(
-            self.event_probability[rows], curve, None if self.interval is None else self.interval[rows]
+        curve, interval, value = (
+            None if tensor is None else tensor[rows] for tensor in (self.curve, self.interval, self.value)
         )
+        return Prediction(self.event_probability[rows], curve, interval, value)
 
     @property
     def probability(self) -> np.ndarray:
         """(N, T) event probabilities."""
         return self.event_probability.double().numpy()
+
+    @property
+    def values(self) -> np.ndarray:
+        """(N, T) expected values of continuous tasks; NaN for tasks of other kinds."""
+        if self.value is None:
+            return np.full(self.event_probability.shape, np.nan)
+        return self.value.double().numpy()
 
     @property
     def low(self) -> np.ndarray:
