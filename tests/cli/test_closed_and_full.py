@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from hcat_core.cli.failures import explained
@@ -169,35 +170,38 @@ def test_workers_end_with_a_comparison_that_is_killed(tmp_path, cohort_folder):
         sys.executable, "-m", "hcat_core", "compare", str(RECIPE), f"--set=cohort.root={cohort_folder}",
         "--jobs=2", "--folds=2", "--repeats=20", "--outdir=compared",
     ]  # fmt: skip
-    with subprocess.Popen(
-        line, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as first:
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline and len(_workers(first.pid)) < 2:
+    printed = tmp_path / "printed.txt"
+    with (
+        printed.open("w") as file,
+        subprocess.Popen(line, cwd=tmp_path, stdout=file, stderr=subprocess.STDOUT) as first,
+    ):
+        deadline = time.monotonic() + 300
+        while time.monotonic() < deadline and first.poll() is None and not _results(tmp_path):
             time.sleep(0.2)
-        workers = _workers(first.pid)
-        assert len(workers) >= 2
-        time.sleep(4)  # in the middle of their jobs
+        workers = _workers(first.pid)  # in the middle of their jobs
+        assert len(workers) >= 2, (first.poll(), printed.read_text())
         first.send_signal(signal.SIGKILL)
-    deadline = time.monotonic() + 8
-    while time.monotonic() < deadline and any(_lives(worker) for worker in workers):
-        time.sleep(0.2)
-    assert not any(_lives(worker) for worker in workers)
+    _, living = psutil.wait_procs(workers, timeout=8)
+    assert not living
+
+
+def _results(folder):
+    """Files of jobs that are done."""
+    return list((folder / "compared").rglob("*.json"))
 
 
 def _workers(parent):
     """Processes of joblib that ``parent`` has started."""
-    found = subprocess.run(
-        ["ps", "-o", "pid=,args=", "--ppid", str(parent)], capture_output=True, text=True
-    )
-    lines = [line.split(None, 1) for line in found.stdout.splitlines()]
-    return [int(number) for number, command in lines if "popen_loky" in command]
-
-
-def _lives(number):
     try:
-        return Path(f"/proc/{number}/stat").read_text().split()[2] != "Z"
-    except OSError:
+        return [child for child in psutil.Process(parent).children() if _is_worker(child)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _is_worker(process):
+    try:
+        return any("popen_loky" in word for word in process.cmdline())
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
         return False
 
 
