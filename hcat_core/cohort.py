@@ -166,8 +166,9 @@ class Layout:
 
     @cached_property
     def cells(self) -> Tensor:
-        """(M, D) bool, False on padding."""
-        return torch.arange(self.widest) < torch.tensor(self.widths).unsqueeze(1)
+        """(M, D) bool on the CPU, False on padding."""
+        ends = torch.tensor(self.widths, device="cpu").unsqueeze(1)
+        return torch.arange(self.widest, device="cpu") < ends
 
     def as_json(self) -> dict[str, object]:
         """Plain values, for a file's header."""

@@ -25,6 +25,7 @@ from hcat_core.text.quoting import shown
 
 WIDTHS = (24, 40)  # of modalities, made up
 FUSED = 16  # width of the fused vector where no fusion can be constructed
+LARGEST = 512  # number in a recipe up to which a network is small; torch takes a second to load its meta device
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,9 @@ def check_construction(
         training: settings of the training loop, or None where they have problems of their own.
         catalog: of components.
     """
-    # The random numbers of a run do not depend on this check, and tensors of any size take no memory.
-    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+    # The random numbers of a run do not depend on this check, and large tensors take no memory.
+    device = "cpu" if _largest(tables) <= LARGEST else "meta"
+    with torch.random.fork_rng(devices=[]), torch.device(device):
         trial = _Trial(_layouts(cohort), catalog)
         for name, table in cohort.modalities.items():
             trial.reader(table, f"cohort.modalities.{name}")
@@ -80,6 +82,23 @@ def check_construction(
             if loss is not None:
                 trial.problems += _of_loss(table, f"losses.{place}", loss, heads, training, tables, catalog)
     return trial.problems
+
+
+def _largest(tables: ComponentTables) -> float:
+    """The largest number in component tables: widths, layers, numbers of anything."""
+
+    def numbers(value: object) -> Iterator[float]:
+        if isinstance(value, Mapping):
+            for inner in value.values():
+                yield from numbers(inner)
+        elif isinstance(value, Sequence) and not isinstance(value, str):
+            for inner in value:
+                yield from numbers(inner)
+        elif isinstance(value, int | float):
+            yield value
+
+    networks = (tables.imputer, tables.fusion, tables.heads, tables.losses)
+    return max((number for table in networks for number in numbers(table)), default=0.0)
 
 
 class _Trial:
