@@ -172,17 +172,10 @@ def test_each_process_draws_its_own_random_numbers(recipe, tmp_path):
     assert largest_difference(weights(tmp_path / "one")[0], weights(tmp_path / "two")[0]) > 1e-5
 
 
-@pytest.mark.parametrize(
-    ("option", "said"),
-    [
-        ("--set=imputer.use=vea", 'no imputer is named "vea"'),
-        ("--no-such-option", "No such option"),
-    ],
-)
-def test_a_mistake_is_reported_by_one_process(recipe, tmp_path, option, said):
-    code, out, err = run(tmp_path, *TWO, "-m", "hcat_core", "run", recipe, option)
+def test_a_mistake_is_reported_by_one_process(recipe, tmp_path):
+    code, out, err = run(tmp_path, *TWO, "-m", "hcat_core", "run", recipe, "--set=imputer.use=vea")
     assert code != 0
-    assert (out + err).count(said) == 1
+    assert (out + err).count('no imputer is named "vea"') == 1
     assert "exitcode  : 2" in err
 
 
