@@ -25,9 +25,7 @@ from hcat_core.text.quoting import shown
 
 WIDTHS = (24, 40)  # of modalities, made up
 FUSED = 16  # width of the fused vector where no fusion can be constructed
-LARGEST = (
-    512  # number in a recipe up to which networks are small; torch's meta device takes a second to load
-)
+LARGEST = 512  # number in a recipe up to which networks are small; the meta device takes a second to load
 
 
 @dataclass(frozen=True)
