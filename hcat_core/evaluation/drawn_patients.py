@@ -12,7 +12,7 @@ MOST_ANALYSED = 5000
 error below 0.01."""
 MOST_FOR_CLOSED_FORM = 5000
 """Training patients that the closed-form imputer is fitted on, beside which the run's own is scored; with
-all of 14,000 its CRPS is lower by about 1 % (docs/how-to/scale.md)."""
+10,000 its CRPS is lower by 1 % (docs/how-to/scale.md)."""
 
 
 def drawn(cohort: Cohort, most: int, seed: int) -> Cohort:
