@@ -114,8 +114,9 @@ def _clock(module: object, name: str, taken: list[float], running: list[str]) ->
             return function(*arguments, **keywords)
         finally:
             running.pop()
-            taken[0] += time.perf_counter() - began[0]
-            taken[1] += time.process_time() - began[1]
+            seconds = time.perf_counter() - began[0], time.process_time() - began[1]
+            taken[:] = [before + more for before, more in zip(taken, seconds, strict=True)]
+            print(f"{name}: {seconds[0]:.1f} s, {seconds[1]:.1f} of all processors", file=sys.stderr)
 
     setattr(module, last, clocked)
 

@@ -32,11 +32,9 @@ class RunProgress:
         self.first_epoch: int | None = None
 
     def say(self, message: str) -> None:
-        """Print a line above the bar; without a bar it is what is being done from now on."""
-        self.waiting.stop()
-        self.output.say(message)
-        if self.bar is None:
-            self.waiting.start(message)
+        """Print what is being done from now on, with a clock instead of the bar of what was done before."""
+        self.stop()
+        self._print(message)
 
     def warn(self, message: str) -> None:
         """Print a warning, without the clock on its line."""
@@ -50,6 +48,13 @@ class RunProgress:
         if self.bar is not None:
             self.bar.stop()
             self.bar = None
+
+    def _print(self, line: str) -> None:
+        """Print a line above the bar; without a bar a clock runs from then on."""
+        self.waiting.stop()
+        self.output.say(line)
+        if self.bar is None:
+            self.waiting.start(line)
 
     def _open_bar(self, of: str, total: int) -> None:
         """Replace the bar by a new one; there is none without a terminal."""
@@ -76,7 +81,7 @@ class RunProgress:
         """Move the bar of the imputer's network; print one line where there is no terminal."""
         so_far = "" if math.isnan(crps) else f"CRPS {crps:.4f}"
         if not self.output.words.is_terminal:
-            self.say(f"{imputer}: epoch {epoch:>3}/{epochs}  {so_far}".rstrip())
+            self._print(f"{imputer}: epoch {epoch:>3}/{epochs}  {so_far}".rstrip())
             return
         if imputer != self.imputer:
             self._open_bar(f"{imputer}: epoch", epochs)
@@ -107,7 +112,7 @@ class RunProgress:
             self.bar.update(self.bar.task_ids[0], completed=done, description=text)
         elif time.monotonic() - self.told >= FIRST:
             self.told = time.monotonic()
-            self.say(f"epoch {epoch:>3}  step {step}/{steps}  loss {loss:.4f}")
+            self._print(f"epoch {epoch:>3}  step {step}/{steps}  loss {loss:.4f}")
 
     @hookimpl
     def hcat_epoch_finished(self, record: Mapping[str, Any]) -> None:
@@ -127,7 +132,7 @@ class RunProgress:
             left = (now - self.began) / done * (epochs - epoch)
             line += f"  ({seconds:.1f} s, at most {_duration(left)} left)"
         self.told = now
-        self.say(line)
+        self._print(line)
         if self.bar is not None:
             self.bar.update(
                 self.bar.task_ids[0], completed=epoch, description=f"loss {record['train_loss']:.3f}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import typing
 from collections.abc import Iterable, Mapping
@@ -62,6 +63,7 @@ class Keyword(NamedTuple):
     default: object
 
 
+@functools.cache  # a recipe's tables ask for the same classes again and again
 def parameters(cls: type) -> Parameters:
     """Read a constructor's signature.
 

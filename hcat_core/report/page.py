@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from hcat_core import __version__
@@ -34,18 +35,24 @@ def write_report(path: Path, inputs: ReportInputs) -> None:
     write_text(path, render(inputs))
 
 
-def render(inputs: ReportInputs) -> str:
-    """Render the page as HTML."""
+@functools.cache  # compiling takes as long as all else but the figures
+def _template() -> Template:
+    """The page, compiled."""
     environment = Environment(
         loader=PackageLoader("hcat_core.report", "."), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True, finalize=_visible,
     )  # fmt: skip
     environment.filters |= {"number": number, "interval": interval, "listed": listed}
     environment.tests["few"] = few
+    return environment.get_template("page.html.j2")
+
+
+def render(inputs: ReportInputs) -> str:
+    """Render the page as HTML."""
     cohort, summary = inputs.cohort, inputs.summary
     analysis = summary.analysis
     tasks = [task_figures(inputs, column) for column in range(len(cohort.layout.tasks))]
-    return environment.get_template("page.html.j2").render(
+    return _template().render(
         title=inputs.title,
         version=__version__,
         recipe=inputs.recipe,

@@ -11,7 +11,7 @@ from hcat_core.evaluation.analysis import analyse_modalities, score_patterns
 from hcat_core.evaluation.baselines import score_baselines
 from hcat_core.evaluation.drawn_patients import MOST_ANALYSED, MOST_FOR_CLOSED_FORM, drawn
 from hcat_core.evaluation.gates import GateSummary, summarise_gates
-from hcat_core.evaluation.imputation_quality import analyse_imputation, closed_form_imputer
+from hcat_core.evaluation.imputation_quality import CLOSED_FORM, analyse_imputation, closed_form_imputer
 from hcat_core.evaluation.scores import ScoringSettings
 from hcat_core.evaluation.summary import Analysis
 from hcat_core.interfaces import GatedEstimator, Imputation, ImputingEstimator, Prediction
@@ -47,13 +47,15 @@ def analyse_run(
     modalities = analyse_modalities(fitted.predict_once, analysed, base_rate, settings)
     if isinstance(fitted.estimator, ImputingEstimator):
         estimator, standardiser = fitted.estimator, statistics.standardiser
-        run.say("scoring the imputer on hidden blocks")
+        closed_form = closed_form_imputer(recipe, run.catalog, cohort)
+        beside = "" if closed_form is None else f", and fitting {CLOSED_FORM} to score it beside"
+        run.say(f"scoring the imputer on hidden blocks{beside}")
         imputation = analyse_imputation(
             estimator.impute,
             drawn(cohort[split.train], MOST_FOR_CLOSED_FORM, recipe.seed),
             analysed,
             standardiser,
-            closed_form_imputer(recipe, run.catalog, cohort),
+            closed_form,
         )
         if isinstance(estimator, GatedEstimator):
             gates = _summarise_gates(estimator, estimator.impute(analysed), analysed, standardiser)

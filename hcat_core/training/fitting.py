@@ -31,11 +31,11 @@ from hcat_core.registry.catalog import Catalog
 from hcat_core.training.neural_parts import NeuralParts
 
 INNER_FOLDS = 5
-ENOUGH_HELD_OUT = 3000
+ENOUGH_HELD_OUT = 2000
 """Patients with whose predictions a recalibration and a threshold are chosen, where there are more.
 
-With so many, chance moves a recalibrated probability by less than 0.01 (one standard error); each further
-inner fold would take as long as the model itself.
+With so many, chance moves a recalibrated probability by about 0.01 (one standard error, 0.5 / sqrt(2000) at
+most); each further inner fold would take as long as the model itself.
 """
 
 
@@ -125,14 +125,16 @@ def out_of_fold(fresh: Callable[[], Estimator], cohort: Cohort, context: FitCont
 
     NaN without any modality, and in the inner folds that are not needed: those after ``ENOUGH_HELD_OUT``
     patients have been predicted. Folds are stratified, so that the first are like the others.
+    ``context.progress`` gets a line for each of them where there are so many patients that one takes long.
     """
     nobody = cohort[slice(0, 0)]
     probability = np.full((len(cohort), len(cohort.layout.tasks)), np.nan)
-    predicted = 0
-    for fold in joint_folds(cohort, at_most(INNER_FOLDS, cohort), 1, context.seed):
-        if predicted >= ENOUGH_HELD_OUT:
-            break
-        predicted += len(fold.test)
+    folds = joint_folds(cohort, at_most(INNER_FOLDS, cohort), 1, context.seed)
+    before = np.cumsum([0, *(len(fold.test) for fold in folds)])[:-1]
+    needed = [fold for fold, predicted in zip(folds, before, strict=True) if predicted < ENOUGH_HELD_OUT]
+    for number, fold in enumerate(needed, 1):
+        if len(cohort) > ENOUGH_HELD_OUT:
+            context.progress(f"fitting inner fold {number} of {len(needed)}, to recalibrate on it")
         estimator = fresh()
         estimator.fit(cohort[fold.rest], nobody, context)
         prediction = estimator.predict(cohort[fold.test].without_targets())

@@ -53,9 +53,9 @@ def hcat(capsys, monkeypatch, tmp_path):
     return call
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def without_figures():
-    """Reports have empty figures in this module: drawing takes half of a small run."""
+    """Reports have empty figures, whose drawing takes half of a small run; a module may replace this."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Figure, "savefig", lambda self, file, **settings: file.write("<svg></svg>"))
         yield

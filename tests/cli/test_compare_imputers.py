@@ -20,6 +20,11 @@ SMALL = (
 )
 
 
+@pytest.fixture(scope="module")
+def without_figures():
+    """Figures are drawn here."""
+
+
 def rows(out):
     return {row["imputer"]: row for row in json.loads(out)["rows"]}
 

@@ -36,7 +36,7 @@ def test_inspect_warns_and_says_how_many_patients_are_needed(hcat, few_events):
     assert survival["patients_needed"] > 800 and survival["events_needed"] > 40
 
 
-def test_run_warns_and_keeps_the_warning(hcat, few_events, without_figures):
+def test_run_warns_and_keeps_the_warning(hcat, few_events):
     arguments = (f"--set=cohort.root={few_events}", "--set=evaluation.baselines=[]", "--outdir=run")
     code, out, err = hcat("run", LOGISTIC, *arguments)
     assert code == 0 and out.index(WARNING) < out.index("fitting logistic")

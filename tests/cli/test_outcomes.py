@@ -7,8 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-pytestmark = pytest.mark.usefixtures("without_figures")
-
 N = 60
 IDS = [f"P{row:03d}" for row in range(N)]
 QUICK = ("--set=evaluation.bootstrap=0", "--set=evaluation.baselines=[]")

@@ -13,7 +13,6 @@ from hcat_core.runs.folder import RunFolder
 from hcat_core.storage.checkpoint import read_checkpoint, write_checkpoint
 from hcat_core.training import checkpoints, fitting, neural_estimator, neural_training
 
-pytestmark = pytest.mark.usefixtures("without_figures")
 RECIPES = Path(__file__).parents[2] / "recipes"
 QUICK = (
     "--set=evaluation.baselines=[]",

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from hcat_core.cli.main import main
+from hcat_core.runs import run_analysis
 from hcat_core.storage.checkpoint import read_checkpoint
 
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -353,6 +354,19 @@ def test_a_baseline_runs_like_any_recipe(hcat, tmp_path):
         "report.html",
         "trained.safetensors",
     }
+
+
+def test_the_summary_says_of_how_many_patients_the_expensive_parts_are(small_run, tmp_path, monkeypatch):
+    monkeypatch.setattr(run_analysis, "MOST_ANALYSED", 10)
+    monkeypatch.setattr(run_analysis, "MOST_FOR_CLOSED_FORM", 40)
+    code, out, _ = small_run("--epochs=1")
+    assert code == 0 and "scoring the imputer on hidden blocks, and fitting gaussian" in out
+    summary = json.loads((tmp_path / "run" / SUMMARY).read_text())
+    assert summary["analysis"]["imputation_patients"] == {"test": 10, "closed_form_fitted_on": 40}
+    assert summary["analysis"]["importance"]["patients"] == 10
+    assert summary["data"]["split"]["test"]["patients"] > 10
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "The closed form was fitted on 40 training patients, drawn at random." in page
 
 
 def test_a_follow_up_column_among_the_features_stops_the_run_with_its_name(hcat, tmp_path):

@@ -7,7 +7,6 @@ import h5py
 import pytest
 
 LOGISTIC = Path(__file__).parents[2] / "recipes" / "baselines" / "logistic.toml"
-pytestmark = pytest.mark.usefixtures("without_figures")
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import io
 import time
+from pathlib import Path
 
 from hcat_core.cli.console import InertConsole, Output
 from hcat_core.cli.run_progress import RunProgress
@@ -14,12 +15,14 @@ def output(terminal=False, quiet=False):
     return Output(console, False, quiet), file
 
 
-def wait_for(file, text, seconds=5.0):
-    """Whether a text appears within some seconds."""
+def wait_for(file, text, seconds=5.0, after=""):
+    """Whether a text appears within some seconds, behind another one."""
     end = time.monotonic() + seconds
-    while text not in file.getvalue() and time.monotonic() < end:
+    while not (found := text in file.getvalue()[file.getvalue().find(after) :]):
+        if time.monotonic() > end:
+            break
         time.sleep(0.01)
-    return text in file.getvalue()
+    return found
 
 
 def test_without_a_terminal_a_line_says_what_goes_on_and_for_how_long():
@@ -64,3 +67,16 @@ def test_steps_are_not_told_more_often_than_needed():
         progress.hcat_steps_taken(epoch=1, step=step, steps=400, loss=0.5)
     progress.stop()
     assert file.getvalue().count("step") == 1
+
+
+def test_a_phase_after_the_training_has_a_clock_in_place_of_the_bar():
+    out, file = output(terminal=True)
+    progress = RunProgress(out)
+    progress.hcat_run_started(Path("run"), epochs=3, steps_per_epoch=4, member=1, members=1)
+    record = {"epoch": 1, "epochs": 3, "train_loss": 0.5, "val": {}, "best": True}
+    progress.hcat_epoch_finished(record)
+    assert "left" in file.getvalue()
+    progress.say("fitting the baseline random_forest")
+    assert wait_for(file, "0:00:0", after="fitting the baseline")
+    progress.stop()
+    assert "left" not in file.getvalue().split("fitting the baseline")[1]

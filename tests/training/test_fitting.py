@@ -73,3 +73,14 @@ def test_every_patient_is_predicted_by_a_model_of_the_other_inner_folds(cohort, 
 def test_no_more_inner_folds_are_fitted_than_have_enough_patients(cohort, monkeypatch):
     fits, predicted = folds_fitted(cohort, monkeypatch, 30)
     assert fits == 2 and 30 <= predicted <= 50
+
+
+def test_inner_folds_are_told_where_there_are_so_many_patients_that_one_takes_long(cohort, monkeypatch):
+    told = []
+    context = FitContext(0, progress=told.append)
+    monkeypatch.setattr(fitting, "ENOUGH_HELD_OUT", 30)
+    out_of_fold(Counted, cohort, context)
+    assert told == [f"fitting inner fold {number} of 2, to recalibrate on it" for number in (1, 2)]
+    monkeypatch.setattr(fitting, "ENOUGH_HELD_OUT", len(cohort))
+    out_of_fold(Counted, cohort, context)
+    assert len(told) == 2

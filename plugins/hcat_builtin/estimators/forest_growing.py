@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-MOST_OF_A_TREE = 8192
+MOST_OF_A_TREE = 4096
 """Patients that one tree is grown on, where there are more.
 
 They are drawn anew for each tree, so that the forest learns from all patients. It predicts no worse, and is
