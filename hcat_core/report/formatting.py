@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Sequence
 
 
@@ -24,3 +25,9 @@ def listed(names: Sequence[str], last: str = "and") -> str:
     """Names with commas, and a word before the last one: ``a, b and c``."""
     *first, end = names or ("",)
     return f"{', '.join(first)} {last} {end}" if first else end
+
+
+def today() -> str:
+    """The date in words: ``1 December 2026``."""
+    date = datetime.date.today()
+    return f"{date.day} {date:%B %Y}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -66,6 +67,7 @@ class ReportInputs:
         split: row numbers of training, validation and test patients.
         predicted: for all patients.
         summary: of the run.
+        date: of the run, in words.
         weights: path in the run folder of what was fitted; None where nothing was written.
     """
 
@@ -75,7 +77,16 @@ class ReportInputs:
     split: Split
     predicted: Prediction
     summary: RunSummary
+    date: str
     weights: str | None = None
+
+    @property
+    def cohort_name(self) -> str:
+        """The last two folders of the cohort's path; a cohort without files was given in Python."""
+        cohort = self.summary.recipe["cohort"]
+        if not any("path" in table for table in cohort.get("modalities", {}).values()):
+            return "given in Python"
+        return "/".join(Path(cohort["root"]).parts[-2:])
 
     @property
     def targets(self) -> Targets:

@@ -6,23 +6,37 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-
 from hcat_core import __version__
 from hcat_core.data.missingness_patterns import count_patterns
 from hcat_core.data.splits import SPLITS
 from hcat_core.report import captions, cohort_figures, data_checks, method, outcomes, part_captions
-from hcat_core.report.formatting import interval, listed, number
+from hcat_core.report.formatting import counted, listed
 from hcat_core.report.inputs import ReportInputs, few
+from hcat_core.report.page_template import render_page
 from hcat_core.report.task_figures import task_figures
 from hcat_core.report.tripod import tripod_items
 from hcat_core.report.verdict_figure import auc_figure
-from hcat_core.report.words import purpose, summary_in_words
+from hcat_core.report.words import outcome_in_words, purpose, summary_in_words
 from hcat_core.storage.checkpoint import write_text
-from hcat_core.text.quoting import printable
 
 SUBSETS_SHOWN = 31
+SECTIONS = (
+    ("cohort", "Cohort and missing data"),
+    ("learning", "Training"),
+    ("discrimination", "Discrimination"),
+    ("calibration", "Calibration"),
+    ("decision", "Decision curves"),
+    ("risk", "Risk groups over time"),
+    ("imputation", "Imputation"),
+    ("parts", "What each part adds"),
+    ("patterns", "By missingness pattern"),
+    ("importance", "Contribution of each modality"),
+    ("baselines", "Comparison with simple models"),
+    ("leakage", "Checks of the data"),
+    ("recipe", "Recipe and environment"),
+    ("tripod", "TRIPOD+AI"),
+)
+VERDICT_KINDS = {"usable": "good", "not usable": "bad", "not known": "unknown"}
 FACTS = ("hcat", "python", "platform", "device", "threads", "data")
 
 
@@ -36,18 +50,15 @@ def write_report(path: Path, inputs: ReportInputs) -> None:
 
 def render(inputs: ReportInputs) -> str:
     """Render the page as HTML."""
-    environment = Environment(
-        loader=PackageLoader("hcat_core.report", "."), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True, finalize=_visible,
-    )  # fmt: skip
-    environment.filters |= {"number": number, "interval": interval, "listed": listed}
-    environment.tests["few"] = few
     cohort, summary = inputs.cohort, inputs.summary
     analysis = summary.analysis
     tasks = [task_figures(inputs, column) for column in range(len(cohort.layout.tasks))]
-    return environment.get_template("page.html.j2").render(
+    return render_page(
+        "run.html.j2",
         title=inputs.title,
-        version=__version__,
+        facts=_facts(inputs),
+        sections=SECTIONS,
+        verdict_kinds=VERDICT_KINDS,
         recipe=inputs.recipe,
         inputs=inputs,
         purpose=purpose(inputs),
@@ -59,7 +70,7 @@ def render(inputs: ReportInputs) -> str:
         run=summary.run,
         metrics=summary.metrics,
         sides=[side for side in SPLITS if any(m.patients for m in summary.metrics[side].values())],
-        environment=_facts(summary.environment),
+        environment=_environment(summary.environment),
         presence=cohort_figures.presence_figure(cohort),
         patterns=cohort_figures.patterns_figure(cohort),
         patterns_caption=_patterns_caption(inputs),
@@ -79,9 +90,16 @@ def render(inputs: ReportInputs) -> str:
     )
 
 
-def _visible(value: object) -> object:
-    """Spell out invisible characters in names: a mark of direction would reorder the text around it."""
-    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+def _facts(inputs: ReportInputs) -> list[tuple[str, str]]:
+    """What the run is of: cohort, outcomes, method, date and version."""
+    tasks = inputs.cohort.layout.tasks
+    return [
+        ("cohort", f"{inputs.cohort_name}, {counted(len(inputs.cohort), 'patient')}"),
+        ("outcome" if len(tasks) == 1 else "outcomes", listed([outcome_in_words(task) for task in tasks])),
+        ("method", inputs.summary.run.estimator),
+        ("date", inputs.date),
+        ("hcat", __version__),
+    ]
 
 
 def _patterns_caption(inputs: ReportInputs) -> str:
@@ -124,7 +142,7 @@ def _importance(inputs: ReportInputs) -> list[tuple[str, str]]:
     ]
 
 
-def _facts(environment: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _environment(environment: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Names and values of the environment, for a table."""
     rows = [(key, environment[key]) for key in FACTS]
     rows += list(environment.get("libraries", {}).items())

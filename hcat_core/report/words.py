@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from hcat_core.cohort import Task
 from hcat_core.report.formatting import counted, listed
 from hcat_core.report.inputs import KnownOutcomes, ReportInputs
 from hcat_core.report.outcomes import competing_in_short
@@ -14,10 +15,15 @@ NO_TEST_PATIENTS = "There are no test patients: how well the model predicts othe
 def purpose(inputs: ReportInputs) -> str:
     """What the model predicts, of whom, and from what."""
     cohort = inputs.cohort
-    outcomes = listed([f"{task.outcome}{_span(task.horizon_days)}" for task in cohort.layout.tasks])
+    outcomes = listed([outcome_in_words(task) for task in cohort.layout.tasks])
     modalities = cohort.layout.names
     source = modalities[0] if len(modalities) == 1 else f"any of {listed(modalities, 'or')}"
     return f"The probability of {outcomes}, predicted from {source}."
+
+
+def outcome_in_words(task: Task) -> str:
+    """What happens, and within what time: ``death within 5 years``."""
+    return f"{task.outcome}{_span(task.horizon_days)}"
 
 
 def summary_in_words(inputs: ReportInputs) -> list[str]:

@@ -282,11 +282,12 @@ def _finish(run: Run, result: FittedRun) -> dict[str, object]:
 
 def _write_report(run: Run, result: FittedRun, predicted: Prediction, summary: RunSummary) -> None:
     from hcat_core.report import ReportInputs, write_report  # imports matplotlib, which nothing else needs
+    from hcat_core.report.formatting import today
 
     title, data = run.folder.path.resolve().name, result.data
     weights = result.checkpoint or run.folder.estimator
     inputs = ReportInputs(
-        title, run.recipe.to_toml(), data.cohort, data.split, predicted, summary,
+        title, run.recipe.to_toml(), data.cohort, data.split, predicted, summary, today(),
         weights=weights.relative_to(run.folder.path).as_posix(),
     )  # fmt: skip
     write_report(run.folder.report, inputs)

@@ -81,7 +81,9 @@ def make_inputs(cohort=COHORT, split=SPLIT, recipe=None, run=None, allowed=(), *
             quality=quality_checks(cohort),
         ),
     )
-    made = ReportInputs("a run", "seed = 1\n", cohort, split, predicted, summary, "estimator")
+    made = ReportInputs(
+        "a run", "seed = 1\n", cohort, split, predicted, summary, "1 December 2026", "estimator"
+    )
     return replace(made, **changes)
 
 
