@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -79,14 +78,6 @@ class ReportInputs:
     summary: RunSummary
     date: str
     weights: str | None = None
-
-    @property
-    def cohort_name(self) -> str:
-        """The last two folders of the cohort's path; a cohort without files was given in Python."""
-        cohort = self.summary.recipe["cohort"]
-        if not any("path" in table for table in cohort.get("modalities", {}).values()):
-            return "given in Python"
-        return "/".join(Path(cohort["root"]).parts[-2:])
 
     @property
     def targets(self) -> Targets:

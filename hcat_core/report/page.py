@@ -6,17 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hcat_core import __version__
 from hcat_core.data.missingness_patterns import count_patterns
 from hcat_core.data.splits import SPLITS
 from hcat_core.report import captions, cohort_figures, data_checks, method, outcomes, part_captions
-from hcat_core.report.formatting import counted, listed
 from hcat_core.report.inputs import ReportInputs, few
+from hcat_core.report.page_facts import PageFacts, cohort_name
 from hcat_core.report.page_template import render_page
 from hcat_core.report.task_figures import task_figures
 from hcat_core.report.tripod import tripod_items
 from hcat_core.report.verdict_figure import auc_figure
-from hcat_core.report.words import outcome_in_words, purpose, summary_in_words
+from hcat_core.report.words import purpose, summary_in_words
 from hcat_core.storage.checkpoint import write_text
 
 SUBSETS_SHOWN = 31
@@ -52,11 +51,13 @@ def render(inputs: ReportInputs) -> str:
     """Render the page as HTML."""
     cohort, summary = inputs.cohort, inputs.summary
     analysis = summary.analysis
+    name = cohort_name(summary.recipe)
+    facts = PageFacts(name, len(cohort), cohort.layout, summary.run.estimator, inputs.date)
     tasks = [task_figures(inputs, column) for column in range(len(cohort.layout.tasks))]
     return render_page(
         "run.html.j2",
         title=inputs.title,
-        facts=_facts(inputs),
+        facts=facts.pairs(),
         sections=SECTIONS,
         verdict_kinds=VERDICT_KINDS,
         recipe=inputs.recipe,
@@ -88,18 +89,6 @@ def render(inputs: ReportInputs) -> str:
         data_checks=data_checks,
         part_captions=part_captions,
     )
-
-
-def _facts(inputs: ReportInputs) -> list[tuple[str, str]]:
-    """What the run is of: cohort, outcomes, method, date and version."""
-    tasks = inputs.cohort.layout.tasks
-    return [
-        ("cohort", f"{inputs.cohort_name}, {counted(len(inputs.cohort), 'patient')}"),
-        ("outcome" if len(tasks) == 1 else "outcomes", listed([outcome_in_words(task) for task in tasks])),
-        ("method", inputs.summary.run.estimator),
-        ("date", inputs.date),
-        ("hcat", __version__),
-    ]
 
 
 def _patterns_caption(inputs: ReportInputs) -> str:

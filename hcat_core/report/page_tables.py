@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from hcat_core.report.formatting import interval, number
 
 Kind = Literal["text", "number", "mark"]
 NARROW = 44  # characters of a row that fit a phone
+DASH = "–"
 LONG = 12  # rows from which on a table with a title is folded
 WHOLE = 20  # rows up to which a printed table is not divided among two sheets
 
@@ -31,6 +32,9 @@ class Cell:
     strong: bool = False
 
 
+TableRow = Sequence[Cell | str]
+
+
 @dataclass(frozen=True)
 class PageTable:
     """A table of a page.
@@ -43,7 +47,7 @@ class PageTable:
     """
 
     columns: Sequence[Column]
-    rows: Sequence[Sequence[Cell | str]]
+    rows: Sequence[TableRow]
     caption: str = ""
     title: str = ""
 
@@ -51,6 +55,19 @@ class PageTable:
     def cells(self) -> list[list[Cell]]:
         """The rows, all of cells."""
         return [[Cell(value) if isinstance(value, str) else value for value in row] for row in self.rows]
+
+    def without_dashes(self) -> PageTable:
+        """The table without columns that have a dash in every row."""
+        kept = [
+            place
+            for place in range(len(self.columns))
+            if any(row[place].text != DASH for row in self.cells) or not self.rows
+        ]
+        return replace(
+            self,
+            columns=[self.columns[place] for place in kept],
+            rows=[[row[place] for place in kept] for row in self.rows],
+        )
 
     @property
     def wide(self) -> bool:

@@ -8,15 +8,8 @@ from hcat_core.cohort import Task
 from hcat_core.report import captions, performance_figures
 from hcat_core.report.inputs import ReportInputs
 from hcat_core.report.risk_groups import RiskGroups, risk_groups
+from hcat_core.report.svg import Captioned
 from hcat_core.report.words import NO_TEST_PATIENTS, too_few
-
-
-@dataclass(frozen=True)
-class Captioned:
-    """A figure as SVG, and its caption."""
-
-    svg: str
-    caption: str
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from hcat_core.cohort import Task
 from hcat_core.report.formatting import counted, listed
 from hcat_core.report.inputs import KnownOutcomes, ReportInputs
 from hcat_core.report.outcomes import competing_in_short
+from hcat_core.report.page_facts import outcome_in_words
 
 NO_TEST_PATIENTS = "There are no test patients: how well the model predicts others was not measured."
 
@@ -19,11 +19,6 @@ def purpose(inputs: ReportInputs) -> str:
     modalities = cohort.layout.names
     source = modalities[0] if len(modalities) == 1 else f"any of {listed(modalities, 'or')}"
     return f"The probability of {outcomes}, predicted from {source}."
-
-
-def outcome_in_words(task: Task) -> str:
-    """What happens, and within what time: ``death within 5 years``."""
-    return f"{task.outcome}{_span(task.horizon_days)}"
 
 
 def summary_in_words(inputs: ReportInputs) -> list[str]:
@@ -84,12 +79,3 @@ def _where_tested(inputs: ReportInputs) -> list[str]:
     if column is not None:
         who = f"The test patients are those of the column {column}."
     return [who]
-
-
-def _span(days: float | None) -> str:
-    """A horizon in words: years where it is whole years, else days; nothing for a task without one."""
-    if days is None:
-        return ""
-    years = round(days / 365.25)
-    whole = years > 0 and abs(days - years * 365.25) <= 2
-    return f" within {counted(years, 'year')}" if whole else f" within {days:g} days"

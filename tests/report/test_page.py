@@ -8,8 +8,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from hcat_core.cohort import Layout, Modality
-from hcat_core.report import performance_figures, write_report
-from hcat_core.report.page import render
+from hcat_core.report import performance_figures
+from hcat_core.report.page import render, write_report
 
 HOSTILE = '<script>alert("x")</script>$x^2_{&"'
 NASTY = [
@@ -171,7 +171,7 @@ def test_the_summary_gives_the_auc_and_counts_of_the_test_patients(inputs):
     known = made.known_test_outcomes(0)
     text = render(made)
     auc = roc_auc_score(known.label, known.probability, sample_weight=known.weights)
-    assert f"AUC of {auc:.2f}" in text
+    assert f"AUC is {auc:.2f}" in text
     events = known.label.sum()
     assert f"{len(known.label)} test patients with a known outcome, {events} of them with the event" in text
 
