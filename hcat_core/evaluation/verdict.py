@@ -43,9 +43,9 @@ class Verdict:
     because: str = ""
 
     @property
-    def title(self) -> str:
-        """The task, the word and its reason in one line."""
-        return f"{self.task}: {self.word}{', because ' if self.because else ''}{self.because}"
+    def answer(self) -> str:
+        """The word and the reason for it."""
+        return f"{self.word}{', because ' if self.because else ''}{self.because}"
 
 
 def verdict_of(
@@ -114,7 +114,7 @@ def _word(scores: TaskScores, best: tuple[str, BaselineScores] | None) -> tuple[
     simple = ", no simple model is better" if best is not None else ""
     return (
         "usable",
-        f"it ranks patients better than chance{simple}, and no error of its probabilities was found",
+        f"it ranks patients better than chance{simple}, and its probabilities were not found to be wrong",
     )
 
 

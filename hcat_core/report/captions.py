@@ -121,14 +121,14 @@ def calibration(inputs: ReportInputs) -> str:
     return _joined(parts)
 
 
-def calibration_figure(task: str, known: KnownOutcomes) -> str:
+def calibration_figure(task: str, known: KnownOutcomes, who: str = "test patient") -> str:
     """The caption of one task's calibration figure."""
     weighted = ", weighted for censoring" if known.weighted else ""
     units = "effective number of patients" if weighted else "number of patients"
     if known.groups is not None:
         units = "effective number of groups"
     return (
-        f"{task}: {counted(len(known.label), 'test patient')} with a known outcome{weighted}. Points are "
+        f"{task}: {counted(len(known.label), who)} with a known outcome{weighted}. Points are "
         f"bins of similar predictions with Wilson's 95 % intervals of the {units}; the smooth line is a "
         "logistic regression on the logit and its square. The grey bars show how often each probability "
         "was predicted."

@@ -14,7 +14,7 @@ from hcat_core.report.page_facts import PageFacts, cohort_name
 from hcat_core.report.page_template import render_page
 from hcat_core.report.task_figures import task_figures
 from hcat_core.report.tripod import tripod_items
-from hcat_core.report.verdict_figure import auc_figure
+from hcat_core.report.verdict_figure import VERDICT_KINDS, auc_figure
 from hcat_core.report.words import purpose, summary_in_words
 from hcat_core.storage.checkpoint import write_text
 
@@ -35,7 +35,6 @@ SECTIONS = (
     ("recipe", "Recipe and environment"),
     ("tripod", "TRIPOD+AI"),
 )
-VERDICT_KINDS = {"usable": "good", "not usable": "bad", "not known": "unknown"}
 FACTS = ("hcat", "python", "platform", "device", "threads", "data")
 
 
@@ -59,6 +58,7 @@ def render(inputs: ReportInputs) -> str:
         title=inputs.title,
         facts=facts.pairs(),
         sections=SECTIONS,
+        subjects=facts.subjects(),
         verdict_kinds=VERDICT_KINDS,
         recipe=inputs.recipe,
         inputs=inputs,

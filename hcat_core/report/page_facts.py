@@ -45,6 +45,14 @@ class PageFacts:
         ]
         return [(name, text) for name, text in facts if text]
 
+    def subjects(self) -> dict[str, str]:
+        """By task, what a verdict on it is about: ``Death within 5 years (survival)``."""
+        words = {task.name: outcome_in_words(task) for task in self.layout.tasks}
+        return {
+            name: f"{text[:1].upper()}{text[1:]}{'' if text == name else f' ({name})'}"
+            for name, text in words.items()
+        }
+
 
 def cohort_name(recipe: Mapping[str, Any]) -> str:
     """The last two folders of the cohort's path; a cohort without files was given in Python.

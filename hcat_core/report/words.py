@@ -36,11 +36,11 @@ def summary_in_words(inputs: ReportInputs) -> list[str]:
     return sentences + _where_tested(inputs)
 
 
-def too_few(task: str, known: KnownOutcomes) -> str:
+def too_few(task: str, known: KnownOutcomes, who: str = "test patient") -> str:
     """The sentence that takes the place of whatever needs ten patients of either outcome."""
     n, grouped = len(known.label), known.groups is not None
     if not n:
-        return f"{task}: no test patient has a known outcome; performance was not measured."
+        return f"{task}: no {who} has a known outcome; performance was not measured."
     units = known.groups if known.groups is not None else np.arange(n)
     events, free = (len(np.unique(units[known.label == outcome])) for outcome in (1, 0))
     outcome, name = (1, "event") if events <= free else (0, "event-free patient")
@@ -49,7 +49,7 @@ def too_few(task: str, known: KnownOutcomes) -> str:
         rarer += f", in {counted(min(events, free), 'group')},"
     needed = "groups with either outcome" if grouped else "of either outcome"
     return (
-        f"{task}: {rarer} among {counted(n, 'test patient')} with a known outcome: too few to measure "
+        f"{task}: {rarer} among {counted(n, who)} with a known outcome: too few to measure "
         f"discrimination or calibration (ten {needed} are needed)."
     )
 
