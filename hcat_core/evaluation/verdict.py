@@ -103,13 +103,13 @@ def _word(scores: TaskScores, best: tuple[str, BaselineScores] | None) -> tuple[
     """The word and the first reason for it."""
     if best is not None and best[1].difference is not None and best[1].difference[2] < 0:
         return "not usable", f"the simple model {best[0]} ranks patients better"
-    slope = _side(scores.calibration_slope_95, 1.0)
+    slope = side_of(scores.calibration_slope_95, 1.0)
     if slope:
         return "not usable", f"its probabilities are too {'moderate' if slope > 0 else 'extreme'}"
-    events = _side(_ends(observed_over_predicted(scores)), 1.0)
+    events = side_of(_ends(observed_over_predicted(scores)), 1.0)
     if events:
         return "not usable", f"it predicts too {'few' if events > 0 else 'many'} events"
-    if _side(scores.auc_95, 0.5) <= 0:
+    if side_of(scores.auc_95, 0.5) <= 0:
         return "not known", "it may rank patients no better than chance"
     simple = ", no simple model is better" if best is not None else ""
     return (
@@ -122,7 +122,7 @@ def _ends(ratio: tuple[float, float, float] | None) -> tuple[float, float] | Non
     return None if ratio is None else ratio[1:]
 
 
-def _side(pair: Sequence[float] | None, value: float) -> int:
+def side_of(pair: Sequence[float] | None, value: float) -> int:
     """1 where an interval lies wholly above a value, -1 wholly below, 0 where it holds it or is missing."""
     if pair is None:
         return 0
@@ -165,7 +165,7 @@ def _calibration(scores: TaskScores) -> str:
         f"{100 * scores.observed:.0f} % had the event"
     )
     ratio = observed_over_predicted(scores)
-    events = _side(_ends(ratio), 1.0)
+    events = side_of(_ends(ratio), 1.0)
     if events and ratio is not None:
         what = "more" if events > 0 else "fewer"
         text += (
@@ -179,7 +179,7 @@ def _calibration(scores: TaskScores) -> str:
         0: "high and low ones were not found to be too extreme or too moderate",
         1: "they are too moderate: high ones should be higher, low ones lower",
         -1: "they are too extreme: high ones should be lower, low ones higher",
-    }[_side(pair, 1.0)]
+    }[side_of(pair, 1.0)]
     return (
         f"{text}; {found} (calibration slope {slope:.2f}, 95 % interval {pair[0]:.2f} to "
         f"{pair[1]:.2f}; ideal is 1)."
