@@ -86,9 +86,9 @@ def log_rank_score(counts: _Counts) -> tuple[np.ndarray, np.ndarray]:
 def gray_score(counts: _Counts) -> tuple[np.ndarray, np.ndarray]:
     """(K,) scores, and their (K, K) variance, of Gray's test with rho = 0 (1988, Ann. Stat. 16:1141).
 
-    In the notation of the paper: a group's modified risk set is R = h (1 - F1), h its number at risk divided
-    by the share that is free of both events; the score sums events minus the group's share of R. The
-    variance is that of section 2, with the correction for ties of hypergeometric counts.
+    In the notation of the paper: a group's modified risk set is R = h (1 - F1), where h is its number at
+    risk divided by the share that is free of both events. The score sums events minus the group's share of
+    R. The variance is that of section 2, with the correction for ties of hypergeometric counts.
     """
     y, events, competing = counts.at_risk, counts.events, counts.competing
     free_after = np.cumprod(1 - _over(events + competing, y), axis=1)
@@ -111,13 +111,14 @@ def gray_score(counts: _Counts) -> tuple[np.ndarray, np.ndarray]:
     event_weight = ties * _over(free * all_events, all_h * y)
     competing_weight = competing_ties * _over(free**2 * competing, y**2)
     variance = np.einsum("jkd,lkd,kd->jl", of_events, of_events, event_weight)
-    return score, variance + np.einsum("jkd,lkd,kd->jl", of_competing, of_competing, competing_weight)
+    variance += np.einsum("jkd,lkd,kd->jl", of_competing, of_competing, competing_weight)
+    return score, np.asarray(variance)
 
 
 def _over(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     """A quotient that is 0 where nobody is left to divide by."""
     above, below = np.broadcast_arrays(above, below)
-    return np.divide(above, below, out=np.zeros(above.shape), where=below > 0)
+    return np.asarray(np.divide(above, below, out=np.zeros(above.shape), where=below > 0))
 
 
 def _shifted(values: np.ndarray, first: float) -> np.ndarray:

@@ -55,10 +55,13 @@ def task_figures(inputs: ReportInputs, column: int) -> TaskFigures:
         task,
         "",
         (
-            Captioned(performance_figures.roc_figure(name, task.name, known, resampling), ""),
+            Captioned(
+                performance_figures.roc_figure(name, task.name, known, resampling),
+                captions.roc(inputs, known),
+            ),
             Captioned(
                 performance_figures.precision_recall_figure(name, task.name, known, resampling),
-                captions.curves(inputs, known),
+                captions.precision_recall(inputs, known),
             ),
         ),
         Captioned(

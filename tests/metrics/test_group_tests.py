@@ -30,7 +30,7 @@ def test_without_a_competing_event_it_is_the_log_rank_test_of_scikit_survival():
 
 def test_the_score_of_grays_test_is_that_of_a_calculation_by_hand():
     # Day 1: each group has 2 at risk, so that half an event is expected in the first: 1 - 1/2.
-    # Day 3: of the first group 1 of 2 is at risk, h = 2 and R = 2 (1 - 1/2) = 1; of the second, R = 2: - 1/3.
+    # Day 3: 1 of 2 is at risk in each, h = 2; in the first R = 2 (1 - 1/2) = 1, in the second R = 2: - 1/3.
     # Day 4: only the first group is at risk: 1 - 1.
     time, cause = np.array([1.0, 4.0, 2.0, 3.0]), np.array([1, 1, 2, 1])
     score, _ = gray_score(_counts(time, cause, np.array([0, 0, 1, 1])))
