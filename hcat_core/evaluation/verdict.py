@@ -195,8 +195,8 @@ def _for_whom(task: str, scores: TaskScores, patterns: Sequence[PatternScores], 
     if len(patterns) > 1:
         enough = sum(one.tasks[task].rarer_outcome >= FEWEST_OF_EACH for one in patterns)
         text += (
-            f"; {enough} of the {len(patterns)} combinations of modalities that these patients have were "
-            "common enough to be measured alone"
+            f"; of the {len(patterns)} combinations of modalities that they have, {enough} "
+            f"{'is' if enough == 1 else 'are'} common enough to be measured alone"
         )
     if external:
         return f"{text}."

@@ -11,6 +11,8 @@ from hcat_core.report.formatting import interval, number
 Kind = Literal["text", "number", "mark"]
 NARROW = 44  # characters of a row that fit a phone
 DASH = "–"
+SHEET = 100  # characters of a row that fit a sheet of paper
+LONGEST = 40  # characters of a cell, from which on its text is wrapped
 LONG = 12  # rows from which on a table with a title is folded
 WHOLE = 20  # rows up to which a printed table is not divided among two sheets
 
@@ -72,11 +74,22 @@ class PageTable:
     @property
     def wide(self) -> bool:
         """Whether a phone is too narrow for a row."""
-        columns = [[len(column.heading)] for column in self.columns]
+        return self._characters > NARROW
+
+    @property
+    def dense(self) -> bool:
+        """Whether intervals stand below their numbers, because a sheet of paper is too narrow for a row."""
+        return self._characters > SHEET
+
+    @property
+    def _characters(self) -> int:
+        """The characters of a row in one line, where headings are broken between words."""
+        longest = [max(map(len, column.heading.split()), default=0) for column in self.columns]
         for row in self.cells:
             for place, cell in enumerate(row):
-                columns[place].append(len(cell.text) + len(cell.soft) + bool(cell.soft))
-        return sum(max(lengths) + 2 for lengths in columns) > NARROW
+                text = len(cell.text) + len(cell.soft) + bool(cell.soft)
+                longest[place] = max(longest[place], min(text, LONGEST))
+        return sum(length + 2 for length in longest)
 
     @property
     def folded(self) -> bool:

@@ -49,7 +49,7 @@ def outcome_counts(inputs: ReportInputs) -> PageTable:
             if data.competing_first:
                 first = data.competing_first.get(task.name) if side == "all" else None
                 row.append(DASH if first is None else f"{first} ({task.competing})")
-            rows.append([task.name if side == "all" else "", side, *row])
+            rows.append([task.name, side, *row])
     competing = ["competing event first"] if data.competing_first else []
     columns = [*texts("task", "patients"), *numbers("event", "event-free", "unknown", *competing)]
     return PageTable(columns, rows, outcomes.label_rules(inputs))
@@ -207,9 +207,9 @@ def baselines(inputs: ReportInputs) -> PageTable | None:
     rows: list[TableRow] = []
     for task in inputs.cohort.layout.task_names:
         own = inputs.summary.metrics["test"][task]
-        rows.append([task, Cell("this model", strong=True), *_of_model(own), "", ""])
+        rows.append([task, Cell("this model", strong=True), *_of_model(own), DASH, DASH])
         for name, tasks in found.items():
-            rows.append(["", name, *_of_model(tasks[task]), *_difference(tasks[task])])
+            rows.append([task, name, *_of_model(tasks[task]), *_difference(tasks[task])])
     columns = [
         *texts("task", "model"), *numbers("AUC", "AP", "Brier score", "slope", "difference"),
         *texts("this model is"),
