@@ -18,7 +18,7 @@ from hcat_core.report import (
 )  # fmt: skip
 from hcat_core.report.formatting import counted
 from hcat_core.report.inputs import ReportInputs, few
-from hcat_core.report.page_facts import PageFacts, cohort_name
+from hcat_core.report.page_facts import PageFacts
 from hcat_core.report.page_template import render_page
 from hcat_core.report.svg import Captioned
 from hcat_core.report.task_figures import task_figures
@@ -58,8 +58,7 @@ def render(inputs: ReportInputs) -> str:
     """Render the page as HTML."""
     cohort, summary = inputs.cohort, inputs.summary
     analysis = summary.analysis
-    name = cohort_name(summary.recipe)
-    facts = PageFacts(name, len(cohort), cohort.layout, summary.run.estimator, inputs.date)
+    facts = PageFacts.of_run(inputs)
     tasks = [task_figures(inputs, column) for column in range(len(cohort.layout.tasks))]
     patients = counted(len(cohort), "patient")
     return render_page(

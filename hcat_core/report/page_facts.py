@@ -10,6 +10,7 @@ from typing import Any
 from hcat_core import __version__
 from hcat_core.cohort import Layout, Task
 from hcat_core.report.formatting import counted, listed
+from hcat_core.report.inputs import ReportInputs
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,13 @@ class PageFacts:
     layout: Layout
     method: str
     date: str
+
+    @classmethod
+    def of_run(cls, inputs: ReportInputs) -> PageFacts:
+        """The facts of a run."""
+        summary, cohort = inputs.summary, inputs.cohort
+        name = cohort_name(summary.recipe)
+        return cls(name, len(cohort), cohort.layout, summary.run.estimator, inputs.date)
 
     def pairs(self) -> list[tuple[str, str]]:
         """Names and texts, in the order of the page."""
