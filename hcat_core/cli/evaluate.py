@@ -11,7 +11,7 @@ import click
 from hcat_core.cli.console import Output, common_options, open_catalog
 from hcat_core.cli.new_patients import files_from, patient_options
 from hcat_core.cli.recipe_options import recipe_of
-from hcat_core.cli.score_cells import number, shown, why_left_out, with_interval
+from hcat_core.cli.score_cells import number, print_verdicts, shown, why_left_out, with_interval
 from hcat_core.cli.tables import print_table
 from hcat_core.storage.new_folder import held_folder
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from hcat_core.runs.external_validation import Evaluation
+    from hcat_core.runs.trained_run import TrainedRun
+
+PAGE = "evaluation.html"
 
 
 @click.command()
@@ -35,7 +38,7 @@ if TYPE_CHECKING:
 @click.option(
     "--outdir",
     type=click.Path(path_type=Path),
-    help="Folder for evaluation.json and predictions.csv; new or empty.",
+    help="Folder for evaluation.html, evaluation.json and predictions.csv; new or empty.",
 )
 @common_options
 def evaluate(
@@ -66,22 +69,28 @@ def evaluate(
         for warning in evaluation.warnings:
             output.warn(warning)
         if folder is not None:
-            _write(folder, document, evaluation)
+            _write(folder, document, trained, evaluation)
     if not quiet and not as_json:
         _print(output, document)
         if outdir is not None:
             output.say(f"{outdir}/: evaluation.json, predictions.csv")
+            output.say(f"open {outdir / PAGE}")
+        else:
+            output.say(f"--outdir FOLDER writes the same as a page, {PAGE}, and the predictions")
     output.document(document)
 
 
-def _write(folder: Path, document: dict[str, Any], evaluation: Evaluation) -> None:
+def _write(folder: Path, document: dict[str, Any], run: TrainedRun, evaluation: Evaluation) -> None:
     import json
 
+    from hcat_core.report.formatting import today
+    from hcat_core.runs.evaluation_page import evaluation_page
     from hcat_core.runs.predict import as_csv
     from hcat_core.storage.checkpoint import write_text
 
     write_text(folder / "evaluation.json", json.dumps(document, indent=1, allow_nan=False) + "\n")
     write_text(folder / "predictions.csv", as_csv(evaluation.predictions))
+    write_text(folder / PAGE, evaluation_page(run, evaluation, today()))
 
 
 def _print(output: Output, document: dict[str, Any]) -> None:
@@ -108,6 +117,7 @@ def _print(output: Output, document: dict[str, Any]) -> None:
     scored = [m for tasks in (document["metrics"], *patterns_tasks, *groups) for m in tasks.values()]
     for sentence in why_left_out(scored):
         output.say(sentence)
+    print_verdicts(output.words, document["verdicts"])
 
 
 def _table(title: str, *first: str) -> Table:

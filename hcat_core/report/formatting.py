@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Sequence
 
 
 def number(value: object, digits: int = 3) -> str:
-    """A number for a table; a dash for None."""
-    return f"{value:.{digits}f}" if isinstance(value, (int, float)) else "–"
+    """A number for a table, where 0 has no sign; a dash for None."""
+    return _unsigned_zero(f"{value:.{digits}f}") if isinstance(value, (int, float)) else "–"
+
+
+def percent(share: float) -> str:
+    """A share as whole per cent: ``13 %``."""
+    return _unsigned_zero(f"{100 * share:.0f}") + " %"
+
+
+def signed(value: float, digits: int = 3) -> str:
+    """A number with its sign, which 0 does not have."""
+    text = f"{value:+.{digits}f}"
+    return text[1:] if float(text) == 0 else text
+
+
+def _unsigned_zero(text: str) -> str:
+    return text.removeprefix("-") if float(text) == 0 else text
 
 
 def interval(pair: Sequence[float] | None, digits: int = 2) -> str:
@@ -24,3 +40,9 @@ def listed(names: Sequence[str], last: str = "and") -> str:
     """Names with commas, and a word before the last one: ``a, b and c``."""
     *first, end = names or ("",)
     return f"{', '.join(first)} {last} {end}" if first else end
+
+
+def today() -> str:
+    """The date in words: ``1 December 2026``."""
+    date = datetime.date.today()
+    return f"{date.day} {date:%B %Y}"

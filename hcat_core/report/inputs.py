@@ -34,6 +34,27 @@ class KnownOutcomes:
     weights: np.ndarray
     groups: np.ndarray | None
 
+    @classmethod
+    def of(cls, cohort: Cohort, predicted: Prediction, column: int, train: Targets) -> KnownOutcomes:
+        """The patients of a cohort whose outcome of one task is known.
+
+        Args:
+            cohort: N patients with outcomes.
+            predicted: for them.
+            column: the task's.
+            train: outcomes for the distribution of censoring.
+        """
+        assert cohort.targets is not None
+        labels = cohort.targets.labels[:, column].numpy()
+        weights = known_weights(cohort.targets, column, cohort.layout.tasks[column].horizon_days, train)
+        known, groups = labels >= 0, group_numbers(cohort.groups)
+        return cls(
+            predicted.probability[:, column][known],
+            labels[known].astype(int),
+            weights[known],
+            None if groups is None else groups[known],
+        )
+
     @property
     def rarer(self) -> int:
         """Patients with the rarer outcome; with groups, groups that have such a patient."""
@@ -66,6 +87,7 @@ class ReportInputs:
         split: row numbers of training, validation and test patients.
         predicted: for all patients.
         summary: of the run.
+        date: of the run, in words.
         weights: path in the run folder of what was fitted; None where nothing was written.
     """
 
@@ -75,6 +97,7 @@ class ReportInputs:
     split: Split
     predicted: Prediction
     summary: RunSummary
+    date: str
     weights: str | None = None
 
     @property
@@ -96,17 +119,9 @@ class ReportInputs:
 
     def known_test_outcomes(self, column: int) -> KnownOutcomes:
         """The test patients of one task whose outcome is known."""
-        targets, rows = self.targets, self.split.test
-        labels = targets.labels[rows, column].numpy()
-        horizon = self.cohort.layout.tasks[column].horizon_days
-        weights = known_weights(targets[rows], column, horizon, targets[self.split.train])
-        known = labels >= 0
-        groups = self.groups
-        return KnownOutcomes(
-            self.predicted.probability[rows.numpy(), column][known],
-            labels[known].astype(int),
-            weights[known],
-            None if groups is None else groups[rows.numpy()][known],
+        rows = self.split.test
+        return KnownOutcomes.of(
+            self.cohort[rows], self.predicted[rows.numpy()], column, self.targets[self.split.train]
         )
 
     def timed(self, column: int) -> bool:

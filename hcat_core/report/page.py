@@ -2,28 +2,47 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
-from markupsafe import Markup
-
-from hcat_core import __version__
 from hcat_core.data.missingness_patterns import count_patterns
-from hcat_core.data.splits import SPLITS
-from hcat_core.report import captions, cohort_figures, data_checks, method, outcomes, part_captions
-from hcat_core.report.formatting import interval, listed, number
+from hcat_core.report import (
+    captions,
+    cohort_figures,
+    data_checks,
+    method,
+    outcomes,
+    part_captions,
+    run_tables,
+)  # fmt: skip
+from hcat_core.report.formatting import counted
 from hcat_core.report.inputs import ReportInputs, few
+from hcat_core.report.page_facts import PageFacts
+from hcat_core.report.page_template import render_page
+from hcat_core.report.svg import Captioned
 from hcat_core.report.task_figures import task_figures
 from hcat_core.report.tripod import tripod_items
-from hcat_core.report.verdict_figure import auc_figure
+from hcat_core.report.verdict_figure import VERDICT_KINDS, auc_figure
 from hcat_core.report.words import purpose, summary_in_words
 from hcat_core.storage.checkpoint import write_text
-from hcat_core.text.quoting import printable
 
-SUBSETS_SHOWN = 31
+SECTIONS = {
+    "cohort": "Patients, and what they lack",
+    "learning": "Training",
+    "discrimination": "Ranking of patients (discrimination)",
+    "calibration": "Are the probabilities right? (calibration)",
+    "decision": "Is it worth treating by it? (decision curves)",
+    "risk": "Risk groups over time",
+    "imputation": "How well gaps are filled (imputation)",
+    "parts": "What each part of the model adds",
+    "patterns": "Patients who lack modalities",
+    "importance": "What each modality contributes",
+    "baselines": "Comparison with simple models",
+    "leakage": "Checks of the data",
+    "recipe": "Recipe and environment",
+    "tripod": "Reporting guideline (TRIPOD+AI)",
+}
 FACTS = ("hcat", "python", "platform", "device", "threads", "data")
 
 
@@ -35,60 +54,50 @@ def write_report(path: Path, inputs: ReportInputs) -> None:
     write_text(path, render(inputs))
 
 
-@functools.cache  # compiling takes as long as all else but the figures
-def _template() -> Template:
-    """The page, compiled."""
-    environment = Environment(
-        loader=PackageLoader("hcat_core.report", "."), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True, finalize=_visible,
-    )  # fmt: skip
-    environment.filters |= {"number": number, "interval": interval, "listed": listed}
-    environment.tests["few"] = few
-    return environment.get_template("page.html.j2")
-
-
 def render(inputs: ReportInputs) -> str:
     """Render the page as HTML."""
     cohort, summary = inputs.cohort, inputs.summary
     analysis = summary.analysis
+    facts = PageFacts.of_run(inputs)
     tasks = [task_figures(inputs, column) for column in range(len(cohort.layout.tasks))]
-    return _template().render(
+    patients = counted(len(cohort), "patient")
+    return render_page(
+        "run.html.j2",
         title=inputs.title,
-        version=__version__,
+        facts=facts.pairs(),
+        sections=list(SECTIONS.items()),
+        names=SECTIONS,
+        subjects=facts.subjects(),
+        verdicts=summary.verdicts,
+        verdict_kinds=VERDICT_KINDS,
+        verdict_figure=Captioned(
+            auc_figure(summary.metrics["test"], analysis.baselines or {}), captions.verdicts(inputs)
+        ),
         recipe=inputs.recipe,
         inputs=inputs,
         purpose=purpose(inputs),
-        verdicts=summary.verdicts,
-        verdict_figure=auc_figure(summary.metrics["test"], analysis.baselines or {}),
         sentences=summary_in_words(inputs),
         layout=cohort.layout,
-        data=summary.data,
         run=summary.run,
-        metrics=summary.metrics,
-        sides=[side for side in SPLITS if any(m.patients for m in summary.metrics[side].values())],
-        environment=_facts(summary.environment),
-        presence=cohort_figures.presence_figure(cohort),
-        patterns=cohort_figures.patterns_figure(cohort),
-        patterns_caption=_patterns_caption(inputs),
+        environment=run_tables.environment(_environment(summary.environment)),
+        presence=Captioned(
+            cohort_figures.presence_figure(cohort),
+            f"Share of the {patients} with at least one measured value of the modality.",
+        ),
+        patterns=Captioned(cohort_figures.patterns_figure(cohort), _patterns_caption(inputs)),
         learning=cohort_figures.learning_figures(summary.history),
         tasks=tasks,
-        timed=any(m.c_index is not None for side in summary.metrics.values() for m in side.values()),
-        unmeasured=[one.task.name for one in tasks if one.none],
         analysis=analysis,
-        subsets=[] if analysis.modalities is None else analysis.modalities.subsets[:SUBSETS_SHOWN],
+        subsets=run_tables.subsets(inputs, [one.task.name for one in tasks if one.none]),
         importance=_importance(inputs),
         tripod=tripod_items(inputs, tasks),
+        tables=run_tables,
         captions=captions,
         method=method,
         outcomes=outcomes,
         data_checks=data_checks,
         part_captions=part_captions,
     )
-
-
-def _visible(value: object) -> object:
-    """Spell out invisible characters in names: a mark of direction would reorder the text around it."""
-    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _patterns_caption(inputs: ReportInputs) -> str:
@@ -104,7 +113,7 @@ def _patterns_caption(inputs: ReportInputs) -> str:
     return text if bool(cohort.present.all()) else f"{text} {method.missing_modalities(inputs)}"
 
 
-def _importance(inputs: ReportInputs) -> list[tuple[str, str]]:
+def _importance(inputs: ReportInputs) -> list[Captioned]:
     """Figures, with captions, of Shapley values and of leaving one modality out, where there are any.
 
     The fall of an AUC needs ten patients of either outcome.
@@ -125,13 +134,13 @@ def _importance(inputs: ReportInputs) -> list[tuple[str, str]]:
          + outcomes.weighting(inputs)),
     )  # fmt: skip
     return [
-        (cohort_figures.bars_figure(name, title, values, label), caption)
+        Captioned(cohort_figures.bars_figure(name, title, values, label), caption)
         for name, title, values, label, caption in bars
         if any(values.values())
     ]
 
 
-def _facts(environment: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _environment(environment: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Names and values of the environment, for a table."""
     rows = [(key, environment[key]) for key in FACTS]
     rows += list(environment.get("libraries", {}).items())

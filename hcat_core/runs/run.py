@@ -29,6 +29,9 @@ from hcat_core.recipe.provenance import (
 from hcat_core.recipe.recipe import Recipe, load_recipe
 from hcat_core.registry.catalog import Catalog
 from hcat_core.registry.notifying import notify
+from hcat_core.report.formatting import today
+from hcat_core.report.inputs import ReportInputs
+from hcat_core.report.model_card import write_model_card
 from hcat_core.runs.cohort_checks import check_cohort
 from hcat_core.runs.folder import RunFolder, environment
 from hcat_core.runs.lock import create_locked, open_locked
@@ -281,12 +284,13 @@ def _finish(run: Run, result: FittedRun) -> dict[str, object]:
 
 
 def _write_report(run: Run, result: FittedRun, predicted: Prediction, summary: RunSummary) -> None:
-    from hcat_core.report import ReportInputs, write_report  # imports matplotlib, which nothing else needs
+    from hcat_core.report.page import write_report  # imports matplotlib, which nothing else needs
 
     title, data = run.folder.path.resolve().name, result.data
     weights = result.checkpoint or run.folder.estimator
     inputs = ReportInputs(
-        title, run.recipe.to_toml(), data.cohort, data.split, predicted, summary,
+        title, run.recipe.to_toml(), data.cohort, data.split, predicted, summary, today(),
         weights=weights.relative_to(run.folder.path).as_posix(),
     )  # fmt: skip
     write_report(run.folder.report, inputs)
+    write_model_card(run.folder.model_card, inputs)
