@@ -45,7 +45,7 @@ def test_quiet_shows_no_progress_on_a_terminal(small_run, fitted_imputer, monkey
 
 
 def test_the_bar_of_a_comparison_leaves_standard_output_alone(monkeypatch):
-    """The console writes to what ``sys.stdout`` is then: with rich's stand-in there it would never return."""
+    """The console writes to what ``sys.stdout`` is: with rich's stand-in there it would never return."""
     monkeypatch.setenv("TTY_COMPATIBLE", "1")
     stdout, stderr = sys.stdout, sys.stderr
     output = Output(Console(file=io.StringIO()), as_json=False, quiet=False)
