@@ -6,6 +6,7 @@ from functools import partialmethod
 from pathlib import Path
 
 from nbclient import NotebookClient
+from sphinx.application import Sphinx
 
 import hcat_core
 
@@ -44,9 +45,10 @@ nb_execution_raise_on_error = True
 nb_execution_timeout = 600  # seconds a cell
 
 autodoc_member_order = "bysource"
-autodoc_typehints = "description"
-autodoc_typehints_description_target = "documented"
-autodoc_class_signature = "separated"
+autodoc_preserve_defaults = True
+python_maximum_signature_line_length = 88
+napoleon_use_ivar = True
+toc_object_entries_show_parents = "hide"
 python_use_unqualified_type_names = True
 copybutton_exclude = ".linenos, .gp, .go"
 
@@ -65,3 +67,15 @@ html_theme_options = {
 }
 html_show_sourcelink = False
 html_copy_source = False
+
+
+def without_constructor_of_a_protocol(
+    app: Sphinx, what: str, name: str, class_: object, *rest: object
+) -> tuple[str, None] | None:
+    """No signature of a Protocol, which has only that of Python's own placeholder."""
+    return ("", None) if what == "class" and getattr(class_, "_is_protocol", False) else None
+
+
+def setup(app: Sphinx) -> None:
+    """Called by Sphinx."""
+    app.connect("autodoc-process-signature", without_constructor_of_a_protocol)
