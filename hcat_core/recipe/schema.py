@@ -23,7 +23,7 @@ class TrainingTable(Table):
     gate_lr: Positive = 2e-2
     """Learning rate of the gates of modalities and imputed blocks."""
     weight_decay: NonNegative = 1e-4
-    """Weight decay of AdamW."""
+    """Weight decay of AdamW, of matrices only."""
     restart_epochs: Count = 10
     """Epochs until the learning rate starts anew from its highest value (cosine with warm restarts)."""
     restart_factor: Count = 2
@@ -54,9 +54,10 @@ class EvaluationTable(Table):
     """Settings of the evaluation."""
 
     mc_samples: CountOrZero = 16
-    """Draws of what is missing for each prediction, with Monte Carlo dropout where there is one member."""
+    """Draws of what is missing for each prediction, with Monte Carlo dropout where there is one member.
+    Below 2 there is no interval."""
     bootstrap: CountOrZero = 1000
-    """Resamples for each interval."""
+    """Resamples for each interval; 0 for none."""
     baselines: list[str] = ["logistic", "random_forest"]
     """Estimators that are fitted with default parameters, for comparison."""
 

@@ -1,6 +1,14 @@
-"""What ``hcat run`` shows while it works."""
+"""What ``hcat run`` and ``hcat compare`` show while they work."""
 
+import io
 import re
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from hcat_core.cli.comparison_progress import ComparisonProgress
+from hcat_core.cli.console import Output
 
 
 def test_without_a_terminal_each_evaluation_of_an_imputer_is_a_line(small_run, fitted_imputer):
@@ -34,3 +42,13 @@ def test_a_terminal_shows_a_bar_for_the_imputer_before_that_of_the_training(
 def test_quiet_shows_no_progress_on_a_terminal(small_run, fitted_imputer, monkeypatch):
     monkeypatch.setenv("TTY_COMPATIBLE", "1")
     assert small_run(*fitted_imputer, "--epochs=1", "-q") == (0, "", "")
+
+
+def test_the_bar_of_a_comparison_leaves_standard_output_alone(monkeypatch):
+    """The console writes to what ``sys.stdout`` is: with rich's stand-in there it would never return."""
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    stdout, stderr = sys.stdout, sys.stderr
+    output = Output(Console(file=io.StringIO()), as_json=False, quiet=False)
+    with ComparisonProgress(output, 2, Path("comparison")) as progress:
+        assert progress.bar is not None
+        assert (sys.stdout, sys.stderr) == (stdout, stderr)
