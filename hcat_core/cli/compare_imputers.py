@@ -13,6 +13,7 @@ import click
 from hcat_core.cli.console import Output, common_options, open_catalog
 from hcat_core.cli.job_options import chosen_backend, job_options
 from hcat_core.cli.recipe_options import RecipePath
+from hcat_core.cli.score_cells import print_answer
 from hcat_core.cli.tables import print_table
 from hcat_core.cli.tracking import track_option
 from hcat_core.errors import TrainingError, UsageError
@@ -187,7 +188,7 @@ def compare_imputers(
         _print(output, rows)
         output.say(f"90 % and 50 %: {ASSUMPTION}.")
         output.say(f"tables, results and figures: {outdir}/")
-        output.say(" ".join((verdict.title, *verdict.sentences)))
+        print_answer(output.words, verdict.title, verdict.sentences)
         output.say(f"open {outdir / PAGE}")
     output.document(document)
     return TrainingError.exit_code if all(row.seeds == 0 for row in rows) else 0
