@@ -123,10 +123,11 @@ def compare(
         )
     if not quiet:
         from hcat_core.cli.comparison_tables import print_comparison
+        from hcat_core.cli.score_cells import print_answer
 
         print_comparison(output.words, document)
         output.say(f"tables and results: {outdir}/")
-        output.say(" ".join((document["verdict"]["title"], *document["verdict"]["sentences"])))
+        print_answer(output.words, document["verdict"]["title"], document["verdict"]["sentences"])
         output.say(f"open {outdir / PAGE}")
     output.document(document)
     return TrainingError.exit_code if any(one["errors"] for one in document["recipes"].values()) else 0

@@ -13,6 +13,7 @@ import click
 from hcat_core.cli.console import Output, common_options, open_catalog
 from hcat_core.cli.job_options import chosen_backend, job_options
 from hcat_core.cli.recipe_options import RecipePath
+from hcat_core.cli.score_cells import print_answer
 from hcat_core.cli.tables import print_table
 from hcat_core.cli.tracking import track_option
 from hcat_core.errors import TrainingError, UsageError
@@ -187,7 +188,7 @@ def compare_imputers(
         _print(output, rows)
         output.say(f"90 % and 50 %: {ASSUMPTION}.")
         output.say(f"tables, results and figures: {outdir}/")
-        output.say(" ".join((verdict.title, *verdict.sentences)))
+        print_answer(output.words, verdict.title, verdict.sentences)
         output.say(f"open {outdir / PAGE}")
     output.document(document)
     return TrainingError.exit_code if all(row.seeds == 0 for row in rows) else 0
@@ -245,7 +246,9 @@ def _print(output: Output, rows: list[Row]) -> None:
 def _shown(estimate: Estimate | None, *, digits: int = 3, spread: bool = False, sign: bool = False) -> str:
     if estimate is None:
         return "-"
-    text = f"{estimate.mean:+.{digits}f}" if sign else f"{estimate.mean:.{digits}f}"
+    from hcat_core.report.formatting import number, signed
+
+    text = signed(estimate.mean, digits) if sign else number(estimate.mean, digits)
     if spread and estimate.high == estimate.high:
         text += f" ±{(estimate.high - estimate.low) / 2:.{digits}f}"
     return text

@@ -36,9 +36,14 @@ def print_verdicts(console: Console, verdicts: Iterable[Mapping[str, Any]]) -> N
     """Print whether predictions can be used, and why: a line for each task, and one for each reason."""
     for verdict in verdicts:
         because = f", because {verdict['because']}" if verdict.get("because") else ""
-        console.print(f"{verdict['task']}: {verdict['word']}{because}.", markup=False)
-        for reason in verdict["reasons"]:
-            console.print(f"  {reason}", markup=False)
+        print_answer(console, f"{verdict['task']}: {verdict['word']}{because}.", verdict["reasons"])
+
+
+def print_answer(console: Console, title: str, sentences: Iterable[str]) -> None:
+    """Print an answer in one line, and below it the sentences that explain it."""
+    console.print(title, markup=False)
+    for sentence in sentences:
+        console.print(f"  {sentence}", markup=False)
 
 
 def number(value: float | None, digits: int = 3) -> str:
