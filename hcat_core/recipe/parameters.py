@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import typing
 from collections.abc import Iterable, Mapping
@@ -62,8 +63,9 @@ class Keyword(NamedTuple):
     default: object
 
 
+@functools.cache
 def parameters(cls: type) -> Parameters:
-    """Read a constructor's signature.
+    """Read a constructor's signature, once per class: a search checks many recipes of the same components.
 
     Raises:
         TypeError: for a keyword-only parameter without an annotation, or ``**kwargs``.

@@ -33,9 +33,16 @@ class FoldPlan:
 
 
 def comparison_document(
-    results: Sequence[FoldResult], names: Sequence[str], cohort: Cohort, plan: FoldPlan
+    results: Sequence[FoldResult],
+    names: Sequence[str],
+    cohort: Cohort,
+    plan: FoldPlan,
+    *,
+    choose: bool = True,
 ) -> dict[str, Any]:
     """What ``comparison.json`` holds; differences are to the first of ``names``.
+
+    The best recipe is chosen and corrected for the choice unless ``choose`` is False.
 
     A task with fewer than ten patients of either outcome, listed in ``too_few`` with their number, has no
     calibration, no interval and no verdict, and no recipe is chosen; ``notes`` says so.
@@ -51,7 +58,7 @@ def comparison_document(
     }
     few = {task: patients for task, patients in rarer.items() if patients < FEWEST_OF_EACH}
     differences = paired_differences(results, names, tasks, plan.folds, tuple(few))
-    selection = None if few else select_best(results, names, cohort)
+    selection = None if few or not choose else select_best(results, names, cohort)
     return {
         "folds": plan.folds,
         "repeats": plan.repeats,
