@@ -18,6 +18,7 @@ def tuning_document(result: TuningResult) -> dict[str, Any]:
         "recipe": result.recipe,
         "score": result.score,
         "keys": list(result.keys),
+        "space": {one.key: one.in_words for one in result.space},
         "outer": {name: _outer(score) for name, score in result.outer.items()},
         "best": _trial(result.final.best),
         "searches": [_search(one, result) for one in result.searches],

@@ -8,9 +8,9 @@ from hcat_core import __version__
 from hcat_core.experiments.tune.page_figures import history_figure, importance_figure
 from hcat_core.experiments.tune.results import FinishedSearch, OuterScore, Trial, TuningResult, tuned_name
 from hcat_core.experiments.tune.sentences import difference_to_untuned, sentences
-from hcat_core.experiments.tune.space import as_text, on_one_line
+from hcat_core.experiments.tune.space import as_text, on_one_line, short_names
 from hcat_core.report.forest_plot import ForestRow, ForestScale, forest_figure
-from hcat_core.report.formatting import number, today
+from hcat_core.report.formatting import counted, number, today
 from hcat_core.report.page_tables import Cell, PageTable, numbers, texts
 from hcat_core.report.page_template import render_page
 
@@ -53,6 +53,7 @@ def render(result: TuningResult) -> str:
         ),
         trials=_trials(result),
         refused=sum(one.refused for one in (*result.searches, result.final)),
+        space=_space(result),
         method=_method(result),
     )
 
@@ -76,7 +77,7 @@ def _facts(result: TuningResult) -> list[tuple[str, str]]:
     return [
         ("recipe", result.recipe),
         ("patients", str(result.comparison["patients"])),
-        ("keys", ", ".join(result.keys)),
+        ("searched", counted(len(result.keys), "key")),
         ("trials", f"{plan.trials} in each of {len(result.searches) + 1} searches"),
         ("made", f"{today()} by hcat {__version__}"),
     ]
@@ -108,6 +109,7 @@ def _pair(score: OuterScore) -> tuple[float, float] | None:
 
 def _choices(result: TuningResult) -> PageTable:
     """One row for each outer fold."""
+    names = short_names(result.keys)
     return PageTable(
         [
             *texts("outer fold"),
@@ -116,12 +118,12 @@ def _choices(result: TuningResult) -> PageTable:
         ],
         [
             [
-                search.name,
+                search.name.removeprefix("outer fold "),
                 str(search.best.number),
                 number(search.best.score),
                 Cell(number(result.tuned.by_fold.get(search.fold or (0, 0))), strong=True),
                 number(result.untuned.by_fold.get(search.fold or (0, 0))),
-                on_one_line(search.best.settings) or AS_IT_IS,
+                on_one_line(search.best.settings, names) or AS_IT_IS,
             ]
             for search in result.searches
         ],
@@ -135,7 +137,7 @@ def _trials(result: TuningResult) -> PageTable:
     search = result.final
     ordered = sorted(search.trials, key=lambda one: (-(one.score or 0), one.number))
     return PageTable(
-        [*numbers("trial", "score"), *texts(*result.keys)],
+        [*numbers("trial", "score"), *texts(*short_names(result.keys).values())],
         [_trial(one, search, result.keys) for one in ordered],
         "Trials of the search on all patients, the best first. Trial 0 is the recipe as it is. A cell is "
         "empty where the trial's components do not have the key.",
@@ -147,6 +149,11 @@ def _trial(trial: Trial, search: FinishedSearch, keys: tuple[str, ...]) -> list[
     best = trial.number == search.best.number
     score = Cell(number(trial.score), trial.error or "", strong=best)
     return [str(trial.number), score, *(as_text(trial.settings.get(key, "")) for key in keys)]
+
+
+def _space(result: TuningResult) -> PageTable:
+    """One row for each key that was searched."""
+    return PageTable(texts("key", "values"), [[one.key, one.in_words] for one in result.space])
 
 
 def _method(result: TuningResult) -> list[str]:

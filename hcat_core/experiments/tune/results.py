@@ -11,6 +11,7 @@ import numpy as np
 from hcat_core.experiments.compare_recipes.differences import MEAN_OF_TASKS, auc_by_fold
 from hcat_core.experiments.compare_recipes.results import FoldResult
 from hcat_core.experiments.tune.nested_folds import SearchPlan
+from hcat_core.experiments.tune.space import Dimension
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class TuningResult:
         recipe: name of the recipe that was searched.
         plan: of folds and trials.
         score: what the scores are, such as ``AUC``.
-        keys: that were searched.
+        space: the values that were searched.
         searches: one for each outer fold.
         final: the search on all patients.
         outer: scores on the outer folds by name: the recipe as it is, ``tuned_name`` of it, baselines.
@@ -94,11 +95,16 @@ class TuningResult:
     recipe: str
     plan: SearchPlan
     score: str
-    keys: tuple[str, ...]
+    space: tuple[Dimension, ...]
     searches: tuple[FinishedSearch, ...]
     final: FinishedSearch
     outer: Mapping[str, OuterScore]
     comparison: Mapping[str, Any]
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys that were searched."""
+        return tuple(one.key for one in self.space)
 
     @property
     def tuned(self) -> OuterScore:

@@ -52,6 +52,15 @@ class Dimension:
         return (int(low), int(high)) if low.is_integer() and high.is_integer() else (low, high)
 
     @property
+    def in_words(self) -> str:
+        """The values that it may take."""
+        if self.choices:
+            return ", ".join(as_text(one) for one in self.choices)
+        low, high = self.bounds
+        kind = "whole numbers " if self.whole else ""
+        return f"{kind}{low:g} to {high:g}{', by the logarithm' if self.values.log else ''}"
+
+    @property
     def names_components(self) -> bool:
         """Whether a value decides which other keys there are."""
         tables = any(isinstance(one, dict | list) for one in self.choices)

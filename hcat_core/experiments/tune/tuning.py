@@ -92,7 +92,7 @@ def _summed_up(planned: PlannedSearch, results: SearchResults) -> TuningResult:
         recipe=planned.name,
         plan=plan,
         score=score_name(tasks),
-        keys=tuple(one.key for one in planned.space.dimensions),
+        space=planned.space.dimensions,
         searches=tuple(searches),
         final=final,
         outer={name: _outer_score(results.outer, name, tasks, plan.folds) for name in names},

@@ -65,8 +65,8 @@ def cohort():
     )
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _noise(catalog):
+@pytest.fixture(scope="module", autouse=True)
+def noise(catalog):
     """Fit nothing: the value of ``estimator.rounds`` names the noise that is predicted."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
@@ -119,7 +119,7 @@ def search(catalog, recipe, cohort):
     return call
 
 
-@pytest.fixture(scope="session")
-def found(search, tmp_path_factory):
+@pytest.fixture(scope="module")
+def found(noise, search, tmp_path_factory):
     """A finished search; not to be changed."""
     return search(tmp_path_factory.mktemp("search") / "tuning")

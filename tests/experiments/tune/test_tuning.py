@@ -1,6 +1,7 @@
 """A search from its plan to its files."""
 
 import json
+import shutil
 import tomllib
 
 import numpy as np
@@ -67,6 +68,12 @@ def test_an_interrupted_search_goes_on_to_the_same_result(fit, search, found, tm
     assert len(fitted) == len(list((found.folder / "jobs").iterdir())) - 23 > 0
     for name in ("tune.json", "trials.csv", "best.toml"):
         assert (tmp_path / name).read_text() == (found.folder / name).read_text()
+
+
+def test_more_trials_go_on_from_fewer(search, found, tmp_path):
+    shutil.copytree(found.folder / "jobs", tmp_path / "jobs")
+    fewer = search(tmp_path, FEW).tuning.result
+    assert fewer.final.trials == found.tuning.result.final.trials[:6]
 
 
 def test_another_seed_gives_other_values(search, found, tmp_path):
@@ -158,4 +165,5 @@ def test_the_page_shows_both_scores_and_loads_nothing(found):
     assert f"{result.tuned.mean:.3f}" in page and f"{result.final.best.score:.3f}" in page
     assert "<script" not in page and "src=" not in page and "P12" not in page
     assert page.count("<svg") == 3  # scores on outer folds, history, importance
-    assert "outer fold 2" in page
+    for search in result.searches:
+        assert f"{search.best.score:.3f}" in page
