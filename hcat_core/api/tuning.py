@@ -78,7 +78,7 @@ class Tuning:
     @property
     def findings(self) -> tuple[str, ...]:
         """What to know when reading the scores."""
-        return (*self.document["notes"], *self.document["summary"])
+        return (*self.document["notes"], *self.document["verdict"]["sentences"])
 
     def __repr__(self) -> str:
         return "\n".join([self.scores.round(3).to_string(), *self.findings])

@@ -103,6 +103,7 @@ def compare(
     catalog = open_catalog(output, recipes, sets)
 
     from hcat_core.experiments.compare_recipes.comparison import (
+        PAGE,
         plan_comparison,
         run_comparison,
         with_baselines,
@@ -122,9 +123,12 @@ def compare(
         )
     if not quiet:
         from hcat_core.cli.comparison_tables import print_comparison
+        from hcat_core.cli.score_cells import print_answer
 
         print_comparison(output.words, document)
         output.say(f"tables and results: {outdir}/")
+        print_answer(output.words, document["verdict"]["title"], document["verdict"]["sentences"])
+        output.say(f"open {outdir / PAGE}")
     output.document(document)
     return TrainingError.exit_code if any(one["errors"] for one in document["recipes"].values()) else 0
 

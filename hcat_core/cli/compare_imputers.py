@@ -13,6 +13,7 @@ import click
 from hcat_core.cli.console import Output, common_options, open_catalog
 from hcat_core.cli.job_options import chosen_backend, job_options
 from hcat_core.cli.recipe_options import RecipePath
+from hcat_core.cli.score_cells import print_answer
 from hcat_core.cli.tables import print_table
 from hcat_core.cli.tracking import track_option
 from hcat_core.errors import TrainingError, UsageError
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from hcat_core.experiments.compare_imputers.table import Estimate, Row
     from hcat_core.registry.catalog import Catalog
     from hcat_core.synth.spec import Mechanism
+
+PAGE = "compare-imputers.html"
 
 
 @click.command("compare-imputers")
@@ -128,15 +131,18 @@ def compare_imputers(
 
     from hcat_core.cli.comparison_progress import ComparisonProgress
     from hcat_core.experiments.compare_imputers.figures import draw_figures
+    from hcat_core.experiments.compare_imputers.page import imputer_page
     from hcat_core.experiments.compare_imputers.results import ImputerResult
     from hcat_core.experiments.compare_imputers.run import run_job
     from hcat_core.experiments.compare_imputers.settings import Design, imputer_tables, plan_jobs
     from hcat_core.experiments.compare_imputers.table import as_csv, summarise
     from hcat_core.experiments.compare_imputers.table import as_json as rows_as_json
+    from hcat_core.experiments.compare_imputers.verdict import imputer_verdict
     from hcat_core.experiments.jobs import Experiment, run_jobs
     from hcat_core.experiments.notifier import ComparisonNotifier
     from hcat_core.imputation.conformal import ASSUMPTION
     from hcat_core.registry.trackers import add_trackers
+    from hcat_core.report.formatting import today
     from hcat_core.storage.checkpoint import write_text
     from hcat_core.storage.folder_lock import folder_lock
 
@@ -145,9 +151,9 @@ def compare_imputers(
     if not imputers and "iterative" in tables and "vae" in tables:
         tables |= imputer_tables(catalog, ["iterative(vae)"])
     design = Design(mechanisms, missing_rates, seeds, preset, patients, width)
-    text = ""
+    text, name = "", f"synthetic ({preset}, {patients} training patients)"
     if recipe is not None:
-        text, fingerprint = _read(recipe, catalog, sets, output)
+        text, fingerprint, name = _read(recipe, catalog, sets, output)
         copy = outdir / "recipe.toml"  # what the jobs read, wherever they run
         design = replace(design, recipe=str(copy.resolve()), data=fingerprint)
     planned = plan_jobs(tables, design)
@@ -166,27 +172,39 @@ def compare_imputers(
             )
         rows = summarise(results)
         records = [result.as_json() for result in results]
-        document = {"rows": rows_as_json(rows), "records": records, "assumption": ASSUMPTION}
+        verdict = imputer_verdict(results)
+        document = {
+            "verdict": verdict.as_json(),
+            "rows": rows_as_json(rows),
+            "records": records,
+            "assumption": ASSUMPTION,
+        }
         notifier.finished(document)
         write_text(outdir / "comparison.json", json.dumps(document, indent=1, allow_nan=False) + "\n")
         write_text(outdir / "comparison.csv", as_csv(rows))
         draw_figures(rows, outdir)
+        write_text(outdir / PAGE, imputer_page(results, rows, verdict, name, today()))
     if not quiet and not as_json:
         _print(output, rows)
         output.say(f"90 % and 50 %: {ASSUMPTION}.")
         output.say(f"tables, results and figures: {outdir}/")
+        print_answer(output.words, verdict.title, verdict.sentences)
+        output.say(f"open {outdir / PAGE}")
     output.document(document)
     return TrainingError.exit_code if all(row.seeds == 0 for row in rows) else 0
 
 
-def _read(recipe: Path, catalog: Catalog, sets: Sequence[str], output: Output) -> tuple[str, str]:
-    """The recipe with its settings as TOML, and the fingerprint of its cohort."""
+def _read(recipe: Path, catalog: Catalog, sets: Sequence[str], output: Output) -> tuple[str, str, str]:
+    """The recipe with its settings as TOML, and fingerprint and name of its cohort."""
     from hcat_core.recipe.recipe import load_recipe
+    from hcat_core.report.formatting import counted
+    from hcat_core.report.page_facts import cohort_name
     from hcat_core.runs.recipe_cohort import read_recipe_cohort
 
     loaded, _ = load_recipe(recipe, catalog, sets=sets)
     cohort, _ = read_recipe_cohort(loaded, catalog, output.say)
-    return loaded.to_toml(), cohort.fingerprint()
+    name = f"{cohort_name(loaded.as_dict())}, {counted(len(cohort), 'patient')}"
+    return loaded.to_toml(), cohort.fingerprint(), name
 
 
 def _print(output: Output, rows: list[Row]) -> None:

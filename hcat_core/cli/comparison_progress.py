@@ -41,6 +41,8 @@ class ComparisonProgress:
                 TextColumn("{task.description}", markup=False),
                 console=output.words,
                 transient=True,
+                redirect_stdout=False,  # as in Waiting
+                redirect_stderr=False,
             )
             self.bar.add_task("", total=jobs)
 

@@ -11,14 +11,16 @@ import click
 from hcat_core.cli.console import Output, common_options, open_catalog
 from hcat_core.cli.new_patients import files_from, patient_options
 from hcat_core.cli.recipe_options import recipe_of
-from hcat_core.cli.score_cells import number, shown, why_left_out, with_interval
-from hcat_core.cli.tables import print_table
+from hcat_core.cli.score_cells import number, print_verdicts, shown, why_left_out, with_interval
+from hcat_core.cli.tables import print_grouped, print_table
 from hcat_core.storage.new_folder import held_folder
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from hcat_core.runs.external_validation import Evaluation
+    from hcat_core.runs.trained_run import TrainedRun
+
+PAGE = "evaluation.html"
+HEADINGS = ("events/n", "AUC (95 %)", "slope (95 %)", "predicted", "seen")
 
 
 @click.command()
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 @click.option(
     "--outdir",
     type=click.Path(path_type=Path),
-    help="Folder for evaluation.json and predictions.csv; new or empty.",
+    help="Folder for evaluation.html, evaluation.json and predictions.csv; new or empty.",
 )
 @common_options
 def evaluate(
@@ -66,73 +68,69 @@ def evaluate(
         for warning in evaluation.warnings:
             output.warn(warning)
         if folder is not None:
-            _write(folder, document, evaluation)
+            _write(folder, document, trained, evaluation)
     if not quiet and not as_json:
         _print(output, document)
         if outdir is not None:
             output.say(f"{outdir}/: evaluation.json, predictions.csv")
+            output.say(f"open {outdir / PAGE}")
+        else:
+            output.say(f"--outdir FOLDER writes the same as a page, {PAGE}, and the predictions")
     output.document(document)
 
 
-def _write(folder: Path, document: dict[str, Any], evaluation: Evaluation) -> None:
+def _write(folder: Path, document: dict[str, Any], run: TrainedRun, evaluation: Evaluation) -> None:
     import json
 
+    from hcat_core.report.formatting import today
+    from hcat_core.runs.evaluation_page import evaluation_page
     from hcat_core.runs.predict import as_csv
     from hcat_core.storage.checkpoint import write_text
 
     write_text(folder / "evaluation.json", json.dumps(document, indent=1, allow_nan=False) + "\n")
     write_text(folder / "predictions.csv", as_csv(evaluation.predictions))
+    write_text(folder / PAGE, evaluation_page(run, evaluation, today()))
 
 
 def _print(output: Output, document: dict[str, Any]) -> None:
+    from rich.table import Table
+
     names = document["modalities"]
     output.say(f"{document['patients']} patients; nothing was fitted on them")
-    table = _table("all patients", "task")
+    table = Table(title="all patients", title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for heading in ("task", *HEADINGS, "Brier", "Uno C"):
+        table.add_column(heading, overflow="fold")
     for task, m in document["metrics"].items():
-        table.add_row(task, *_cells(m), with_interval(shown(m)["c_index"], m["c_index_95"]))
-    print_table(output.words, table)
-    patterns = _table("by missingness pattern", "modalities", "task")
-    for pattern in document["patterns"]:
-        has = " ".join(n for n, h in zip(names, pattern["present"], strict=True) if h) or "none"
-        for task, m in pattern["tasks"].items():
-            patterns.add_row(has, task, *_cells(m), "")
-    print_table(output.words, patterns)
-    for name, groups in document["groups"].items():
-        table = _table(f"by {name}", name, "task")
-        for group, tasks in groups.items():
-            for task, m in tasks.items():
-                table.add_row(group, task, *_cells(m), "")
-        print_table(output.words, table)
+        scores = shown(m)
+        last = (number(m["brier"]), with_interval(scores["c_index"], m["c_index_95"], 2))
+        table.add_row(task, *_cells(m), *last)
+    print_table(output.words, table, keys=1)
+    patterns = [
+        [
+            " ".join(n for n, h in zip(names, pattern["present"], strict=True) if h) or "none",
+            task,
+            *_cells(m),
+        ]
+        for pattern in document["patterns"]
+        for task, m in pattern["tasks"].items()
+    ]
+    print_grouped(output.words, "by missingness pattern", ("modalities", "task", *HEADINGS), patterns)
+    for name, by_group in document["groups"].items():
+        rows = [[group, task, *_cells(m)] for group, tasks in by_group.items() for task, m in tasks.items()]
+        print_grouped(output.words, f"by {name}", (name, "task", *HEADINGS), rows)
     groups = [group for groups in document["groups"].values() for group in groups.values()]
     patterns_tasks = [pattern["tasks"] for pattern in document["patterns"]]
     scored = [m for tasks in (document["metrics"], *patterns_tasks, *groups) for m in tasks.values()]
     for sentence in why_left_out(scored):
         output.say(sentence)
-
-
-def _table(title: str, *first: str) -> Table:
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
-    for heading in (
-        *first,
-        "events/n",
-        "AUC (95 %)",
-        "slope (95 %)",
-        "predicted",
-        "seen",
-        "Brier",
-        "Uno C",
-    ):
-        table.add_column(heading, overflow="fold")
-    return table
+    print_verdicts(output.words, document["verdicts"])
 
 
 def _cells(scores: dict[str, Any]) -> list[str]:
     m = shown(scores)
     return [
         f"{m['events']}/{m['patients']}",
-        with_interval(m["auc"], m["auc_95"]),
+        with_interval(m["auc"], m["auc_95"], 2),
         with_interval(m["calibration_slope"], m["calibration_slope_95"], 2),
-        *(number(m[name]) for name in ("mean_predicted", "observed", "brier")),
+        *(number(m[name], 2) for name in ("mean_predicted", "observed")),
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from hcat_core.cli.console import Output, common_options, open_catalog
-from hcat_core.cli.tables import print_table
+from hcat_core.cli.tables import print_grouped, print_table
 from hcat_core.errors import UsageError
 from hcat_core.registry.catalog import Catalog
 from hcat_core.registry.component import KINDS
@@ -82,16 +82,17 @@ def _as_json(catalog: Catalog, kind: str | None) -> dict[str, object]:
 
 
 def _print(output: Output, catalog: Catalog, kind: str | None) -> None:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for heading in ("kind", "name", "what it does", "tags", "from"):
-        table.add_column(heading, no_wrap=heading in ("kind", "name"))
-    for entry in catalog:
-        c = entry.component
-        if kind in (None, c.kind):
-            table.add_row(c.kind, c.name, c.summary, ", ".join(c.tags), entry.provider.name)
-    for broken in catalog.broken:
-        table.add_row("broken", broken.provider.name, broken.reason, "", str(broken.provider))
-    print_table(output.words, table)
+    rows = [
+        [
+            one.component.kind,
+            one.component.name,
+            ", ".join(one.component.tags),
+            one.provider.name,
+            one.component.summary,
+        ]
+        for one in catalog
+        if kind in (None, one.component.kind)
+    ]
+    rows += [["broken", one.provider.name, "", str(one.provider), one.reason] for one in catalog.broken]
+    print_grouped(output.words, "", ("kind", "name", "tags", "from", "what it does"), rows)
     output.say("hcat show KIND NAME lists a component's parameters.")

@@ -14,7 +14,7 @@ from rich.progress import TimeRemainingColumn as Remaining
 from rich.table import Table
 
 from hcat_core.cli.console import Output
-from hcat_core.cli.score_cells import interval, number, shown, why_left_out
+from hcat_core.cli.score_cells import interval, number, print_verdicts, shown, why_left_out
 from hcat_core.cli.tables import print_table
 from hcat_core.cli.waiting import FIRST, Waiting
 from hcat_core.registry.hooks import hookimpl
@@ -175,8 +175,7 @@ def print_results(console: Console, summary: Mapping[str, Any], folder: Path) ->
     for path in sorted(folder.iterdir()):
         files = sum(1 for inner in path.rglob("*") if inner.is_file())
         console.print(f"  {path.name}/  {files} files" if path.is_dir() else f"  {path.name}", markup=False)
-    for verdict in summary["verdicts"]:
-        console.print(f"{verdict['task']}: {verdict['word']}. {' '.join(verdict['reasons'])}", markup=False)
+    print_verdicts(console, summary["verdicts"])
     console.print(f"open {folder / 'report.html'}", markup=False)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from rich.console import Console
+
 from hcat_core.metrics.fewest import FEWEST_OF_EACH
 
 NEEDS_BOTH = ("auc", "auc_95", "c_index", "c_index_95", "calibration_slope", "calibration_slope_95", "f1")
@@ -28,6 +30,20 @@ def why_left_out(tables: Iterable[Mapping[str, Any]]) -> list[str]:
     if all(enough_outcomes(scores) for scores in tables if scores["patients"]):
         return []
     return [f"Scores of fewer than {FEWEST_OF_EACH} patients of either outcome are not shown."]
+
+
+def print_verdicts(console: Console, verdicts: Iterable[Mapping[str, Any]]) -> None:
+    """Print whether predictions can be used, and why: a line for each task, and one for each reason."""
+    for verdict in verdicts:
+        because = f", because {verdict['because']}" if verdict.get("because") else ""
+        print_answer(console, f"{verdict['task']}: {verdict['word']}{because}.", verdict["reasons"])
+
+
+def print_answer(console: Console, title: str, sentences: Iterable[str]) -> None:
+    """Print an answer in one line, and below it the sentences that explain it."""
+    console.print(title, markup=False)
+    for sentence in sentences:
+        console.print(f"  {sentence}", markup=False)
 
 
 def number(value: float | None, digits: int = 3) -> str:

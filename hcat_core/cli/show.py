@@ -8,6 +8,7 @@ import click
 
 from hcat_core.cli.console import Output, common_options, open_catalog
 from hcat_core.cli.tables import print_table
+from hcat_core.cli.wrapping import unbroken
 from hcat_core.errors import UsageError
 from hcat_core.registry.component import KINDS
 
@@ -54,7 +55,7 @@ def _show_table(output: Output, name: str) -> None:
         rows = [asdict(row) for row in documentation.parameters]
         output.document({"table": name, "documentation": documentation.text, "keys": rows})
         return
-    output.say(f"{documentation.text}\n")
+    output.say(f"{unbroken(documentation.text)}\n")
     _print_keys(output, "key", documentation.parameters)
 
 
@@ -86,7 +87,7 @@ def _show_component(output: Output, kind: str, name: str) -> None:
     output.say(f"from {provider}, {component.target}")
     if component.tags:
         output.say(f"tags: {', '.join(component.tags)}")
-    output.say(f"\n{documentation.text}\n")
+    output.say(f"\n{unbroken(documentation.text)}\n")
     if documentation.parameters:
         _print_keys(output, "parameter", documentation.parameters)
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -45,6 +45,38 @@ def print_table(console: Console, table: Table, keys: int = 0) -> None:
             _print_whole(console, part)
         return
     _print_whole(console, table)
+
+
+def print_grouped(
+    console: Console, title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]
+) -> None:
+    """Print rows that share their first value: as one table where it fits, else one table for each value.
+
+    Args:
+        console: to print on.
+        title: of the one table.
+        headings: of the columns; the second one names a row within its group.
+        rows: those of a group one after the other.
+    """
+    whole = _titled(title, headings, rows)
+    if not console.is_terminal or _width(console, whole) <= console.width:
+        print_table(console, whole)
+        return
+    if title:
+        console.print(Text(printable(title), style="bold"))
+    for value in dict.fromkeys(row[0] for row in rows):
+        of_group = [row[1:] for row in rows if row[0] == value]
+        console.print(Text(printable(f"{headings[0]}: {value}")))
+        print_table(console, _titled("", headings[1:], of_group), keys=1)
+
+
+def _titled(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    table = Table(title=title or None, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    return table
 
 
 def _print_whole(console: Console, table: Table) -> None:

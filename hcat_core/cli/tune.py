@@ -134,8 +134,8 @@ def tune(
         from hcat_core.cli.tuning_tables import print_tuning
 
         print_tuning(output.words, found.result)
-        output.say(f"run it: hcat run {outdir}/best.toml")
-        output.say(f"open {outdir}/tune.html")
+        output.say(f"run it: hcat run {outdir / 'best.toml'}")
+        output.say(f"open {outdir / 'tune.html'}")
     output.document(found.document)
     failed = found.result.tuned.mean is None or found.result.final.best.score is None
     return TrainingError.exit_code if failed else 0

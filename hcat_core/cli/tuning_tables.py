@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from hcat_core.cli.score_cells import print_answer
 from hcat_core.cli.tables import print_table
 
 if TYPE_CHECKING:
@@ -17,15 +18,16 @@ MOST_TRIALS = 10
 
 def print_tuning(console: Console, result: TuningResult) -> None:
     """Print scores on outer folds, the best trials of the search on all patients, and the sentences."""
-    from hcat_core.experiments.tune.sentences import sentences
+    from hcat_core.experiments.tune.sentences import sentences, verdict
 
     _print_outer(console, result)
     _print_trials(console, result)
-    for sentence in (*result.comparison["notes"], *sentences(result)):
-        console.print(sentence, markup=False)
+    for note in result.comparison["notes"]:
+        console.print(note, markup=False)
     for name, scores in result.comparison["recipes"].items():
         for error in scores["errors"]:
             console.print(f"{name}: {error}", markup=False)
+    print_answer(console, verdict(result), sentences(result))
 
 
 def _print_outer(console: Console, result: TuningResult) -> None:

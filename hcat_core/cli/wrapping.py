@@ -21,6 +21,18 @@ def wrapped(text: str, width: int, hanging: int = HANGING) -> str:
     return "\n".join(piece for line in text.split("\n") for piece in _pieces(line, width, hanging))
 
 
+def unbroken(text: str) -> str:
+    """A text whose paragraphs are one line each, to be wrapped anew; indented lines stay as they are."""
+    lines: list[str] = []
+    for line in text.split("\n"):
+        follows = bool(lines) and lines[-1] and not lines[-1].startswith(" ")
+        if follows and line and not line.startswith(" "):
+            lines[-1] += f" {line}"
+        else:
+            lines.append(line)
+    return "\n".join(lines)
+
+
 def _pieces(line: str, width: int, hanging: int) -> list[str]:
     if len(line) <= width:
         return [line]

@@ -1,16 +1,19 @@
-"""Whether a run's predictions of a task can be used, in a word and three sentences.
+"""Whether predictions of a task can be used, in a word, the reason for it, and three sentences.
 
-The word follows from three questions that test patients answer: does the model rank them better than
-chance, and than the best simple model? Are its probabilities right? For whom was that measured? A model is
+The word follows from three questions that patients answer whom the model did not learn from: does it rank
+them better than chance, and than the best simple model? Are its probabilities right? For whom was that
+measured? A model is
 
-- not known, where test patients are too few, or the interval of its AUC holds 0.5;
-- not usable, where the best simple model is better beyond noise, or the calibration slope's interval lies
-  wholly on one side of 1: then the probabilities are too extreme, or too moderate;
+- not known, where patients are too few, or the interval of its AUC holds 0.5;
+- not usable, where the best simple model is better beyond noise, the calibration slope's interval lies
+  wholly on one side of 1 (probabilities are too extreme, or too moderate), or that of the ratio of observed
+  to predicted events does (too few, or too many, events are predicted);
 - usable otherwise: for patients like these, until it was measured on others.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -25,11 +28,24 @@ Word = Literal["usable", "not usable", "not known"]
 
 @dataclass(frozen=True)
 class Verdict:
-    """The verdict on one task, and its reasons: discrimination, calibration, and for whom it holds."""
+    """The verdict on one task.
+
+    Attributes:
+        task: its name.
+        word: whether its predictions can be used.
+        reasons: sentences on discrimination, on calibration, and on whom it was measured.
+        because: the reason for the word, as a clause.
+    """
 
     task: str
     word: Word
     reasons: tuple[str, ...]
+    because: str = ""
+
+    @property
+    def answer(self) -> str:
+        """The word and the reason for it."""
+        return f"{self.word}{', because ' if self.because else ''}{self.because}"
 
 
 def verdict_of(
@@ -37,92 +53,151 @@ def verdict_of(
     scores: TaskScores,
     baselines: Mapping[str, Mapping[str, BaselineScores]],
     patterns: Sequence[PatternScores],
+    *,
+    external: bool = False,
 ) -> Verdict:
     """Judge the predictions of one task.
 
     Args:
         task: its name.
-        scores: of the test patients.
+        scores: of patients that the model did not learn from.
         baselines: scores of simple models on the same patients, by model and task.
         patterns: scores by missingness pattern, of the same patients.
+        external: they are another cohort, instead of the test patients of a run.
     """
+    who = "patient" if external else "test patient"
     if not scores.patients:
-        return Verdict(task, "not known", ("No test patient has a known outcome: nothing was measured.",))
+        nothing = f"No {who} has a known outcome: nothing was measured."
+        return Verdict(task, "not known", (nothing,), f"no {who} has a known outcome")
     if scores.rarer_outcome < FEWEST_OF_EACH:
-        return Verdict(task, "not known", (_too_few(scores),))
+        return Verdict(task, "not known", (_too_few(scores, who),), "there are too few patients")
     if scores.auc_95 is None:
         reason = "There is no interval to judge by: the recipe has evaluation.bootstrap = 0."
-        return Verdict(task, "not known", (reason,))
-    best = best_simple_model(task, baselines)
-    word: Word = "usable"
-    if _side(scores.auc_95, 0.5) <= 0:
-        word = "not known"
-    if _worse(best) or _side(scores.calibration_slope_95, 1.0):
-        word = "not usable"
-    reasons = (_discrimination(scores, best), _calibration(scores), _for_whom(task, scores, patterns))
-    return Verdict(task, word, reasons)
+        return Verdict(task, "not known", (reason,), "intervals were switched off")
+    best = None if external else best_simple_model(task, baselines)
+    word, because = _word(scores, best)
+    reasons = (
+        _discrimination(scores, best, external),
+        _calibration(scores),
+        _for_whom(task, scores, patterns, external),
+    )
+    return Verdict(task, word, reasons, because)
 
 
-def _side(pair: Sequence[float] | None, value: float) -> int:
+def observed_over_predicted(scores: TaskScores) -> tuple[float, float, float] | None:
+    """The ratio of observed to predicted events, and its 95 % interval (Debray et al. 2017, BMJ 356:i6460).
+
+    The variance of its logarithm is (1 - observed share) / events; of grouped records, fewer events count.
+    None without events or predictions.
+    """
+    if not scores.events or not scores.mean_predicted or not scores.observed:
+        return None
+    rarer = min(scores.events, scores.patients - scores.events)
+    events = scores.events * (scores.rarer_outcome / rarer if rarer else 1)
+    ratio = scores.observed / scores.mean_predicted
+    factor = math.exp(1.96 * math.sqrt((1 - scores.observed) / max(events, 1)))
+    return ratio, ratio / factor, ratio * factor
+
+
+def _word(scores: TaskScores, best: tuple[str, BaselineScores] | None) -> tuple[Word, str]:
+    """The word and the first reason for it."""
+    if best is not None and best[1].difference is not None and best[1].difference[2] < 0:
+        return "not usable", f"the simple model {best[0]} ranks patients better"
+    slope = side_of(scores.calibration_slope_95, 1.0)
+    if slope:
+        return "not usable", f"its probabilities are too {'moderate' if slope > 0 else 'extreme'}"
+    events = side_of(_ends(observed_over_predicted(scores)), 1.0)
+    if events:
+        return "not usable", f"it predicts too {'few' if events > 0 else 'many'} events"
+    if side_of(scores.auc_95, 0.5) <= 0:
+        return "not known", "it may rank patients no better than chance"
+    simple = ", no simple model is better" if best is not None else ""
+    return (
+        "usable",
+        f"it ranks patients better than chance{simple}, and its probabilities were not found to be wrong",
+    )
+
+
+def _ends(ratio: tuple[float, float, float] | None) -> tuple[float, float] | None:
+    return None if ratio is None else ratio[1:]
+
+
+def side_of(pair: Sequence[float] | None, value: float) -> int:
     """1 where an interval lies wholly above a value, -1 wholly below, 0 where it holds it or is missing."""
     if pair is None:
         return 0
     return 1 if pair[0] > value else -1 if pair[1] < value else 0
 
 
-def _worse(best: tuple[str, BaselineScores] | None) -> bool:
-    return best is not None and best[1].difference is not None and best[1].difference[2] < 0
-
-
-def _too_few(scores: TaskScores) -> str:
+def _too_few(scores: TaskScores, who: str) -> str:
     free = scores.patients - scores.events
     return (
-        f"Of {scores.patients} test patients with a known outcome {scores.events} had the event and {free} "
+        f"Of {scores.patients} {who}s with a known outcome {scores.events} had the event and {free} "
         f"did not: too few to measure anything ({FEWEST_OF_EACH} of either are needed, and of groups where "
         "records are grouped)."
     )
 
 
-def _discrimination(scores: TaskScores, best: tuple[str, BaselineScores] | None) -> str:
+def _discrimination(scores: TaskScores, best: tuple[str, BaselineScores] | None, external: bool) -> str:
     assert scores.auc is not None and scores.auc_95 is not None
     low, high = scores.auc_95
-    text = f"It ranks patients with an AUC of {scores.auc:.2f} (95 % interval {low:.2f} to {high:.2f})"
+    text = (
+        f"Ranking: the AUC is {scores.auc:.2f} (95 % interval {low:.2f} to {high:.2f}; 0.5 is "
+        "chance, 1 is without error)"
+    )
     if low <= 0.5:
-        text += ", which does not exclude a model no better than chance"
+        text += ", so that it may be no better than chance"
     if best is None:
-        return f"{text}; no simple model was fitted to compare it with."
+        return f"{text}." if external else f"{text}. No simple model was fitted to compare it with."
     name, other = best
     difference, low, high = other.difference or (0.0, 0.0, 0.0)
     how = "better than" if low > 0 else "worse than" if high < 0 else "not detectably different from"
     return (
-        f"{text}, {how} the best simple model, {name} (AUC {other.auc:.2f}; difference {difference:+.3f}, "
-        f"{low:+.3f} to {high:+.3f})."
+        f"{text}. It is {how} the best simple model, {name}, whose AUC is {other.auc:.2f} (difference "
+        f"{difference:+.2f}, 95 % interval {low:+.2f} to {high:+.2f})."
     )
 
 
 def _calibration(scores: TaskScores) -> str:
     assert scores.mean_predicted is not None and scores.observed is not None
-    text = f"It predicted the event for {scores.mean_predicted:.0%}, and {scores.observed:.0%} had it"
+    text = (
+        f"Probabilities: on average {100 * scores.mean_predicted:.0f} % were predicted, and "
+        f"{100 * scores.observed:.0f} % had the event"
+    )
+    ratio = observed_over_predicted(scores)
+    events = side_of(_ends(ratio), 1.0)
+    if events and ratio is not None:
+        what = "more" if events > 0 else "fewer"
+        text += (
+            f", {what} than chance explains (ratio {ratio[0]:.2f}, 95 % interval {ratio[1]:.2f} to "
+            f"{ratio[2]:.2f})"
+        )
     slope, pair = scores.calibration_slope, scores.calibration_slope_95
     if slope is None or pair is None:
-        return f"{text}; a calibration slope could not be estimated."
+        return f"{text}; whether high and low ones are right could not be estimated."
     found = {
-        0: "probabilities were not found too extreme or too moderate",
-        1: "the probabilities are too moderate: high ones should be higher, low ones lower",
-        -1: "the probabilities are too extreme: high ones should be lower, low ones higher",
-    }[_side(pair, 1.0)]
-    return f"{text}; {found} (calibration slope {slope:.2f}, {pair[0]:.2f} to {pair[1]:.2f})."
-
-
-def _for_whom(task: str, scores: TaskScores, patterns: Sequence[PatternScores]) -> str:
-    text = (
-        f"Measured on {scores.patients} test patients with a known outcome, {scores.events} of them with "
-        "the event"
+        0: "high and low ones were not found to be too extreme or too moderate",
+        1: "they are too moderate: high ones should be higher, low ones lower",
+        -1: "they are too extreme: high ones should be lower, low ones higher",
+    }[side_of(pair, 1.0)]
+    return (
+        f"{text}; {found} (calibration slope {slope:.2f}, 95 % interval {pair[0]:.2f} to "
+        f"{pair[1]:.2f}; ideal is 1)."
     )
+
+
+def _for_whom(task: str, scores: TaskScores, patterns: Sequence[PatternScores], external: bool) -> str:
+    who = "patients of this cohort" if external else "test patients"
+    text = (
+        f"For whom: measured on {scores.patients} {who} with a known outcome, {scores.events} of them with"
+    )
+    text += " the event"
     if len(patterns) > 1:
         enough = sum(one.tasks[task].rarer_outcome >= FEWEST_OF_EACH for one in patterns)
         text += (
-            f"; of {len(patterns)} combinations of modalities among them, {enough} had enough patients to "
-            "be measured alone"
+            f"; of the {len(patterns)} combinations of modalities that they have, {enough} "
+            f"{'is' if enough == 1 else 'are'} common enough to be measured alone"
         )
-    return f"{text}. At another hospital it has to be measured again (hcat evaluate)."
+    if external:
+        return f"{text}."
+    return f"{text}. Patients of another hospital may differ: measure it there before use (hcat evaluate)."

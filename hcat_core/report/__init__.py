@@ -1,6 +1,1 @@
-"""The report of a run: ``report.html``, one page that loads nothing."""
-
-from hcat_core.report.inputs import ReportInputs
-from hcat_core.report.page import write_report
-
-__all__ = ["ReportInputs", "write_report"]
+"""Pages without scripts that load nothing: the report of a run, and what other pages share with it."""

@@ -66,7 +66,7 @@ def discrimination(inputs: ReportInputs) -> str:
         dashes(inputs, scores),
         weighting(inputs),
     ]
-    parts.append(f"F1, sensitivity and specificity are those at the threshold. {thresholds(inputs)}")
+    parts.append(f"Sensitivity and specificity are those at the threshold. {thresholds(inputs)}")
     parts.append("The model was fitted to training patients: their figures are too optimistic.")
     if any(one.patients for one in metrics["validation"].values()):
         parts.append("Those of validation patients, who made choices in training, are so too.")
@@ -82,26 +82,45 @@ def dashes(inputs: ReportInputs, scores: Sequence[TaskScores]) -> str:
     return FEW if inputs.groups is None else FEW_GROUPS
 
 
-def curves(inputs: ReportInputs, known: KnownOutcomes) -> str:
-    """The caption of ROC and precision-recall curves of one task."""
+def roc(inputs: ReportInputs, known: KnownOutcomes) -> str:
+    """The caption of the ROC curve of one task."""
+    return (
+        "For each threshold, the share of patients with the event that it finds (sensitivity), and the "
+        "share of the others that it calls wrongly (1 - specificity). The dashed line is a model that "
+        f"ranks patients at random. {_whose(inputs, known)}"
+    )
+
+
+def precision_recall(inputs: ReportInputs, known: KnownOutcomes) -> str:
+    """The caption of the precision-recall curve of one task."""
+    return (
+        "For each threshold, the share of patients with the event that it finds (recall), and how many of "
+        "those whom it calls have the event (precision). The dashed line is the precision of a model that "
+        f"ranks patients at random: the share of events{', weighted likewise' if known.weighted else ''}. "
+        f"{_whose(inputs, known)}"
+    )
+
+
+def _whose(inputs: ReportInputs, known: KnownOutcomes) -> str:
+    """Whose curves are drawn, and how their bands were computed."""
     text = f"Test patients{', weighted for censoring' if known.weighted else ''}."
     resamples = band_resamples(known, inputs.resampling)
+    units = "patients" if known.groups is None else "groups"
     if resamples:
-        units = "patients" if known.groups is None else "groups as wholes"
-        text += f" Bands are pointwise 95 % intervals of {resamples} bootstrap samples of {units}."
+        of = "patients" if known.groups is None else "groups as wholes"
+        text += f" Bands are pointwise 95 % intervals of {resamples} bootstrap samples of {of}."
     elif inputs.resampling.resamples:
-        units = "patients" if known.groups is None else "groups"
         text += f" Bands are drawn from {FEWEST_TO_RESAMPLE} {units} of either outcome on."
-    share = "share of events" + (", weighted likewise" if known.weighted else "")
-    return f"{text} Dashed lines are a model that ranks patients at random: its precision is the {share}."
+    return text
 
 
 def calibration(inputs: ReportInputs) -> str:
     """The caption of the table of calibration."""
     scores = _all_scores(inputs)
     text = (
-        "Ideal values are slope 1 and intercept 0. With a slope below 1 the probabilities are too extreme, "
-        "above 1 too moderate; with an intercept above 0 too few events are predicted."
+        "Predicted is the mean predicted probability, observed the share with the event. Where observed "
+        "over predicted is above 1, too few events are predicted. With a slope below 1 the probabilities "
+        "are too extreme, above 1 too moderate. For both 1 is ideal."
     )
     if all(few(one) for one in scores):
         text = ""
@@ -121,17 +140,18 @@ def calibration(inputs: ReportInputs) -> str:
     return _joined(parts)
 
 
-def calibration_figure(task: str, known: KnownOutcomes) -> str:
+def calibration_figure(task: str, known: KnownOutcomes, who: str = "test patient") -> str:
     """The caption of one task's calibration figure."""
     weighted = ", weighted for censoring" if known.weighted else ""
     units = "effective number of patients" if weighted else "number of patients"
     if known.groups is not None:
         units = "effective number of groups"
     return (
-        f"{task}: {counted(len(known.label), 'test patient')} with a known outcome{weighted}. Points are "
+        f"{task}: {counted(len(known.label), who)} with a known outcome{weighted}. On the dashed line "
+        "probabilities are right; above it more patients have the event than predicted. Points are "
         f"bins of similar predictions with Wilson's 95 % intervals of the {units}; the smooth line is a "
         "logistic regression on the logit and its square. The grey bars show how often each probability "
-        "was predicted."
+        "was predicted. The axes end where predictions and intervals do."
     )
 
 
@@ -139,6 +159,7 @@ def decision_figure(task: str, known: KnownOutcomes) -> str:
     """The caption of one task's decision curve."""
     return (
         f"{task}, test patients with a known outcome{', weighted for censoring' if known.weighted else ''}."
+        " The band is a pointwise 95 % interval."
     )
 
 

@@ -1,4 +1,4 @@
-"""Figures of the cohort and of the training: missing modalities, learning curves, risk groups, bars."""
+"""Figures of the cohort and of the training: missing modalities, learning curves, bars."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from matplotlib.ticker import MaxNLocator
 from hcat_core.cohort import Cohort
 from hcat_core.data.missingness_patterns import count_patterns
 from hcat_core.metrics.fewest import FEWEST_OF_EACH
-from hcat_core.report.svg import BLUE, COLOURS, GREEN, GREY, ORANGE, RED, draw, shortened
+from hcat_core.report.svg import BLUE, COLOURS, GREY, Captioned, draw, shortened
 from hcat_core.training.checkpoints import Epoch, TaskMetrics
 
 MOST_PATTERNS = 12
-GROUPS = ("lowest third", "middle third", "highest third")
 
 
 def patterns_figure(cohort: Cohort) -> str:
@@ -60,7 +59,7 @@ def presence_figure(cohort: Cohort) -> str:
     return draw("presence", paint, label="patients who have each modality", height=1.3 + 0.3 * len(names))
 
 
-def learning_figures(history: Sequence[Epoch]) -> list[str]:
+def learning_figures(history: Sequence[Epoch]) -> list[Captioned]:
     """Draw the training loss, and the AUC of each task, by epoch; one line per member.
 
     The AUC is that of the patients who chose the epoch, of tasks of which they have enough outcomes.
@@ -75,7 +74,13 @@ def learning_figures(history: Sequence[Epoch]) -> list[str]:
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.set(title="Training loss", xlabel="epoch")
 
-        figures.append(draw("loss", paint_loss, label="training loss by epoch", height=2.8))
+        svg = draw("loss", paint_loss, label="training loss by epoch", height=2.8)
+        figures.append(
+            Captioned(
+                svg,
+                "The loss that training makes smaller, by epoch; a line for each member of an ensemble.",
+            )
+        )
     series = validation_series(history)
     if series:
 
@@ -86,9 +91,9 @@ def learning_figures(history: Sequence[Epoch]) -> list[str]:
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.legend()
 
-        figures.append(
-            draw("validation", paint_validation, label="AUC of held-out patients by epoch", height=2.8)
-        )
+        svg = draw("validation", paint_validation, label="AUC of held-out patients by epoch", height=2.8)
+        caption = "The AUC of patients who were held out of training and chose the epoch that is kept."
+        figures.append(Captioned(svg, caption))
     return figures
 
 
@@ -113,35 +118,6 @@ def _enough(scores: TaskMetrics) -> float:
     """The AUC, or NaN with too few patients of either outcome."""
     auc, patients, events = scores.get("auc"), scores.get("patients") or 0, scores.get("events") or 0
     return math.nan if auc is None or min(events, patients - events) < FEWEST_OF_EACH else float(auc)
-
-
-def risk_group_figure(
-    name: str,
-    task: str,
-    horizon: float,
-    groups: Sequence[tuple[np.ndarray, np.ndarray]],
-    competing: bool,
-) -> str:
-    """Draw the share with the event over time, for each group of predicted risk.
-
-    Args:
-        name: of the figure, for its inner ids.
-        task: the task's name.
-        horizon: in days; marked by a line.
-        groups: (days, share with the event) of the lowest, middle and highest third.
-        competing: the shares are Aalen-Johansen estimates, instead of Kaplan-Meier.
-    """
-    kind = "Aalen-Johansen" if competing else "Kaplan-Meier"
-
-    def paint(axes: Axes) -> None:
-        for colour, group, (days, share) in zip((GREEN, ORANGE, RED), GROUPS, groups, strict=True):
-            axes.step(days / 365.25, share, where="post", color=colour, label=group)
-        axes.axvline(horizon / 365.25, color=GREY, linewidth=1, linestyle="--")
-        axes.set(xlim=(0, None), ylim=(0, 1.01), title=f"By predicted risk ({kind})")
-        axes.set(xlabel="years", ylabel="share with the event")
-        axes.legend(loc="upper left")
-
-    return draw(f"risk-{name}", paint, label=f"{kind} curves of {task} by predicted risk group")
 
 
 def bars_figure(name: str, title: str, values: Mapping[str, Mapping[str, float]], label: str) -> str:

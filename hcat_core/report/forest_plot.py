@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 
+from hcat_core.report.formatting import number, signed
 from hcat_core.report.svg import BLUE, GREY, draw, shortened
 
 LABEL = 22  # characters
@@ -49,12 +50,10 @@ class ForestScale:
 
     def in_words(self, row: ForestRow) -> str:
         """The estimate with its interval, as text."""
-        sign = "+" if self.signed else ""
-        text = f"{row.mean:{sign}.{self.digits}f}"
-        if row.interval is None:
-            return text
-        low, high = (f"{end:{sign}.{self.digits}f}" for end in row.interval)
-        return f"{text} ({low} to {high})"
+        form = signed if self.signed else number
+        values = [value for value in (row.mean, *(row.interval or ())) if value is not None]
+        text, *ends = (form(value, self.digits) for value in values)
+        return f"{text} ({' to '.join(ends)})" if ends else text
 
 
 def forest_figure(name: str, rows: Sequence[ForestRow], scale: ForestScale, label: str) -> str:

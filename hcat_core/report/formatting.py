@@ -7,8 +7,23 @@ from collections.abc import Sequence
 
 
 def number(value: object, digits: int = 3) -> str:
-    """A number for a table; a dash for None."""
-    return f"{value:.{digits}f}" if isinstance(value, (int, float)) else "–"
+    """A number for a table, where 0 has no sign; a dash for None."""
+    return _unsigned_zero(f"{value:.{digits}f}") if isinstance(value, (int, float)) else "–"
+
+
+def percent(share: float) -> str:
+    """A share as whole per cent: ``13 %``."""
+    return _unsigned_zero(f"{100 * share:.0f}") + " %"
+
+
+def signed(value: float, digits: int = 3) -> str:
+    """A number with its sign, which 0 does not have."""
+    text = f"{value:+.{digits}f}"
+    return text[1:] if float(text) == 0 else text
+
+
+def _unsigned_zero(text: str) -> str:
+    return text.removeprefix("-") if float(text) == 0 else text
 
 
 def interval(pair: Sequence[float] | None, digits: int = 2) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -34,6 +33,27 @@ class KnownOutcomes:
     label: np.ndarray
     weights: np.ndarray
     groups: np.ndarray | None
+
+    @classmethod
+    def of(cls, cohort: Cohort, predicted: Prediction, column: int, train: Targets) -> KnownOutcomes:
+        """The patients of a cohort whose outcome of one task is known.
+
+        Args:
+            cohort: N patients with outcomes.
+            predicted: for them.
+            column: the task's.
+            train: outcomes for the distribution of censoring.
+        """
+        assert cohort.targets is not None
+        labels = cohort.targets.labels[:, column].numpy()
+        weights = known_weights(cohort.targets, column, cohort.layout.tasks[column].horizon_days, train)
+        known, groups = labels >= 0, group_numbers(cohort.groups)
+        return cls(
+            predicted.probability[:, column][known],
+            labels[known].astype(int),
+            weights[known],
+            None if groups is None else groups[known],
+        )
 
     @property
     def rarer(self) -> int:
@@ -81,14 +101,6 @@ class ReportInputs:
     weights: str | None = None
 
     @property
-    def cohort_name(self) -> str:
-        """The last two folders of the cohort's path; a cohort without files was given in Python."""
-        cohort = self.summary.recipe["cohort"]
-        if not any("path" in table for table in cohort.get("modalities", {}).values()):
-            return "given in Python"
-        return "/".join(Path(cohort["root"]).parts[-2:])
-
-    @property
     def targets(self) -> Targets:
         """The outcomes of all patients: a run has them."""
         assert self.cohort.targets is not None
@@ -107,17 +119,9 @@ class ReportInputs:
 
     def known_test_outcomes(self, column: int) -> KnownOutcomes:
         """The test patients of one task whose outcome is known."""
-        targets, rows = self.targets, self.split.test
-        labels = targets.labels[rows, column].numpy()
-        horizon = self.cohort.layout.tasks[column].horizon_days
-        weights = known_weights(targets[rows], column, horizon, targets[self.split.train])
-        known = labels >= 0
-        groups = self.groups
-        return KnownOutcomes(
-            self.predicted.probability[rows.numpy(), column][known],
-            labels[known].astype(int),
-            weights[known],
-            None if groups is None else groups[rows.numpy()][known],
+        rows = self.split.test
+        return KnownOutcomes.of(
+            self.cohort[rows], self.predicted[rows.numpy()], column, self.targets[self.split.train]
         )
 
     def timed(self, column: int) -> bool:

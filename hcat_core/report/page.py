@@ -6,37 +6,43 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hcat_core import __version__
 from hcat_core.data.missingness_patterns import count_patterns
-from hcat_core.data.splits import SPLITS
-from hcat_core.report import captions, cohort_figures, data_checks, method, outcomes, part_captions
-from hcat_core.report.formatting import counted, listed
+from hcat_core.report import (
+    captions,
+    cohort_figures,
+    data_checks,
+    method,
+    outcomes,
+    part_captions,
+    run_tables,
+)  # fmt: skip
+from hcat_core.report.formatting import counted
 from hcat_core.report.inputs import ReportInputs, few
+from hcat_core.report.page_facts import PageFacts
 from hcat_core.report.page_template import render_page
+from hcat_core.report.svg import Captioned
 from hcat_core.report.task_figures import task_figures
 from hcat_core.report.tripod import tripod_items
-from hcat_core.report.verdict_figure import auc_figure
-from hcat_core.report.words import outcome_in_words, purpose, summary_in_words
+from hcat_core.report.verdict_figure import VERDICT_KINDS, auc_figure
+from hcat_core.report.words import purpose, summary_in_words
 from hcat_core.storage.checkpoint import write_text
 
-SUBSETS_SHOWN = 31
-SECTIONS = (
-    ("cohort", "Cohort and missing data"),
-    ("learning", "Training"),
-    ("discrimination", "Discrimination"),
-    ("calibration", "Calibration"),
-    ("decision", "Decision curves"),
-    ("risk", "Risk groups over time"),
-    ("imputation", "Imputation"),
-    ("parts", "What each part adds"),
-    ("patterns", "By missingness pattern"),
-    ("importance", "Contribution of each modality"),
-    ("baselines", "Comparison with simple models"),
-    ("leakage", "Checks of the data"),
-    ("recipe", "Recipe and environment"),
-    ("tripod", "TRIPOD+AI"),
-)
-VERDICT_KINDS = {"usable": "good", "not usable": "bad", "not known": "unknown"}
+SECTIONS = {
+    "cohort": "Patients, and what they lack",
+    "learning": "Training",
+    "discrimination": "Ranking of patients (discrimination)",
+    "calibration": "Are the probabilities right? (calibration)",
+    "decision": "Is it worth treating by it? (decision curves)",
+    "risk": "Risk groups over time",
+    "imputation": "How well gaps are filled (imputation)",
+    "parts": "What each part of the model adds",
+    "patterns": "Patients who lack modalities",
+    "importance": "What each modality contributes",
+    "baselines": "Comparison with simple models",
+    "leakage": "Checks of the data",
+    "recipe": "Recipe and environment",
+    "tripod": "Reporting guideline (TRIPOD+AI)",
+}
 FACTS = ("hcat", "python", "platform", "device", "threads", "data")
 
 
@@ -52,54 +58,46 @@ def render(inputs: ReportInputs) -> str:
     """Render the page as HTML."""
     cohort, summary = inputs.cohort, inputs.summary
     analysis = summary.analysis
+    facts = PageFacts.of_run(inputs)
     tasks = [task_figures(inputs, column) for column in range(len(cohort.layout.tasks))]
+    patients = counted(len(cohort), "patient")
     return render_page(
         "run.html.j2",
         title=inputs.title,
-        facts=_facts(inputs),
-        sections=SECTIONS,
+        facts=facts.pairs(),
+        sections=list(SECTIONS.items()),
+        names=SECTIONS,
+        subjects=facts.subjects(),
+        verdicts=summary.verdicts,
         verdict_kinds=VERDICT_KINDS,
+        verdict_figure=Captioned(
+            auc_figure(summary.metrics["test"], analysis.baselines or {}), captions.verdicts(inputs)
+        ),
         recipe=inputs.recipe,
         inputs=inputs,
         purpose=purpose(inputs),
-        verdicts=summary.verdicts,
-        verdict_figure=auc_figure(summary.metrics["test"], analysis.baselines or {}),
         sentences=summary_in_words(inputs),
         layout=cohort.layout,
-        data=summary.data,
         run=summary.run,
-        metrics=summary.metrics,
-        sides=[side for side in SPLITS if any(m.patients for m in summary.metrics[side].values())],
-        environment=_environment(summary.environment),
-        presence=cohort_figures.presence_figure(cohort),
-        patterns=cohort_figures.patterns_figure(cohort),
-        patterns_caption=_patterns_caption(inputs),
+        environment=run_tables.environment(_environment(summary.environment)),
+        presence=Captioned(
+            cohort_figures.presence_figure(cohort),
+            f"Share of the {patients} with at least one measured value of the modality.",
+        ),
+        patterns=Captioned(cohort_figures.patterns_figure(cohort), _patterns_caption(inputs)),
         learning=cohort_figures.learning_figures(summary.history),
         tasks=tasks,
-        timed=any(m.c_index is not None for side in summary.metrics.values() for m in side.values()),
-        unmeasured=[one.task.name for one in tasks if one.none],
         analysis=analysis,
-        subsets=[] if analysis.modalities is None else analysis.modalities.subsets[:SUBSETS_SHOWN],
+        subsets=run_tables.subsets(inputs, [one.task.name for one in tasks if one.none]),
         importance=_importance(inputs),
         tripod=tripod_items(inputs, tasks),
+        tables=run_tables,
         captions=captions,
         method=method,
         outcomes=outcomes,
         data_checks=data_checks,
         part_captions=part_captions,
     )
-
-
-def _facts(inputs: ReportInputs) -> list[tuple[str, str]]:
-    """What the run is of: cohort, outcomes, method, date and version."""
-    tasks = inputs.cohort.layout.tasks
-    return [
-        ("cohort", f"{inputs.cohort_name}, {counted(len(inputs.cohort), 'patient')}"),
-        ("outcome" if len(tasks) == 1 else "outcomes", listed([outcome_in_words(task) for task in tasks])),
-        ("method", inputs.summary.run.estimator),
-        ("date", inputs.date),
-        ("hcat", __version__),
-    ]
 
 
 def _patterns_caption(inputs: ReportInputs) -> str:
@@ -115,7 +113,7 @@ def _patterns_caption(inputs: ReportInputs) -> str:
     return text if bool(cohort.present.all()) else f"{text} {method.missing_modalities(inputs)}"
 
 
-def _importance(inputs: ReportInputs) -> list[tuple[str, str]]:
+def _importance(inputs: ReportInputs) -> list[Captioned]:
     """Figures, with captions, of Shapley values and of leaving one modality out, where there are any.
 
     The fall of an AUC needs ten patients of either outcome.
@@ -136,7 +134,7 @@ def _importance(inputs: ReportInputs) -> list[tuple[str, str]]:
          + outcomes.weighting(inputs)),
     )  # fmt: skip
     return [
-        (cohort_figures.bars_figure(name, title, values, label), caption)
+        Captioned(cohort_figures.bars_figure(name, title, values, label), caption)
         for name, title, values, label, caption in bars
         if any(values.values())
     ]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from hcat_core.report.formatting import interval, number
 
 Kind = Literal["text", "number", "mark"]
 NARROW = 44  # characters of a row that fit a phone
+DASH = "–"
+SHEET = 100  # characters of a row that fit a sheet of paper
+LONGEST = 40  # characters of a cell, from which on its text is wrapped
 LONG = 12  # rows from which on a table with a title is folded
 WHOLE = 20  # rows up to which a printed table is not divided among two sheets
 
@@ -31,6 +34,9 @@ class Cell:
     strong: bool = False
 
 
+TableRow = Sequence[Cell | str]
+
+
 @dataclass(frozen=True)
 class PageTable:
     """A table of a page.
@@ -43,7 +49,7 @@ class PageTable:
     """
 
     columns: Sequence[Column]
-    rows: Sequence[Sequence[Cell | str]]
+    rows: Sequence[TableRow]
     caption: str = ""
     title: str = ""
 
@@ -52,14 +58,38 @@ class PageTable:
         """The rows, all of cells."""
         return [[Cell(value) if isinstance(value, str) else value for value in row] for row in self.rows]
 
+    def without_dashes(self) -> PageTable:
+        """The table without columns that have a dash in every row."""
+        kept = [
+            place
+            for place in range(len(self.columns))
+            if any(row[place].text != DASH for row in self.cells) or not self.rows
+        ]
+        return replace(
+            self,
+            columns=[self.columns[place] for place in kept],
+            rows=[[row[place] for place in kept] for row in self.rows],
+        )
+
     @property
     def wide(self) -> bool:
         """Whether a phone is too narrow for a row."""
-        columns = [[len(column.heading)] for column in self.columns]
+        return self._characters > NARROW
+
+    @property
+    def dense(self) -> bool:
+        """Whether intervals stand below their numbers, because a sheet of paper is too narrow for a row."""
+        return self._characters > SHEET
+
+    @property
+    def _characters(self) -> int:
+        """The characters of a row in one line, where headings are broken between words."""
+        longest = [max(map(len, column.heading.split()), default=0) for column in self.columns]
         for row in self.cells:
             for place, cell in enumerate(row):
-                columns[place].append(len(cell.text) + len(cell.soft) + bool(cell.soft))
-        return sum(max(lengths) + 2 for lengths in columns) > NARROW
+                text = len(cell.text) + len(cell.soft) + bool(cell.soft)
+                longest[place] = max(longest[place], min(text, LONGEST))
+        return sum(length + 2 for length in longest)
 
     @property
     def folded(self) -> bool:

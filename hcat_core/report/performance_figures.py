@@ -80,6 +80,7 @@ def calibration_figure(name: str, task: str, known: KnownOutcomes) -> str:
     bins = calibration_bins(known)
     below, above = bins.observed - bins.low, bins.high - bins.observed
     smooth = _smooth(known.probability, known.label, known.weights)
+    low, high = calibration_limits(known, bins)
 
     def paint(axes: Axes) -> None:
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--", label="ideal")
@@ -88,11 +89,12 @@ def calibration_figure(name: str, task: str, known: KnownOutcomes) -> str:
             bins.predicted, bins.observed, yerr=[np.maximum(below, 0), np.maximum(above, 0)],
             fmt="o", color=BLUE, markersize=4, linewidth=1.2, label="bins, 95 %",
         )  # fmt: skip
-        rug = np.histogram(known.probability, bins=40, range=(0, 1))[0]
-        axes.bar(
-            np.arange(40) / 40, 0.1 * rug / max(rug.max(), 1), width=1 / 40, align="edge", color="#c9d6df"
+        rug, edges = np.histogram(known.probability, bins=40, range=(low, high))
+        heights = 0.1 * (high - low) * rug / max(rug.max(), 1)
+        axes.bar(edges[:-1], heights, width=(high - low) / 40, bottom=low, align="edge", color="#c9d6df")
+        axes.set(
+            xlim=(low, high), ylim=(low, high), title=f"Calibration: {shortened(task)}", aspect="equal"
         )
-        axes.set(xlim=(0, 1), ylim=(0, 1.01), title=f"Calibration: {shortened(task)}", aspect="equal")
         axes.set(xlabel="predicted probability", ylabel="observed share")
         axes.figure.legend(loc="outside lower center", ncols=3)  # inside, it would cover intervals
 
@@ -131,9 +133,23 @@ def calibration_bins(known: KnownOutcomes) -> CalibrationBins:
         share[place] = np.average(known.label[rows], weights=w)
         units = sums_by_group(w, None if known.groups is None else known.groups[rows])
         n[place] = w.sum() ** 2 / (units**2).sum()
+    return CalibrationBins(predicted, share, *wilson(share, n))
+
+
+def wilson(share: np.ndarray | float, n: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
+    """Ends of Wilson's 95 % interval (1927) of shares of ``n`` patients each."""
     middle = (n * share + Z_95**2 / 2) / (n + Z_95**2)
     half = Z_95 / (n + Z_95**2) * np.sqrt(n * share * (1 - share) + Z_95**2 / 4)
-    return CalibrationBins(predicted, share, middle - half, middle + half)
+    return np.asarray(middle - half), np.asarray(middle + half)
+
+
+def calibration_limits(known: KnownOutcomes, bins: CalibrationBins) -> tuple[float, float]:
+    """Where the axes of a calibration figure begin and end: around predictions, bins and intervals."""
+    low, high = np.quantile(known.probability, [0.005, 0.995])
+    low = min(float(low), float(bins.low.min()))
+    high = max(float(high), float(bins.high.max()))
+    margin = max(0.02, 0.04 * (high - low))
+    return max(0.0, low - margin), min(1.0, high + margin)
 
 
 def decision_figure(name: str, task: str, known: KnownOutcomes) -> str:
@@ -142,8 +158,12 @@ def decision_figure(name: str, task: str, known: KnownOutcomes) -> str:
     cuts = np.linspace(0.01, min(0.9, max(0.3, float(probability.max()))), 90)
     model = net_benefit(probability, label, weights, cuts)
     everyone = net_benefit(np.ones_like(probability), label, weights, cuts)
+    error = net_benefit_error(known, cuts)
 
     def paint(axes: Axes) -> None:
+        axes.fill_between(
+            cuts, model - Z_95 * error, model + Z_95 * error, color=BLUE, alpha=0.15, linewidth=0
+        )
         axes.plot(cuts, model, color=BLUE, label="the model")
         axes.plot(cuts, everyone, color=RED, linestyle="--", label="treat everyone")
         axes.axhline(0, color=GREY, label="treat no one")
@@ -165,6 +185,15 @@ def net_benefit(
     true = np.average(treated & (label == 1)[:, None], axis=0, weights=weights)
     false = np.average(treated & (label == 0)[:, None], axis=0, weights=weights)
     return np.asarray(true - false * cuts / (1 - cuts))
+
+
+def net_benefit_error(known: KnownOutcomes, cuts: np.ndarray) -> np.ndarray:
+    """(C,) standard error of the net benefit; records of one group count together."""
+    gain = np.where((known.label == 1)[:, None], 1.0, -cuts / (1 - cuts))
+    each = np.where(known.probability[:, None] >= cuts, gain, 0.0)
+    w = known.weights / known.weights.sum()
+    deviations = w[:, None] * (each - w @ each)
+    return np.asarray(np.sqrt((sums_by_group(deviations.T, known.groups) ** 2).sum(axis=1)))
 
 
 def band_resamples(known: KnownOutcomes, resampling: Resampling) -> int:

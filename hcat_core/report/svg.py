@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from matplotlib import rc_context
@@ -37,6 +38,14 @@ STYLE: Any = {
     "lines.linewidth": 1.6,
 }
 WIDTH, HEIGHT = 4.3, 3.4  # inches: as wide as a phone shows without shrinking the text
+
+
+@dataclass(frozen=True)
+class Captioned:
+    """A figure as SVG, and its caption."""
+
+    svg: str
+    caption: str = ""
 
 
 def draw(

@@ -8,15 +8,8 @@ from hcat_core.cohort import Task
 from hcat_core.report import captions, performance_figures
 from hcat_core.report.inputs import ReportInputs
 from hcat_core.report.risk_groups import RiskGroups, risk_groups
+from hcat_core.report.svg import Captioned
 from hcat_core.report.words import NO_TEST_PATIENTS, too_few
-
-
-@dataclass(frozen=True)
-class Captioned:
-    """A figure as SVG, and its caption."""
-
-    svg: str
-    caption: str
 
 
 @dataclass(frozen=True)
@@ -62,10 +55,13 @@ def task_figures(inputs: ReportInputs, column: int) -> TaskFigures:
         task,
         "",
         (
-            Captioned(performance_figures.roc_figure(name, task.name, known, resampling), ""),
+            Captioned(
+                performance_figures.roc_figure(name, task.name, known, resampling),
+                captions.roc(inputs, known),
+            ),
             Captioned(
                 performance_figures.precision_recall_figure(name, task.name, known, resampling),
-                captions.curves(inputs, known),
+                captions.precision_recall(inputs, known),
             ),
         ),
         Captioned(

@@ -9,6 +9,7 @@ from hcat_core.evaluation.scores import TaskScores
 from hcat_core.report.forest_plot import ForestRow, ForestScale, forest_figure
 from hcat_core.report.inputs import few
 
+VERDICT_KINDS = {"usable": "good", "not usable": "bad", "not known": "unknown"}
 THIS = "this model"
 SCALE = ForestScale("AUC of test patients", reference=0.5, ends=(None, 1.0))
 

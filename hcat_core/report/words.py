@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from hcat_core.cohort import Task
 from hcat_core.report.formatting import counted, listed
 from hcat_core.report.inputs import KnownOutcomes, ReportInputs
 from hcat_core.report.outcomes import competing_in_short
+from hcat_core.report.page_facts import outcome_in_words
 
 NO_TEST_PATIENTS = "There are no test patients: how well the model predicts others was not measured."
 
@@ -19,11 +19,6 @@ def purpose(inputs: ReportInputs) -> str:
     modalities = cohort.layout.names
     source = modalities[0] if len(modalities) == 1 else f"any of {listed(modalities, 'or')}"
     return f"The probability of {outcomes}, predicted from {source}."
-
-
-def outcome_in_words(task: Task) -> str:
-    """What happens, and within what time: ``death within 5 years``."""
-    return f"{task.outcome}{_span(task.horizon_days)}"
 
 
 def summary_in_words(inputs: ReportInputs) -> list[str]:
@@ -41,11 +36,11 @@ def summary_in_words(inputs: ReportInputs) -> list[str]:
     return sentences + _where_tested(inputs)
 
 
-def too_few(task: str, known: KnownOutcomes) -> str:
+def too_few(task: str, known: KnownOutcomes, who: str = "test patient") -> str:
     """The sentence that takes the place of whatever needs ten patients of either outcome."""
     n, grouped = len(known.label), known.groups is not None
     if not n:
-        return f"{task}: no test patient has a known outcome; performance was not measured."
+        return f"{task}: no {who} has a known outcome; performance was not measured."
     units = known.groups if known.groups is not None else np.arange(n)
     events, free = (len(np.unique(units[known.label == outcome])) for outcome in (1, 0))
     outcome, name = (1, "event") if events <= free else (0, "event-free patient")
@@ -54,7 +49,7 @@ def too_few(task: str, known: KnownOutcomes) -> str:
         rarer += f", in {counted(min(events, free), 'group')},"
     needed = "groups with either outcome" if grouped else "of either outcome"
     return (
-        f"{task}: {rarer} among {counted(n, 'test patient')} with a known outcome: too few to measure "
+        f"{task}: {rarer} among {counted(n, who)} with a known outcome: too few to measure "
         f"discrimination or calibration (ten {needed} are needed)."
     )
 
@@ -84,12 +79,3 @@ def _where_tested(inputs: ReportInputs) -> list[str]:
     if column is not None:
         who = f"The test patients are those of the column {column}."
     return [who]
-
-
-def _span(days: float | None) -> str:
-    """A horizon in words: years where it is whole years, else days; nothing for a task without one."""
-    if days is None:
-        return ""
-    years = round(days / 365.25)
-    whole = years > 0 and abs(days - years * 365.25) <= 2
-    return f" within {counted(years, 'year')}" if whole else f" within {days:g} days"

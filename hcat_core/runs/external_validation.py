@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import torch
 
@@ -14,6 +14,7 @@ from hcat_core.evaluation.analysis import PatternScores, score_patterns
 from hcat_core.evaluation.cohort_counts import OutcomeCounts, count_outcomes
 from hcat_core.evaluation.scores import ScoringSettings, TaskScores, score_tasks, tasks_as_json
 from hcat_core.evaluation.subgroups import subgroups
+from hcat_core.evaluation.verdict import Verdict, verdict_of
 from hcat_core.reading import Reader
 from hcat_core.recipe import build
 from hcat_core.registry.catalog import Catalog
@@ -31,27 +32,44 @@ class Evaluation:
         data: fingerprint of the cohort.
         report: of reading the cohort.
         warnings: what makes the scores doubtful.
+        trained_on: the model learnt from most of these patients.
         labels: outcomes by task.
         metrics: scores by task.
         patterns: scores by missingness pattern.
         groups: scores by the name of a grouping, group and task.
-        predictions: of every patient; they are not part of the JSON document.
+        cohort: the patients that were scored, with their outcomes.
+        predictions: of every patient. Neither they nor the cohort are part of the JSON document.
     """
 
     run_folder: str
     data: str
     report: ReadReport
     warnings: Sequence[str]
+    trained_on: bool
     labels: Mapping[str, OutcomeCounts]
     metrics: Mapping[str, TaskScores]
     patterns: Sequence[PatternScores]
     groups: Mapping[str, Mapping[str, Mapping[str, TaskScores]]]
+    cohort: Cohort
     predictions: PatientPredictions
+
+    @property
+    def verdicts(self) -> list[Verdict]:
+        """Whether the predictions of each task can be used for patients like these."""
+        found = [
+            verdict_of(task, scores, {}, self.patterns, external=True)
+            for task, scores in self.metrics.items()
+        ]
+        if self.trained_on:
+            because = "most of these patients were used for training"
+            found = [replace(verdict, word="not known", because=because) for verdict in found]
+        return found
 
     def as_json(self) -> dict[str, object]:
         """The document of ``hcat evaluate``; no patient ids."""
-        cohort = self.predictions.cohort
+        cohort = self.cohort
         return {
+            "verdicts": [asdict(verdict) for verdict in self.verdicts],
             "run_folder": self.run_folder,
             "patients": len(cohort),
             "data": self.data,
@@ -125,7 +143,8 @@ def evaluate_cohort(
         raise DataError(
             "no patient's outcome is known. Does the outcomes file use the same patient ids as the others?"
         )
-    if fingerprint == run.training.data:
+    trained_on = fingerprint == run.training.data
+    if trained_on:
         warnings.append(
             "this is the cohort that the run was trained on: the scores are too optimistic, because most "
             "of these patients were used for training"
@@ -146,9 +165,11 @@ def evaluate_cohort(
         data=fingerprint,
         report=report,
         warnings=warnings,
+        trained_on=trained_on,
         labels=count_outcomes(cohort),
         metrics=score_tasks(cohort, predicted, settings),
         patterns=score_patterns(cohort, predicted, settings),
         groups=by_group,
+        cohort=cohort,
         predictions=predictions,
     )

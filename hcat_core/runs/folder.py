@@ -105,6 +105,11 @@ class RunFolder:
         return self.path / "report.html"
 
     @property
+    def model_card(self) -> Path:
+        """What the model is for, what it was fitted to, and what is not known, as Markdown."""
+        return self.path / "model_card.md"
+
+    @property
     def metrics(self) -> Path:
         """One JSON line per epoch."""
         return self.path / "metrics.jsonl"

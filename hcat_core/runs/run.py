@@ -29,6 +29,9 @@ from hcat_core.recipe.provenance import (
 from hcat_core.recipe.recipe import Recipe, load_recipe
 from hcat_core.registry.catalog import Catalog
 from hcat_core.registry.notifying import notify
+from hcat_core.report.formatting import today
+from hcat_core.report.inputs import ReportInputs
+from hcat_core.report.model_card import write_model_card
 from hcat_core.runs.cohort_checks import check_cohort
 from hcat_core.runs.folder import RunFolder, environment
 from hcat_core.runs.lock import create_locked, open_locked
@@ -281,8 +284,7 @@ def _finish(run: Run, result: FittedRun) -> dict[str, object]:
 
 
 def _write_report(run: Run, result: FittedRun, predicted: Prediction, summary: RunSummary) -> None:
-    from hcat_core.report import ReportInputs, write_report  # imports matplotlib, which nothing else needs
-    from hcat_core.report.formatting import today
+    from hcat_core.report.page import write_report  # imports matplotlib, which nothing else needs
 
     title, data = run.folder.path.resolve().name, result.data
     weights = result.checkpoint or run.folder.estimator
@@ -291,3 +293,4 @@ def _write_report(run: Run, result: FittedRun, predicted: Prediction, summary: R
         weights=weights.relative_to(run.folder.path).as_posix(),
     )  # fmt: skip
     write_report(run.folder.report, inputs)
+    write_model_card(run.folder.model_card, inputs)

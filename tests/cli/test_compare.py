@@ -165,6 +165,17 @@ def test_the_best_recipe_is_named_with_its_corrected_auc(hcat, cohort, again, tm
     ) in out
 
 
+def test_it_ends_with_a_verdict_and_a_page_that_says_the_same(hcat, cohort, again, tmp_path):
+    _, out, _ = compare(hcat, cohort, again)
+    verdict = json.loads((tmp_path / "c" / "comparison.json").read_text())["verdict"]
+    *_, last = out.splitlines()
+    assert last == f"open {tmp_path / 'c' / 'compare.html'}" and verdict["title"] in out
+    page = (tmp_path / "c" / "compare.html").read_text()
+    assert all(sentence in page for sentence in (verdict["title"], *verdict["sentences"]))
+    assert "No recipe failed on any fold." in page and "by how much the mean AUC falls" in page
+    assert "<script" not in page and "src=" not in page and "url(http" not in page
+
+
 def test_no_patient_is_named_in_what_is_written(finished):
     files = list(finished.rglob("*.*"))
     assert len(files) > 6
@@ -218,3 +229,6 @@ def test_a_recipe_that_fails_is_reported_and_the_others_go_on(hcat, cohort, tmp_
     assert code == 4 and "has no times" in err
     assert "has no times" in found["recipes"]["coxnet"]["errors"][0]
     assert found["recipes"]["logistic"]["survival"]["auc"]["mean"] > 0.5
+    page = (tmp_path / "c" / "compare.html").read_text()
+    assert page.count("has no times") == 2
+    assert found["verdict"]["word"] == "not known"

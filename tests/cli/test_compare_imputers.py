@@ -37,12 +37,18 @@ def test_it_compares_with_the_limits_and_writes_table_json_and_figures(hcat, tmp
     assert abs(table["gaussian"]["coverage_90"]["mean"] - 0.9) < 0.04
     folder = tmp_path / "imputer-comparison"
     assert {p.name for p in folder.iterdir()} == {
+        "compare-imputers.html",
         "comparison.csv",
         "comparison.json",
         "coverage.png",
         "r2.png",
         "jobs",
     }
+    page = (folder / "compare-imputers.html").read_text()
+    assert json.loads(out)["verdict"]["best"] == "gaussian"
+    assert "Scores by modality and imputer" in page and "the oracle knows" in page
+    assert "predicts outcomes from values it imputed" in page
+    assert "<script" not in page and "src=" not in page
 
 
 def test_what_is_done_is_not_run_again(hcat, tmp_path, monkeypatch):

@@ -283,14 +283,19 @@ def test_another_cohort_is_scored_with_nothing_fitted_again(hcat, trained, files
     assert len(rows_of(tmp_path / "e" / "predictions.csv")) == 120
     with h5py.File(other / "clinical.h5") as file:
         ids = {i.decode() for i in file["patient_id"][...]}
-    text = (tmp_path / "e" / "evaluation.json").read_text()
-    assert not any(f'"{patient}"' in text for patient in ids)
+    page = (tmp_path / "e" / "evaluation.html").read_text()
+    text = (tmp_path / "e" / "evaluation.json").read_text() + page
+    assert not any(f'"{patient}"' in text or f">{patient}<" in text for patient in ids)
+    assert all(reason in page for verdict in found["verdicts"] for reason in verdict["reasons"])
+    assert "Scores by site" in page and "north" in page and "Who lacks what" in page
+    assert "<script" not in page and "src=" not in page
 
 
 def test_doubtful_evaluations_are_warned_about(hcat, trained, files, tmp_path):
     run = trained["coxnet"]
-    code, _, err = hcat("evaluate", run, "--root", files, "-q")
+    code, out, err = hcat("evaluate", run, "--root", files, "--json")
     assert code == 0 and "this is the cohort that the run was trained on" in err
+    assert {one["word"] for one in json.loads(out)["verdicts"]} == {"not known"}
     shutil.copytree(files, tmp_path / "units")
     with h5py.File(tmp_path / "units" / "clinical.h5", "r+") as file:
         file["embedding"][:, 2] = file["embedding"][:, 2] * 1000

@@ -45,8 +45,8 @@ def test_it_prints_one_line_for_each_trial_and_both_scores(hcat, recipe, finishe
     assert code == 0 and "internal" not in err
     assert len([line for line in lines if "/3  " in line]) == 3 * 3
     assert any(line.startswith("all patients    2/3  0.") and "components=" in line for line in lines)
-    assert any(line.startswith("Report this: AUC, mean of tasks 0.") for line in lines)
-    assert any(line.startswith("Do not report 0.") for line in lines)
+    assert any(line.startswith("  Report this: AUC, mean of tasks 0.") for line in lines)
+    assert any(line.startswith("  Do not report 0.") for line in lines)
     assert lines[-2:] == [f"run it: hcat run {finished}/best.toml", f"open {finished}/tune.html"]
     assert {path.name for path in finished.iterdir()} == {
         "best.toml",

@@ -18,7 +18,8 @@ from hcat_core.evaluation.scores import ScoringSettings, score_split
 from hcat_core.evaluation.summary import Analysis, FitSummary, MemberSummary, RunSummary, TrainingSummary
 from hcat_core.interfaces import Prediction
 from hcat_core.metrics.recalibration import Recalibration, sigmoid
-from hcat_core.report import ReportInputs, cohort_figures, performance_figures
+from hcat_core.report import cohort_figures, performance_figures
+from hcat_core.report.inputs import ReportInputs
 from hcat_core.synth.cohort_view import to_cohort
 from hcat_core.synth.generator import SynthSpec, generate
 from hcat_core.training.checkpoints import Epoch

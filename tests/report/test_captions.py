@@ -64,7 +64,7 @@ def test_intervals_of_groups_are_called_so(inputs, grouped):
 def test_scores_of_few_patients_are_dashes_with_a_reason(inputs, few_events):
     made = inputs(few_events)
     row = section(render(made), "discrimination").split("test survival")[1].split("test recurrence")[0]
-    assert row.split()[1:8] == ["–"] * 6 + ["0.500"]
+    assert row.split()[1:7] == ["–"] * 5 + ["0.500"]
     assert captions.FEW in captions.discrimination(made)
     assert captions.FEW not in captions.discrimination(inputs())
     assert "–" not in section(render(inputs()), "discrimination")
@@ -116,27 +116,35 @@ def test_captions_say_that_scores_and_figures_are_weighted_where_they_are(inputs
         assert "inverse probability of censoring" in caption(made) and "censoring" not in caption(plain)
     for column in (0, 1):
         known, alone = made.known_test_outcomes(column), plain.known_test_outcomes(column)
-        for words in (captions.curves(made, known), captions.decision_figure("survival", known)):
+        for words in (
+            captions.roc(made, known),
+            captions.precision_recall(made, known),
+            captions.decision_figure("survival", known),
+        ):
             assert "weighted for censoring" in words
-        assert "weighted" not in captions.curves(plain, alone) + captions.decision_figure("x", alone)
+        assert "weighted" not in captions.precision_recall(plain, alone) + captions.decision_figure(
+            "x", alone
+        )
         assert "effective number" in captions.calibration_figure("survival", known)
         assert "effective" not in captions.calibration_figure("survival", alone)
 
 
 def test_scores_over_time_have_a_column_only_where_times_are_known(inputs, untimed):
-    assert "Uno's C" in render(inputs()) and "integrated Brier" in render(inputs())
-    assert "Uno's C" not in render(inputs(untimed)) and "integrated" not in render(inputs(untimed))
+    timed, plain = (section(render(made), "calibration") for made in (inputs(), inputs(untimed)))
+    assert "integrated Brier" in timed and "integrated" not in plain
+    timed, plain = (section(render(made), "discrimination") for made in (inputs(), inputs(untimed)))
+    assert "Uno&#39;s C sensitivity" in timed and "Uno&#39;s C" not in plain
 
 
 def test_bands_are_named_where_they_are_drawn(inputs, cohort, split):
     made = inputs()
-    assert "of 50 bootstrap samples of patients" in captions.curves(made, made.known_test_outcomes(0))
+    assert "of 50 bootstrap samples of patients" in captions.roc(made, made.known_test_outcomes(0))
     fifteen = inputs(some_events(cohort, split, 15))
-    assert "drawn from 20 patients of either outcome on" in captions.curves(
+    assert "drawn from 20 patients of either outcome on" in captions.roc(
         fifteen, fifteen.known_test_outcomes(0)
     )
     none = inputs(recipe=NO_BOOTSTRAP)
-    assert "Bands" not in captions.curves(none, none.known_test_outcomes(0))
+    assert "Bands" not in captions.roc(none, none.known_test_outcomes(0))
 
 
 def test_validation_patients_are_called_optimistic_only_where_there_are_some(inputs, split):

@@ -8,7 +8,7 @@ from hcat_core.training.checkpoints import Epoch
 
 def lines(figure):
     """How many strokes the coloured line of a figure has: a gap begins a new one."""
-    paths = re.findall(r'<path d="([^"]*)"[^>]*stroke: #0072b2', figure)
+    paths = re.findall(r'<path d="([^"]*)"[^>]*stroke: #0072b2', figure.svg)
     return max(path.count("M") for path in paths)
 
 

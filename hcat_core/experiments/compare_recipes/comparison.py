@@ -12,7 +12,12 @@ from hcat_core.cohort import Cohort
 from hcat_core.data.folds import joint_folds, per_task_folds
 from hcat_core.data.leakage import refuse_leaks
 from hcat_core.evaluation.baselines import baseline_recipes
-from hcat_core.experiments.compare_recipes.document import FoldPlan, comparison_document
+from hcat_core.experiments.compare_recipes.document import (
+    Findings,
+    FoldPlan,
+    comparison_document,
+    find_differences,
+)
 from hcat_core.experiments.compare_recipes.results import FoldResult
 from hcat_core.experiments.compare_recipes.run import RecipeOnFold, fold_job, run_job
 from hcat_core.experiments.compare_recipes.table import as_csv
@@ -20,11 +25,14 @@ from hcat_core.experiments.jobs import Backend, Experiment, Job, run_jobs
 from hcat_core.experiments.notifier import ComparisonNotifier
 from hcat_core.recipe.recipe import Recipe
 from hcat_core.registry.catalog import Catalog
+from hcat_core.report.formatting import today
+from hcat_core.report.page_facts import PageFacts, cohort_name
 from hcat_core.storage.checkpoint import write_text
 from hcat_core.storage.folder_lock import folder_lock
 from hcat_core.storage.safe_path import safe_path
 
 BASELINES = ("logistic", "random_forest", "hist_gradient_boosting", "coxnet", "survival_forest")
+PAGE = "compare.html"
 
 Finished = Callable[[FoldResult, int, int], None]
 
@@ -86,7 +94,7 @@ def run_comparison(
     finished: Finished,
     warn: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Do all jobs, and write ``comparison.json`` and ``comparison.csv``; returns the first of them.
+    """Do all jobs, and write ``comparison.json``, ``comparison.csv`` and a page; returns the first of them.
 
     Args:
         planned: what to compare.
@@ -111,8 +119,21 @@ def run_comparison(
             backend=backend,
             finished=notifier.each(finished),
         )
-        document = comparison_document(results, names, cohort, planned.folds)
+        found = find_differences(results, names, cohort, planned.folds)
+        document = comparison_document(found, results, names, cohort, planned.folds)
         notifier.finished(document)
         write_text(folder / "comparison.json", json.dumps(document, indent=1, allow_nan=False) + "\n")
         write_text(folder / "comparison.csv", as_csv(results, names, cohort.layout.task_names))
+        write_text(folder / PAGE, _page(planned, document, results, found))
     return document
+
+
+def _page(
+    planned: PlannedComparison, document: dict[str, Any], results: Sequence[FoldResult], found: Findings
+) -> str:
+    """The page of the comparison, as HTML."""
+    from hcat_core.experiments.compare_recipes.page import comparison_page  # imports matplotlib
+
+    cohort, recipe = planned.cohort, planned.jobs[0].task.recipe.as_dict()
+    facts = PageFacts(cohort_name(recipe), len(cohort), cohort.layout, "", today())
+    return comparison_page(document, results, found, facts)

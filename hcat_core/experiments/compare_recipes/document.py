@@ -17,6 +17,12 @@ from hcat_core.experiments.compare_recipes.differences import (
 )
 from hcat_core.experiments.compare_recipes.results import FoldResult
 from hcat_core.experiments.compare_recipes.selection import Selection, select_best
+from hcat_core.experiments.compare_recipes.verdict import (
+    ComparisonVerdict,
+    Measured,
+    as_json,
+    comparison_verdict,
+)
 from hcat_core.metrics.fewest import FEWEST_OF_EACH
 from hcat_core.metrics.resampling import group_numbers
 from hcat_core.metrics.survival import timed
@@ -32,20 +38,34 @@ class FoldPlan:
     seed: int
 
 
-def comparison_document(
+@dataclass(frozen=True)
+class Findings:
+    """What a comparison found.
+
+    Attributes:
+        few: tasks with fewer than ten patients of either outcome, with their number.
+        differences: to the first recipe.
+        selection: the best recipe, where one could be chosen.
+        verdict: on the differences.
+    """
+
+    few: dict[str, int]
+    differences: Sequence[Difference]
+    selection: Selection | None
+    verdict: ComparisonVerdict
+
+
+def find_differences(
     results: Sequence[FoldResult],
     names: Sequence[str],
     cohort: Cohort,
     plan: FoldPlan,
     *,
     choose: bool = True,
-) -> dict[str, Any]:
-    """What ``comparison.json`` holds; differences are to the first of ``names``.
+) -> Findings:
+    """Compare all recipes with the first of ``names``, and choose the best one unless ``choose`` is False.
 
-    The best recipe is chosen and corrected for the choice unless ``choose`` is False.
-
-    A task with fewer than ten patients of either outcome, listed in ``too_few`` with their number, has no
-    calibration, no interval and no verdict, and no recipe is chosen; ``notes`` says so.
+    A task with few patients has no interval and no verdict, and then no recipe is chosen.
     """
     assert cohort.targets is not None
     tasks, groups = cohort.layout.task_names, group_numbers(cohort.groups)
@@ -59,7 +79,24 @@ def comparison_document(
     few = {task: patients for task, patients in rarer.items() if patients < FEWEST_OF_EACH}
     differences = paired_differences(results, names, tasks, plan.folds, tuple(few))
     selection = None if few or not choose else select_best(results, names, cohort)
+    measured = Measured(len(cohort), plan.folds, plan.repeats)
+    return Findings(few, differences, selection, comparison_verdict(differences, selection, measured))
+
+
+def comparison_document(
+    found: Findings, results: Sequence[FoldResult], names: Sequence[str], cohort: Cohort, plan: FoldPlan
+) -> dict[str, Any]:
+    """What ``comparison.json`` holds; differences are to the first of ``names``.
+
+    A task with few patients of an outcome, listed in ``too_few`` with their number, has no calibration;
+    ``notes`` says so.
+    """
+    assert cohort.targets is not None
+    tasks, few, differences, selection = (
+        cohort.layout.task_names, found.few, found.differences, found.selection,
+    )  # fmt: skip
     return {
+        "verdict": as_json(found.verdict),
         "folds": plan.folds,
         "repeats": plan.repeats,
         "split": plan.split,
@@ -73,7 +110,7 @@ def comparison_document(
         "recipes": {name: _recipe([r for r in results if r.name == name], cohort) for name in names},
         "differences": [{**asdict(d), "verdict": d.verdict} for d in differences],
         "selection": None if selection is None else asdict(selection),
-        "notes": [*_few_notes(few), *_selection_notes(selection), *_difference_notes(differences)],
+        "notes": [*_few_notes(few), *_selection_notes(selection), *difference_notes(differences)],
     }
 
 
@@ -99,7 +136,7 @@ def _selection_notes(selection: Selection | None) -> list[str]:
     ]
 
 
-def _difference_notes(differences: Sequence[Difference]) -> list[str]:
+def difference_notes(differences: Sequence[Difference]) -> list[str]:
     """The sentence about how many differences are tested, and what verdicts allow for."""
     tested = [d for d in differences if d.p is not None]
     recipes = len({d.name for d in tested})

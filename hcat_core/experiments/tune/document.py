@@ -6,12 +6,13 @@ from dataclasses import asdict
 from typing import Any
 
 from hcat_core.experiments.tune.results import FinishedSearch, OuterScore, Trial, TuningResult
-from hcat_core.experiments.tune.sentences import sentences
+from hcat_core.experiments.tune.sentences import sentences, verdict
 
 
 def tuning_document(result: TuningResult) -> dict[str, Any]:
     """What ``tune.json`` holds: that of a comparison on the outer folds, and the searches."""
-    comparison = {key: value for key, value in result.comparison.items() if key != "selection"}
+    ours = ("selection", "verdict")  # of recipes, where a search has its own
+    comparison = {key: value for key, value in result.comparison.items() if key not in ours}
     return {
         **comparison,
         **asdict(result.plan),
@@ -24,7 +25,7 @@ def tuning_document(result: TuningResult) -> dict[str, Any]:
         "searches": [_search(one, result) for one in result.searches],
         "final": _search(result.final, result),
         "importance": dict(result.final.importance),
-        "summary": sentences(result),
+        "verdict": {"title": verdict(result), "sentences": sentences(result)},
     }
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hcat_core import __version__
 from hcat_core.experiments.tune.page_figures import history_figure, importance_figure
 from hcat_core.experiments.tune.results import FinishedSearch, OuterScore, Trial, TuningResult, tuned_name
-from hcat_core.experiments.tune.sentences import difference_to_untuned, sentences
+from hcat_core.experiments.tune.sentences import difference_in_words, sentences, verdict
 from hcat_core.experiments.tune.space import as_text, on_one_line, short_names
 from hcat_core.report.forest_plot import ForestRow, ForestScale, forest_figure
-from hcat_core.report.formatting import counted, number, today
+from hcat_core.report.formatting import number
+from hcat_core.report.page_facts import PageFacts
 from hcat_core.report.page_tables import Cell, PageTable, numbers, texts
 from hcat_core.report.page_template import render_page
 
@@ -27,16 +27,15 @@ class Figure:
     caption: str
 
 
-def render(result: TuningResult) -> str:
+def render(result: TuningResult, facts: PageFacts) -> str:
     """The page as HTML: one file without scripts and without patient ids, which loads nothing."""
-    verdict = _verdict(result)
     return render_page(
         "tune.html.j2",
         title=f"Search for better values of {result.recipe}",
-        facts=_facts(result),
+        facts=facts.pairs(),
         sections=SECTIONS,
-        verdict=verdict,
-        verdict_kind=KINDS.get(_difference(result), "not-known"),
+        verdict=verdict(result),
+        verdict_kind=KINDS.get(difference_in_words(result), "not-known"),
         sentences=[*sentences(result), *result.comparison["notes"]],
         forest=_forest(result),
         choices=_choices(result),
@@ -56,31 +55,6 @@ def render(result: TuningResult) -> str:
         space=_space(result),
         method=_method(result),
     )
-
-
-def _difference(result: TuningResult) -> str:
-    found = difference_to_untuned(result)
-    return "not tested" if found is None else str(found["verdict"])
-
-
-def _verdict(result: TuningResult) -> str:
-    """What tuning brought, in one line."""
-    return {
-        "better": "The tuned recipe is better than the recipe as it is",
-        "worse": "The tuned recipe is worse than the recipe as it is",
-        "no detectable difference": "Tuning makes no detectable difference",
-    }.get(_difference(result), "Whether tuning helps is not known")
-
-
-def _facts(result: TuningResult) -> list[tuple[str, str]]:
-    plan = result.plan
-    return [
-        ("recipe", result.recipe),
-        ("patients", str(result.comparison["patients"])),
-        ("searched", counted(len(result.keys), "key")),
-        ("trials", f"{plan.trials} in each of {len(result.searches) + 1} searches"),
-        ("made", f"{today()} by hcat {__version__}"),
-    ]
 
 
 def _forest(result: TuningResult) -> Figure:

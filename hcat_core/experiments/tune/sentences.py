@@ -15,6 +15,21 @@ def sentences(result: TuningResult) -> list[str]:
     return [*_honest(result), *_difference(result), *_optimistic(result), *_choices(result)]
 
 
+def verdict(result: TuningResult) -> str:
+    """What tuning brought, in one line."""
+    return {
+        "better": "The tuned recipe is better than the recipe as it is",
+        "worse": "The tuned recipe is worse than the recipe as it is",
+        "no detectable difference": "Tuning makes no detectable difference",
+    }.get(difference_in_words(result), "Whether tuning helps is not known")
+
+
+def difference_in_words(result: TuningResult) -> str:
+    """The verdict of the test of the tuned recipe against the recipe as it is."""
+    found = difference_to_untuned(result)
+    return "not tested" if found is None else str(found["verdict"])
+
+
 def difference_to_untuned(result: TuningResult) -> Mapping[str, Any] | None:
     """The difference of the tuned recipe to the recipe as it is, of the score that was searched for."""
     found = [
@@ -32,7 +47,7 @@ def with_interval(score: OuterScore) -> str:
         return "not known"
     text = f"{score.mean:.3f}"
     return (
-        text if score.low is None or score.high is None else f"{text} [{score.low:.3f}, {score.high:.3f}]"
+        text if score.low is None or score.high is None else f"{text} ({score.low:.3f} to {score.high:.3f})"
     )
 
 
@@ -41,8 +56,8 @@ def _honest(result: TuningResult) -> list[str]:
         return [f"No outer fold could be scored: the {result.score} of the tuned recipe is not known."]
     folds = len(result.tuned.by_fold)
     return [
-        f"Report this: {result.score} {with_interval(result.tuned)} (95 %), of the tuned recipe over "
-        f"{folds} outer folds, whose patients took no part in the choice of values."
+        f"Report this: {result.score} {with_interval(result.tuned)} of the tuned recipe, over {folds} "
+        f"outer folds, whose patients took no part in the choice of values."
     ]
 
 
@@ -50,7 +65,7 @@ def _difference(result: TuningResult) -> list[str]:
     found = difference_to_untuned(result)
     if found is None:
         return []
-    interval = "" if found["low"] is None else f" [{found['low']:+.3f}, {found['high']:+.3f}]"
+    interval = "" if found["low"] is None else f" ({found['low']:+.3f} to {found['high']:+.3f})"
     return [
         f"The recipe as it is has {with_interval(result.untuned)} on the same folds; tuned minus as it is: "
         f"{found['mean']:+.3f}{interval}, {found['verdict']}."

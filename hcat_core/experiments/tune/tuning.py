@@ -11,7 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from hcat_core.experiments.compare_recipes.differences import auc_by_fold, nadeau_bengio
-from hcat_core.experiments.compare_recipes.document import FoldPlan, comparison_document
+from hcat_core.experiments.compare_recipes.document import (
+    FoldPlan,
+    comparison_document,
+    find_differences,
+)
 from hcat_core.experiments.compare_recipes.results import FoldResult
 from hcat_core.experiments.jobs import Backend
 from hcat_core.experiments.notifier import ComparisonNotifier
@@ -23,6 +27,8 @@ from hcat_core.experiments.tune.search import PlannedSearch, Progress, SearchRes
 from hcat_core.experiments.tune.trial_table import as_csv
 from hcat_core.recipe.recipe import Recipe
 from hcat_core.registry.catalog import Catalog
+from hcat_core.report.formatting import counted, today
+from hcat_core.report.page_facts import PageFacts, cohort_name
 from hcat_core.storage.checkpoint import write_text
 from hcat_core.storage.folder_lock import folder_lock
 from hcat_core.storage.safe_path import safe_path
@@ -78,8 +84,16 @@ def tune(
         write_text(folder / "tune.json", json.dumps(document, indent=1, allow_nan=False) + "\n")
         write_text(folder / "trials.csv", as_csv(result))
         write_text(folder / "best.toml", best_recipe_text(result, planned.recipe, recipe))
-        write_text(folder / "tune.html", render(result))
+        write_text(folder / "tune.html", render(result, _page_facts(planned)))
     return Tuning(result, recipe, document)
+
+
+def _page_facts(planned: PlannedSearch) -> PageFacts:
+    """What stands below the page's title."""
+    cohort = planned.cohort
+    trials, keys = counted(planned.plan.trials, "trial"), counted(len(planned.space.dimensions), "key")
+    name = cohort_name(planned.recipe.as_dict())
+    return PageFacts(name, len(cohort), cohort.layout, f"{planned.name}: {trials} of {keys}", today())
 
 
 def _summed_up(planned: PlannedSearch, results: SearchResults) -> TuningResult:
@@ -87,6 +101,7 @@ def _summed_up(planned: PlannedSearch, results: SearchResults) -> TuningResult:
     plan, tasks = planned.plan, planned.cohort.layout.task_names
     names = (planned.name, tuned_name(planned.name), *planned.others)
     folds = FoldPlan(plan.folds, plan.repeats, "joint", plan.seed)
+    differences = find_differences(results.outer, names, planned.cohort, folds, choose=False)
     *searches, final = results.searches
     return TuningResult(
         recipe=planned.name,
@@ -96,7 +111,7 @@ def _summed_up(planned: PlannedSearch, results: SearchResults) -> TuningResult:
         searches=tuple(searches),
         final=final,
         outer={name: _outer_score(results.outer, name, tasks, plan.folds) for name in names},
-        comparison=comparison_document(results.outer, names, planned.cohort, folds, choose=False),
+        comparison=comparison_document(differences, results.outer, names, planned.cohort, folds),
     )
 
 

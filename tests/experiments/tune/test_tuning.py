@@ -109,7 +109,7 @@ def test_where_every_trial_fails_the_recipe_stays_as_it_is(fit, search, tmp_path
     fit(change)
     tuning = search(tmp_path, SearchPlan(trials=2, folds=2, inner_folds=2)).tuning
     assert tuning.result.final.best.number == 0 and tuning.result.tuned.mean is None
-    assert "No trial on all patients could be scored" in " ".join(tuning.document["summary"])
+    assert "No trial on all patients could be scored" in " ".join(tuning.document["verdict"]["sentences"])
     assert tuning.document["recipes"]["boosting"]["errors"] == ["ValueError: no luck"]
     assert "is not known" in (tmp_path / "tune.html").read_text()
 

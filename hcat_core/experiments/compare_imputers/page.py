@@ -1,0 +1,198 @@
+"""``compare-imputers.html``: the verdict on imputers, their scores by modality and pattern, failures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from hcat_core import __version__
+from hcat_core.experiments.compare_imputers.results import ImputerResult
+from hcat_core.experiments.compare_imputers.settings import LIMIT, ORACLE
+from hcat_core.experiments.compare_imputers.table import BASELINE, Estimate, Row
+from hcat_core.experiments.compare_imputers.verdict import ImputerVerdict, is_imputer
+from hcat_core.report.forest_plot import ForestRow, ForestScale, forest_figure
+from hcat_core.report.formatting import number, percent
+from hcat_core.report.page_tables import Cell, PageTable, TableRow, numbers, texts
+from hcat_core.report.page_template import render_page
+from hcat_core.report.svg import Captioned
+
+VERDICT_KINDS = {"an imputer is better": "good", "no detectable difference": "", "not known": "unknown"}
+SCORES = ("r2", "crps", "coverage_90")
+SECTIONS = (
+    ("imputers", "Scores of each imputer"),
+    ("modalities", "By modality"),
+    ("patterns", "By what a patient has"),
+    ("failures", "Where it fails"),
+)
+
+
+def imputer_page(
+    results: Sequence[ImputerResult],
+    rows: Sequence[Row],
+    verdict: ImputerVerdict,
+    cohort: str,
+    date: str,
+) -> str:
+    """Render the page of a comparison of imputers.
+
+    Args:
+        results: of all jobs.
+        rows: of the table.
+        verdict: on them.
+        cohort: its name.
+        date: in words.
+    """
+    return render_page(
+        "compare_imputers.html.j2",
+        title=f"Comparison of {len({row.name for row in rows if is_imputer(row.name)})} imputers",
+        facts=[("cohort", cohort), ("date", date), ("hcat", __version__)],
+        sections=SECTIONS,
+        verdict=verdict,
+        verdict_kind=VERDICT_KINDS[verdict.word],
+        limited=any(row.name == LIMIT for row in rows),
+        compared_with_gaps=any(row.name == BASELINE for row in rows),
+        figures=_figures(rows),
+        tables=[_score_table(rows, title) for title in dict.fromkeys(map(_setting, rows))],
+        modalities=_modality_table(results),
+        patterns=_pattern_table(results, verdict.best),
+        failed=_failures(rows),
+    )
+
+
+def _setting(row: Row) -> str:
+    reason = {
+        "mcar": "hidden by chance (MCAR)",
+        "mar": "hidden depending on measured values (MAR)",
+        "mnar": "hidden depending on their own values (MNAR)",
+    }[row.mechanism]
+    return f"{percent(row.missing_rate)} of blocks {reason}"
+
+
+def _figures(rows: Sequence[Row]) -> list[Captioned]:
+    """R² and the coverage of 90 % intervals, by setting and imputer."""
+    r2 = Captioned(
+        forest_figure("r2", _forest(rows, "r2"), ForestScale("R² of hidden values", 0.0), "R² by imputer"),
+        "R²: the share of the variance of hidden values that is explained; 0 is imputing the training "
+        "mean. Lines are 95 % intervals over random seeds.",
+    )
+    scale = ForestScale("share inside the 90 % interval", 0.9)
+    coverage = Captioned(
+        forest_figure("coverage", _forest(rows, "coverage_90"), scale, "coverage by imputer"),
+        "The share of hidden values inside their 90 % intervals: to the left of the dashed line intervals "
+        "are too narrow, to the right too wide.",
+    )
+    return [r2, coverage]
+
+
+def _forest(rows: Sequence[Row], score: str) -> list[ForestRow]:
+    """Rows of a forest plot: a heading for each setting, below it the imputers that have the score."""
+    forest: list[ForestRow] = []
+    for mechanism, rate in dict.fromkeys((row.mechanism, row.missing_rate) for row in rows):
+        group = [row for row in rows if (row.mechanism, row.missing_rate) == (mechanism, rate)]
+        forest.append(ForestRow(f"{mechanism.upper()}, {percent(rate)}"))
+        for row in group:
+            one = row.values[score]
+            if one is not None:
+                pair = None if np.isnan(one.low) else (one.low, one.high)
+                forest.append(ForestRow(row.name, one.mean, pair, emphasised=is_imputer(row.name)))
+    return forest
+
+
+def _score_table(rows: Sequence[Row], setting: str) -> PageTable:
+    shown = [row for row in rows if _setting(row) == setting]
+    columns = [
+        *texts("imputer"),
+        *numbers("R²", "of what is possible", "CRPS", "50 % intervals", "90 % intervals", "fit, seconds"),
+        *numbers("AUC", "AUC minus none"),
+    ]
+    cells: list[TableRow] = []
+    for row in shown:
+        v = row.values
+        share = v["share_of_limit"]
+        cells.append(
+            [
+                row.name,
+                _estimate(v["r2"]),
+                "–" if share is None or row.name in (ORACLE, LIMIT) else percent(share.mean),
+                _estimate(v["crps"]),
+                *(_estimate(v[name], 2) for name in ("coverage_50", "coverage_90")),
+                "–" if v["fit_seconds"] is None else number(v["fit_seconds"].mean, 1),
+                _estimate(v["auc"]),
+                _estimate(v["auc_over_none"]),
+            ]
+        )
+    seeds = max((row.seeds for row in shown), default=0)
+    caption = f"{setting}: means over {seeds} seeds, the highest R² first."
+    return PageTable(columns, cells, caption).without_dashes()
+
+
+def _estimate(one: Estimate | None, digits: int = 3) -> Cell:
+    if one is None:
+        return Cell("–")
+    if np.isnan(one.low):
+        return Cell(number(one.mean, digits))
+    return Cell(number(one.mean, digits), f"± {(one.high - one.low) / 2:.{digits}f}")
+
+
+def _modality_table(results: Sequence[ImputerResult]) -> PageTable:
+    """R², CRPS and coverage of each modality, means over seeds and settings."""
+    found: dict[tuple[str, str], list[Any]] = {}
+    for one in results:
+        if one.scores is not None:
+            for modality, scores in one.scores.by_modality.items():
+                found.setdefault((modality, one.name), []).append(scores)
+    rows = [
+        [modality, name, *_means(scores)] for (modality, name), scores in sorted(found.items(), key=_order)
+    ]
+    return PageTable(
+        [*texts("modality", "imputer"), *numbers("R²", "CRPS", "90 % intervals")],
+        rows,
+        "Means over seeds and ways of hiding, the lowest CRPS first.",
+        title="Scores by modality and imputer",
+    )
+
+
+def _order(item: tuple[tuple[str, str], list[Any]]) -> tuple[str, float]:
+    (modality, _), scores = item
+    known = [one.crps for one in scores if one.crps is not None]
+    return modality, float(np.mean(known)) if known else float("inf")
+
+
+def _pattern_table(results: Sequence[ImputerResult], best: str) -> PageTable:
+    """The best imputer's scores by what is measured of a patient."""
+    found: dict[str, list[Any]] = {}
+    for one in results:
+        if one.name == best and one.scores is not None:
+            for pattern, scores in one.scores.by_pattern.items():
+                found.setdefault(pattern, []).append(scores)
+    patients = {pattern: sum(one.patients for one in scores) for pattern, scores in found.items()}
+    rows = [
+        [pattern.replace("+", ", "), str(patients[pattern]), *_means(found[pattern])]
+        for pattern in sorted(found, key=lambda one: -patients[one])
+    ]
+    return PageTable(
+        [*texts("measured"), *numbers("patients, over all seeds", "R²", "CRPS", "90 % intervals")],
+        rows,
+        f"{best}: scores of what is hidden, by the modalities that are measured.",
+        title=f"Scores of {best} by what a patient has",
+    )
+
+
+def _means(scores: Sequence[Any]) -> list[str]:
+    """Means of ``SCORES``, without those that are not defined."""
+    means = []
+    for name in SCORES:
+        known = [value for one in scores if (value := getattr(one, name)) is not None]
+        means.append(number(float(np.mean(known)), 2 if name == "coverage_90" else 3) if known else "–")
+    return means
+
+
+def _failures(rows: Sequence[Row]) -> PageTable | None:
+    failed: Mapping[str, None] = dict.fromkeys(
+        f"{row.name}\0{_setting(row)}\0{error}" for row in rows for error in row.errors
+    )
+    if not failed:
+        return None
+    return PageTable(texts("imputer", "setting", "reason"), [one.split("\0") for one in failed])
