@@ -38,6 +38,7 @@ _PUBLIC = {
     "MeanImputer": "hcat_core.api.imputers",
     "MiceImputer": "hcat_core.api.imputers",
     "TrainedRun": "hcat_core.api.trained_run",
+    "Tuning": "hcat_core.api.tuning",
     "compare": "hcat_core.api.comparison",
     "fit": "hcat_core.api.trained_run",
     "hookimpl": "hcat_core.registry.hooks",
@@ -49,6 +50,7 @@ _PUBLIC = {
     "make_imputer": "hcat_core.api.imputers",
     "resume_run": "hcat_core.runs.run",
     "run_recipe": "hcat_core.runs.run",
+    "tune": "hcat_core.api.tuning",
 }
 
 __all__ = [
@@ -66,6 +68,7 @@ __all__ = [
     "MeanImputer",
     "MiceImputer",
     "TrainedRun",
+    "Tuning",
     "compare",
     "fit",
     "hookimpl",
@@ -77,6 +80,7 @@ __all__ = [
     "make_imputer",
     "resume_run",
     "run_recipe",
+    "tune",
 ]
 
 old_paths.install()

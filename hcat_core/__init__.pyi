@@ -14,6 +14,7 @@ from hcat_core.api.imputers import (
 )
 from hcat_core.api.inspection import Inspection, inspect
 from hcat_core.api.trained_run import TrainedRun, fit, load
+from hcat_core.api.tuning import Tuning, tune
 from hcat_core.errors import HcatError
 from hcat_core.recipe.recipe import load_recipe
 from hcat_core.registry.catalog import load_catalog
@@ -39,6 +40,7 @@ __all__ = [
     "MeanImputer",
     "MiceImputer",
     "TrainedRun",
+    "Tuning",
     "compare",
     "fit",
     "hookimpl",
@@ -50,4 +52,5 @@ __all__ = [
     "make_imputer",
     "resume_run",
     "run_recipe",
+    "tune",
 ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hcat_core.cli.comparison_cohort import read_cohort
 from hcat_core.cli.comparison_progress import ComparisonProgress
 from hcat_core.cli.console import Output, common_options, open_catalog
 from hcat_core.cli.job_options import chosen_backend, job_options
@@ -16,7 +17,6 @@ from hcat_core.cli.tracking import track_option
 from hcat_core.errors import TrainingError, UsageError
 
 if TYPE_CHECKING:
-    from hcat_core.cohort import Cohort
     from hcat_core.recipe.recipe import Recipe
     from hcat_core.registry.catalog import Catalog
 
@@ -113,7 +113,7 @@ def compare(
 
     add_trackers(catalog, trackers)
     loaded = _load(recipes, catalog, sets, output)
-    cohort = _read_cohort(next(iter(loaded.values())), catalog, output, strict)
+    cohort = read_cohort(next(iter(loaded.values())), catalog, output, strict)
     if baselines:
         loaded = with_baselines(loaded, cohort, catalog)
     planned = plan_comparison(loaded, cohort, FoldPlan(folds, repeats, split, seed))
@@ -131,28 +131,6 @@ def compare(
         output.say(f"open {outdir / PAGE}")
     output.document(document)
     return TrainingError.exit_code if any(one["errors"] for one in document["recipes"].values()) else 0
-
-
-def _read_cohort(recipe: Recipe, catalog: Catalog, output: Output, strict: bool) -> Cohort:
-    """The recipe's cohort; findings about its quality are warnings, or errors if ``strict``.
-
-    Too few patients are always a warning.
-    """
-    from hcat_core.data.data_quality import find_quality_issues, refuse_quality_issues
-    from hcat_core.evaluation.sample_size import sample_size_warnings
-    from hcat_core.runs.recipe_cohort import read_recipe_cohort
-
-    cohort, report = read_recipe_cohort(recipe, catalog, output.say)
-    if cohort.targets is None:
-        raise UsageError(f"{recipe.source}: a comparison needs outcomes: give cohort.targets.")
-    issues = find_quality_issues(cohort, report)
-    if strict:
-        refuse_quality_issues(issues)
-    for issue in issues:
-        output.warn(issue.message)
-    for warning in sample_size_warnings(cohort):
-        output.warn(warning)
-    return cohort
 
 
 def _load(

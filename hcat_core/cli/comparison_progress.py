@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.progress import TimeRemainingColumn as Remaining
@@ -46,7 +46,7 @@ class ComparisonProgress:
             )
             self.bar.add_task("", total=jobs)
 
-    def __enter__(self) -> ComparisonProgress:
+    def __enter__(self) -> Self:
         if self.bar is not None:
             self.bar.start()
         return self

@@ -36,6 +36,7 @@ COMMANDS = {
     "evaluate": "hcat_core.cli.evaluate:evaluate",
     "compare": "hcat_core.cli.compare:compare",
     "compare-imputers": "hcat_core.cli.compare_imputers:compare_imputers",
+    "tune": "hcat_core.cli.tune:tune",
     "check": "hcat_core.cli.check:check",
     "new-plugin": "hcat_core.cli.new_plugin:new_plugin",
     "synth": "hcat_core.cli.synth:synth",
@@ -86,7 +87,7 @@ def hcat(context: click.Context) -> None:
     if command != "run" and launch.size() > 1:
         raise UsageError(
             f"hcat {command} cannot run under torchrun, which shares one training among processes; "
-            "start it directly. Comparisons share their work by --jobs or --backend dask."
+            "start it directly. Comparisons and searches share their work by --jobs or --backend dask."
         )
 
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from hcat_core.recipe.documentation import KeyRow
 
-TABLES = ("cohort", "targets", "task", "event_values", "demo", "split", "training", "evaluation")
+TABLES = ("cohort", "targets", "task", "event_values", "demo", "split", "training", "evaluation", "tune",
+          "range")  # fmt: skip
 """The names of ``DOCUMENTED_TABLES``, whose import takes long."""
 
 
@@ -30,7 +31,7 @@ def show(kind: str, name: str | None, as_json: bool, quiet: bool) -> None:
 
     KIND NAME is a component: reader, imputer, fusion, head, loss or estimator, and one of hcat
     list-components. TABLE is one that every recipe may have: cohort, targets, task, event_values, demo,
-    split, training, evaluation.
+    split, training, evaluation, tune, range (in tune.space).
     """
     output = Output.make(as_json, quiet)
     if kind in TABLES:

@@ -125,6 +125,26 @@ def components_in(
             yield from components_in(catalog, nested.kind, inner, at)
 
 
+def table_keys(catalog: Catalog, kind: Kind, table: object, key: str) -> Iterator[str]:
+    """The dotted keys of a component's table and of the tables in it, given or not, and of these tables.
+
+    The table need not be checked; one that names no component has no keys.
+    """
+    if not isinstance(table, Mapping):
+        return
+    spec = _parameters_of_table(catalog, kind, table, key)
+    if isinstance(spec, Problem):
+        return
+    yield from (key, f"{key}.use", *(f"{key}.{name}" for name in spec.model.model_fields))
+    for name, nested in spec.nested.items():
+        value = table.get(name)
+        if isinstance(value, {"one": Mapping, "list": list, "dict": Mapping}[nested.shape]):
+            for _, inner, at in _parts(value, nested.shape, f"{key}.{name}"):
+                yield from table_keys(catalog, nested.kind, inner, at)
+        if nested.shape != "one" or not isinstance(value, Mapping):
+            yield f"{key}.{name}"
+
+
 def default_table(
     catalog: Catalog, kind: Kind, name: str, inner: Mapping[Kind, Mapping[str, Any]]
 ) -> dict[str, Any]:

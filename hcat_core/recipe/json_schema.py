@@ -46,6 +46,7 @@ def recipe_schema(catalog: Catalog) -> Schema:
         definitions[name] = _partial(schema)
     modalities = {"type": "object", "propertyNames": NAMES, "additionalProperties": _or_false("reader")}
     definitions["cohort"]["properties"]["modalities"] = modalities
+    definitions["tune"]["properties"]["space"] = _space()
     properties: Schema = {
         "extends": {"type": "string", "description": "Path of the recipe that this one changes."},
         "seed": {"type": "integer", "minimum": 0, "default": 0},
@@ -63,6 +64,16 @@ def recipe_schema(catalog: Catalog) -> Schema:
         "properties": properties,
         "additionalProperties": False,
         "definitions": definitions,
+    }
+
+
+def _space() -> Schema:
+    """Ranges by key, which may also be tables in each other."""
+    group: Schema = {"type": "object", "additionalProperties": {"type": "object"}}
+    return {
+        "type": "object",
+        "description": "Values to try, by the dotted key of the method that takes them.",
+        "additionalProperties": {"anyOf": [{"$ref": "#/definitions/RangeTable"}, group, REMOVED]},
     }
 
 

@@ -63,9 +63,9 @@ class Keyword(NamedTuple):
     default: object
 
 
-@functools.cache  # a recipe's tables ask for the same classes again and again
+@functools.cache
 def parameters(cls: type) -> Parameters:
-    """Read a constructor's signature.
+    """Read a constructor's signature, once per class: a search checks many recipes of the same components.
 
     Raises:
         TypeError: for a keyword-only parameter without an annotation, or ``**kwargs``.

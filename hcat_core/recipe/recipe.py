@@ -37,6 +37,7 @@ from hcat_core.recipe.loading import (
     uses_neural,
 )
 from hcat_core.recipe.schema import TABLES, EvaluationTable, TrainingTable, elsewhere
+from hcat_core.recipe.search_tables import TuneTable, check_ranges, flatten_space
 from hcat_core.recipe.toml_text import Tree
 from hcat_core.recipe.top_level import check_top_level
 from hcat_core.recipe.validation import check_table
@@ -63,6 +64,7 @@ class Recipe:
         split: how patients are split.
         training: settings of the training loop.
         evaluation: settings of the evaluation.
+        tune: what ``hcat tune`` searches.
         estimator: component table; ``neural`` trains the four that follow.
         imputer: component table; empty, like the next three, where no estimator is ``neural``.
         fusion: component table.
@@ -79,6 +81,7 @@ class Recipe:
     split: SplitTable
     training: TrainingTable
     evaluation: EvaluationTable
+    tune: TuneTable
     estimator: dict[str, Any]
     imputer: dict[str, Any]
     fusion: dict[str, Any]
@@ -95,6 +98,7 @@ class Recipe:
             "split": self.split.model_dump(mode="json", exclude_none=True),
             **self.method(),
             "evaluation": self.evaluation.model_dump(mode="json"),
+            **({"tune": self.tune.model_dump(mode="json", exclude_none=True)} if self.tune.space else {}),
         }
 
     def method(self) -> dict[str, Any]:
@@ -174,6 +178,7 @@ def check_recipe(
     """
     problems = [Problem(key, f"no such table or key.{_suggestion(key)}") for key in tree if key not in KEYS]
     name_default_components(tree)
+    flatten_space(tree)
     problems += name_readers(tree)
     problems += check_savable({key: value for key, value in tree.items() if key != "seed"})
     tables, more = _check_fixed_tables(tree)
@@ -184,6 +189,8 @@ def check_recipe(
     split, cohort = tables.get("split"), tables.get("cohort")
     if split is not None and split.validation + split.test >= 1:
         problems.append(Problem("split", "validation and test leave no patient for training"))
+    if tables.get("tune") is not None:
+        problems += check_ranges(tables["tune"])
     modalities: Tables = {}
     readable = False
     if cohort is not None:
@@ -222,6 +229,7 @@ def check_recipe(
         split=tables["split"],
         training=tables["training"],
         evaluation=tables["evaluation"],
+        tune=tables["tune"],
         estimator=estimator,
         imputer=neural.imputer,
         fusion=neural.fusion,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Literal
 
 from hcat_core.data.schema import CohortTable, DemoTable, EventValues, SplitTable, TargetsTable, TaskTable
+from hcat_core.recipe.search_tables import RangeTable, TuneTable
 from hcat_core.registry.parameter_types import Count, CountOrZero, Fraction, NonNegative, Positive, Table
 
 
@@ -67,6 +68,7 @@ TABLES: dict[str, type[Table]] = {
     "split": SplitTable,
     "training": TrainingTable,
     "evaluation": EvaluationTable,
+    "tune": TuneTable,
 }
 
 DOCUMENTED_TABLES: dict[str, type[Table]] = {
@@ -76,8 +78,10 @@ DOCUMENTED_TABLES: dict[str, type[Table]] = {
     "event_values": EventValues,
     "demo": DemoTable,
     **{name: table for name, table in TABLES.items() if name != "cohort"},
+    "range": RangeTable,
 }
-"""Those of ``TABLES``, and the tables in them: ``cohort.targets``, each of its tasks, ``cohort.demo``."""
+"""Those of ``TABLES``, and the tables in them: ``cohort.targets``, each of its tasks, ``cohort.demo``, and
+the ranges of ``tune.space``."""
 
 
 def elsewhere(key: str) -> str:

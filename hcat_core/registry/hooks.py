@@ -64,12 +64,15 @@ def hcat_run_finished(run_folder: Path, summary: Mapping[str, object]) -> None:
 
 @hookspec
 def hcat_comparison_started(folder: Path, names: Sequence[str], jobs: int) -> None:
-    """Called before a comparison in ``folder`` of ``names``, recipes or imputers, that has so many jobs."""
+    """Called before a comparison or search in ``folder`` of ``names``, which has so many jobs.
+
+    The names are those of recipes or imputers.
+    """
 
 
 @hookspec
 def hcat_job_finished(folder: Path, job: str, result: Mapping[str, object]) -> None:
-    """Called for each result of a comparison, those of an earlier call included.
+    """Called for each result of a comparison or a search, those of an earlier call included.
 
     ``job`` says in words which one it is (``small_cohort, repeat 1, fold 3``), ``result`` is the content of
     its file; ``result["error"]`` is None for a job that did not fail.
@@ -78,4 +81,4 @@ def hcat_job_finished(folder: Path, job: str, result: Mapping[str, object]) -> N
 
 @hookspec
 def hcat_comparison_finished(folder: Path, document: Mapping[str, object]) -> None:
-    """Called at the end of a comparison; ``document`` is the content of ``comparison.json``."""
+    """Called at the end; ``document`` is the content of ``comparison.json``, of a search ``tune.json``."""

@@ -109,10 +109,10 @@ def paired_differences(
     for what in (ALL_MODALITIES, TWO_HIDDEN):
         for task in rows:
             wanted = tasks if task == MEAN_OF_TASKS else [task]
-            base = _auc_by_fold(results, reference, wanted, what)
+            base = auc_by_fold(results, reference, wanted, what)
             family = []
             for name in others:
-                auc = _auc_by_fold(results, name, wanted, what)
+                auc = auc_by_fold(results, name, wanted, what)
                 by_fold = np.array([auc[fold] - base[fold] for fold in sorted(auc.keys() & base.keys())])
                 if not len(by_fold):
                     continue
@@ -139,8 +139,8 @@ def auc_with_two_hidden(scores: FoldScores) -> float | None:
     return float(np.mean(values)) if remaining > 0 and values else None
 
 
-def _auc_by_fold(
-    results: Sequence[FoldResult], name: str, tasks: Sequence[str], what: str
+def auc_by_fold(
+    results: Sequence[FoldResult], name: str, tasks: Sequence[str], what: str = ALL_MODALITIES
 ) -> dict[tuple[int, int], float]:
     """AUC by (repeat, fold), the mean of ``tasks``, where each of them has one."""
     aucs: dict[tuple[int, int], dict[str, float]] = {}

@@ -56,9 +56,14 @@ class Findings:
 
 
 def find_differences(
-    results: Sequence[FoldResult], names: Sequence[str], cohort: Cohort, plan: FoldPlan
+    results: Sequence[FoldResult],
+    names: Sequence[str],
+    cohort: Cohort,
+    plan: FoldPlan,
+    *,
+    choose: bool = True,
 ) -> Findings:
-    """Compare all recipes with the first of ``names``.
+    """Compare all recipes with the first of ``names``, and choose the best one unless ``choose`` is False.
 
     A task with few patients has no interval and no verdict, and then no recipe is chosen.
     """
@@ -73,7 +78,7 @@ def find_differences(
     }
     few = {task: patients for task, patients in rarer.items() if patients < FEWEST_OF_EACH}
     differences = paired_differences(results, names, tasks, plan.folds, tuple(few))
-    selection = None if few else select_best(results, names, cohort)
+    selection = None if few or not choose else select_best(results, names, cohort)
     measured = Measured(len(cohort), plan.folds, plan.repeats)
     return Findings(few, differences, selection, comparison_verdict(differences, selection, measured))
 

@@ -29,10 +29,11 @@ MOST_MODALITIES = 6  # with more, subsets of modalities are too many to score
 
 @dataclass(frozen=True)
 class RecipeOnFold:
-    """What one job fits and scores."""
+    """What one job fits and scores; ``subsets``: with each subset of modalities alone, too."""
 
     recipe: Recipe
     fold: Fold
+    subsets: bool = True
 
 
 def fold_job(name: str, recipe: Recipe, fold: Fold, data: str) -> Job[RecipeOnFold]:
@@ -61,7 +62,7 @@ def run_job(job: Job[RecipeOnFold], cohort: Cohort, allowed: Allowed | None) -> 
         train, validation = hold_out_patients(rest, VALIDATION, seed)
         context = TrainingContext(seed, parts=neural_parts_of(recipe, catalog))
         fitted = fit_estimator(recipe, catalog, rest[train], rest[validation], context)
-        tasks = _score(fitted, cohort, fold)
+        tasks = _score(fitted, cohort, fold, job.task.subsets)
     except HcatError as failure:
         error = str(failure)
     except Exception as failure:  # a third-party estimator may raise anything
@@ -69,7 +70,7 @@ def run_job(job: Job[RecipeOnFold], cohort: Cohort, allowed: Allowed | None) -> 
     return FoldResult(job.name, fold.repeat, fold.number, tasks, error)
 
 
-def _score(fitted: Fitted, cohort: Cohort, fold: Fold) -> dict[str, FoldScores]:
+def _score(fitted: Fitted, cohort: Cohort, fold: Fold, subsets: bool) -> dict[str, FoldScores]:
     test = cohort[fold.test]
     assert cohort.targets is not None and test.targets is not None
     without_targets = test.without_targets()
@@ -77,7 +78,7 @@ def _score(fitted: Fitted, cohort: Cohort, fold: Fold) -> dict[str, FoldScores]:
     others = cohort.targets[fold.rest]
     weights = all_known_weights(test.layout, test.targets, others)
     scored = score_tasks(test, predicted, ScoringSettings(fitted.thresholds, others, 0, 0))
-    by_subset = _predict_with_subsets(fitted, without_targets)
+    by_subset = _predict_with_subsets(fitted, without_targets) if subsets else {}
     scores = {}
     for name in fold.tasks:
         column = test.layout.task_names.index(name)

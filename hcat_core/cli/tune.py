@@ -1,0 +1,141 @@
+"""``hcat tune``: a search for better values of a recipe's keys, nested in the folds that report it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hcat_core.cli.console import Output, common_options, open_catalog
+from hcat_core.cli.job_options import chosen_backend, job_options
+from hcat_core.cli.recipe_options import RecipePath
+from hcat_core.cli.tracking import track_option
+from hcat_core.errors import TrainingError
+
+
+@click.command()
+@click.argument("recipe", type=RecipePath())
+@click.option(
+    "--trials",
+    type=click.IntRange(2),
+    default=20,
+    show_default=True,
+    help="Trials of each search; the first is the recipe as it is.",
+)
+@click.option(
+    "--folds",
+    type=click.IntRange(2),
+    default=5,
+    show_default=True,
+    help="Outer folds: each is scored once, with values that were chosen without its patients.",
+)
+@click.option(
+    "--repeats",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="How often the patients are divided into outer folds anew.",
+)
+@click.option(
+    "--inner-folds",
+    type=click.IntRange(2),
+    default=3,
+    show_default=True,
+    help="Folds of the patients outside an outer fold, by which values are chosen.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Random seed of folds and of draws.",
+)
+@click.option(
+    "--baselines/--no-baselines",
+    default=True,
+    show_default=True,
+    help="Score simple models on the outer folds too, as hcat compare does.",
+)
+@job_options
+@track_option
+@click.option(
+    "--set", "sets", metavar="KEY=VALUE", multiple=True, help="Change a key of the recipe; repeatable."
+)
+@click.option(
+    "--strict", is_flag=True, help="Stop at findings about data quality, such as duplicated patients."
+)
+@click.option(
+    "--outdir",
+    type=click.Path(path_type=Path),
+    default=Path("tuning"),
+    show_default=True,
+    help="Folder for the best recipe, tables, the page and results; jobs that have a result there are not "
+    "run again.",
+)
+@common_options
+def tune(
+    recipe: Path,
+    trials: int,
+    folds: int,
+    repeats: int,
+    inner_folds: int,
+    seed: int,
+    baselines: bool,
+    jobs: int | None,
+    backend: str,
+    scheduler: str | None,
+    sets: tuple[str, ...],
+    strict: bool,
+    outdir: Path,
+    trackers: tuple[str, ...],
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Search better values for keys of RECIPE, and report what the choice is worth on other patients.
+
+    The recipe's table [tune.space] says which keys, and which values (hcat show tune). Each outer fold is
+    scored with values that were chosen without its patients; a last search on all patients chooses those of
+    best.toml. An interrupted search goes on when the same command is run again.
+    """
+    output = Output.make(as_json, quiet)
+    where = chosen_backend(jobs, backend, scheduler)
+    catalog = open_catalog(output, [recipe], sets)
+
+    from hcat_core.cli.comparison_cohort import read_cohort
+    from hcat_core.cli.search_progress import SearchProgress
+    from hcat_core.experiments.compare_recipes.comparison import with_baselines
+    from hcat_core.experiments.tune.nested_folds import SearchPlan
+    from hcat_core.experiments.tune.sampling import require_optuna
+    from hcat_core.experiments.tune.search import Progress, plan_search
+    from hcat_core.experiments.tune.space_check import load_searched_recipe
+    from hcat_core.experiments.tune.tuning import tune as run_tuning
+    from hcat_core.registry.trackers import add_trackers
+
+    require_optuna()
+    add_trackers(catalog, trackers)
+    loaded, space, warnings = load_searched_recipe(recipe, catalog, sets)
+    for warning in warnings:
+        output.warn(warning)
+    cohort = read_cohort(loaded, catalog, output, strict)
+    others = with_baselines({recipe.stem: loaded}, cohort, catalog) if baselines else {}
+    others.pop(recipe.stem, None)
+    plan = SearchPlan(trials, folds, repeats, inner_folds, seed)
+    planned = plan_search(recipe.stem, loaded, space, cohort, plan, others)
+    with SearchProgress(output, planned, outdir) as progress:
+        found = run_tuning(
+            planned,
+            catalog,
+            outdir,
+            backend=where,
+            progress=Progress(progress.finished, progress.trial),
+            warn=output.warn,
+        )
+    if not quiet:
+        from hcat_core.cli.tuning_tables import print_tuning
+
+        print_tuning(output.words, found.result)
+        output.say(f"run it: hcat run {outdir / 'best.toml'}")
+        output.say(f"open {outdir / 'tune.html'}")
+    output.document(found.document)
+    failed = found.result.tuned.mean is None or found.result.final.best.score is None
+    return TrainingError.exit_code if failed else 0
