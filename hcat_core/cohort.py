@@ -165,6 +165,11 @@ class Layout:
         return tuple(Outcome(n, self.tasks[at[0]].kind, tuple(at)) for n, at in columns.items())
 
     @cached_property
+    def event_columns(self) -> tuple[int, ...]:
+        """Places in the task axis of events, with times or without: not of classes and numbers."""
+        return tuple(place for place, task in enumerate(self.tasks) if task.kind == "event")
+
+    @cached_property
     def cells(self) -> Tensor:
         """(M, D) bool, False on padding."""
         return torch.arange(self.widest) < torch.tensor(self.widths).unsqueeze(1)
@@ -221,6 +226,13 @@ class Targets:
     def __getitem__(self, rows: Tensor | slice) -> Targets:
         values = None if self.values is None else self.values[rows]
         return Targets(self.labels[rows], self.time[rows], self.event[rows], values)
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """(N, T) values of continuous tasks in float64; NaN where unknown, and for tasks of other kinds."""
+        if self.values is None:
+            return np.full(self.labels.shape, np.nan)
+        return self.values.double().numpy()
 
     def to(self, device: torch.device | str) -> Targets:
         """The same targets on ``device``."""

@@ -1,0 +1,180 @@
+"""Scores of predicted numbers: error, rank correlation, and how often intervals hold the value.
+
+R2 compares the squared error with that of predicting the mean of the training patients for everyone: 0 is
+no better than that, and below 0 is worse. Intervals are percentiles of a bootstrap over patients, or groups
+as wholes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import rankdata
+
+from hcat_core.metrics.fewest import FEWEST_TO_RESAMPLE
+from hcat_core.metrics.intervals import Resampling, percentile_interval, resampled_weights
+
+Interval = tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class KnownValues:
+    """n patients whose value is known.
+
+    Attributes:
+        observed: (n,) values, in the unit of the file.
+        predicted: (n,) expected values.
+        low: (n,) lower ends of the 90 % intervals; NaN where there are none.
+        high: (n,) upper ends.
+        training_mean: mean value of the training patients; NaN where none of theirs is known.
+        groups: (n,) numbers of groups, whose records are not independent; None without.
+    """
+
+    observed: np.ndarray
+    predicted: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    training_mean: float
+    groups: np.ndarray | None = None
+
+    @property
+    def units(self) -> int:
+        """Number of patients; with groups, of groups."""
+        return len(self.observed) if self.groups is None else len(np.unique(self.groups))
+
+    @property
+    def with_interval(self) -> bool:
+        """Whether every patient has an interval."""
+        return bool(len(self.low)) and bool(np.isfinite(self.low).all() and np.isfinite(self.high).all())
+
+    @property
+    def inside(self) -> np.ndarray:
+        """(n,) whether the interval holds the value; False where there is no interval."""
+        return np.asarray((self.low <= self.observed) & (self.observed <= self.high))
+
+    @property
+    def few(self) -> bool:
+        """Whether they are too few for any score to be given an interval."""
+        return self.units < FEWEST_TO_RESAMPLE
+
+
+@dataclass(frozen=True)
+class ValueMetrics:
+    """Scores of predicted numbers; None where a score is not defined.
+
+    Attributes:
+        r2: 1 - squared error / squared error of the training mean.
+        r2_95: bootstrap 95 % interval, as of the others; None with fewer than twenty patients.
+        mae: mean absolute error, in the unit of the value, as are the next ones.
+        rmse: root of the mean squared error.
+        spearman: rank correlation of predicted and observed values.
+        coverage_90: share of patients whose value lies in their 90 % interval.
+        width_90: mean width of these intervals.
+    """
+
+    r2: float | None
+    r2_95: Interval
+    mae: float | None
+    mae_95: Interval
+    rmse: float | None
+    rmse_95: Interval
+    spearman: float | None
+    spearman_95: Interval
+    coverage_90: float | None
+    coverage_90_95: Interval
+    width_90: float | None
+
+
+def value_metrics(known: KnownValues, resampling: Resampling) -> ValueMetrics:
+    """Score predictions of patients whose value is known.
+
+    Args:
+        known: n patients.
+        resampling: of these n patients.
+    """
+    n = len(known.observed)
+    if not n:
+        return ValueMetrics(None, None, None, None, None, None, None, None, None, None, None)
+    point = [float(value) if np.isfinite(value) else None for value in _scores(known, np.ones((1, n)))[0]]
+    ends: list[Interval] = [None] * len(point)
+    if resampling.resamples and not known.few:
+        parts = resampled_weights(np.zeros(n, int), np.ones(n), resampling)
+        drawn = np.concatenate([_scores(known, weights) for weights in parts])
+        ends = [
+            None if value is None else percentile_interval(values)
+            for value, values in zip(point, drawn.T, strict=True)
+        ]
+    return ValueMetrics(
+        r2=point[0],
+        r2_95=ends[0],
+        mae=point[1],
+        mae_95=ends[1],
+        rmse=point[2],
+        rmse_95=ends[2],
+        spearman=point[3],
+        spearman_95=ends[3],
+        coverage_90=point[4],
+        coverage_90_95=ends[4],
+        width_90=float((known.high - known.low).mean()) if known.with_interval else None,
+    )
+
+
+def r2_scores(known: KnownValues, weights: np.ndarray) -> np.ndarray:
+    """(R,) R2 under R rows of weights (R, n); NaN without a training mean, or where all equal it."""
+    error = weights @ (known.observed - known.predicted) ** 2
+    total = weights @ (known.observed - known.training_mean) ** 2
+    return np.asarray(1 - np.divide(error, total, out=np.full(len(error), np.nan), where=total > 0))
+
+
+def paired_r2_difference(
+    model: KnownValues, other: KnownValues, resampling: Resampling
+) -> list[float] | None:
+    """The R2 of one model minus that of another on the same patients, and the interval's ends.
+
+    None with fewer than twenty patients, or groups.
+    """
+    n = len(model.observed)
+    if not resampling.resamples or model.few:
+        return None
+
+    def difference(weights: np.ndarray) -> np.ndarray:
+        return r2_scores(model, weights) - r2_scores(other, weights)
+
+    parts = resampled_weights(np.zeros(n, int), np.ones(n), resampling)
+    ends = percentile_interval(np.concatenate([difference(weights) for weights in parts]))
+    return None if ends is None else [float(difference(np.ones((1, n)))[0]), *ends]
+
+
+def _scores(known: KnownValues, weights: np.ndarray) -> np.ndarray:
+    """(R, 5) R2, MAE, RMSE, Spearman and coverage under each of R rows of weights (R, n)."""
+    error, total = known.observed - known.predicted, weights.sum(axis=1)
+    inside = known.inside if known.with_interval else np.full(len(error), np.nan)
+    return np.column_stack(
+        [
+            r2_scores(known, weights),
+            weights @ np.abs(error) / total,
+            np.sqrt(weights @ error**2 / total),
+            _rank_correlations(known, weights),
+            weights @ inside / total,
+        ]
+    )
+
+
+def _rank_correlations(known: KnownValues, weights: np.ndarray) -> np.ndarray:
+    """(R,) Spearman's correlation under each of R rows of weights (R, n); NaN where a side is constant."""
+    x, y = (_weighted_ranks(values, weights) for values in (known.predicted, known.observed))
+    total = weights.sum(axis=1, keepdims=True)
+    x, y = (ranks - (weights * ranks).sum(axis=1, keepdims=True) / total for ranks in (x, y))
+    xy, xx, yy = ((weights * product).sum(axis=1) for product in (x * y, x * x, y * y))
+    size = np.sqrt(xx * yy)
+    return np.asarray(np.divide(xy, size, out=np.full(len(size), np.nan), where=size > 1e-9))
+
+
+def _weighted_ranks(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(R, n) mid-ranks of values (n,) of which each row of weights (R, n) holds so many."""
+    order = np.argsort(values, kind="stable")
+    place = rankdata(values, method="dense").astype(int) - 1
+    starts = np.flatnonzero(np.diff(place[order], prepend=-1))
+    each = np.add.reduceat(weights[:, order], starts, axis=1)
+    return np.asarray((each.cumsum(axis=1) - each / 2)[:, place])
