@@ -157,17 +157,17 @@ class Layout:
         return tuple(t.name for t in self.tasks)
 
     @cached_property
+    def event_columns(self) -> tuple[int, ...]:
+        """Places in the task axis of events, with times or without: not of classes and numbers."""
+        return tuple(place for place, task in enumerate(self.tasks) if task.kind == "event")
+
+    @cached_property
     def outcomes(self) -> tuple[Outcome, ...]:
         """The outcomes of the recipe in order; the tasks of a family are one outcome."""
         columns: dict[str, list[int]] = {}
         for place, task in enumerate(self.tasks):
             columns.setdefault(task.family or task.name, []).append(place)
         return tuple(Outcome(n, self.tasks[at[0]].kind, tuple(at)) for n, at in columns.items())
-
-    @cached_property
-    def event_columns(self) -> tuple[int, ...]:
-        """Places in the task axis of events, with times or without: not of classes and numbers."""
-        return tuple(place for place, task in enumerate(self.tasks) if task.kind == "event")
 
     @cached_property
     def cells(self) -> Tensor:

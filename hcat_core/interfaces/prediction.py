@@ -52,15 +52,6 @@ class Prediction:
         return self.value.double().numpy()
 
     @property
-    def expected(self) -> np.ndarray:
-        """(N, T) what is expected: the value of a continuous task, the probability of any other."""
-        return (
-            self.probability
-            if self.value is None
-            else np.where(np.isnan(self.values), self.probability, self.values)
-        )
-
-    @property
     def low(self) -> np.ndarray:
         """(N, T) lower ends of the intervals."""
         return self._end(0)

@@ -1,8 +1,9 @@
 """Scores of predicted numbers: error, rank correlation, and how often intervals hold the value.
 
 R2 compares the squared error with that of predicting the mean of the training patients for everyone: 0 is
-no better than that, and below 0 is worse. Intervals are percentiles of a bootstrap over patients, or groups
-as wholes.
+no better than that, and below 0 is worse. Its interval, and that of a difference of two, comes from the
+influence that each patient has on it (the delta method), as that of an AUC does; those of the other scores
+are percentiles of a bootstrap over patients. Records of a group go together in both.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import rankdata
+from scipy.stats import t as t_distribution
 
 from hcat_core.metrics.fewest import FEWEST_TO_RESAMPLE
-from hcat_core.metrics.intervals import Resampling, percentile_interval, resampled_weights
+from hcat_core.metrics.intervals import ENDS, Resampling, percentile_interval, resampled_weights
+from hcat_core.metrics.resampling import sums_by_group
 
 Interval = tuple[float, float] | None
 
@@ -65,7 +68,7 @@ class ValueMetrics:
 
     Attributes:
         r2: 1 - squared error / squared error of the training mean.
-        r2_95: bootstrap 95 % interval, as of the others; None with fewer than twenty patients.
+        r2_95: 95 % interval of it; None with fewer than twenty patients, as are the bootstrap's of the others.
         mae: mean absolute error, in the unit of the value, as are the next ones.
         rmse: root of the mean squared error.
         spearman: rank correlation of predicted and observed values.
@@ -105,26 +108,49 @@ def value_metrics(known: KnownValues, resampling: Resampling) -> ValueMetrics:
             None if value is None else percentile_interval(values)
             for value, values in zip(point, drawn.T, strict=True)
         ]
+    r2 = r2_influence(known)
     return ValueMetrics(
-        r2=point[0],
-        r2_95=ends[0],
-        mae=point[1],
-        mae_95=ends[1],
-        rmse=point[2],
-        rmse_95=ends[2],
-        spearman=point[3],
-        spearman_95=ends[3],
-        coverage_90=point[4],
-        coverage_90_95=ends[4],
+        r2=None if r2 is None else r2.r2,
+        r2_95=r2_interval(known, resampling),
+        mae=point[0],
+        mae_95=ends[0],
+        rmse=point[1],
+        rmse_95=ends[1],
+        spearman=point[2],
+        spearman_95=ends[2],
+        coverage_90=point[3],
+        coverage_90_95=ends[3],
         width_90=float((known.high - known.low).mean()) if known.with_interval else None,
     )
 
 
-def r2_scores(known: KnownValues, weights: np.ndarray) -> np.ndarray:
-    """(R,) R2 under R rows of weights (R, n); NaN without a training mean, or where all equal it."""
-    error = weights @ (known.observed - known.predicted) ** 2
-    total = weights @ (known.observed - known.training_mean) ** 2
-    return np.asarray(1 - np.divide(error, total, out=np.full(len(error), np.nan), where=total > 0))
+@dataclass(frozen=True)
+class R2Influence:
+    """An R2, and by how much each of n patients moves it: (n,), which sum to 0."""
+
+    r2: float
+    influence: np.ndarray
+
+
+def r2_influence(known: KnownValues) -> R2Influence | None:
+    """R2 and its influences; None without a training mean, and where all values equal it."""
+    error = (known.observed - known.predicted) ** 2
+    of_mean = (known.observed - known.training_mean) ** 2
+    total = float(of_mean.sum())
+    if not total > 0:  # NaN, too
+        return None
+    r2 = 1 - float(error.sum()) / total
+    return R2Influence(r2, ((1 - r2) * of_mean - error) / total)
+
+
+def r2_interval(known: KnownValues, resampling: Resampling) -> Interval:
+    """The 95 % interval of R2, on the scale of log(1 - R2); None with fewer than twenty patients."""
+    found = r2_influence(known)
+    if found is None or not resampling.resamples or known.few or found.r2 == 1:
+        return None
+    left = 1 - found.r2
+    factor = float(np.exp(_half_width(found.influence, known) / left))
+    return 1 - left * factor, 1 - left / factor
 
 
 def paired_r2_difference(
@@ -134,25 +160,34 @@ def paired_r2_difference(
 
     None with fewer than twenty patients, or groups.
     """
-    n = len(model.observed)
-    if not resampling.resamples or model.few:
+    first, second = r2_influence(model), r2_influence(other)
+    if first is None or second is None or not resampling.resamples or model.few:
         return None
+    difference = first.r2 - second.r2
+    half = _half_width(first.influence - second.influence, model)
+    return [difference, difference - half, difference + half]
 
-    def difference(weights: np.ndarray) -> np.ndarray:
-        return r2_scores(model, weights) - r2_scores(other, weights)
 
-    parts = resampled_weights(np.zeros(n, int), np.ones(n), resampling)
-    ends = percentile_interval(np.concatenate([difference(weights) for weights in parts]))
-    return None if ends is None else [float(difference(np.ones((1, n)))[0]), *ends]
+def r2_scores(known: KnownValues, weights: np.ndarray) -> np.ndarray:
+    """(R,) R2 under R rows of weights (R, n); NaN without a training mean, or where all equal it."""
+    error = weights @ (known.observed - known.predicted) ** 2
+    total = weights @ (known.observed - known.training_mean) ** 2
+    return np.asarray(1 - np.divide(error, total, out=np.full(len(error), np.nan), where=total > 0))
+
+
+def _half_width(influence: np.ndarray, known: KnownValues) -> float:
+    """Half of a 95 % interval from influences (n,), of which those of a group go together."""
+    by_unit, units = sums_by_group(influence, known.groups), known.units
+    error = float(np.sqrt((by_unit**2).sum() * units / (units - 1)))
+    return float(t_distribution.ppf(ENDS[1], units - 1)) * error
 
 
 def _scores(known: KnownValues, weights: np.ndarray) -> np.ndarray:
-    """(R, 5) R2, MAE, RMSE, Spearman and coverage under each of R rows of weights (R, n)."""
+    """(R, 4) MAE, RMSE, Spearman and coverage under each of R rows of weights (R, n)."""
     error, total = known.observed - known.predicted, weights.sum(axis=1)
     inside = known.inside if known.with_interval else np.full(len(error), np.nan)
     return np.column_stack(
         [
-            r2_scores(known, weights),
             weights @ np.abs(error) / total,
             np.sqrt(weights @ error**2 / total),
             _rank_correlations(known, weights),

@@ -5,11 +5,12 @@ import pytest
 from scipy.stats import spearmanr
 from sklearn import metrics
 
-from hcat_core.metrics.intervals import Resampling
+from hcat_core.metrics.intervals import Resampling, resampled_weights
 from hcat_core.metrics.values import (
     KnownValues,
     _scores,
     paired_r2_difference,
+    r2_interval,
     r2_scores,
     value_metrics,
 )
@@ -50,6 +51,15 @@ def test_r2_compares_with_the_mean_of_training_patients_and_not_with_their_own()
     assert value_metrics(KNOWN, RESAMPLING).r2 > own
     usual = KnownValues(KNOWN.observed, np.full(200, 59.0), KNOWN.low, KNOWN.high, 59.0)
     assert value_metrics(usual, RESAMPLING).r2 == 0 and value_metrics(usual, RESAMPLING).spearman is None
+
+
+def test_the_interval_of_r2_is_that_of_a_bootstrap():
+    weights = next(resampled_weights(np.zeros(200, int), np.ones(200), Resampling(2000, 1)))
+    drawn_r2 = np.quantile(r2_scores(KNOWN, weights), [0.025, 0.975])
+    assert np.diff(r2_interval(KNOWN, RESAMPLING))[0] == pytest.approx(np.diff(drawn_r2)[0], rel=0.15)
+    three = {n: np.repeat(getattr(KNOWN, n), 3) for n in ("observed", "predicted", "low", "high")}
+    grouped = KnownValues(**three, training_mean=59.0, groups=np.repeat(np.arange(200), 3))
+    assert r2_interval(grouped, RESAMPLING) == pytest.approx(r2_interval(KNOWN, RESAMPLING))
 
 
 def test_a_resample_is_scored_as_if_its_patients_were_the_patients():
