@@ -103,6 +103,11 @@ class Task:
         return "" if self.horizon_days is None else f" within {self.horizon_days:g} days"
 
     @property
+    def class_name(self) -> str:
+        """Of a class, its value as written in the file; of any other task, its name."""
+        return self.name if self.category is None else self.category
+
+    @property
     def curve_days(self) -> tuple[float, ...]:
         """The times of a risk curve: twelve equal steps up to the horizon; none without a horizon."""
         if self.horizon_days is None:
@@ -227,12 +232,11 @@ class Targets:
         values = None if self.values is None else self.values[rows]
         return Targets(self.labels[rows], self.time[rows], self.event[rows], values)
 
-    @property
-    def numbers(self) -> np.ndarray:
-        """(N, T) values of continuous tasks in float64; NaN where unknown, and for tasks of other kinds."""
+    def values_of(self, column: int) -> np.ndarray:
+        """(N,) float64 values of a task; NaN where unknown, and everywhere in a task that is no number."""
         if self.values is None:
-            return np.full(self.labels.shape, np.nan)
-        return self.values.double().numpy()
+            return np.full(len(self.labels), np.nan)
+        return self.values[:, column].double().numpy()
 
     def to(self, device: torch.device | str) -> Targets:
         """The same targets on ``device``."""

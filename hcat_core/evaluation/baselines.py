@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from hcat_core.cohort import Cohort
 from hcat_core.data.splits import Split
 from hcat_core.errors import HcatError
+from hcat_core.evaluation.other_baselines import OtherBaseline, compare_others, compare_references
 from hcat_core.evaluation.scores import ScoringSettings, TaskScores, score_tasks
 from hcat_core.interfaces import FitContext, Prediction
 from hcat_core.metrics.censoring import known_weights
@@ -30,6 +31,19 @@ class BaselineScores(TaskScores):
     difference: Sequence[float] | None = None
 
 
+@dataclass(frozen=True)
+class ScoredBaselines:
+    """Simple models on the test patients of a run.
+
+    Attributes:
+        events: scores by baseline and task of an event.
+        others: scores by baseline, or reference, and outcome that is no event.
+    """
+
+    events: Mapping[str, Mapping[str, BaselineScores]]
+    others: Mapping[str, Mapping[str, OtherBaseline]]
+
+
 def baseline_recipes(
     names: Sequence[str], present: Sequence[object], like: Recipe, catalog: Catalog, cohort: Cohort
 ) -> dict[str, Recipe]:
@@ -43,7 +57,8 @@ def baseline_recipes(
         cohort: with targets.
     """
     assert cohort.targets is not None
-    timed = bool((cohort.targets.event >= 0).any(dim=0).all())
+    events = list(cohort.layout.event_columns)
+    timed = bool((cohort.targets.event[:, events] >= 0).any(dim=0).all())
     result = {}
     for name in names:
         installed = catalog.registries["estimator"].find(name) is not None
@@ -62,8 +77,8 @@ def score_baselines(
     split: Split,
     predicted: Prediction,
     context: FitContext,
-) -> dict[str, dict[str, BaselineScores]]:
-    """Fit the recipe's ``evaluation.baselines`` and score them on the test patients, by baseline and task.
+) -> ScoredBaselines:
+    """Fit the recipe's ``evaluation.baselines`` and score them on the test patients.
 
     A baseline that cannot be fitted is left out, and ``context.progress`` gets the reason.
     """
@@ -72,7 +87,11 @@ def score_baselines(
     recipes = baseline_recipes(
         recipe.evaluation.baselines, [recipe.estimator["use"]], recipe, catalog, cohort
     )
-    result = {}
+    own = predicted[split.test.numpy()]
+    no_thresholds = [0.5] * len(test.layout.tasks)
+    usual = ScoringSettings(no_thresholds, train, recipe.evaluation.bootstrap, recipe.seed)
+    events: dict[str, dict[str, BaselineScores]] = {}
+    others = compare_references(test, own, usual)
     for name, baseline in recipes.items():
         context.progress(f"fitting the baseline {name}")
         try:
@@ -83,9 +102,10 @@ def score_baselines(
         except (HcatError, ValueError) as error:
             context.progress(f"the baseline {name} is left out: {error}")
             continue
-        settings = ScoringSettings(fitted.thresholds, train, recipe.evaluation.bootstrap, recipe.seed)
-        result[name] = _compare(test, predicted[split.test.numpy()], other, settings)
-    return result
+        settings = replace(usual, thresholds=fitted.thresholds)
+        events[name] = _compare(test, own, other, settings)
+        others[name] = compare_others(test, own, other, settings)
+    return ScoredBaselines(events, {name: scored for name, scored in others.items() if scored})
 
 
 def best_simple_model(
@@ -111,11 +131,12 @@ def best_simple_model(
 def _compare(
     test: Cohort, predicted: Prediction, baseline: Prediction, settings: ScoringSettings
 ) -> dict[str, BaselineScores]:
-    """Score a baseline by task, and compare its AUC with that of ``predicted``."""
+    """Score a baseline by task of an event, and compare its AUC with that of ``predicted``."""
     assert test.targets is not None
     scores = score_tasks(test, baseline, settings)
     result = {}
-    for column, task in enumerate(test.layout.tasks):
+    for column in test.layout.event_columns:
+        task = test.layout.tasks[column]
         difference = paired_auc_difference(
             predicted.probability[:, column],
             baseline.probability[:, column],

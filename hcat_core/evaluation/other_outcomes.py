@@ -54,7 +54,7 @@ class ClassScores(ClassMetrics):
 
     def as_json(self) -> dict[str, object]:
         """The scores by name, for a JSON document."""
-        return {"kind": "class", **vars(self), "by_class": tasks_as_json(self.by_class)}
+        return {"kind": "multiclass", **vars(self), "by_class": tasks_as_json(self.by_class)}
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def values_of(cohort: Cohort, predicted: Prediction, outcome: Outcome, train: Ta
     """
     assert cohort.targets is not None
     column = outcome.columns[0]
-    observed = cohort.targets.numbers[:, column]
+    observed = cohort.targets.values_of(column)
     known, groups = np.isfinite(observed), group_numbers(cohort.groups)
     return KnownValues(
         observed[known],
@@ -163,7 +163,7 @@ def values_of(cohort: Cohort, predicted: Prediction, outcome: Outcome, train: Ta
 
 def training_mean(train: Targets, column: int) -> float:
     """The mean value of training patients; NaN where none is known."""
-    values = train.numbers[:, column]
+    values = train.values_of(column)
     values = values[np.isfinite(values)]
     return float(values.mean()) if len(values) else float("nan")
 
@@ -183,7 +183,7 @@ def _score_classes(
         calibration_slope=None if slope is None else slope[0],
         calibration_slope_95=None if slope is None else slope[1],
         by_class={
-            tasks[column].category or tasks[column].name: score_column(cohort, predicted, settings, column)
+            tasks[column].class_name: score_column(cohort, predicted, settings, column)
             for column in outcome.columns
         },
     )
@@ -194,7 +194,7 @@ def _score_values(
 ) -> ValueScores:
     assert cohort.targets is not None
     known = values_of(cohort, predicted, outcome, settings.train)
-    rows = np.isfinite(cohort.targets.numbers[:, outcome.columns[0]])
+    rows = np.isfinite(cohort.targets.values_of(outcome.columns[0]))
     some = bool(len(known.observed))
     return ValueScores(
         **vars(value_metrics(known, settings.resampling(cohort).of(rows))),

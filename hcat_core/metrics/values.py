@@ -68,7 +68,7 @@ class ValueMetrics:
 
     Attributes:
         r2: 1 - squared error / squared error of the training mean.
-        r2_95: 95 % interval of it; None with fewer than twenty patients, as are the bootstrap's of the others.
+        r2_95: 95 % interval of it; None with fewer than twenty patients, as are those of the others.
         mae: mean absolute error, in the unit of the value, as are the next ones.
         rmse: root of the mean squared error.
         spearman: rank correlation of predicted and observed values.

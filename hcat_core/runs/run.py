@@ -13,6 +13,7 @@ import torch
 from hcat_core.data.data_quality import quality_checks, refuse_quality_issues
 from hcat_core.errors import UsageError
 from hcat_core.evaluation.cohort_counts import count_cohort, describe_cohort
+from hcat_core.evaluation.other_outcomes import score_others_split
 from hcat_core.evaluation.scores import ScoringSettings, score_split
 from hcat_core.evaluation.summary import (
     FitSummary,
@@ -268,6 +269,7 @@ def _finish(run: Run, result: FittedRun) -> dict[str, object]:
         recipe=recipe.as_dict(),
         history=result.history,
         analysis=analyse_run(run, result, statistics, predicted, settings),
+        others=score_others_split(cohort, split, predicted, settings),
     )
     document = summary.as_json()
     run.say("writing predictions, summary and report")
