@@ -175,6 +175,29 @@ class Layout:
         return tuple(Outcome(n, self.tasks[at[0]].kind, tuple(at)) for n, at in columns.items())
 
     @cached_property
+    def families(self) -> tuple[tuple[int, ...], ...]:
+        """Columns of the classes of each outcome that has several."""
+        return tuple(outcome.columns for outcome in self.outcomes if outcome.kind == "class")
+
+    @cached_property
+    def numbers(self) -> tuple[int, ...]:
+        """Columns of the tasks that are numbers."""
+        return tuple(column for column, task in enumerate(self.tasks) if task.kind == "continuous")
+
+    def outcome(self, name: str) -> Outcome:
+        """The outcome of this name.
+
+        Raises:
+            ValueError: for a name that none has.
+        """
+        for outcome in self.outcomes:
+            if outcome.name == name:
+                return outcome
+        raise ValueError(
+            f"{name!r} is no outcome; there are {', '.join(one.name for one in self.outcomes)}"
+        )
+
+    @cached_property
     def cells(self) -> Tensor:
         """(M, D) bool, False on padding."""
         return torch.arange(self.widest) < torch.tensor(self.widths).unsqueeze(1)

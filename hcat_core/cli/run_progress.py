@@ -119,7 +119,7 @@ class RunProgress:
             self.first_epoch = epoch
         line = f"epoch {epoch:>3}/{epochs}  loss {record['train_loss']:.4f}"
         for task, metrics in record["val"].items():
-            line += f"  {task} AUC {number(metrics['auc'])} F1 {number(metrics['f1'])}"
+            line += f"  {task} R2 {number(metrics['r2'])}" if "r2" in metrics else _of_labels(task, metrics)
         if record["best"]:
             line += "  best"
         if self.bar is None and epoch < epochs:
@@ -137,6 +137,10 @@ class RunProgress:
     def hcat_run_finished(self, run_folder: Path, summary: Mapping[str, object]) -> None:
         """Close the bar."""
         self.stop()
+
+
+def _of_labels(task: str, metrics: Mapping[str, Any]) -> str:
+    return f"  {task} AUC {number(metrics['auc'])} F1 {number(metrics['f1'])}"
 
 
 def print_results(console: Console, summary: Mapping[str, Any], folder: Path) -> None:

@@ -173,32 +173,57 @@ class RunFolder:
         write_text(self.metrics, "".join(json.dumps(record) + "\n" for record in history))
 
     def write_predictions(self, cohort: Cohort, split: Split, predicted: Prediction) -> None:
-        """Write label, side of the split, probability and interval of every patient with a modality."""
+        """Write outcome, side of the split, prediction and interval of every patient with a modality."""
         buffer = io.StringIO()
         writer = csv.writer(buffer, lineterminator="\n")
-        names = [task.output_name for task in cohort.layout.tasks]
+        layout = cohort.layout
+        names = [task.output_name for task in layout.tasks]
         columns = [column for name in names for column in (name, f"{name}_low", f"{name}_high")]
-        labels = [f"{task}_label" for task in cohort.layout.task_names]
-        writer.writerow(["patient_id", "split", "modalities", *labels, *columns])
+        known = outcomes_in_words(cohort)
+        writer.writerow(
+            ["patient_id", "split", "modalities", *(f"{name}_label" for name in known), *columns]
+        )
         sides = split.names(len(cohort))
-        present = cohort.present.numpy()
-        known = None if cohort.targets is None else cohort.targets.labels.numpy()
+        present, estimate = cohort.present.numpy(), predicted.estimate.double().numpy()
         for row, patient in enumerate(cohort.ids_as_written()):
             if sides[row] == "left out":
                 continue
-            numbers = np.stack(
-                [predicted.probability[row], predicted.low[row], predicted.high[row]], axis=1
-            )
+            numbers = np.stack([estimate[row], predicted.low[row], predicted.high[row]], axis=1)
             writer.writerow(
                 [
                     patient,
                     sides[row],
-                    " ".join(np.array(cohort.layout.names)[present[row]]),
-                    *(["-1"] * len(labels) if known is None else known[row].tolist()),
+                    " ".join(np.array(layout.names)[present[row]]),
+                    *(values[row] for values in known.values()),
                     *(f"{number:.6f}" if np.isfinite(number) else "" for number in numbers.ravel()),
                 ]
             )
         write_text(self.predictions, buffer.getvalue())
+
+
+def outcomes_in_words(cohort: Cohort) -> dict[str, list[str]]:
+    """By outcome, what is known of each of N patients, for a table.
+
+    1, 0 or -1 of an event, the class, or the number; nothing where a class or a number is not known.
+    """
+    n, layout, targets = len(cohort), cohort.layout, cohort.targets
+    result = {}
+    for outcome in layout.outcomes:
+        columns = list(outcome.columns)
+        if targets is None:
+            result[outcome.name] = ["-1" if outcome.kind == "event" else ""] * n
+        elif outcome.kind == "event":
+            result[outcome.name] = [str(label) for label in targets.labels[:, columns[0]].tolist()]
+        elif outcome.kind == "class":
+            categories = [*(str(layout.tasks[column].category) for column in columns), ""]
+            labels = targets.labels[:, columns].numpy()
+            place = np.where((labels == 1).any(axis=1), labels.argmax(axis=1), len(columns))
+            result[outcome.name] = [categories[one] for one in place.tolist()]
+        else:
+            assert targets.values is not None
+            values = targets.values[:, columns[0]].tolist()
+            result[outcome.name] = [f"{value:.7g}" if np.isfinite(value) else "" for value in values]
+    return result
 
 
 def environment(recipe: Recipe, catalog: Catalog, device: torch.device) -> dict[str, object]:

@@ -247,7 +247,7 @@ def _finish(run: Run, result: FittedRun) -> dict[str, object]:
     cohort, split = data.cohort, data.split
     run.say("predicting all patients")
     predicted = fitted.predict(cohort)
-    base_rate = tuple(float(p) for p in predicted.probability[split.train.numpy()].mean(axis=0))
+    base_rate = tuple(predicted.estimate[split.train].double().mean(dim=0).tolist())
     statistics = TrainingStatistics.of(cohort[split.train], base_rate, cohort.fingerprint())
     assert cohort.targets is not None
     settings = ScoringSettings(
