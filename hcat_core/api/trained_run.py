@@ -178,7 +178,7 @@ class TrainedRun:
     def verdicts(self) -> dict[str, Verdict]:
         """By task: whether the predictions can be used (``word``), and why (``reasons``)."""
         listed = self.summary["verdicts"]
-        return {one["task"]: Verdict(one["task"], one["word"], tuple(one["reasons"])) for one in listed}
+        return {one["task"]: Verdict(**{**one, "reasons": tuple(one["reasons"])}) for one in listed}
 
     @property
     def metrics(self) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from rich.progress import TimeRemainingColumn as Remaining
 from rich.table import Table
 
 from hcat_core.cli.console import Output
+from hcat_core.cli.other_outcome_tables import print_other_baselines, print_other_results
 from hcat_core.cli.score_cells import interval, number, shown, why_left_out
 from hcat_core.cli.tables import print_table
 from hcat_core.cli.waiting import FIRST, Waiting
@@ -168,13 +169,16 @@ def print_results(console: Console, summary: Mapping[str, Any], folder: Path) ->
                 interval(m["c_index_95"]),
                 *(number(m[name]) for name in ("calibration_slope", "brier", "f1")),
             )
-    print_table(console, table, keys=2)
+    if table.row_count:
+        print_table(console, table, keys=2)
+    print_other_results(console, summary)
     scored = [m for side in ("validation", "test") for m in summary["metrics"][side].values()]
     console.print(" ".join([_how_scored(summary), *why_left_out(scored)]), markup=False)
     analysis = summary["analysis"]
     for line in _how_imputed(analysis):
         console.print(line, markup=False)
     _print_baselines(console, summary)
+    print_other_baselines(console, summary)
     console.print(f"{folder}/", markup=False)
     for path in sorted(folder.iterdir()):
         files = sum(1 for inner in path.rglob("*") if inner.is_file())
@@ -234,7 +238,7 @@ def _mean(values: Iterable[float | None]) -> float | None:
 def _print_baselines(console: Console, summary: Mapping[str, Any]) -> None:
     """Print the simple models beside the run's own, on the same test patients."""
     baselines = summary["analysis"].get("baselines", {})
-    if not baselines:
+    if not any(baselines.values()):
         return
     table = Table(box=None, pad_edge=False)
     for heading in ("simple model", "task", "AUC", "this model's AUC less it", "95 %"):

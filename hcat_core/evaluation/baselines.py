@@ -9,6 +9,11 @@ from hcat_core.cohort import Cohort
 from hcat_core.data.splits import Split
 from hcat_core.errors import HcatError
 from hcat_core.evaluation.other_baselines import OtherBaseline, compare_others, compare_references
+from hcat_core.evaluation.outcome_selection import (
+    predictable_columns,
+    prediction_of_columns,
+    with_columns,
+)
 from hcat_core.evaluation.scores import ScoringSettings, TaskScores, score_tasks
 from hcat_core.interfaces import FitContext, Prediction
 from hcat_core.metrics.censoring import known_weights
@@ -80,32 +85,41 @@ def score_baselines(
 ) -> ScoredBaselines:
     """Fit the recipe's ``evaluation.baselines`` and score them on the test patients.
 
-    A baseline that cannot be fitted is left out, and ``context.progress`` gets the reason.
+    A baseline is fitted to the outcomes that it can predict. One that cannot be fitted is left out, and
+    ``context.progress`` gets the reason.
     """
-    assert cohort.targets is not None
-    train, test = cohort.targets[split.train], cohort[split.test]
     recipes = baseline_recipes(
         recipe.evaluation.baselines, [recipe.estimator["use"]], recipe, catalog, cohort
     )
     own = predicted[split.test.numpy()]
-    no_thresholds = [0.5] * len(test.layout.tasks)
-    usual = ScoringSettings(no_thresholds, train, recipe.evaluation.bootstrap, recipe.seed)
     events: dict[str, dict[str, BaselineScores]] = {}
-    others = compare_references(test, own, usual)
+    others = compare_references(cohort[split.test], own, _settings(recipe, cohort, split))
     for name, baseline in recipes.items():
+        columns = predictable_columns(baseline, catalog, cohort.layout)
+        if not columns:
+            continue
+        part = with_columns(cohort, columns)
         context.progress(f"fitting the baseline {name}")
         try:
-            fitted = fit_estimator(
-                baseline, catalog, cohort[split.train], cohort[split.validation], context
-            )
-            other = fitted.predict(test)
+            fitted = fit_estimator(baseline, catalog, part[split.train], part[split.validation], context)
+            other = fitted.predict(part[split.test])
         except (HcatError, ValueError) as error:
             context.progress(f"the baseline {name} is left out: {error}")
             continue
-        settings = replace(usual, thresholds=fitted.thresholds)
-        events[name] = _compare(test, own, other, settings)
-        others[name] = compare_others(test, own, other, settings)
-    return ScoredBaselines(events, {name: scored for name, scored in others.items() if scored})
+        settings = replace(_settings(recipe, part, split), thresholds=fitted.thresholds)
+        compared = part[split.test], prediction_of_columns(own, columns), other, settings
+        events[name], others[name] = _compare(*compared), compare_others(*compared)
+    return ScoredBaselines(
+        {name: scored for name, scored in events.items() if scored},
+        {name: scored for name, scored in others.items() if scored},
+    )
+
+
+def _settings(recipe: Recipe, cohort: Cohort, split: Split) -> ScoringSettings:
+    """How predictions of the test patients are scored, with thresholds of 0.5."""
+    assert cohort.targets is not None
+    usual = [0.5] * len(cohort.layout.tasks)
+    return ScoringSettings(usual, cohort.targets[split.train], recipe.evaluation.bootstrap, recipe.seed)
 
 
 def best_simple_model(

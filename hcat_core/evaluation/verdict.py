@@ -25,11 +25,24 @@ Word = Literal["usable", "not usable", "not known"]
 
 @dataclass(frozen=True)
 class Verdict:
-    """The verdict on one task, and its reasons: discrimination, calibration, and for whom it holds."""
+    """The verdict on one task.
+
+    Attributes:
+        task: its name.
+        word: whether its predictions can be used.
+        reasons: sentences on discrimination, on calibration, and on whom it was measured.
+        because: the reason for the word, as a clause.
+    """
 
     task: str
     word: Word
     reasons: tuple[str, ...]
+    because: str = ""
+
+    @property
+    def title(self) -> str:
+        """The task, the word and its reason in one line."""
+        return f"{self.task}: {self.word}{', because ' if self.because else ''}{self.because}"
 
 
 def verdict_of(
@@ -55,15 +68,15 @@ def verdict_of(
         return Verdict(task, "not known", (reason,))
     best = best_simple_model(task, baselines)
     word: Word = "usable"
-    if side_of(scores.auc_95, 0.5) <= 0:
+    if _side(scores.auc_95, 0.5) <= 0:
         word = "not known"
-    if _worse(best) or side_of(scores.calibration_slope_95, 1.0):
+    if _worse(best) or _side(scores.calibration_slope_95, 1.0):
         word = "not usable"
     reasons = (_discrimination(scores, best), _calibration(scores), _for_whom(task, scores, patterns))
     return Verdict(task, word, reasons)
 
 
-def side_of(pair: Sequence[float] | None, value: float) -> int:
+def _side(pair: Sequence[float] | None, value: float) -> int:
     """1 where an interval lies wholly above a value, -1 wholly below, 0 where it holds it or is missing."""
     if pair is None:
         return 0
@@ -110,7 +123,7 @@ def _calibration(scores: TaskScores) -> str:
         0: "probabilities were not found too extreme or too moderate",
         1: "the probabilities are too moderate: high ones should be higher, low ones lower",
         -1: "the probabilities are too extreme: high ones should be lower, low ones higher",
-    }[side_of(pair, 1.0)]
+    }[_side(pair, 1.0)]
     return f"{text}; {found} (calibration slope {slope:.2f}, {pair[0]:.2f} to {pair[1]:.2f})."
 
 

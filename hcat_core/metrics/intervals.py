@@ -9,7 +9,7 @@ much. That of the average precision is a bootstrap's, from ``FEWEST_TO_RESAMPLE`
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -233,6 +233,13 @@ def resampled_weights(
     for first in range(0, resampling.resamples, step):
         number = min(step, resampling.resamples - first)
         yield resampled_counts(rng, strata, resampling.groups, number) * weights
+
+
+def side_of(pair: Sequence[float] | None, value: float) -> int:
+    """1 where an interval lies wholly above a value, -1 wholly below, 0 where it holds it or is missing."""
+    if pair is None:
+        return 0
+    return 1 if pair[0] > value else -1 if pair[1] < value else 0
 
 
 def percentile_interval(values: np.ndarray) -> tuple[float, float] | None:

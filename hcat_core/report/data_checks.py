@@ -10,7 +10,8 @@ from hcat_core.report.inputs import ReportInputs
 
 def leakage(inputs: ReportInputs) -> str:
     """Which features were checked for giving an outcome away: a run in which one does has stopped."""
-    analysis, tasks = inputs.summary.analysis, inputs.cohort.layout.task_names
+    analysis, layout = inputs.summary.analysis, inputs.cohort.layout
+    tasks = [task.name for task in layout.tasks if task.kind != "continuous"]
     leaks = analysis.leaks
     if leaks.named:
         total = counted(leaks.features, "feature")

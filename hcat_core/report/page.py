@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from hcat_core import __version__
+from hcat_core.cohort import Layout
 from hcat_core.data.missingness_patterns import count_patterns
 from hcat_core.data.splits import SPLITS
 from hcat_core.report import captions, cohort_figures, data_checks, method, outcomes, part_captions
 from hcat_core.report.formatting import interval, listed, number
 from hcat_core.report.inputs import ReportInputs, few
+from hcat_core.report.other_outcomes import other_sections
 from hcat_core.report.task_figures import task_figures
 from hcat_core.report.tripod import tripod_items
 from hcat_core.report.verdict_figure import auc_figure
@@ -44,7 +47,7 @@ def render(inputs: ReportInputs) -> str:
     environment.tests["few"] = few
     cohort, summary = inputs.cohort, inputs.summary
     analysis = summary.analysis
-    tasks = [task_figures(inputs, column) for column in range(len(cohort.layout.tasks))]
+    tasks = [task_figures(inputs, column) for column in cohort.layout.event_columns]
     return environment.get_template("page.html.j2").render(
         title=inputs.title,
         version=__version__,
@@ -54,7 +57,8 @@ def render(inputs: ReportInputs) -> str:
         verdicts=summary.verdicts,
         verdict_figure=auc_figure(summary.metrics["test"], analysis.baselines or {}),
         sentences=summary_in_words(inputs),
-        layout=cohort.layout,
+        layout=_of_events(cohort.layout),
+        others=other_sections(inputs),
         data=summary.data,
         run=summary.run,
         metrics=summary.metrics,
@@ -84,6 +88,11 @@ def _visible(value: object) -> object:
     return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
+def _of_events(layout: Layout) -> Layout:
+    """The layout with its events alone: other outcomes have sections of their own."""
+    return replace(layout, tasks=tuple(layout.tasks[column] for column in layout.event_columns))
+
+
 def _patterns_caption(inputs: ReportInputs) -> str:
     """What the figure of missingness patterns shows."""
     cohort = inputs.cohort
@@ -106,22 +115,53 @@ def _importance(inputs: ReportInputs) -> list[tuple[str, str]]:
     if modalities is None:
         return []
     test = inputs.summary.metrics["test"]
-    falls = {task: falls for task, falls in modalities.leave_one_out.items() if not few(test[task])}
+    others, numbers = inputs.summary.others.get("test", {}), _numbers(inputs)
+    enough = {outcome for outcome, one in others.items() if not one.few}
+    enough |= {task for task, one in test.items() if not few(one)}
+    falls = {outcome: by for outcome, by in modalities.leave_one_out.items() if outcome in enough}
+    moved, moved_numbers = _divided(modalities.shapley, numbers)
+    falls_of_auc, falls_of_r2 = _divided(falls, numbers)
     bars = (
-        ("shapley", "Mean absolute Shapley value", modalities.shapley, "change of the probability",
+        ("shapley", "Mean absolute Shapley value", moved, "change of the probability",
          "The Shapley value is the change of a patient's predicted probability that is due to a modality. "
          "Shown is its mean size over the test patients who have the modality, computed exactly over all "
-         "subsets of modalities. " + captions.drawn_patients(inputs)),
-        ("leave-one-out", "Loss when it is hidden", falls, "fall of the AUC",
+         "subsets of modalities. " + _of_classes(inputs) + captions.drawn_patients(inputs)),
+        ("leave-one-out", "Loss when it is hidden", falls_of_auc, "fall of the AUC",
          "How much the AUC of test patients falls when the modality is hidden from all of them; below 0, "
          "it rose. "
          + outcomes.weighting(inputs)),
+        ("shapley-numbers", "Mean absolute Shapley value", moved_numbers, "change of the value",
+         "The same of predicted numbers: the change of a patient's predicted value that is due to a "
+         "modality, in the unit of the value."),
+        ("leave-one-out-numbers", "Loss when it is hidden", falls_of_r2, "fall of R²",
+         "How much R² of test patients falls when the modality is hidden from all of them."),
     )  # fmt: skip
     return [
         (cohort_figures.bars_figure(name, title, values, label), caption)
         for name, title, values, label, caption in bars
         if any(values.values())
     ]
+
+
+def _numbers(inputs: ReportInputs) -> set[str]:
+    return {outcome.name for outcome in inputs.cohort.layout.outcomes if outcome.kind == "continuous"}
+
+
+def _divided(
+    values: Mapping[str, Mapping[str, float]], numbers: set[str]
+) -> tuple[dict[str, Mapping[str, float]], dict[str, Mapping[str, float]]]:
+    """Values by outcome, of events and classes, and of numbers."""
+    return (
+        {outcome: by for outcome, by in values.items() if outcome not in numbers},
+        {outcome: by for outcome, by in values.items() if outcome in numbers},
+    )
+
+
+def _of_classes(inputs: ReportInputs) -> str:
+    """What is shown of an outcome of classes; empty without any."""
+    if not inputs.cohort.layout.families:
+        return ""
+    return "Of classes it is half the sum over them: the probability that moves from one to another. "
 
 
 def _facts(environment: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from hcat_core.cohort import Layout, Outcome
 from hcat_core.report.formatting import counted, listed
 from hcat_core.report.inputs import KnownOutcomes, ReportInputs
 from hcat_core.report.outcomes import competing_in_short
@@ -13,11 +14,26 @@ NO_TEST_PATIENTS = "There are no test patients: how well the model predicts othe
 
 def purpose(inputs: ReportInputs) -> str:
     """What the model predicts, of whom, and from what."""
-    cohort = inputs.cohort
-    outcomes = listed([f"{task.outcome}{_span(task.horizon_days)}" for task in cohort.layout.tasks])
-    modalities = cohort.layout.names
+    layout = inputs.cohort.layout
+    parts = []
+    events = [layout.tasks[column] for column in layout.event_columns]
+    if events:
+        named = listed([f"{task.outcome}{_span(task.horizon_days)}" for task in events])
+        parts.append(f"the probability of {named}")
+    parts += [_in_words(layout, outcome) for outcome in layout.outcomes if outcome.kind != "event"]
+    text = listed(parts)
+    modalities = layout.names
     source = modalities[0] if len(modalities) == 1 else f"any of {listed(modalities, 'or')}"
-    return f"The probability of {outcomes}, predicted from {source}."
+    return f"{text[:1].upper()}{text[1:]}, predicted from {source}."
+
+
+def _in_words(layout: Layout, outcome: Outcome) -> str:
+    """An outcome of classes, or a number, as a part of the purpose."""
+    if outcome.kind == "class":
+        names = [layout.tasks[column].class_name for column in outcome.columns]
+        return f"the class of {outcome.name} ({listed(names, 'or')})"
+    unit = layout.tasks[outcome.columns[0]].unit
+    return f"the value of {outcome.name}{f' in {unit}' if unit else ''}"
 
 
 def summary_in_words(inputs: ReportInputs) -> list[str]:

@@ -1,0 +1,113 @@
+"""Tables on the terminal of outcomes that are no events: classes, and numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from hcat_core.cli.score_cells import interval, number, with_interval
+from hcat_core.cli.tables import print_table
+
+MULTICLASS = "multiclass"
+
+OfRows = Sequence[tuple[Sequence[str], Mapping[str, Any]]]
+"""First cells of a row, and one outcome's scores from a JSON document."""
+
+
+def print_others(console: Console, title: str, keys: Sequence[str], rows: OfRows) -> None:
+    """Print a table of the outcomes of classes and one of the numbers, each where there are any.
+
+    Args:
+        console: where to.
+        title: of both tables; empty for none.
+        keys: headings of the first cells.
+        rows: of the tables; those without patients are left out.
+    """
+    there = [(first, scores) for first, scores in rows if scores["patients"]]
+    classes = [(first, scores) for first, scores in there if scores["kind"] == MULTICLASS]
+    values = [(first, scores) for first, scores in there if scores["kind"] != MULTICLASS]
+    if classes:
+        headings = ("n", "macro AUC (95 %)", "log loss", "accuracy", "balanced", "slope (95 %)")
+        table = _table(title, *keys, *headings)
+        for first, scores in classes:
+            table.add_row(*first, *_class_cells(scores))
+        print_table(console, table, keys=len(keys))
+    if values:
+        numbers = ("n", "R2 (95 %)", "MAE", "RMSE", "Spearman", "in 90 % interval", "its width")
+        table = _table(title, *keys, *numbers)
+        for first, scores in values:
+            table.add_row(*first, *_value_cells(scores))
+        print_table(console, table, keys=len(keys))
+
+
+def print_other_results(console: Console, summary: Mapping[str, Any]) -> None:
+    """Print the scores of validation and test patients of a run."""
+    sides = summary.get("other_outcomes", {})
+    rows = [
+        ((side, outcome), scores)
+        for side in ("validation", "test")
+        for outcome, scores in sides.get(side, {}).items()
+    ]
+    print_others(console, "", ("split", "outcome"), rows)
+
+
+def print_other_baselines(console: Console, summary: Mapping[str, Any]) -> None:
+    """Print the simple models beside the run's own, on the same test patients."""
+    found = summary["analysis"].get("other_baselines", {})
+    if not found:
+        return
+    table = _table("", "simple model", "outcome", "score", "of it", "this model's less it", "95 %")
+    for name, scored in found.items():
+        for outcome, scores in scored.items():
+            classes, difference = scores["kind"] == MULTICLASS, scores["difference"]
+            table.add_row(
+                name,
+                outcome,
+                "macro AUC" if classes else "R2",
+                number(scores["auc" if classes else "r2"]),
+                f"{difference[0]:+.3f}" if difference else "-",
+                f"{difference[1]:+.3f} to {difference[2]:+.3f}" if difference else "-",
+            )
+    print_table(console, table, keys=2)
+
+
+def _table(title: str, *headings: str) -> Table:
+    table = Table(title=title or None, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    return table
+
+
+def _class_cells(scores: Mapping[str, Any]) -> list[str]:
+    return [
+        str(scores["patients"]),
+        with_interval(scores["auc"], scores["auc_95"]),
+        number(scores["log_loss"]),
+        number(scores["accuracy"], 2),
+        number(scores["balanced_accuracy"], 2),
+        with_interval(scores["calibration_slope"], scores["calibration_slope_95"], 2),
+    ]
+
+
+def _value_cells(scores: Mapping[str, Any]) -> list[str]:
+    coverage = "-"
+    if scores["coverage_90"] is not None:
+        ends = scores["coverage_90_95"]
+        coverage = number(scores["coverage_90"], 2) + (f" ({interval(ends, 2)})" if ends else "")
+    return [
+        str(scores["patients"]),
+        with_interval(scores["r2"], scores["r2_95"]),
+        quantity(scores["mae"], scores["unit"]),
+        quantity(scores["rmse"], scores["unit"]),
+        number(scores["spearman"], 2),
+        coverage,
+        quantity(scores["width_90"], scores["unit"]),
+    ]
+
+
+def quantity(value: float | None, unit: str) -> str:
+    """A number of three significant digits with its unit, or a dash for None."""
+    return "-" if value is None else f"{value:.3g}{' ' + unit if unit else ''}"
