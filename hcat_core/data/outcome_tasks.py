@@ -24,9 +24,7 @@ def tasks_of(name: str, table: TaskTable, categories: Sequence[str] = ()) -> tup
         return (Task(name, None, outcome, kind="continuous", unit=table.unit or ""),)
     if table.kind == "multiclass":
         return tuple(
-            Task(
-                f"{name}:{safe}", None, f"{outcome}_{safe.lower()}", kind="class", family=name, category=one
-            )
+            Task(f"{name}={safe}", None, f"{outcome}_{safe.lower()}", None, None, "class", name, one)
             for one, safe in zip(categories, safe_names(categories), strict=True)
         )
     horizon = None if table.horizon_days is None else as_stored(table.horizon_days)
