@@ -30,16 +30,22 @@ def confusion_figure(
     names = [shortened(one, 14) for one in classes]
 
     def paint(axes: Axes) -> None:
-        axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+        axes.pcolormesh(share, cmap="Blues", vmin=0, vmax=1, edgecolor="white")  # imshow is no vector
         for row, column in np.ndindex(counts.shape):
             colour = "white" if share[row, column] > DARK else "black"
             text = f"{counts[row, column]}\n{share[row, column]:.0%}"
-            axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
-        axes.set_xticks(range(len(names)), names, rotation=35, ha="right")
-        axes.set_yticks(range(len(names)), names)
+            axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", color=colour, fontsize=8)
+        middles = np.arange(len(names)) + 0.5
+        axes.set_xticks(middles, names, rotation=35, ha="right")
+        axes.set_yticks(middles, names)
         axes.grid(visible=False)
         axes.tick_params(length=0)
-        axes.set(xlabel="likeliest class", ylabel="own class", title=f"Classes: {shortened(outcome)}")
+        axes.set(
+            ylim=(len(names), 0),
+            xlabel="likeliest class",
+            ylabel="own class",
+            title=f"Classes: {shortened(outcome)}",
+        )
 
     height = max(HEIGHT, 1.6 + 0.5 * len(names))
     return draw(f"confusion-{name}", paint, label=f"confusion matrix of {outcome}", height=height)

@@ -23,6 +23,22 @@ from hcat_core.report.task_figures import Captioned
 from hcat_core.text.quoting import printable
 
 SUBSETS_SHOWN = 31
+CLASS_MEASURES = [
+    ("macro AUC", "ranking", "auc"),
+    ("log loss", "score", "log_loss"),
+    ("Brier score", "score", "brier"),
+    ("accuracy", "share", "accuracy"),
+    ("balanced accuracy", "share", "balanced_accuracy"),
+    ("calibration slope", "share", "calibration_slope"),
+]
+VALUE_MEASURES = [
+    ("R²", "ranking", "r2"),
+    ("mean absolute error", "quantity", "mae"),
+    ("root mean squared error", "quantity", "rmse"),
+    ("rank correlation", "share", "spearman"),
+    ("share in the 90 % interval", "share", "coverage_90"),
+    ("width of the 90 % interval", "quantity", "width_90"),
+]
 
 
 @dataclass(frozen=True)
@@ -112,6 +128,26 @@ class _Section:
         self.patterns_caption = captions.patterns()
         self.subsets_caption = captions.subsets(inputs, self.test)
         self.counts_caption = captions.counts(self.classes, unit)
+
+    @property
+    def measures(self) -> list[tuple[str, str, str]]:
+        """Names of the scores, how they are shown, and the fields that hold them."""
+        if self.classes:
+            return CLASS_MEASURES
+        in_unit = {"mae", "rmse", "width_90"}
+        return [
+            (n + (self.in_unit if key in in_unit else ""), kind, key) for n, kind, key in VALUE_MEASURES
+        ]
+
+    @property
+    def brief_measures(self) -> list[str]:
+        """Those of a table of many rows."""
+        last = (
+            ("log loss", "accuracy")
+            if self.classes
+            else (f"mean absolute error{self.in_unit}", "in 90 % interval")
+        )
+        return [self.measure, *last]
 
     @property
     def counts_head(self) -> list[str]:
