@@ -111,3 +111,68 @@ def _value_cells(scores: Mapping[str, Any]) -> list[str]:
 def quantity(value: float | None, unit: str) -> str:
     """A number of three significant digits with its unit, or a dash for None."""
     return "-" if value is None else f"{value:.3g}{' ' + unit if unit else ''}"
+
+
+def print_class_comparison(
+    console: Console, outcome: str, recipes: Mapping[str, Any], *, few: bool
+) -> None:
+    """Print means over folds of an outcome of classes, the best macro AUC first.
+
+    Args:
+        console: where to.
+        outcome: its name.
+        recipes: scores by recipe and outcome, as of ``comparison.json``.
+        few: a class has too few patients for an AUC.
+    """
+    scored = {name: one.get(outcome) for name, one in recipes.items()}
+    headings = ("macro AUC", "log loss", "Brier", "accuracy", "balanced", "slope (95 %)", "two hidden")
+    table = _table(f"{outcome}: means over {_folds(scored, 'auc')} folds", "recipe", *headings)
+    for name, one in _best_first(scored, "auc"):
+        if one is None:
+            table.add_row(name, "failed")
+            continue
+        pooled = one["pooled_calibration"]
+        cells = [mean(one["auc"], 3, with_sd=True)] if not few else ["-"]
+        cells += [mean(one[key], 3) for key in ("log_loss", "brier")]
+        cells += [mean(one[key], 2) for key in ("accuracy", "balanced_accuracy")]
+        cells += [with_interval(pooled["slope"], pooled["slope_95"], 2)]
+        table.add_row(name, *cells, "-" if few else number(one["auc_two_hidden"]))
+    print_table(console, table, keys=1)
+
+
+def print_number_comparison(console: Console, outcome: str, found: Mapping[str, Any]) -> None:
+    """Print means over folds of a number, the best R2 first; ``found`` is as of ``comparison.json``."""
+    headings = ("R2", "MAE", "RMSE", "Spearman", "in 90 % interval", "its width", "two hidden")
+    unit = f" ({found['unit']})" if found["unit"] else ""
+    title = f"{outcome}{unit}: means over {_folds(found['recipes'], 'r2')} folds"
+    table = _table(title, "recipe", *headings)
+    for name, one in _best_first(found["recipes"], "r2"):
+        if one is None:
+            table.add_row(name, "failed")
+            continue
+        cells = ["-" if found["too_few"] else mean(one["r2"], 3, with_sd=True)]
+        cells += [quantity(None if one[key] is None else one[key]["mean"], "") for key in ("mae", "rmse")]
+        cells += [mean(one[key], 2) for key in ("spearman", "coverage_90")]
+        cells += [quantity(None if one["width_90"] is None else one["width_90"]["mean"], "")]
+        table.add_row(name, *cells, "-" if found["too_few"] else number(one["r2_two_hidden"]))
+    print_table(console, table, keys=1)
+
+
+def mean(spread: Mapping[str, Any] | None, digits: int, *, with_sd: bool = False) -> str:
+    """A mean over folds, with its standard deviation if wanted; a dash for None."""
+    if spread is None:
+        return "-"
+    text = number(spread["mean"], digits)
+    return f"{text} ±{spread['sd']:.{digits}f}" if with_sd and spread["sd"] is not None else text
+
+
+def _folds(scored: Mapping[str, Any], key: str) -> int:
+    return max((one[key]["folds"] for one in scored.values() if one and one[key]), default=0)
+
+
+def _best_first(scored: Mapping[str, Any], key: str) -> list[tuple[str, Any]]:
+    def value(pair: tuple[str, Any]) -> float:
+        one = pair[1]
+        return -float(one[key]["mean"]) if one and one[key] else float("inf")
+
+    return sorted(scored.items(), key=value)

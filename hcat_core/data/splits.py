@@ -52,13 +52,16 @@ def strata(cohort: Cohort) -> np.ndarray:
     """
     if cohort.targets is None:
         return np.zeros(len(cohort), np.int64)
-    codes = [_codes(cohort.targets, outcome) for outcome in cohort.layout.outcomes]
+    codes = [outcome_strata(cohort.targets, outcome) for outcome in cohort.layout.outcomes]
     # Sorted by the last outcome first.
     return np.asarray(np.unique(np.stack(codes[::-1], axis=1), axis=0, return_inverse=True)[1].reshape(-1))
 
 
-def _codes(targets: Targets, outcome: Outcome) -> np.ndarray:
-    """(N,) the class, or the event, or the quarter of the patients, of one outcome; 0 where unknown."""
+def outcome_strata(targets: Targets, outcome: Outcome) -> np.ndarray:
+    """(N,) the class, or the event, or the quarter of the patients, of one outcome; 0 where unknown.
+
+    The others are numbered from 1; there are ``strata_of(outcome)``.
+    """
     labels = targets.labels[:, list(outcome.columns)].numpy().astype(np.int64)
     if outcome.kind == "event":
         return np.asarray(labels[:, 0] + 1)
@@ -69,6 +72,11 @@ def _codes(targets: Targets, outcome: Outcome) -> np.ndarray:
     known = np.isfinite(values)
     ends = np.quantile(values[known], [0.25, 0.5, 0.75]) if known.any() else np.zeros(3)
     return np.where(known, np.searchsorted(ends, values) + 1, 0)
+
+
+def strata_of(outcome: Outcome) -> int:
+    """Number of the strata of an outcome: two of an event, the classes, or the quarters of a number."""
+    return {"event": 2, "class": len(outcome.columns), "continuous": 4}[outcome.kind]
 
 
 def split_cohort(cohort: Cohort, table: SplitTable, seed: int) -> Split:

@@ -103,7 +103,11 @@ class FitSummary:
         return {
             **fitted,
             "thresholds": list(self.thresholds),
-            "recalibration": asdict(self.recalibration),
+            "recalibration": {
+                name: value
+                for name, value in asdict(self.recalibration).items()
+                if value or name != "families"
+            },
             "held_out": self.held_out,
             "weighted_for_censoring": list(self.weighted_for_censoring),
         }
