@@ -23,6 +23,7 @@ from hcat_core.recipe.provenance import used_components
 from hcat_core.recipe.recipe import Recipe
 from hcat_core.registry.catalog import Catalog
 from hcat_core.registry.discovery import provenance
+from hcat_core.runs.outcomes_in_words import known_outcomes, likeliest_classes
 from hcat_core.storage.atomic_files import PARTIAL
 from hcat_core.storage.checkpoint import write_text
 from hcat_core.storage.folder_lock import HOLDER, LOCK
@@ -179,10 +180,10 @@ class RunFolder:
         layout = cohort.layout
         names = [task.output_name for task in layout.tasks]
         columns = [column for name in names for column in (name, f"{name}_low", f"{name}_high")]
-        known = outcomes_in_words(cohort)
-        writer.writerow(
-            ["patient_id", "split", "modalities", *(f"{name}_label" for name in known), *columns]
-        )
+        known = {f"{name}_label": values for name, values in known_outcomes(cohort).items()}
+        likeliest = likeliest_classes(predicted, layout)
+        words = known | {f"{name}_predicted": values for name, values in likeliest.items()}
+        writer.writerow(["patient_id", "split", "modalities", *words, *columns])
         sides = split.names(len(cohort))
         present, estimate = cohort.present.numpy(), predicted.estimate.double().numpy()
         for row, patient in enumerate(cohort.ids_as_written()):
@@ -194,36 +195,11 @@ class RunFolder:
                     patient,
                     sides[row],
                     " ".join(np.array(layout.names)[present[row]]),
-                    *(values[row] for values in known.values()),
+                    *(values[row] for values in words.values()),
                     *(f"{number:.6f}" if np.isfinite(number) else "" for number in numbers.ravel()),
                 ]
             )
         write_text(self.predictions, buffer.getvalue())
-
-
-def outcomes_in_words(cohort: Cohort) -> dict[str, list[str]]:
-    """By outcome, what is known of each of N patients, for a table.
-
-    1, 0 or -1 of an event, the class, or the number; nothing where a class or a number is not known.
-    """
-    n, layout, targets = len(cohort), cohort.layout, cohort.targets
-    result = {}
-    for outcome in layout.outcomes:
-        columns = list(outcome.columns)
-        if targets is None:
-            result[outcome.name] = ["-1" if outcome.kind == "event" else ""] * n
-        elif outcome.kind == "event":
-            result[outcome.name] = [str(label) for label in targets.labels[:, columns[0]].tolist()]
-        elif outcome.kind == "class":
-            categories = [*(str(layout.tasks[column].category) for column in columns), ""]
-            labels = targets.labels[:, columns].numpy()
-            place = np.where((labels == 1).any(axis=1), labels.argmax(axis=1), len(columns))
-            result[outcome.name] = [categories[one] for one in place.tolist()]
-        else:
-            assert targets.values is not None
-            values = targets.values[:, columns[0]].tolist()
-            result[outcome.name] = [f"{value:.7g}" if np.isfinite(value) else "" for value in values]
-    return result
 
 
 def environment(recipe: Recipe, catalog: Catalog, device: torch.device) -> dict[str, object]:

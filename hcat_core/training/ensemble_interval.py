@@ -51,8 +51,9 @@ class IntervalParts:
         members: K.
         draws: S.
         value: (N, T) mean of the members' values, where there are tasks that are numbers; None otherwise.
-        spread: (N, T) the variance of such a number around its value, a mean of the members'. It is made to
-            hold with held-out patients (``metrics.value_intervals``); the other terms are not of it.
+        spread: (N, T) the variance of such a number around its value: the mean of what the members say, and
+            the variance between imputations. It is made to hold with held-out patients
+            (``metrics.value_intervals``); the other terms are not of it.
     """
 
     probability: Tensor
@@ -75,14 +76,19 @@ class IntervalParts:
             value = torch.stack([one.at_mean.estimate for one in members]).mean(dim=0)
             value = torch.where(probability.isnan(), value, torch.nan)
             spread = torch.stack([own_variance(one.at_mean) for one in members]).mean(dim=0)
-        z = logit(np.stack([one.completed for one in members]))  # (K, S, N, T)
+        completed = np.stack([one.completed for one in members])  # (K, S, N, T)
+        z = logit(completed)
+        if spread is not None and z.shape[1] >= 2:
+            drawn = (1 + 1 / z.shape[1]) * completed.mean(axis=0).var(axis=0, ddof=1)
+            spread = spread + torch.from_numpy(drawn)
         within = between = wrong = np.zeros(tuple(probability.shape))
         if z.shape[1] >= 2:
             within = jackknife_variance(z.mean(axis=1))
             between = z.mean(axis=0).var(axis=0, ddof=1)
         if z.shape[1] >= 2 and misfit is not None:
             wrong = misfit.variance(members[0].size).mean(axis=0)
-        return cls(probability, curve, within, between, wrong, *z.shape[:2], value=value, spread=spread)
+        k, s = z.shape[:2]
+        return cls(probability, curve, within, between, wrong, k, s, value, spread)
 
     def prediction(self) -> Prediction:
         """The probability with its 90 % interval, without one for fewer than two draws; of numbers both."""

@@ -29,6 +29,7 @@ from hcat_core.training.context import TrainingContext, parts_of, training_conte
 from hcat_core.training.ensemble_interval import IntervalParts
 from hcat_core.training.held_out_predictions import in_place
 from hcat_core.training.inference import (
+    MemberPredictions,
     imputed_cells,
     predict_cohort,
     predict_completed,
@@ -135,14 +136,14 @@ class NeuralEstimator:
             samples: draws of what is missing; those of the recipe where None.
         """
         samples = parts_of(self.context).mc_samples if samples is None else samples
-        seed, device = self.context.seed, self.context.device
-        members = [
-            predict_completed(
-                m.model, m.standardiser.apply(cohort), samples=samples, seed=seed, device=device
-            )
-            for m in self.members
-        ]
+        members = [self._completed(member, cohort, samples) for member in self.members]
         return IntervalParts.of(members, self.misfit)
+
+    def _completed(self, member: TrainedMember, cohort: Cohort, samples: int) -> MemberPredictions:
+        """What one member predicts of a cohort in the units of the files, with draws of what is missing."""
+        patients = member.standardiser.apply(cohort.without_targets())
+        seed, device = self.context.seed, self.context.device
+        return predict_completed(member.model, patients, samples=samples, seed=seed, device=device)
 
     def impute(self, cohort: Cohort) -> Imputation:
         """The imputation of the first member's imputer, in the units of the files."""
@@ -256,10 +257,12 @@ class NeuralEstimator:
         """Predict each patient by the member that was not fitted on it, and find the members' misfit."""
         folds = joint_folds(train, self.number, 1, self.context.seed)
         held_out = [(member, fold.test) for member, fold in zip(self.members, folds, strict=True)]
-        predicted = []
-        for member, rows in held_out:
-            patients = member.standardiser.apply(train[rows].without_targets())
-            predicted.append((rows, single_pass(member.model, patients, self.context.device).prediction))
+        # The interval of a number is wider the less is measured: of held-out patients it is needed too.
+        samples = parts_of(self.context).mc_samples if train.layout.numbers else 0
+        predicted = [
+            (rows, IntervalParts.of([self._completed(m, train[rows], samples)]).prediction())
+            for m, rows in held_out
+        ]
         self.out_of_fold = in_place(predicted, train)
         cells = (
             (rows.numpy(), imputed_cells(m.model, m.standardiser.apply(train[rows]), self.context.device))
