@@ -16,13 +16,13 @@ from hcat_core.api.cohort_frames import modality_frames, outcome_frame
 from hcat_core.api.cohort_table import GivenFrames, cohort_table
 from hcat_core.api.findings import warn_of
 from hcat_core.api.frames import FrameOptions, PerModality, read_frames, read_outcomes
-from hcat_core.api.html import facts_as_html, table_as_html
+from hcat_core.api.html import facts_as_html, paragraph, table_as_html
 from hcat_core.api.outcome_columns import OutcomeColumns
 from hcat_core.api.settings import as_sets
 from hcat_core.data.data_quality import find_quality_issues, refuse_unmeasured
 from hcat_core.data.schema import CohortTable
 from hcat_core.errors import UsageError
-from hcat_core.evaluation.cohort_counts import count_outcomes
+from hcat_core.evaluation.cohort_counts import count_others, count_outcomes
 from hcat_core.recipe.recipe import Recipe, load_recipe
 from hcat_core.recipe.shipped import find_recipe
 from hcat_core.registry.catalog import Catalog, load_catalog
@@ -287,6 +287,7 @@ class Cohort:
             f"{task}: {n.event} with the event, {n.event_free} without, {n.unknown} unknown"
             for task, n in count_outcomes(self.data).items()
         ]
+        parts += [f"{name}: {n.in_words}" for name, n in count_others(self.data).items()]
         return f"Cohort of {len(self)} patients: {'; '.join(parts)}"
 
     def _repr_html_(self) -> str:
@@ -303,6 +304,7 @@ class Cohort:
             f"{len(self)} patients",
             table_as_html(["modality", "patients", "share", "features"], rows),
             table_as_html(["outcome", "event", "no event", "unknown"], outcomes) if outcomes else "",
+            *(paragraph(f"{name}: {n.in_words}") for name, n in count_others(self.data).items()),
             findings=self.findings,
         )
 

@@ -10,6 +10,7 @@ import click
 
 from hcat_core.cli.console import Output, common_options, open_catalog
 from hcat_core.cli.new_patients import files_from, patient_options
+from hcat_core.cli.other_outcome_tables import print_others
 from hcat_core.cli.recipe_options import recipe_of
 from hcat_core.cli.score_cells import number, shown, why_left_out, with_interval
 from hcat_core.cli.tables import print_table
@@ -90,19 +91,30 @@ def _print(output: Output, document: dict[str, Any]) -> None:
     table = _table("all patients", "task")
     for task, m in document["metrics"].items():
         table.add_row(task, *_cells(m), with_interval(shown(m)["c_index"], m["c_index_95"]))
-    print_table(output.words, table)
+    if table.row_count:
+        print_table(output.words, table)
+    others = document.get("other_outcomes", {})
+    print_others(output.words, "all patients", ("outcome",), [((name,), m) for name, m in others.items()])
     patterns = _table("by missingness pattern", "modalities", "task")
+    of_others: list[tuple[tuple[str, str], dict[str, Any]]] = []
     for pattern in document["patterns"]:
         has = " ".join(n for n, h in zip(names, pattern["present"], strict=True) if h) or "none"
         for task, m in pattern["tasks"].items():
             patterns.add_row(has, task, *_cells(m), "")
-    print_table(output.words, patterns)
+        of_others += [((has, name), m) for name, m in pattern.get("other_outcomes", {}).items()]
+    if patterns.row_count:
+        print_table(output.words, patterns)
+    print_others(output.words, "by missingness pattern", ("modalities", "outcome"), of_others)
     for name, groups in document["groups"].items():
         table = _table(f"by {name}", name, "task")
         for group, tasks in groups.items():
             for task, m in tasks.items():
                 table.add_row(group, task, *_cells(m), "")
-        print_table(output.words, table)
+        if table.row_count:
+            print_table(output.words, table)
+        found = document.get("other_groups", {}).get(name, {})
+        rows = [((group, outcome), m) for group, scored in found.items() for outcome, m in scored.items()]
+        print_others(output.words, f"by {name}", (name, "outcome"), rows)
     groups = [group for groups in document["groups"].values() for group in groups.values()]
     patterns_tasks = [pattern["tasks"] for pattern in document["patterns"]]
     scored = [m for tasks in (document["metrics"], *patterns_tasks, *groups) for m in tasks.values()]
