@@ -10,6 +10,7 @@ from rich.table import Table
 
 from hcat_core.cli.score_cells import interval, number, with_interval
 from hcat_core.cli.tables import print_table
+from hcat_core.metrics.fewest import FEWEST_OF_EACH, FEWEST_TO_RESAMPLE
 
 MULTICLASS = "multiclass"
 
@@ -41,6 +42,8 @@ def print_others(console: Console, title: str, keys: Sequence[str], rows: OfRows
         for first, scores in values:
             table.add_row(*first, *_value_cells(scores))
         print_table(console, table, keys=len(keys))
+    if why := _why_left_out(classes, values):
+        console.print(why, markup=False)
 
 
 def print_other_results(console: Console, summary: Mapping[str, Any]) -> None:
@@ -67,7 +70,7 @@ def print_other_baselines(console: Console, summary: Mapping[str, Any]) -> None:
                 name,
                 outcome,
                 "macro AUC" if classes else "R2",
-                number(scores["auc" if classes else "r2"]),
+                "-" if too_few(scores) else number(scores["auc" if classes else "r2"]),
                 f"{difference[0]:+.3f}" if difference else "-",
                 f"{difference[1]:+.3f} to {difference[2]:+.3f}" if difference else "-",
             )
@@ -81,10 +84,28 @@ def _table(title: str, *headings: str) -> Table:
     return table
 
 
+def too_few(scores: Mapping[str, Any]) -> bool:
+    """Whether there are too few patients, or groups, for a macro AUC, or for R2."""
+    if scores["kind"] == MULTICLASS:
+        return bool(scores["rarest_class"] < FEWEST_OF_EACH)
+    return bool(scores["units"] < FEWEST_TO_RESAMPLE)
+
+
+def _why_left_out(classes: OfRows, values: OfRows) -> str:
+    """A sentence if a macro AUC or R2 is not shown; empty otherwise."""
+    needed = []
+    if any(too_few(scores) for _, scores in classes):
+        needed.append(f"macro AUCs with fewer than {FEWEST_OF_EACH} patients of a class")
+    if any(too_few(scores) for _, scores in values):
+        needed.append(f"R2 of fewer than {FEWEST_TO_RESAMPLE} patients")
+    text = " and ".join(needed)
+    return f"{text[0].upper()}{text[1:]} are not shown." if text else ""
+
+
 def _class_cells(scores: Mapping[str, Any]) -> list[str]:
     return [
         str(scores["patients"]),
-        with_interval(scores["auc"], scores["auc_95"]),
+        "-" if too_few(scores) else with_interval(scores["auc"], scores["auc_95"]),
         number(scores["log_loss"]),
         number(scores["accuracy"], 2),
         number(scores["balanced_accuracy"], 2),
@@ -99,7 +120,7 @@ def _value_cells(scores: Mapping[str, Any]) -> list[str]:
         coverage = number(scores["coverage_90"], 2) + (f" ({interval(ends, 2)})" if ends else "")
     return [
         str(scores["patients"]),
-        with_interval(scores["r2"], scores["r2_95"]),
+        "-" if too_few(scores) else with_interval(scores["r2"], scores["r2_95"]),
         quantity(scores["mae"], scores["unit"]),
         quantity(scores["rmse"], scores["unit"]),
         number(scores["spearman"], 2),

@@ -2,8 +2,9 @@
 
 Each class is ranked against all others together (one versus rest). The macro AUC is the mean of these
 AUCs over the classes that occur, so that a rare class counts as much as a frequent one. Its interval is
-DeLong's, from the mean of the influences that each patient has on the AUCs. Intervals of the other scores
-are percentiles of a bootstrap in which patients are drawn within each class, or groups as wholes.
+DeLong's, from the mean of the influences that each patient has on the AUCs; that of the accuracy is
+Wilson's. Intervals of the other scores are percentiles of a bootstrap in which patients are drawn within
+each class, or groups as wholes.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from hcat_core.metrics.intervals import (
     on_logit_scale,
     percentile_interval,
     resampled_weights,
+    share_interval,
 )
 from hcat_core.metrics.resampling import sums_by_group, units_of_each
 
@@ -89,7 +91,7 @@ class ClassMetrics:
         auc: macro AUC, the mean over the classes that occur of the AUC of one versus rest.
         auc_95: DeLong's 95 % interval of it; None with fewer than ten patients of a class that occurs.
         log_loss: mean of -log of the probability of the patient's own class.
-        log_loss_95: bootstrap 95 % interval, as of the others; None with fewer than twenty patients.
+        log_loss_95: 95 % interval, as of the others; None with fewer than twenty patients.
         brier: mean over patients of the sum over classes of the squared error of the probability, 0 to 2.
         accuracy: share of patients whose likeliest class is their own.
         balanced_accuracy: mean over the classes that occur of the share that is recognised.
@@ -121,10 +123,12 @@ def class_metrics(known: KnownClasses, resampling: Resampling) -> ClassMetrics:
     table = tuple(tuple(int(count) for count in row) for row in confusion)
     if not len(y):
         return ClassMetrics(None, None, None, None, None, None, None, None, None, None, table)
-    losses = np.stack([log_losses(known), _squared_errors(known), known.predicted == y], axis=1)
-    log_loss, brier, accuracy = (float(value) for value in losses.mean(axis=0))
-    intervals: list[Interval] = [None] * 4
+    losses, right = np.stack([log_losses(known), _squared_errors(known)], axis=1), known.predicted == y
+    log_loss, brier = (float(value) for value in losses.mean(axis=0))
+    intervals: list[Interval] = [None] * 3
+    of_accuracy: Interval = None
     if resampling.resamples and known.units >= FEWEST_TO_RESAMPLE:
+        of_accuracy = share_interval(right, known.groups)
         parts = [
             np.column_stack([w @ losses / w.sum(axis=1, keepdims=True), _balanced_accuracies(known, w)])
             for w in resampled_weights(y, np.ones(len(y)), resampling)
@@ -139,10 +143,10 @@ def class_metrics(known: KnownClasses, resampling: Resampling) -> ClassMetrics:
         intervals[0],
         brier,
         intervals[1],
-        accuracy,
-        intervals[2],
+        float(right.mean()),
+        of_accuracy,
         balanced,
-        intervals[3],
+        intervals[2],
         table,
     )
 

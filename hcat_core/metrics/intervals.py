@@ -235,6 +235,21 @@ def resampled_weights(
         yield resampled_counts(rng, strata, resampling.groups, number) * weights
 
 
+def share_interval(inside: np.ndarray, groups: np.ndarray | None) -> tuple[float, float]:
+    """Wilson's (1927) 95 % interval of a share, which is valid also where it is 0 or 1.
+
+    Args:
+        inside: (n,) bool, of at least one patient.
+        groups: (n,) numbers of groups; all records of a group count as one patient (Kish's effective
+            number), as they may say no more.
+    """
+    units = sums_by_group(np.ones(len(inside)), groups)
+    n, share, z = float(len(inside) ** 2 / (units**2).sum()), float(np.mean(inside)), 1.96
+    middle = (n * share + z**2 / 2) / (n + z**2)
+    half = z / (n + z**2) * float(np.sqrt(n * share * (1 - share) + z**2 / 4))
+    return max(middle - half, 0.0), min(middle + half, 1.0)
+
+
 def side_of(pair: Sequence[float] | None, value: float) -> int:
     """1 where an interval lies wholly above a value, -1 wholly below, 0 where it holds it or is missing."""
     if pair is None:

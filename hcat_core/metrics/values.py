@@ -2,8 +2,9 @@
 
 R2 compares the squared error with that of predicting the mean of the training patients for everyone: 0 is
 no better than that, and below 0 is worse. Its interval, and that of a difference of two, comes from the
-influence that each patient has on it (the delta method), as that of an AUC does; those of the other scores
-are percentiles of a bootstrap over patients. Records of a group go together in both.
+influence that each patient has on it (the delta method), as that of an AUC does; that of the coverage is
+Wilson's; those of the other scores are percentiles of a bootstrap over patients. Records of a group go
+together in all of them.
 """
 
 from __future__ import annotations
@@ -15,7 +16,13 @@ from scipy.stats import rankdata
 from scipy.stats import t as t_distribution
 
 from hcat_core.metrics.fewest import FEWEST_TO_RESAMPLE
-from hcat_core.metrics.intervals import ENDS, Resampling, percentile_interval, resampled_weights
+from hcat_core.metrics.intervals import (
+    ENDS,
+    Resampling,
+    percentile_interval,
+    resampled_weights,
+    share_interval,
+)
 from hcat_core.metrics.resampling import sums_by_group
 
 Interval = tuple[float, float] | None
@@ -118,8 +125,12 @@ def value_metrics(known: KnownValues, resampling: Resampling) -> ValueMetrics:
         rmse_95=ends[1],
         spearman=point[2],
         spearman_95=ends[2],
-        coverage_90=point[3],
-        coverage_90_95=ends[3],
+        coverage_90=float(known.inside.mean()) if known.with_interval else None,
+        coverage_90_95=(
+            share_interval(known.inside, known.groups)
+            if known.with_interval and resampling.resamples and not known.few
+            else None
+        ),
         width_90=float((known.high - known.low).mean()) if known.with_interval else None,
     )
 
@@ -183,15 +194,13 @@ def _half_width(influence: np.ndarray, known: KnownValues) -> float:
 
 
 def _scores(known: KnownValues, weights: np.ndarray) -> np.ndarray:
-    """(R, 4) MAE, RMSE, Spearman and coverage under each of R rows of weights (R, n)."""
+    """(R, 3) MAE, RMSE and Spearman under each of R rows of weights (R, n)."""
     error, total = known.observed - known.predicted, weights.sum(axis=1)
-    inside = known.inside if known.with_interval else np.full(len(error), np.nan)
     return np.column_stack(
         [
             weights @ np.abs(error) / total,
             np.sqrt(weights @ error**2 / total),
             _rank_correlations(known, weights),
-            weights @ inside / total,
         ]
     )
 

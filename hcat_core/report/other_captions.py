@@ -46,14 +46,16 @@ def scores(inputs: ReportInputs, test: OtherScores) -> str:
             "is the share whose likeliest class is their own; balanced accuracy its mean over classes. A "
             "calibration slope below 1 means that probabilities are too extreme, above 1 too moderate."
         )
-        intervals = "of the macro AUC DeLong's on the logit scale, of the slope Wald's, of the others"
+        intervals = "of the macro AUC DeLong's, of accuracy Wilson's, of the slope Wald's, of the others"
     else:
         text = (
             "R² is 0 where predictions are no better than the mean of the training patients, below 0 where "
             "they are worse, and 1 where they are without error. The rank correlation is Spearman's. Nine "
             "of ten values should lie in their 90 % intervals."
         )
-        intervals = "of R² from patients' influences on it, of the others"
+        intervals = (
+            "of R² from patients' influences on it, of the share in the intervals Wilson's, of the others"
+        )
     if not resamples:
         return f"{text} {optimistic} No intervals were computed: the recipe has evaluation.bootstrap = 0."
     how = f"In brackets: 95 % intervals, {intervals} from {resamples} bootstrap samples of {units}."

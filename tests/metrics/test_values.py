@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.stats import spearmanr
+from scipy.stats import binomtest, spearmanr
 from sklearn import metrics
 
 from hcat_core.metrics.intervals import Resampling, resampled_weights
@@ -77,6 +77,17 @@ def test_intervals_need_twenty_patients(n, given):
     )
     assert (value_metrics(part, RESAMPLING).r2_95 is not None) == given
     assert (paired_r2_difference(part, part, RESAMPLING) is not None) == given
+
+
+def test_the_interval_of_the_coverage_is_wilsons_and_has_a_width_where_all_are_inside():
+    wide = KnownValues(KNOWN.observed, KNOWN.predicted, KNOWN.low - 99, KNOWN.high + 99, 59.0)
+    low, high = value_metrics(wide, RESAMPLING).coverage_90_95
+    assert low == pytest.approx(binomtest(200, 200).proportion_ci(method="wilson").low, abs=1e-4)
+    assert high == pytest.approx(1)
+    groups = np.arange(200) // 4
+    grouped = KnownValues(wide.observed, wide.predicted, wide.low, wide.high, 59.0, groups)
+    low, _ = value_metrics(grouped, Resampling(50, 0, groups)).coverage_90_95
+    assert low == pytest.approx(binomtest(50, 50).proportion_ci(method="wilson").low, abs=1e-4)
 
 
 def test_groups_count_instead_of_records():
