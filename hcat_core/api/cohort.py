@@ -17,7 +17,7 @@ from hcat_core.api.cohort_table import GivenFrames, cohort_table
 from hcat_core.api.findings import warn_of
 from hcat_core.api.frames import FrameOptions, PerModality, read_frames, read_outcomes
 from hcat_core.api.html import facts_as_html, paragraph, table_as_html
-from hcat_core.api.outcome_columns import OutcomeColumns
+from hcat_core.api.outcome_columns import Named, OutcomeColumns
 from hcat_core.api.settings import as_sets
 from hcat_core.data.data_quality import find_quality_issues, refuse_unmeasured
 from hcat_core.data.schema import CohortTable
@@ -69,6 +69,8 @@ class Cohort:
         last_contact: str | None = None,
         event_values: Mapping[str, Sequence[str | float]] | None = None,
         label_values: Mapping[str, Sequence[str | float]] | None = None,
+        multiclass: Named = (),
+        continuous: Named = (),
         tasks: Mapping[str, Mapping[str, Any]] | None = None,
         groups: str | None = None,
         patient_id: str | None = None,
@@ -97,6 +99,8 @@ class Cohort:
             last_contact: column of times for those without the event, where ``time`` is empty.
             event_values: what stands in ``event``: ``{"event": ["Dead"], "none": ["Alive"]}``.
             label_values: the same for ``label``.
+            multiclass: column of classes, several columns, or columns by the name of the outcome.
+            continuous: column of numbers, likewise.
             tasks: instead of all these, the tables of a recipe's tasks by name, for several outcomes.
             groups: column of ``outcomes``; patients of one group (site, family) stay on one side of a
                 split.
@@ -135,6 +139,8 @@ class Cohort:
             horizon_days,
             horizons,
             tasks,
+            multiclass,
+            continuous,
         )
         catalog = load_catalog()
         options = FrameOptions(patient_id, drop, one_hot, missing)
@@ -170,7 +176,7 @@ class Cohort:
             horizons: several, by name.
             tasks: tables of tasks.
             columns: ``time``, ``event``, ``censored``, ``label``, ``last_contact``, ``event_values``,
-                ``label_values`` of ``from_frames``; names of columns of ``obs``.
+                ``label_values``, ``multiclass``, ``continuous`` of ``from_frames``; columns of ``obs``.
 
         Raises:
             UsageError: for a matrix that is not there.
@@ -257,7 +263,7 @@ class Cohort:
     @property
     def tasks(self) -> tuple[str, ...]:
         """Names of the outcomes that can be predicted."""
-        return self.data.layout.task_names
+        return tuple(outcome.name for outcome in self.data.layout.outcomes)
 
     @cached_property
     def findings(self) -> tuple[str, ...]:

@@ -34,11 +34,10 @@ def read_numbers(column: Column, name: str, task: TaskTable) -> np.ndarray:
             f"known. If it is one, say so: cohort.targets.missing = [{listed}]. If it is a value, list it "
             f"in {key}.allow = [{listed}]."
         )
-    values = numbers.astype(np.float32)
-    beyond = np.flatnonzero(np.isfinite(numbers) & ~np.isfinite(values))
+    beyond = np.flatnonzero(np.abs(numbers) > np.finfo(np.float32).max)
     if len(beyond):
         raise DataError(
             f"{where}: values of {name} are larger than 3e38: {column.listed(beyond)}. Give them in "
             "another unit, or as logarithms."
         )
-    return values
+    return numbers.astype(np.float32)

@@ -67,7 +67,9 @@ def check_tasks(targets: TargetsTable) -> list[Problem]:
         if task.outcome is not None:
             problems += check_name(task.outcome, f"{task_key}.outcome")
         peers = [peer for peer in targets.tasks if peer != name]
-        if task.competing is not None and task.competing not in peers:
+        if task.kind != "event":
+            pass  # a competing event does not belong to it, which its columns' check has said
+        elif task.competing is not None and task.competing not in peers:
             wanted = name_in_quotes(task.competing)
             message = f"no other task is named {wanted}.{did_you_mean(task.competing, peers)}"
             problems.append(Problem(f"{task_key}.competing", message))

@@ -74,7 +74,7 @@ def _able(catalog: Catalog, kind: Kind, of: OutcomeKind) -> str:
     """The components that ship with hcat and can predict a kind of outcome."""
     components = [entry.component for entry in catalog.registries[kind]]
     able = [c.name for c in components if "/" not in c.name and KIND_OF[of] in kinds_of(c)]
-    return " or ".join(map(shown, able))
+    return (" or " if kind == "head" else ", ").join(map(shown, able))
 
 
 def _message(use: str, task: str, kind: OutcomeKind, others: str) -> str:
