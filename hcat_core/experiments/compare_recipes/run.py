@@ -63,7 +63,7 @@ def run_job(job: Job[RecipeOnFold], cohort: Cohort, allowed: Allowed | None) -> 
         train, validation = hold_out_patients(rest, VALIDATION, seed)
         context = TrainingContext(seed, parts=neural_parts_of(recipe, catalog))
         fitted = fit_estimator(recipe, catalog, rest[train], rest[validation], context)
-        scores = _score(fitted, part, fold)
+        scores = score_fold(fitted, part, fold)
     except HcatError as failure:
         error = str(failure)
     except Exception as failure:  # a third-party estimator may raise anything
@@ -73,7 +73,7 @@ def run_job(job: Job[RecipeOnFold], cohort: Cohort, allowed: Allowed | None) -> 
     return FoldResult(job.name, fold.repeat, fold.number, tasks, error, numbers)
 
 
-def _score(fitted: Fitted, cohort: Cohort, fold: Fold) -> dict[str, FoldScores]:
+def score_fold(fitted: Fitted, cohort: Cohort, fold: Fold) -> dict[str, FoldScores]:
     """Scores by outcome of those that are scored on this fold."""
     test = cohort[fold.test]
     assert cohort.targets is not None and test.targets is not None
