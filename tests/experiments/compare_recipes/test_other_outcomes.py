@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 from sklearn import metrics
 
+from hcat_core.cli.comparison_tables import print_comparison
 from hcat_core.data.folds import joint_folds, per_task_folds
 from hcat_core.evaluation.outcome_selection import with_columns
 from hcat_core.experiments.compare_recipes.differences import MEAN_OF_TASKS, paired_differences
@@ -98,6 +100,17 @@ def test_the_document_tells_recipes_apart_by_macro_auc_and_by_r2():
     assert document["selection"]["winner"] == "good" and document["selection"]["measure"] == "AUC"
     text = comparison_csv(results, NAMES, cohort).splitlines()
     assert len(text) == 1 + 2 * 2 and {"log_loss", "r2", "mae_sd"} <= set(text[0].split(","))
+
+
+def test_the_terminal_shows_classes_and_numbers_with_their_own_scores():
+    cohort = with_columns(MIXED, (2, 3, 4, 5))
+    document = comparison_document(results_of(cohort), NAMES, cohort, PLAN)
+    console = Console(width=80, force_terminal=False, record=True)
+    print_comparison(console, document)
+    text = console.export_text()
+    for words in ("subtype: means over 6 folds", "macro AUC", "score (points): means over 6 folds", "R2"):
+        assert words in text
+    assert text.index("R2 minus that of good") > text.index("AUC minus that of good")
 
 
 def test_the_mean_of_tasks_is_that_of_aucs_without_r2():
