@@ -16,13 +16,13 @@ from hcat_core.api.cohort_frames import modality_frames, outcome_frame
 from hcat_core.api.cohort_table import GivenFrames, cohort_table
 from hcat_core.api.findings import warn_of
 from hcat_core.api.frames import FrameOptions, PerModality, read_frames, read_outcomes
-from hcat_core.api.html import facts_as_html, paragraph, table_as_html
+from hcat_core.api.html import facts_as_html, table_as_html
 from hcat_core.api.outcome_columns import Named, OutcomeColumns
+from hcat_core.api.outcome_words import outcomes_in_words
 from hcat_core.api.settings import as_sets
 from hcat_core.data.data_quality import find_quality_issues, refuse_unmeasured
 from hcat_core.data.schema import CohortTable
 from hcat_core.errors import UsageError
-from hcat_core.evaluation.cohort_counts import count_others, count_outcomes
 from hcat_core.recipe.recipe import Recipe, load_recipe
 from hcat_core.recipe.shipped import find_recipe
 from hcat_core.registry.catalog import Catalog, load_catalog
@@ -289,11 +289,7 @@ class Cohort:
     def __repr__(self) -> str:
         widths = zip(self.data.layout.modalities, self.data.present.sum(dim=0).tolist(), strict=True)
         parts = [", ".join(f"{modality.name} {here} x {modality.width}" for modality, here in widths)]
-        parts += [
-            f"{task}: {n.event} with the event, {n.event_free} without, {n.unknown} unknown"
-            for task, n in count_outcomes(self.data).items()
-        ]
-        parts += [f"{name}: {n.in_words}" for name, n in count_others(self.data).items()]
+        parts += [f"{name}: {text}" for name, text in outcomes_in_words(self.data)]
         return f"Cohort of {len(self)} patients: {'; '.join(parts)}"
 
     def _repr_html_(self) -> str:
@@ -303,14 +299,11 @@ class Cohort:
                 self.data.layout.modalities, self.data.present.sum(dim=0).tolist(), strict=True
             )
         ]
-        outcomes = [
-            [task, n.event, n.event_free, n.unknown] for task, n in count_outcomes(self.data).items()
-        ]
+        outcomes = [[name, text] for name, text in outcomes_in_words(self.data)]
         return facts_as_html(
             f"{len(self)} patients",
             table_as_html(["modality", "patients", "share", "features"], rows),
-            table_as_html(["outcome", "event", "no event", "unknown"], outcomes) if outcomes else "",
-            *(paragraph(f"{name}: {n.in_words}") for name, n in count_others(self.data).items()),
+            table_as_html(["outcome", "patients"], outcomes) if outcomes else "",
             findings=self.findings,
         )
 

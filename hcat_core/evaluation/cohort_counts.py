@@ -32,11 +32,6 @@ class ClassCounts:
     classes: Mapping[str, int]
     unknown: int
 
-    @property
-    def in_words(self) -> str:
-        """The numbers in a few words."""
-        return ", ".join(f"{n} {name}" for name, n in (*self.classes.items(), ("unknown", self.unknown)))
-
 
 @dataclass(frozen=True)
 class ValueCounts:
@@ -49,17 +44,6 @@ class ValueCounts:
     lowest: float | None
     highest: float | None
     unit: str
-
-    @property
-    def in_words(self) -> str:
-        """The numbers in a few words."""
-        if self.mean is None or self.lowest is None or self.highest is None:
-            return f"no known value, {self.unknown} unknown"
-        unit = f" {self.unit}" if self.unit else ""
-        return (
-            f"mean {self.mean:.3g}{unit} ({self.lowest:.3g} to {self.highest:.3g}) of {self.known}, "
-            f"{self.unknown} unknown"
-        )
 
 
 OtherCounts = ClassCounts | ValueCounts

@@ -20,8 +20,9 @@ def for_tasks(tree: Tree, tasks: Mapping[str, OutcomeKind]) -> Tree:
     """A recipe with a head and its losses for every task of another cohort.
 
     A task without a head gets a copy of the recipe's first head, with copies of the losses that train it;
-    an outcome of classes, or of numbers, gets the head and the loss of its kind. Heads of tasks that the cohort does not have are left out with their losses; losses that name no head
-    stay. A recipe without heads is returned as it is.
+    an outcome of classes, or of numbers, gets the head and the loss of its kind. Heads of tasks that the
+    cohort does not have are left out with their losses; losses that name no head stay. A recipe without
+    heads is returned as it is.
 
     Args:
         tree: the merged tables of a recipe; they are not changed.

@@ -2,7 +2,8 @@
 
 Both depend on the shared factors z, which every modality shows:
 
-    P(class k) is proportional to exp(weights_k . z),    score = 50 + 10 (direction . z + product z_0 z_1 + e).
+    P(class k) is proportional to exp(weights_k . z)
+    score = 50 + 10 (direction . z + product z_0 z_1 + e)
 """
 
 from __future__ import annotations

@@ -65,7 +65,6 @@ def test_counts_are_by_class_and_describe_a_number(mixed, without):
     values = mixed.targets.values[10:, -1].double().numpy()
     assert (score.known, score.unknown, score.unit) == (290, 10, "points")
     assert score.mean == pytest.approx(values.mean()) and score.highest == pytest.approx(values.max())
-    assert "points" in score.in_words and "10 unknown" in subtype.in_words
 
 
 def test_every_outcome_has_its_sample_size(mixed):

@@ -1,4 +1,4 @@
-"""Heads of classes and of numbers, and their losses: where they start, what they add up to, what they fit."""
+"""Heads of classes and of numbers, and their losses: where they start, and what they fit."""
 
 from dataclasses import replace
 
