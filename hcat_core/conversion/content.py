@@ -64,8 +64,8 @@ def content_of(cohort: Cohort, outcomes: Mapping[str, np.ndarray]) -> Content:
 def outcome_columns(cohort: Cohort, table: TargetsTable) -> dict[str, np.ndarray]:
     """The outcome columns of the recipe's tasks, under the names that ``converted_tasks`` has for them.
 
-    Times are in days, events and labels 1, 0 and -1; classes and numbers are as they were. A competing event
-    is not written as one: it is seen again when its task is read.
+    Times are in days, events and labels 1, 0 and -1; classes and numbers are as they were. A competing
+    event is not written as one: it is seen again when its task is read.
     """
     assert cohort.targets is not None
     columns: dict[str, np.ndarray] = {}

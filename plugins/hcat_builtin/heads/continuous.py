@@ -60,6 +60,8 @@ class ContinuousHead(nn.Module):
             return
         values = train.targets.values[:, self.column].double()
         values = values[values.isfinite()]
+        if not len(values):
+            return
         if len(values) < 2 or not values.std() > 0:
             raise DataError(
                 f"{self.task}: the training patients have {len(values)} values that do not differ"
