@@ -238,6 +238,7 @@ def inspect_cohort(cohort: Cohort, report: ReadReport, layouts: Mapping[str, str
             for task in cohort.layout.tasks
             if task.name in counts
         ],
+        "other_outcomes": _plain(count_others(cohort)),
         "competing_first": count_competing_first(cohort),
         "targets_source": report.targets_source,
     }
