@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hcat_core.data.data_quality import DISTINCT
-from hcat_core.data.leakage import FEWEST, MOST_AUC
+from hcat_core.data.leakage import FEWEST, MOST_AUC, MOST_CORRELATED
 from hcat_core.report.formatting import counted, listed
 from hcat_core.report.inputs import ReportInputs
 
@@ -13,6 +13,11 @@ def leakage(inputs: ReportInputs) -> str:
     analysis, leaks = inputs.summary.analysis, inputs.summary.analysis.leaks
     alone, gaps = _by_outcome(inputs)
     tasks = list(alone)
+    of_numbers = (
+        f", or a number with a rank correlation above {MOST_CORRELATED}"
+        if inputs.cohort.layout.numbers
+        else ""
+    )
     if leaks.named:
         total = counted(leaks.features, "feature")
         text = f"Of {total}, {leaks.named} have names, none that of a follow-up column."
@@ -23,7 +28,7 @@ def leakage(inputs: ReportInputs) -> str:
         numbers = listed([f"{alone[task]} for {task}" for task in checked])
         text += (
             f" Checked alone, in training patients: {numbers}; none predicts the outcome with an AUC above "
-            f"{MOST_AUC}."
+            f"{MOST_AUC}{of_numbers}."
         )
         if any(alone[task] < leaks.features - leaks.allowed for task in checked):
             text += f" Others were skipped: fewer than {FEWEST} patients with either outcome have a value."
@@ -42,7 +47,7 @@ def leakage(inputs: ReportInputs) -> str:
 
 
 def _by_outcome(inputs: ReportInputs) -> tuple[dict[str, int], list[str]]:
-    """By outcome that is no number, how many features were checked alone; and those checked by their gaps.
+    """By outcome, how many features were checked alone; and outcomes that were checked by gaps.
 
     Of classes it is the fewest that were checked against any of them.
     """
@@ -50,7 +55,6 @@ def _by_outcome(inputs: ReportInputs) -> tuple[dict[str, int], list[str]]:
     tasks = {
         outcome.name: [layout.tasks[column].name for column in outcome.columns]
         for outcome in layout.outcomes
-        if outcome.kind != "continuous"
     }
     alone = {outcome: min(leaks.alone[task] for task in names) for outcome, names in tasks.items()}
     return alone, [outcome for outcome, names in tasks.items() if set(names) & set(leaks.gaps)]
