@@ -103,6 +103,11 @@ class Task:
         return "" if self.horizon_days is None else f" within {self.horizon_days:g} days"
 
     @property
+    def class_name(self) -> str:
+        """Of a class, its value as written in the file; of any other task, its name."""
+        return self.name if self.category is None else self.category
+
+    @property
     def curve_days(self) -> tuple[float, ...]:
         """The times of a risk curve: twelve equal steps up to the horizon; none without a horizon."""
         if self.horizon_days is None:
@@ -157,12 +162,40 @@ class Layout:
         return tuple(t.name for t in self.tasks)
 
     @cached_property
+    def event_columns(self) -> tuple[int, ...]:
+        """Places in the task axis of events, with times or without: not of classes and numbers."""
+        return tuple(place for place, task in enumerate(self.tasks) if task.kind == "event")
+
+    @cached_property
     def outcomes(self) -> tuple[Outcome, ...]:
         """The outcomes of the recipe in order; the tasks of a family are one outcome."""
         columns: dict[str, list[int]] = {}
         for place, task in enumerate(self.tasks):
             columns.setdefault(task.family or task.name, []).append(place)
         return tuple(Outcome(n, self.tasks[at[0]].kind, tuple(at)) for n, at in columns.items())
+
+    @cached_property
+    def families(self) -> tuple[tuple[int, ...], ...]:
+        """Columns of the classes of each outcome that has several."""
+        return tuple(outcome.columns for outcome in self.outcomes if outcome.kind == "class")
+
+    @cached_property
+    def numbers(self) -> tuple[int, ...]:
+        """Columns of the tasks that are numbers."""
+        return tuple(column for column, task in enumerate(self.tasks) if task.kind == "continuous")
+
+    def outcome(self, name: str) -> Outcome:
+        """The outcome of this name.
+
+        Raises:
+            ValueError: for a name that none has.
+        """
+        for outcome in self.outcomes:
+            if outcome.name == name:
+                return outcome
+        raise ValueError(
+            f"{name!r} is no outcome; there are {', '.join(one.name for one in self.outcomes)}"
+        )
 
     @cached_property
     def cells(self) -> Tensor:
@@ -222,6 +255,12 @@ class Targets:
     def __getitem__(self, rows: Tensor | slice) -> Targets:
         values = None if self.values is None else self.values[rows]
         return Targets(self.labels[rows], self.time[rows], self.event[rows], values)
+
+    def values_of(self, column: int) -> np.ndarray:
+        """(N,) float64 values of a task; NaN where unknown, and everywhere in a task that is no number."""
+        if self.values is None:
+            return np.full(len(self.labels), np.nan)
+        return self.values[:, column].double().numpy()
 
     def to(self, device: torch.device | str) -> Targets:
         """The same targets on ``device``."""

@@ -17,12 +17,12 @@ from hcat_core.api.cohort_table import GivenFrames, cohort_table
 from hcat_core.api.findings import warn_of
 from hcat_core.api.frames import FrameOptions, PerModality, read_frames, read_outcomes
 from hcat_core.api.html import facts_as_html, table_as_html
-from hcat_core.api.outcome_columns import OutcomeColumns
+from hcat_core.api.outcome_columns import Named, OutcomeColumns
+from hcat_core.api.outcome_words import outcomes_in_words
 from hcat_core.api.settings import as_sets
 from hcat_core.data.data_quality import find_quality_issues, refuse_unmeasured
 from hcat_core.data.schema import CohortTable
 from hcat_core.errors import UsageError
-from hcat_core.evaluation.cohort_counts import count_outcomes
 from hcat_core.recipe.recipe import Recipe, load_recipe
 from hcat_core.recipe.shipped import find_recipe
 from hcat_core.registry.catalog import Catalog, load_catalog
@@ -69,6 +69,8 @@ class Cohort:
         last_contact: str | None = None,
         event_values: Mapping[str, Sequence[str | float]] | None = None,
         label_values: Mapping[str, Sequence[str | float]] | None = None,
+        multiclass: Named = (),
+        continuous: Named = (),
         tasks: Mapping[str, Mapping[str, Any]] | None = None,
         groups: str | None = None,
         patient_id: str | None = None,
@@ -97,6 +99,8 @@ class Cohort:
             last_contact: column of times for those without the event, where ``time`` is empty.
             event_values: what stands in ``event``: ``{"event": ["Dead"], "none": ["Alive"]}``.
             label_values: the same for ``label``.
+            multiclass: column of classes, several columns, or columns by the name of the outcome.
+            continuous: column of numbers, likewise.
             tasks: instead of all these, the tables of a recipe's tasks by name, for several outcomes.
             groups: column of ``outcomes``; patients of one group (site, family) stay on one side of a
                 split.
@@ -135,6 +139,8 @@ class Cohort:
             horizon_days,
             horizons,
             tasks,
+            multiclass,
+            continuous,
         )
         catalog = load_catalog()
         options = FrameOptions(patient_id, drop, one_hot, missing)
@@ -170,7 +176,7 @@ class Cohort:
             horizons: several, by name.
             tasks: tables of tasks.
             columns: ``time``, ``event``, ``censored``, ``label``, ``last_contact``, ``event_values``,
-                ``label_values`` of ``from_frames``; names of columns of ``obs``.
+                ``label_values``, ``multiclass``, ``continuous`` of ``from_frames``; columns of ``obs``.
 
         Raises:
             UsageError: for a matrix that is not there.
@@ -257,7 +263,7 @@ class Cohort:
     @property
     def tasks(self) -> tuple[str, ...]:
         """Names of the outcomes that can be predicted."""
-        return self.data.layout.task_names
+        return tuple(outcome.name for outcome in self.data.layout.outcomes)
 
     @cached_property
     def findings(self) -> tuple[str, ...]:
@@ -283,10 +289,7 @@ class Cohort:
     def __repr__(self) -> str:
         widths = zip(self.data.layout.modalities, self.data.present.sum(dim=0).tolist(), strict=True)
         parts = [", ".join(f"{modality.name} {here} x {modality.width}" for modality, here in widths)]
-        parts += [
-            f"{task}: {n.event} with the event, {n.event_free} without, {n.unknown} unknown"
-            for task, n in count_outcomes(self.data).items()
-        ]
+        parts += [f"{name}: {text}" for name, text in outcomes_in_words(self.data)]
         return f"Cohort of {len(self)} patients: {'; '.join(parts)}"
 
     def _repr_html_(self) -> str:
@@ -296,13 +299,11 @@ class Cohort:
                 self.data.layout.modalities, self.data.present.sum(dim=0).tolist(), strict=True
             )
         ]
-        outcomes = [
-            [task, n.event, n.event_free, n.unknown] for task, n in count_outcomes(self.data).items()
-        ]
+        outcomes = [[name, text] for name, text in outcomes_in_words(self.data)]
         return facts_as_html(
             f"{len(self)} patients",
             table_as_html(["modality", "patients", "share", "features"], rows),
-            table_as_html(["outcome", "event", "no event", "unknown"], outcomes) if outcomes else "",
+            table_as_html(["outcome", "patients"], outcomes) if outcomes else "",
             findings=self.findings,
         )
 

@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 
 from hcat_core.cohort import Cohort, Targets
+from hcat_core.runs.outcomes_in_words import known_outcomes
 
 
 def modality_frames(cohort: Cohort) -> dict[str, pd.DataFrame]:
@@ -28,9 +29,21 @@ def cells_frame(cohort: Cohort, column: int, cells: torch.Tensor, known: torch.T
 
 
 def outcome_frame(cohort: Cohort, targets: Targets) -> pd.DataFrame:
-    """For each task its label, and ``TASK_days``, ``TASK_event`` where it has times; empty if unknown."""
+    """For each outcome its label, class or value; empty if unknown.
+
+    Beside a label are ``TASK_days`` and ``TASK_event`` where there are times.
+    """
     columns: dict[str, Any] = {}
-    for place, task in enumerate(cohort.layout.tasks):
+    words = known_outcomes(cohort)
+    for outcome in cohort.layout.outcomes:
+        place, task = outcome.columns[0], cohort.layout.tasks[outcome.columns[0]]
+        if outcome.kind == "class":
+            columns[outcome.name] = [word or None for word in words[outcome.name]]
+            continue
+        if outcome.kind == "continuous":
+            assert targets.values is not None
+            columns[outcome.name] = targets.values[:, place].numpy()
+            continue
         columns[task.name] = _codes(targets.labels[:, place])
         if task.times is not None:
             columns[f"{task.name}_days"] = targets.time[:, place].numpy()

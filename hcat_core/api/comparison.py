@@ -24,7 +24,7 @@ from hcat_core.experiments.jobs import Backend
 from hcat_core.recipe.recipe import Recipe
 from hcat_core.registry.catalog import Catalog, load_catalog
 
-SHOWN = ("auc", "auc_sd", "brier", "calibration_slope")
+SHOWN = ("auc", "auc_sd", "brier", "calibration_slope", "r2", "r2_sd", "mae")
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -39,23 +39,38 @@ class Comparison:
 
     @property
     def table(self) -> pd.DataFrame:
-        """One row for each method and task: the mean of every metric over folds, and ``METRIC_sd``."""
+        """One row for each method and outcome: the mean of every metric over folds, and ``METRIC_sd``."""
         rows = {}
         for name, scores in self.document["recipes"].items():
             for task, metrics in scores.items():
                 if task != "errors":
                     rows[name, task] = _row(metrics)
+            for outcome, found in self._numbers.items():
+                if found["recipes"][name] is not None:
+                    rows[name, outcome] = _row(found["recipes"][name])
         index = pd.MultiIndex.from_tuples(list(rows), names=["recipe", "task"]) if rows else None
         return pd.DataFrame(list(rows.values()), index=index)
 
     @property
     def differences(self) -> pd.DataFrame:
-        """Differences of the AUC to the first method, with interval, p value and verdict."""
-        return pd.DataFrame(self.document["differences"])
+        """Differences of the AUC to the first method, with interval, p value and verdict.
+
+        Those of classes are of their macro AUC, those of numbers of R2.
+        """
+        of_numbers = [one for found in self._numbers.values() for one in found["differences"]]
+        return pd.DataFrame([*self.document["differences"], *of_numbers])
+
+    @property
+    def _numbers(self) -> dict[str, Any]:
+        """Scores and differences by outcome that is a number."""
+        return dict(self.document.get("numbers", {}))
 
     @property
     def best(self) -> str | None:
-        """The method with the highest mean AUC; None where patients are too few to choose."""
+        """The method with the highest mean AUC; None where patients are too few to choose.
+
+        Where all outcomes are numbers it is the one with the highest mean R2.
+        """
         selection = self.document["selection"]
         return None if selection is None else str(selection["winner"])
 

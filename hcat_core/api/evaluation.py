@@ -12,6 +12,7 @@ from hcat_core.api.cohort import Cohort
 from hcat_core.api.findings import warn_of
 from hcat_core.api.html import facts_as_html, paragraph, table_as_html
 from hcat_core.api.prediction_frames import prediction_frame
+from hcat_core.api.score_frames import headline, others_as_html, score_frame
 from hcat_core.runs.external_validation import Evaluation, evaluate_cohort
 from hcat_core.runs.new_patients import read_aligned
 from hcat_core.runs.trained_run import TrainedRun
@@ -29,15 +30,20 @@ class CohortEvaluation:
 
     @property
     def metrics(self) -> pd.DataFrame:
-        """Scores of all patients, one row for each task."""
-        return pd.DataFrame.from_dict(self.document["metrics"], orient="index").rename_axis("task")
+        """Scores of all patients, one row for each outcome; NaN for a score of another kind of outcome."""
+        return score_frame(self.document["metrics"], self.document.get("other_outcomes", {}))
 
     @property
     def groups(self) -> dict[str, pd.DataFrame]:
-        """By the name of a grouping: scores, one row for each group and task."""
+        """By the name of a grouping: scores, one row for each group and outcome."""
+        others = self.document.get("other_groups", {})
         return {
             name: pd.DataFrame.from_dict(
-                {(group, task): m for group, tasks in groups.items() for task, m in tasks.items()},
+                {
+                    (group, outcome): m
+                    for group, tasks in groups.items()
+                    for outcome, m in (*tasks.items(), *others.get(name, {}).get(group, {}).items())
+                },
                 orient="index",
             )
             for name, groups in self.document["groups"].items()
@@ -59,11 +65,10 @@ class CohortEvaluation:
         return dict(self.evaluation.as_json())
 
     def __repr__(self) -> str:
-        aucs = ", ".join(
-            f"{task} AUC {'not defined' if m['auc'] is None else format(m['auc'], '.3f')}"
-            for task, m in self.document["metrics"].items()
-        )
-        return f"Evaluation on {len(self.evaluation.predictions.cohort)} patients: {aucs}"
+        scores = [(f"{task} AUC", m["auc"]) for task, m in self.document["metrics"].items()]
+        scores += [headline(name, m) for name, m in self.document.get("other_outcomes", {}).items()]
+        found = ", ".join(f"{n} {'not defined' if v is None else format(v, '.3f')}" for n, v in scores)
+        return f"Evaluation on {len(self.evaluation.predictions.cohort)} patients: {found}"
 
     def _repr_html_(self) -> str:
         names = ("patients", "events", "auc", "calibration_slope", "brier")
@@ -73,8 +78,9 @@ class CohortEvaluation:
             paragraph(f"{one.task}: {one.answer}. {' '.join(one.reasons)}")
             for one in self.evaluation.verdicts
         ]
-        table = table_as_html(["task", *names], rows)
-        return facts_as_html(title, table, *verdicts, findings=self.findings)
+        events = table_as_html(["task", *names], rows) if rows else ""
+        others = others_as_html(self.document.get("other_outcomes", {}))
+        return facts_as_html(title, events, others, *verdicts, findings=self.findings)
 
 
 def evaluation_of(run: TrainedRun, cohort: Cohort, groups: Sequence[str]) -> CohortEvaluation:

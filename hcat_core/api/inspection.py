@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from hcat_core.api.cohort import Cohort
-from hcat_core.api.html import facts_as_html, table_as_html
+from hcat_core.api.html import facts_as_html, paragraph, table_as_html
 from hcat_core.api.recipes import Method, recipe_for
 from hcat_core.evaluation.cohort_counts import describe_readers, inspect_cohort
 from hcat_core.registry.catalog import load_catalog
@@ -38,7 +39,7 @@ class Inspection:
 
     @property
     def outcomes(self) -> pd.DataFrame:
-        """Patients by outcome, one row for each task."""
+        """Patients by outcome, one row for each event; others are in ``facts["other_outcomes"]``."""
         return pd.DataFrame(self.facts["tasks"], columns=OUTCOMES).set_index("name")
 
     @property
@@ -64,6 +65,7 @@ class Inspection:
             f"{t['name']}: {t['event']} with the event, {t['event_free']} without, {t['unknown']} unknown"
             for t in self.facts["tasks"]
         ]
+        lines += [f"{name}: {in_words(counts)}" for name, counts in self.facts["other_outcomes"].items()]
         lines += [f"a run would stop: {refusal}" for refusal in self.refusals]
         return "\n".join([*lines, *self.findings])
 
@@ -74,6 +76,8 @@ class Inspection:
         if len(self.outcomes):
             outcomes = self.outcomes.reset_index()
             parts.append(table_as_html(list(outcomes.columns), outcomes.values.tolist()))
+        others = self.facts["other_outcomes"].items()
+        parts += [paragraph(f"{name}: {in_words(counts)}") for name, counts in others]
         stops = [f"A run would stop: {refusal}" for refusal in self.refusals]
         title = f"{self.facts['patients']} patients, {self.facts['complete']} with every modality"
         return facts_as_html(title, *parts, findings=[*stops, *self.findings])
@@ -99,6 +103,18 @@ def inspect(cohort: Cohort, recipe: Method = "small_cohort") -> Inspection:
     made = recipe_for(cohort, recipe, None, load_catalog())
     check = check_cohort(made, data, report, cohort.given.readers.outcomes)
     return Inspection({**facts, **check.as_json()})
+
+
+def in_words(counts: Mapping[str, Any]) -> str:
+    """How many patients are of which class, or how the values of a number are spread."""
+    if "classes" in counts:
+        parts = [f"{number} {name}" for name, number in counts["classes"].items()]
+    elif counts["known"]:
+        ends = f"{counts['lowest']:.4g} to {counts['highest']:.4g} {counts['unit']}".strip()
+        parts = [f"{counts['known']} values, mean {counts['mean']:.4g} ({ends})"]
+    else:
+        parts = ["no values"]
+    return ", ".join([*parts, f"{counts['unknown']} unknown"])
 
 
 NOT_CHECKED: dict[str, Any] = {

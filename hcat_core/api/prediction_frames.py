@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from torch import Tensor
 
@@ -12,16 +13,24 @@ from hcat_core.cohort import Cohort
 from hcat_core.errors import UsageError
 from hcat_core.evaluation.shapley import MOST_MODALITIES
 from hcat_core.interfaces import Imputation
+from hcat_core.runs.outcomes_in_words import likeliest_classes
 from hcat_core.runs.predict import PatientPredictions
 
 FOR_ANYONE = "for anyone"
 
 
 def prediction_frame(predictions: PatientPredictions) -> pd.DataFrame:
-    """N rows by patient: for each task ``p_OUTCOME``, ``p_OUTCOME_low`` and ``p_OUTCOME_high``."""
+    """N rows by patient: for each task ``p_OUTCOME``, ``p_OUTCOME_low`` and ``p_OUTCOME_high``.
+
+    The columns of a number are called ``OUTCOME``, and an outcome of classes has ``OUTCOME_predicted`` too,
+    the class of the highest probability.
+    """
     predicted, columns = predictions.predicted, {}
+    estimate = predicted.estimate.double().numpy()
+    for name, classes in likeliest_classes(predicted, predictions.cohort.layout).items():
+        columns[f"{name}_predicted"] = np.array(classes, dtype=object)
     for place, task in enumerate(predictions.cohort.layout.tasks):
-        columns[task.output_name] = predicted.probability[:, place]
+        columns[task.output_name] = estimate[:, place]
         columns[f"{task.output_name}_low"] = predicted.low[:, place]
         columns[f"{task.output_name}_high"] = predicted.high[:, place]
     return pd.DataFrame(columns, index=ids_of(predictions.cohort))
@@ -40,7 +49,7 @@ def curve_frame(predictions: PatientPredictions) -> pd.DataFrame:
 
 
 def contribution_frame(predictions: PatientPredictions) -> pd.DataFrame:
-    """N rows by patient; columns (output name, ``for anyone`` or modality), which add up to probabilities.
+    """N rows by patient; columns (output name, ``for anyone`` or modality), which add up to predictions.
 
     Raises:
         UsageError: for a run of too many modalities.

@@ -54,7 +54,9 @@ def recipe_for(
             f"{', '.join(OF_THE_COHORT)} can be set here."
         )
     tree = {key: value for key, value in tree.items() if key not in ("cohort", "outdir")}
-    tree = for_modalities(for_tasks(tree, cohort.tasks), cohort.modalities)
+    targets = cohort.table.targets
+    kinds = {} if targets is None else {name: task.kind for name, task in targets.tasks.items()}
+    tree = for_modalities(for_tasks(tree, kinds), cohort.modalities)
     table = cohort.table.model_dump(mode="json", exclude={"root"}, exclude_none=True)
     tree["cohort"] = {**table, "root": str(cohort.root), "allow": list(cohort.table.allow)}
     tree, problems = apply_sets(tree, texts)

@@ -25,6 +25,7 @@ from hcat_core.api.prediction_frames import (
     prediction_frame,
 )
 from hcat_core.api.recipes import Method, recipe_for
+from hcat_core.api.score_frames import others_as_html, score_frame
 from hcat_core.errors import UsageError
 from hcat_core.evaluation.verdict import Verdict
 from hcat_core.recipe.recipe import Recipe
@@ -182,8 +183,13 @@ class TrainedRun:
 
     @property
     def metrics(self) -> pd.DataFrame:
-        """Scores of the test patients, one row for each task."""
-        return pd.DataFrame.from_dict(self.summary["metrics"]["test"], orient="index").rename_axis("task")
+        """Scores of the test patients, one row for each outcome; NaN for scores of other kinds of it."""
+        return score_frame(self.summary["metrics"]["test"], self._others)
+
+    @property
+    def _others(self) -> dict[str, Any]:
+        """Scores of the test patients by outcome that is no event."""
+        return dict(self.summary.get("other_outcomes", {}).get("test", {}))
 
     def save(self, folder: str | Path) -> Path:
         """Copy the run folder to a new or empty folder.
@@ -212,7 +218,8 @@ class TrainedRun:
         reasons = [f"{task}: {one.answer}. {' '.join(one.reasons)}" for task, one in self.verdicts.items()]
         return facts_as_html(
             f"{self.recipe.estimator['use']}, on test patients",
-            table_as_html(["task", *columns], rows),
+            table_as_html(["task", *columns], rows) if rows else "",
+            others_as_html(self._others),
             *map(paragraph, reasons),
             findings=self.findings,
         )

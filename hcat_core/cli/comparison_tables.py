@@ -9,6 +9,11 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
+from hcat_core.cli.other_outcome_tables import (
+    MULTICLASS,
+    print_class_comparison,
+    print_number_comparison,
+)
 from hcat_core.cli.score_cells import NEEDS_BOTH
 from hcat_core.cli.tables import print_table
 
@@ -31,6 +36,9 @@ def print_comparison(console: Console, document: dict[str, Any]) -> None:
     """
     recipes, width = document["recipes"], console.width  # print_table makes the console wider
     for task in dict.fromkeys(t for r in recipes.values() for t in r if t != "errors"):
+        if any(one.get(task, {}).get("kind") == MULTICLASS for one in recipes.values()):
+            print_class_comparison(console, task, recipes, few=task in document["too_few"])
+            continue
         title = f"{task}: means over {_folds(recipes, task)} folds"
         if task in document["weighted_for_censoring"]:
             title += ", weighted for censoring"
@@ -47,7 +55,10 @@ def print_comparison(console: Console, document: dict[str, Any]) -> None:
         else:
             print_table(console, _table(title, headings, scores))
             print_table(console, _table(f"{task}: calibration of all folds together", CALIBRATION, rest))
-    _print_differences(console, document["differences"])
+    _print_differences(console, document["differences"], "AUC")
+    for outcome, found in document.get("numbers", {}).items():
+        print_number_comparison(console, outcome, found)
+        _print_differences(console, found["differences"], "R2")
     for note in document["notes"]:
         console.print(note)
     for name, result in recipes.items():
@@ -55,13 +66,13 @@ def print_comparison(console: Console, document: dict[str, Any]) -> None:
             console.print(f"{name}: {error}", markup=False)
 
 
-def _print_differences(console: Console, differences: Sequence[dict[str, Any]]) -> None:
+def _print_differences(console: Console, differences: Sequence[dict[str, Any]], score: str) -> None:
     """One block of recipes for each task, with all modalities and with two hidden."""
     if not differences:
         return
     other = differences[0]["other"]
     console.print(
-        f"AUC minus that of {other} on the same folds (Nadeau-Bengio 95 % interval)", markup=False
+        f"{score} minus that of {other} on the same folds (Nadeau-Bengio 95 % interval)", markup=False
     )
     for task, what in dict.fromkeys((d["task"], d["what"]) for d in differences):
         block = [d for d in differences if (d["task"], d["what"]) == (task, what)]

@@ -10,6 +10,7 @@ import click
 
 from hcat_core.cli.console import Output, common_options, open_catalog
 from hcat_core.cli.new_patients import files_from, patient_options
+from hcat_core.cli.other_outcome_tables import print_others
 from hcat_core.cli.recipe_options import recipe_of
 from hcat_core.cli.score_cells import number, print_verdicts, shown, why_left_out, with_interval
 from hcat_core.cli.tables import print_grouped, print_table
@@ -95,7 +96,6 @@ def _write(folder: Path, document: dict[str, Any], run: TrainedRun, evaluation: 
 def _print(output: Output, document: dict[str, Any]) -> None:
     from rich.table import Table
 
-    names = document["modalities"]
     output.say(f"{document['patients']} patients; nothing was fitted on them")
     table = Table(title="all patients", title_justify="left", title_style="bold", box=None, pad_edge=False)
     for heading in ("task", *HEADINGS, "Brier", "Uno C"):
@@ -104,26 +104,37 @@ def _print(output: Output, document: dict[str, Any]) -> None:
         scores = shown(m)
         last = (number(m["brier"]), with_interval(scores["c_index"], m["c_index_95"], 2))
         table.add_row(task, *_cells(m), *last)
-    print_table(output.words, table, keys=1)
-    patterns = [
-        [
-            " ".join(n for n, h in zip(names, pattern["present"], strict=True) if h) or "none",
-            task,
-            *_cells(m),
-        ]
-        for pattern in document["patterns"]
-        for task, m in pattern["tasks"].items()
-    ]
-    print_grouped(output.words, "by missingness pattern", ("modalities", "task", *HEADINGS), patterns)
+    if table.row_count:
+        print_table(output.words, table, keys=1)
+    others = document.get("other_outcomes", {})
+    print_others(output.words, "all patients", ("outcome",), [((name,), m) for name, m in others.items()])
+    _print_patterns(output, document)
     for name, by_group in document["groups"].items():
         rows = [[group, task, *_cells(m)] for group, tasks in by_group.items() for task, m in tasks.items()]
-        print_grouped(output.words, f"by {name}", (name, "task", *HEADINGS), rows)
+        if rows:
+            print_grouped(output.words, f"by {name}", (name, "task", *HEADINGS), rows)
+        found = document.get("other_groups", {}).get(name, {})
+        others_of = [((group, outcome), m) for group, by in found.items() for outcome, m in by.items()]
+        print_others(output.words, f"by {name}", (name, "outcome"), others_of)
     groups = [group for groups in document["groups"].values() for group in groups.values()]
     patterns_tasks = [pattern["tasks"] for pattern in document["patterns"]]
     scored = [m for tasks in (document["metrics"], *patterns_tasks, *groups) for m in tasks.values()]
     for sentence in why_left_out(scored):
         output.say(sentence)
     print_verdicts(output.words, document["verdicts"])
+
+
+def _print_patterns(output: Output, document: dict[str, Any]) -> None:
+    names = document["modalities"]
+    rows: list[list[str]] = []
+    others: list[tuple[tuple[str, str], dict[str, Any]]] = []
+    for pattern in document["patterns"]:
+        has = " ".join(n for n, h in zip(names, pattern["present"], strict=True) if h) or "none"
+        rows += [[has, task, *_cells(m)] for task, m in pattern["tasks"].items()]
+        others += [((has, name), m) for name, m in pattern.get("other_outcomes", {}).items()]
+    if rows:
+        print_grouped(output.words, "by missingness pattern", ("modalities", "task", *HEADINGS), rows)
+    print_others(output.words, "by missingness pattern", ("modalities", "outcome"), others)
 
 
 def _cells(scores: dict[str, Any]) -> list[str]:

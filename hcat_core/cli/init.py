@@ -52,7 +52,14 @@ def _inputs(command: Any) -> Any:
     "labels",
     metavar="COLUMN",
     multiple=True,
-    help="A property without a time, such as MSI; repeatable.",
+    help="A property without a time, such as MSI, or classes, such as subtypes; repeatable.",
+)
+@click.option(
+    "--value",
+    "values",
+    metavar="COLUMN",
+    multiple=True,
+    help="A number to predict, such as a score; repeatable.",
 )
 @click.option("--horizon", metavar="5y|24m|730d", help="Until when the event counts.")
 @click.option("--horizon-days", type=float, help="The same in days.")

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hcat_core.cli.console import Output, common_options, open_catalog
+from hcat_core.cli.other_outcome_tables import quantity
 from hcat_core.cli.recipe_options import RecipePath, recipe_from_command_line, recipe_options
 from hcat_core.cli.tables import print_table
 from hcat_core.cli.waiting import Waiting
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
     from hcat_core.cohort import Cohort
@@ -116,20 +118,11 @@ def _print(output: Output, found: dict[str, Any], root: Path) -> None:
         marks = ["x" if has else "-" for has in pattern["present"]]
         table.add_row(str(pattern["patients"]), *marks)
     print_table(console, table)
-    if not found["tasks"]:
+    if not found["tasks"] and not found["other_outcomes"]:
         output.say("no outcomes: the recipe has no cohort.targets")
         output.say(f"fingerprint {found['fingerprint']}")
         return
-    table = _table("outcomes", "task", "horizon", "event", "event-free", "unknown")
-    for task in found["tasks"]:
-        table.add_row(
-            task["name"],
-            "-" if task["horizon_days"] is None else f"{task['horizon_days']:g} days",
-            str(task["event"]),
-            str(task["event_free"]),
-            str(task["unknown"]),
-        )
-    print_table(console, table)
+    _print_outcomes(console, found)
     for name, patients in found["competing_first"].items():
         output.say(f"{name}: the competing event came first for {patients} patients")
     output.say(f"outcomes from {below(found['targets_source'], root)}")
@@ -148,6 +141,34 @@ def _print(output: Output, found: dict[str, Any], root: Path) -> None:
     if not found["leaks"]:
         output.say(_no_leaks(found["leaks_checked"]))
     output.say(f"fingerprint {found['fingerprint']}")
+
+
+def _print_outcomes(console: Console, found: dict[str, Any]) -> None:
+    """A table of events, one for each outcome of classes, and one of numbers; each where there are any."""
+    table = _table("outcomes", "task", "horizon", "event", "event-free", "unknown")
+    for task in found["tasks"]:
+        table.add_row(
+            task["name"],
+            "-" if task["horizon_days"] is None else f"{task['horizon_days']:g} days",
+            str(task["event"]),
+            str(task["event_free"]),
+            str(task["unknown"]),
+        )
+    if found["tasks"]:
+        print_table(console, table)
+    numbers = _table("numbers", "outcome", "known", "unknown", "mean", "SD", "lowest", "highest")
+    for name, counts in found["other_outcomes"].items():
+        if "classes" in counts:
+            classes = _table(name, "class", "patients")
+            for one, patients in (*counts["classes"].items(), ("unknown", counts["unknown"])):
+                classes.add_row(one, str(patients))
+            print_table(console, classes)
+        else:
+            described = (counts[key] for key in ("mean", "sd", "lowest", "highest"))
+            cells = [quantity(value, counts["unit"]) for value in described]
+            numbers.add_row(name, str(counts["known"]), str(counts["unknown"]), *cells)
+    if numbers.row_count:
+        print_table(console, numbers)
 
 
 def _no_leaks(checked: dict[str, Any]) -> str:

@@ -68,9 +68,9 @@ def predict(
 
 
 def _print(output: Output, predictions: PatientPredictions, records: list[dict[str, Any]]) -> None:
-    if len(records) <= FEW:
-        from hcat_core.cli.prediction_text import Reference, patient_lines
+    from hcat_core.cli.prediction_text import Reference, number_text, patient_lines
 
+    if len(records) <= FEW:
         tasks = predictions.cohort.layout.task_names
         known = zip(tasks, predictions.thresholds, predictions.base_rate, strict=True)
         references = {task: Reference(threshold, rate) for task, threshold, rate in known}
@@ -90,9 +90,10 @@ def _print(output: Output, predictions: PatientPredictions, records: list[dict[s
     for record in records[:SHOWN]:
         cells = []
         for one in record["tasks"].values():
-            text = f"{one['probability']:.2f}"
+            as_text = number_text if one["kind"] == "continuous" else "{:.2f}".format
+            text = as_text(one.get("value", one.get("probability")))
             if one["interval_90"] is not None:
-                text += f" ({one['interval_90'][0]:.2f} to {one['interval_90'][1]:.2f})"
+                text += f" ({as_text(one['interval_90'][0])} to {as_text(one['interval_90'][1])})"
             cells.append(text)
         table.add_row(record["patient_id"], " ".join(record["modalities"]), *cells)
     print_table(output.words, table, keys=2)

@@ -15,7 +15,7 @@ POINTS = slice(2, None, 3)  # of the twelve of a risk curve: the quarters of the
 
 @dataclass(frozen=True)
 class Reference:
-    """What a probability is compared with: the run's threshold, and the mean prediction of its patients."""
+    """What a prediction is compared with: the run's threshold, and the mean prediction of its patients."""
 
     threshold: float
     base_rate: float
@@ -36,8 +36,21 @@ def patient_lines(record: Mapping[str, Any], references: Mapping[str, Reference]
         else:
             yield f"  {name} is missing: imputed; {min(share, 1):.0%} of its variance remains uncertain"
     for task, one in record["tasks"].items():
-        yield f"  {one['output']} {one['probability']:.2f}{_interval(one)}"
-        yield f"    {against(one['probability'], references[task])}"
+        base = references[task].base_rate
+        if one["kind"] == "continuous":
+            unit = f" {one['unit']}" if one["unit"] else ""
+            yield f"  {one['output']} {number_text(one['value'])}{unit}{_interval(one)}"
+            relation = "above" if one["value"] > base else "below"
+            yield f"    {relation} the {number_text(base)} that is predicted for anyone"
+        elif one["kind"] == "class":
+            likeliest = one["class"] == record["classes"][one["outcome"]]
+            text = f"  {one['output']} {one['probability']:.2f}{_interval(one)}"
+            yield text + (", the most likely class" if likeliest else "")
+            relation = "above" if one["probability"] > base else "below"
+            yield f"    {relation} the {base:.2f} that is predicted for anyone"
+        else:
+            yield f"  {one['output']} {one['probability']:.2f}{_interval(one)}"
+            yield f"    {against(one['probability'], references[task])}"
         yield from (f"    {line}" for line in _details(one))
 
 
@@ -56,8 +69,8 @@ def against(probability: float, reference: Reference) -> str:
 def _interval(one: Mapping[str, Any]) -> str:
     if one["interval_90"] is None:
         return ""
-    low, high = one["interval_90"]
-    return f" (90 % interval {low:.2f} to {high:.2f})"
+    low, high = (_text(one, end) for end in one["interval_90"])
+    return f" (90 % interval {low} to {high})"
 
 
 def _details(one: Mapping[str, Any]) -> Iterator[str]:
@@ -67,12 +80,24 @@ def _details(one: Mapping[str, Any]) -> Iterator[str]:
         yield f"over time: {', '.join(f'{p:.2f} by {said(day, horizon)}' for day, p in points)}"
     if "contributions" in one:
         parts = sorted(one["contributions"].items(), key=lambda item: -abs(item[1]))
-        contributions = ", ".join(f"{name} {value:+.3f}" for name, value in parts)
-        yield f"{one['base_rate']:.3f} for anyone; {contributions}"
+        number = one["kind"] == "continuous"
+        contributions = ", ".join(f"{name} {value:{'+.3g' if number else '+.3f'}}" for name, value in parts)
+        base = number_text(one["base_rate"]) if number else f"{one['base_rate']:.3f}"
+        yield f"{base} for anyone; {contributions}"
     if one["measure_next"]:
         yield what_to_measure(one)
     for name, shift in one.get("tipping_points", {}).items():
         yield what_would_tip(name, shift)
+
+
+def number_text(value: float) -> str:
+    """A number with four digits, or all those before the decimal point."""
+    return f"{value:.4g}" if abs(value) < 1000 else f"{value:.0f}"
+
+
+def _text(one: Mapping[str, Any], value: float) -> str:
+    """A probability, or a number, of one task."""
+    return number_text(value) if one["kind"] == "continuous" else f"{value:.2f}"
 
 
 def said(days: float, horizon: float) -> str:
@@ -99,11 +124,12 @@ def what_to_measure(one: Mapping[str, Any]) -> str:
     """A sentence on the missing modality that would change the probability most if it were measured."""
     name = one["measure_next"]
     change = math.sqrt(one["expected_variance_reduction"][name]["value"])
-    if f"{change:.2f}" == "0.00":
+    what = "value" if one["kind"] == "continuous" else "probability"
+    if what == "probability" and f"{change:.2f}" == "0.00":
         return "no modality that is missing would change the probability by as much as 0.01"
-    text = f"measuring {name} would change the probability most, by about {change:.2f} either way"
+    text = f"measuring {name} would change the {what} most, by about {_text(one, change)} either way"
     if one["interval_90"] is None or "expected_width_if_measured" not in one:
         return text
     low, high = one["interval_90"]
-    now, then = f"{high - low:.2f}", f"{one['expected_width_if_measured'][name]:.2f}"
+    now, then = (_text(one, width) for width in (high - low, one["expected_width_if_measured"][name]))
     return f"{text}; the interval, {now} wide, would then be about {then} wide"

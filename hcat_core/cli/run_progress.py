@@ -14,6 +14,7 @@ from rich.progress import TimeRemainingColumn as Remaining
 from rich.table import Table
 
 from hcat_core.cli.console import Output
+from hcat_core.cli.other_outcome_tables import print_other_baselines, print_other_results
 from hcat_core.cli.score_cells import interval, number, print_verdicts, shown, why_left_out
 from hcat_core.cli.tables import print_table
 from hcat_core.cli.waiting import FIRST, Waiting
@@ -124,7 +125,7 @@ class RunProgress:
             self.first_epoch = epoch
         line = f"epoch {epoch:>3}/{epochs}  loss {record['train_loss']:.4f}"
         for task, metrics in record["val"].items():
-            line += f"  {task} AUC {number(metrics['auc'])} F1 {number(metrics['f1'])}"
+            line += f"  {task} R2 {number(metrics['r2'])}" if "r2" in metrics else _of_labels(task, metrics)
         if record["best"]:
             line += "  best"
         if self.bar is None and epoch < epochs:
@@ -142,6 +143,10 @@ class RunProgress:
     def hcat_run_finished(self, run_folder: Path, summary: Mapping[str, object]) -> None:
         """Close the bar."""
         self.stop()
+
+
+def _of_labels(task: str, metrics: Mapping[str, Any]) -> str:
+    return f"  {task} AUC {number(metrics['auc'])} F1 {number(metrics['f1'])}"
 
 
 def print_results(console: Console, summary: Mapping[str, Any], folder: Path) -> None:
@@ -169,13 +174,16 @@ def print_results(console: Console, summary: Mapping[str, Any], folder: Path) ->
                 interval(m["c_index_95"]),
                 *(number(m[name]) for name in ("calibration_slope", "brier", "f1")),
             )
-    print_table(console, table, keys=2)
+    if table.row_count:
+        print_table(console, table, keys=2)
+    print_other_results(console, summary)
     scored = [m for side in ("validation", "test") for m in summary["metrics"][side].values()]
     console.print(" ".join([_how_scored(summary), *why_left_out(scored)]), markup=False)
     analysis = summary["analysis"]
     for line in _how_imputed(analysis):
         console.print(line, markup=False)
     _print_baselines(console, summary)
+    print_other_baselines(console, summary)
     console.print(f"{folder}/", markup=False)
     for path in sorted(folder.iterdir()):
         files = sum(1 for inner in path.rglob("*") if inner.is_file())
@@ -234,7 +242,7 @@ def _mean(values: Iterable[float | None]) -> float | None:
 def _print_baselines(console: Console, summary: Mapping[str, Any]) -> None:
     """Print the simple models beside the run's own, on the same test patients."""
     baselines = summary["analysis"].get("baselines", {})
-    if not baselines:
+    if not any(baselines.values()):
         return
     table = Table(box=None, pad_edge=False)
     for heading in ("simple model", "task", "AUC", "this model's AUC less it", "95 %"):

@@ -10,6 +10,7 @@ import torch
 
 from hcat_core.cohort import Cohort
 from hcat_core.data.schema import TargetsTable, TaskTable
+from hcat_core.runs.outcomes_in_words import known_outcomes
 
 
 @dataclass(frozen=True)
@@ -63,15 +64,23 @@ def content_of(cohort: Cohort, outcomes: Mapping[str, np.ndarray]) -> Content:
 def outcome_columns(cohort: Cohort, table: TargetsTable) -> dict[str, np.ndarray]:
     """The outcome columns of the recipe's tasks, under the names that ``converted_tasks`` has for them.
 
-    Times are in days, events and labels 1, 0 and -1. A competing event is not written as one: it is seen
-    again when its task is read.
+    Times are in days, events and labels 1, 0 and -1; classes and numbers are as they were. A competing
+    event is not written as one: it is seen again when its task is read.
     """
     assert cohort.targets is not None
     columns: dict[str, np.ndarray] = {}
     own_event = torch.where(cohort.targets.event == 2, 0, cohort.targets.event)
     # A task without a competing one comes last: its columns are as they were where another shares them.
-    places = sorted(enumerate(converted_tasks(table).values()), key=lambda one: one[1].competing is None)
-    for place, task in places:
+    converted, words = converted_tasks(table), known_outcomes(cohort)
+    for outcome in cohort.layout.outcomes:
+        task = converted[outcome.name]
+        if outcome.kind == "class":
+            columns[str(task.label)] = np.array(words[outcome.name], dtype=object)
+        elif outcome.kind == "continuous" and cohort.targets.values is not None:
+            columns[str(task.value)] = cohort.targets.values[:, outcome.columns[0]].numpy()
+    events = [outcome for outcome in cohort.layout.outcomes if outcome.kind == "event"]
+    for outcome in sorted(events, key=lambda one: converted[one.name].competing is None):
+        task, (place,) = converted[outcome.name], outcome.columns
         for name, values in (
             (task.label, cohort.targets.labels),
             (task.time, cohort.targets.time),

@@ -199,10 +199,13 @@ def _align(ids: tuple[str, ...], targets: Targets, index: Mapping[str, int]) -> 
         labels=torch.full(shape, -1, dtype=torch.int8),
         time=torch.full(shape, float("nan")),
         event=torch.full(shape, -1, dtype=torch.int8),
+        values=None if targets.values is None else torch.full(shape, float("nan")),
     )
     aligned.labels[rows] = targets.labels
     aligned.time[rows] = targets.time
     aligned.event[rows] = targets.event
+    if aligned.values is not None and targets.values is not None:
+        aligned.values[rows] = targets.values
     return aligned
 
 

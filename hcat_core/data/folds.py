@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from hcat_core.cohort import Cohort
-from hcat_core.data.splits import merge_rare, strata
+from hcat_core.data.splits import merge_rare, outcome_strata, strata, strata_of
 from hcat_core.errors import DataError
 
 
 @dataclass(frozen=True)
 class Fold:
-    """One fold: row numbers to train on (``rest``) and to score (``test``), and the ``tasks`` to score."""
+    """One fold: row numbers to train on (``rest``) and to score (``test``), and the outcomes to score."""
 
     repeat: int
     number: int
@@ -54,7 +54,7 @@ def joint_folds(cohort: Cohort, n_folds: int, repeats: int, seed: int) -> list[F
                     number,
                     torch.from_numpy(rows[rest]),
                     torch.from_numpy(rows[test]),
-                    cohort.layout.task_names,
+                    tuple(outcome.name for outcome in cohort.layout.outcomes),
                 )
             )
     return folds
@@ -68,13 +68,13 @@ def at_most(n_folds: int, cohort: Cohort) -> int:
 
 
 def per_task_folds(cohort: Cohort, n_folds: int, repeats: int, seed: int) -> list[Fold]:
-    """Make folds for each task from the patients whose label is known, in file order.
+    """Make folds for each outcome from the patients in whom it is known, in file order.
 
     They are those of scikit-learn's ``RepeatedStratifiedKFold``; patients with an unknown label are always
     in the training part.
 
     Raises:
-        DataError: for a task with fewer patients of an outcome than folds, or a cohort with groups.
+        DataError: for an event or a class with fewer patients than folds, or a cohort with groups.
     """
     from sklearn.model_selection import RepeatedStratifiedKFold
 
@@ -85,13 +85,14 @@ def per_task_folds(cohort: Cohort, n_folds: int, repeats: int, seed: int) -> lis
     assert cohort.targets is not None
     usable = cohort.present.any(dim=1).numpy()
     folds = []
-    for column, task in enumerate(cohort.layout.task_names):
-        labels = cohort.targets.labels[:, column].numpy()
-        known = np.flatnonzero((labels >= 0) & usable)
-        if min(np.bincount(labels[known], minlength=2)) < n_folds:
-            raise DataError(f"task {task}: too few patients of an outcome for {n_folds} folds.")
+    for outcome in cohort.layout.outcomes:
+        by = outcome_strata(cohort.targets, outcome)
+        known = np.flatnonzero((by > 0) & usable)
+        counts = np.bincount(by[known], minlength=1 + strata_of(outcome))[1:]
+        if len(known) < n_folds or (outcome.kind != "continuous" and min(counts) < n_folds):
+            raise DataError(f"task {outcome.name}: too few patients of an outcome for {n_folds} folds.")
         splitter = RepeatedStratifiedKFold(n_splits=n_folds, n_repeats=repeats, random_state=seed)
-        for place, (_, test) in enumerate(splitter.split(known, labels[known])):
+        for place, (_, test) in enumerate(splitter.split(known, by[known])):
             rest = np.setdiff1d(np.flatnonzero(usable), known[test])
             folds.append(
                 Fold(
@@ -99,7 +100,7 @@ def per_task_folds(cohort: Cohort, n_folds: int, repeats: int, seed: int) -> lis
                     place % n_folds,
                     torch.from_numpy(rest),
                     torch.from_numpy(known[test]),
-                    (task,),
+                    (outcome.name,),
                 )
             )
     return folds

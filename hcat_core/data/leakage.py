@@ -1,4 +1,4 @@
-"""Leakage: refuse features that reveal the outcome, by their names and by the AUC of each one alone."""
+"""Leakage: refuse features that reveal the outcome, by their names and by what each one predicts alone."""
 
 from __future__ import annotations
 
@@ -16,12 +16,16 @@ from hcat_core.data.schema import TargetsTable
 from hcat_core.errors import DataError
 
 MOST_AUC = 0.95
+MOST_CORRELATED = 0.95  # rank correlation with a number, either way
 FEWEST = 10  # patients of either outcome; with fewer, a feature may reach that AUC by chance
 
 
 @dataclass(frozen=True)
 class Leak:
-    """A suspicious feature: ``reason`` is a clause for the message, ``auc`` the AUC if that is why."""
+    """A suspicious feature: ``reason`` is a clause for the message, ``auc`` the AUC if that is why.
+
+    Of a number it is the share of pairs in the right order that a rank correlation stands for.
+    """
 
     modality: str
     feature: str
@@ -38,7 +42,7 @@ class LeakCheck:
         allowed: number of them that the recipe allows, which are not checked.
         named: number of the others that have a name to check.
         alone: by task, how many of the others were checked for predicting it alone: at least ``FEWEST``
-            training patients of either outcome have a value.
+            training patients of either outcome have a value, of a number twice as many patients.
         gaps: tasks for which it was checked whether being measured or not predicts them.
     """
 
@@ -63,6 +67,8 @@ def leak_check(cohort: Cohort, train: Tensor, allow: Collection[str] = ()) -> Le
         for task, (events, free) in _outcomes(patients).items():
             enough = np.minimum(measured[events].sum(axis=0), measured[free].sum(axis=0)) >= FEWEST
             alone[task] += int((enough & checked).sum())
+        for task, known in _numbers(patients).items():
+            alone[task] += int(((measured[np.isfinite(known)].sum(axis=0) >= 2 * FEWEST) & checked).sum())
     both = {task: min(events.sum(), free.sum()) for task, (events, free) in _outcomes(patients).items()}
     return LeakCheck(features, allowed, named, alone, tuple(t for t, n in both.items() if n >= FEWEST))
 
@@ -73,6 +79,14 @@ def _outcomes(patients: Cohort) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         return {}
     labels = patients.targets.labels.numpy()
     return {task: (y == 1, y == 0) for task, y in zip(patients.layout.task_names, labels.T, strict=True)}
+
+
+def _numbers(patients: Cohort) -> dict[str, np.ndarray]:
+    """By task that is a number, its (N,) values; NaN where unknown."""
+    targets, names = patients.targets, patients.layout.task_names
+    if targets is None or targets.values is None:
+        return {}
+    return {names[column]: targets.values[:, column].numpy() for column in patients.layout.numbers}
 
 
 def find_leaks(
@@ -114,6 +128,16 @@ def find_leaks(
             if name not in listed and name not in allow:
                 reason = f"alone predicts {task_name} with AUC {auc:.3f} on training patients"
                 leaks.append(Leak(modality.name, name, reason, auc))
+        leaks += [
+            Leak(
+                modality.name,
+                modality.feature(place),
+                f"alone predicts {task_name} with a rank correlation of {rho:+.3f} on training patients",
+                0.5 + abs(rho) / 2,
+            )
+            for place, (rho, task_name) in _correlations(cohort[train], column).items()
+            if modality.feature(place) not in {*listed, *allow}
+        ]
     return leaks
 
 
@@ -192,4 +216,27 @@ def _single_feature_aucs(train: Cohort, column: int) -> dict[int, tuple[float, s
         for place in np.flatnonzero((auc > MOST_AUC) & (events >= FEWEST) & (free >= FEWEST)):
             if auc[place] > found.get(int(place), (0.0, ""))[0]:
                 found[int(place)] = (float(auc[place]), name)
+    return found
+
+
+def _correlations(train: Cohort, column: int) -> dict[int, tuple[float, str]]:
+    """Features of one modality that rank patients almost as a number does: rank correlation and task."""
+    found: dict[int, tuple[float, str]] = {}
+    width = train.layout.widths[column]
+    for name, values in _numbers(train).items():
+        measured = train.measured[:, column, :width].numpy()
+        rows = np.isfinite(values) & measured.any(axis=1)
+        if rows.sum() < 2 * FEWEST:
+            continue
+        x = np.where(measured[rows], train.emb[rows, column, :width].numpy(), np.nan)
+        has, rank_x = np.isfinite(x), rankdata(x, axis=0, nan_policy="omit")
+        rank_y = np.where(has, rankdata(values[rows])[:, None], np.nan)
+        number = has.sum(axis=0)
+        some = np.flatnonzero(number >= 2 * FEWEST)
+        a, b = (ranks[:, some] - np.nanmean(ranks[:, some], axis=0) for ranks in (rank_x, rank_y))
+        spread = np.sqrt(np.nansum(a**2, axis=0) * np.nansum(b**2, axis=0))
+        rho = np.divide(np.nansum(a * b, axis=0), spread, out=np.zeros(len(some)), where=spread > 0)
+        for place in np.flatnonzero(np.abs(rho) > MOST_CORRELATED):
+            if abs(rho[place]) > abs(found.get(int(some[place]), (0.0, ""))[0]):
+                found[int(some[place])] = (float(rho[place]), name)
     return found

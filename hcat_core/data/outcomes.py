@@ -1,4 +1,4 @@
-"""Outcomes: labels at a horizon, derived from times and events or checked against them.
+"""Outcomes: labels at a horizon, derived from times and events or checked against them; classes; numbers.
 
 Where a task has a competing one, its labels are those of the cumulative incidence: a patient with the
 competing event first is event-free from then on, and is not censored.
@@ -6,18 +6,22 @@ competing event first is event-free from then on, and is not censored.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from hcat_core.cohort import Targets, Task
+from hcat_core.data.class_outcomes import read_classes
 from hcat_core.data.columns import PatientColumns, read_patient_columns
 from hcat_core.data.event_coding import coded_events
 from hcat_core.data.event_times import strange_times, times_in_days
+from hcat_core.data.number_outcomes import read_numbers
+from hcat_core.data.outcome_tasks import as_stored, tasks_of
 from hcat_core.data.schema import TargetsTable, TaskTable
 from hcat_core.errors import DataError
 from hcat_core.reading import Reader
@@ -93,7 +97,38 @@ def read_targets(reader: Reader, table: TargetsTable) -> tuple[tuple[Task, ...],
     """
     wanted = [column for task in table.tasks.values() for column in task.columns]
     columns = read_patient_columns(reader, list(dict.fromkeys(wanted)), table.missing)
-    source, tasks = reader.source, table.tasks
+    of_events, findings = _read_events(reader.source, columns, table)
+    with _faults_together() as try_each:
+        others = try_each(
+            (name for name, task in table.tasks.items() if task.kind != "event"),
+            lambda name: _read_other(columns, name, table.tasks[name]),
+        )
+    parts = [of_events.get(name) or others[name] for name in table.tasks]
+    tasks = tuple(task for part in parts for task in part.tasks)
+    _refuse_equal_outputs(tasks)
+    has_values = any(part.targets.values is not None for part in parts)
+    targets = Targets(
+        torch.cat([part.targets.labels for part in parts], dim=1),
+        torch.cat([part.targets.time for part in parts], dim=1),
+        torch.cat([part.targets.event for part in parts], dim=1),
+        torch.cat([_values(part.targets) for part in parts], dim=1) if has_values else None,
+    )
+    return tasks, Outcomes(columns.ids, targets, (*columns.findings, *findings), columns.written)
+
+
+@dataclass(frozen=True)
+class _OneOutcome:
+    """One outcome of N patients: its tasks, and their targets, a column for each."""
+
+    tasks: tuple[Task, ...]
+    targets: Targets
+
+
+def _read_events(
+    source: str, columns: PatientColumns, table: TargetsTable
+) -> tuple[dict[str, _OneOutcome], list[str]]:
+    """The events among the outcomes by name, and findings about their times."""
+    tasks = {name: task for name, task in table.tasks.items() if task.kind == "event"}
     with _faults_together() as try_each:
         own = try_each(tasks, lambda name: _read_times(columns, name, table))
         coded = try_each(tasks, lambda name: _read_label(columns, name, tasks[name]))
@@ -105,19 +140,55 @@ def read_targets(reader: Reader, table: TargetsTable) -> tuple[tuple[Task, ...],
     }
     with _faults_together() as try_each:
         labels = try_each(tasks, lambda name: _label(source, name, tasks[name], coded[name], *read[name]))
-    targets = Targets(
-        labels=torch.from_numpy(np.stack([labels[name] for name in tasks], axis=1)),
-        time=torch.from_numpy(np.stack([read[name][0] for name in tasks], axis=1)),
-        event=torch.from_numpy(np.stack([read[name][1] for name in tasks], axis=1)),
-    )
     strange = [
         text
         for name, task in tasks.items()
         for text in strange_times(source, name, task, table, *read[name])
     ]
-    findings = (*columns.findings, *strange)
-    made = tuple(_task(name, task) for name, task in tasks.items())
-    return made, Outcomes(columns.ids, targets, findings, columns.written)
+    made = {
+        name: _OneOutcome(
+            tasks_of(name, task),
+            Targets(*(torch.from_numpy(each)[:, None] for each in (labels[name], *read[name]))),
+        )
+        for name, task in tasks.items()
+    }
+    return made, strange
+
+
+def _read_other(columns: PatientColumns, name: str, task: TaskTable) -> _OneOutcome:
+    """An outcome of classes, or of numbers, neither of which has a time."""
+    n, values = len(columns.ids), None
+    if task.kind == "multiclass":
+        classes = read_classes(columns.columns[str(task.label)], name, task)
+        tasks, labels = tasks_of(name, task, classes.categories), torch.from_numpy(classes.labels)
+    else:
+        tasks, labels = tasks_of(name, task), torch.full((n, 1), -1, dtype=torch.int8)
+        numbers = read_numbers(columns.columns[str(task.value)], name, task)
+        values = torch.from_numpy(numbers)[:, None]
+    shape = (n, len(tasks))
+    unknown = torch.full(shape, float("nan")), torch.full(shape, -1, dtype=torch.int8)
+    return _OneOutcome(tasks, Targets(labels, *unknown, values))
+
+
+def _values(targets: Targets) -> Tensor:
+    """(N, T) values; NaN where there are none."""
+    return torch.full_like(targets.time, float("nan")) if targets.values is None else targets.values
+
+
+def _refuse_equal_outputs(tasks: Sequence[Task]) -> None:
+    """Refuse two tasks whose predictions would be columns of one name, which classes may bring about.
+
+    Raises:
+        DataError: with both.
+    """
+    names: dict[str, str] = {}
+    for task in tasks:
+        other = names.setdefault(task.output_name.lower(), task.name)
+        if other != task.name:
+            raise DataError(
+                f"the predictions of {other} and {task.name} would both be called {task.output_name}: give "
+                "one of the outcomes another name, cohort.targets.tasks.NAME.outcome."
+            )
 
 
 @contextmanager
@@ -141,25 +212,6 @@ def _faults_together() -> Iterator[Callable[[Iterable[str], Callable[[str], T]],
     yield try_each
     if faults:
         raise DataError("\n".join(dict.fromkeys(faults)))
-
-
-def _task(name: str, task: TaskTable) -> Task:
-    horizon = None if task.horizon_days is None else _as_stored(task.horizon_days)
-    return Task(name, horizon, task.outcome or name, task.competing, _times(task))
-
-
-def _as_stored(days: float) -> float:
-    """Days as a time of ``Targets`` holds them, so that an event on the day of the horizon is on time."""
-    return float(np.float32(days))
-
-
-def _times(task: TaskTable) -> tuple[str, str] | None:
-    """Columns of time and event; one column of events may hold several, each by values of its own."""
-    if task.time is None or task.status is None:
-        return None
-    of_event = "" if task.event_values is None else f" = {', '.join(map(str, task.event_values.event))}"
-    of_time = "" if task.last_contact is None else f" or {task.last_contact}"
-    return (f"{task.time}{of_time}", f"{task.status}{of_event}")
 
 
 def _read_times(columns: PatientColumns, name: str, table: TargetsTable) -> tuple[np.ndarray, np.ndarray]:
@@ -213,7 +265,7 @@ def _label(
     """Labels of one task: its column, checked against what times and events say, or those alone."""
     if task.horizon_days is None:
         return coded
-    derived = derive_labels(time, event, _as_stored(task.horizon_days))
+    derived = derive_labels(time, event, as_stored(task.horizon_days))
     label = np.where(coded == -1, derived, coded).astype(np.int8)  # unknown: times and events decide
     if task.label is not None:
         _check_agreement(source, name, task, label, derived, event)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from hcat_core.registry.parameter_types import Count, Fraction, Positive, Table
 
 TimeUnit = Literal["days", "months", "years"]
+OutcomeKind = Literal["event", "multiclass", "continuous"]
 
 
 class EventValues(Table):
@@ -22,12 +23,28 @@ class EventValues(Table):
 
 
 class TaskTable(Table):
-    """One outcome: a column of labels, or time and event to derive them from, or both."""
+    """One outcome: an event, a class of several, or a number.
 
+    An event has a column of labels, or time and event to derive them from, or both.
+    """
+
+    kind: OutcomeKind = "event"
+    """``event`` for an event, or a property that a patient has or not; ``multiclass`` for one of several
+    classes, in the column ``label``; ``continuous`` for a number, in the column ``value``."""
+    classes: list[str | float] | None = None
+    """The values of ``label`` that are classes, in the order of the output; all that occur when not given.
+    Only for ``multiclass``."""
+    value: str | None = None
+    """A column of numbers; only for ``continuous``."""
+    unit: str | None = None
+    """Unit of ``value``, for the output: ``years``."""
+    allow: list[float] = []
+    """Numbers in ``value`` that look like codes for "not known", such as -999, and are values."""
     horizon_days: Positive | None = None
     """Until when the event counts. A task with a label alone needs none: mutations, subtypes."""
     label: str | None = None
-    """A column in which 1 means that the event happened by the horizon, 0 that it did not, -1 unknown."""
+    """A column in which 1 means that the event happened by the horizon, 0 that it did not, -1 unknown; of
+    the kind ``multiclass``, a column of classes."""
     label_values: EventValues | None = None
     """What the values of ``label`` mean, where they are not 1 (event), 0 (none) and -1 (unknown)."""
     time: str | None = None
@@ -56,7 +73,7 @@ class TaskTable(Table):
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns that the task names."""
-        named = (self.label, self.time, self.last_contact, self.event, self.censored)
+        named = (self.label, self.value, self.time, self.last_contact, self.event, self.censored)
         return tuple(column for column in named if column is not None)
 
 

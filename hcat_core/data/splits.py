@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hcat_core.cohort import Cohort, Targets, Task
+from hcat_core.cohort import Cohort, Outcome, Targets, Task
 from hcat_core.data.columns import column_by_patient
 from hcat_core.data.event_times import horizon_beyond
 from hcat_core.data.schema import SplitTable
@@ -19,6 +19,8 @@ from hcat_core.reading import Reader
 from hcat_core.text.quoting import shown
 
 SPLITS = ("train", "validation", "test")
+FEWEST_OF_A_CLASS = 3  # training patients, with which the class can be told from others at all
+FEWEST_VALUES = 3  # different ones of a number; with two, it is an event
 
 
 @dataclass(frozen=True)
@@ -44,18 +46,44 @@ class Split:
 
 
 def strata(cohort: Cohort) -> np.ndarray:
-    """(N,) a number for each combination of all tasks' labels, unknown included."""
+    """(N,) a number for each combination of all outcomes, unknown included.
+
+    Numbers count by the quarter of the patients that they are in.
+    """
     if cohort.targets is None:
         return np.zeros(len(cohort), np.int64)
-    labels = cohort.targets.labels.numpy().astype(np.int64) + 1
-    return labels @ (3 ** np.arange(labels.shape[1]))
+    codes = [outcome_strata(cohort.targets, outcome) for outcome in cohort.layout.outcomes]
+    # Sorted by the last outcome first.
+    return np.asarray(np.unique(np.stack(codes[::-1], axis=1), axis=0, return_inverse=True)[1].reshape(-1))
+
+
+def outcome_strata(targets: Targets, outcome: Outcome) -> np.ndarray:
+    """(N,) the class, or the event, or the quarter of the patients, of one outcome; 0 where unknown.
+
+    The others are numbered from 1; there are ``strata_of(outcome)``.
+    """
+    labels = targets.labels[:, list(outcome.columns)].numpy().astype(np.int64)
+    if outcome.kind == "event":
+        return np.asarray(labels[:, 0] + 1)
+    if outcome.kind == "class":
+        return np.where((labels == 1).any(axis=1), labels.argmax(axis=1) + 1, 0)
+    assert targets.values is not None
+    values = targets.values[:, outcome.columns[0]].double().numpy()
+    known = np.isfinite(values)
+    ends = np.quantile(values[known], [0.25, 0.5, 0.75]) if known.any() else np.zeros(3)
+    return np.where(known, np.searchsorted(ends, values) + 1, 0)
+
+
+def strata_of(outcome: Outcome) -> int:
+    """Number of the strata of an outcome: two of an event, the classes, or the quarters of a number."""
+    return {"event": 2, "class": len(outcome.columns), "continuous": 4}[outcome.kind]
 
 
 def split_cohort(cohort: Cohort, table: SplitTable, seed: int) -> Split:
     """Split a cohort, stratified by all tasks at once, with groups kept together; reproducible by seed.
 
     Raises:
-        DataError: when the training patients lack one of the two outcomes of a task.
+        DataError: when the training patients lack one of the outcomes that they need.
     """
     rows = cohort.present.any(dim=1).nonzero().squeeze(1).numpy()
     left_out = (~cohort.present.any(dim=1)).nonzero().squeeze(1)
@@ -195,14 +223,39 @@ def _deal(by: np.ndarray, share: float) -> np.ndarray:
 def _refuse_one_sided(cohort: Cohort, split: Split) -> None:
     if cohort.targets is None:
         return
-    for column, task in enumerate(cohort.layout.tasks):
-        labels = cohort.targets.labels[split.train, column]
-        events, free = int((labels == 1).sum()), int((labels == 0).sum())
-        if events == 0 or free == 0:
-            raise DataError(
-                f"task {task.name}: the training split has {events} events and {free} event-free "
-                f"patients; both are needed. {_reason(cohort.targets, column, task)}"
-            )
+    for outcome in cohort.layout.outcomes:
+        if outcome.kind == "continuous":
+            _refuse_constant(cohort.targets[split.train], outcome)
+            continue
+        for column in outcome.columns:
+            task, labels = cohort.layout.tasks[column], cohort.targets.labels[split.train, column]
+            events, free = int((labels == 1).sum()), int((labels == 0).sum())
+            if task.kind == "class" and events < FEWEST_OF_A_CLASS:
+                raise DataError(
+                    f"{outcome.name}: the training split has {events} patients of the class "
+                    f"{shown(task.category)}; at least {FEWEST_OF_A_CLASS} are needed. Join it with "
+                    "another class in the file, or leave these patients out: add the class to "
+                    "cohort.targets.missing."
+                )
+            if task.kind == "event" and (events == 0 or free == 0):
+                raise DataError(
+                    f"task {task.name}: the training split has {events} events and {free} event-free "
+                    f"patients; both are needed. {_reason(cohort.targets, column, task)}"
+                )
+
+
+def _refuse_constant(train: Targets, outcome: Outcome) -> None:
+    """Refuse a number of which the training patients have one or two different values only."""
+    assert train.values is not None
+    values = train.values[:, outcome.columns[0]]
+    different = values[values.isfinite()].unique()
+    if len(different) < FEWEST_VALUES:
+        held = " and ".join(f"{value:g}" for value in different.tolist()) or "no known value"
+        raise DataError(
+            f"{outcome.name}: the training split has {held} alone: that is no number to predict. Is it the "
+            'right column? A property that a patient has or not is an outcome of the kind "event", with '
+            "its label."
+        )
 
 
 def _reason(targets: Targets, column: int, task: Task) -> str:

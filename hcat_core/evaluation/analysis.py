@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
-from hcat_core.cohort import Cohort
+from hcat_core.cohort import Cohort, Layout
 from hcat_core.data.missingness_patterns import count_patterns
+from hcat_core.evaluation.headline import Headline, Observed
+from hcat_core.evaluation.other_outcomes import OtherScores, others_as_json, score_others
 from hcat_core.evaluation.scores import ScoringSettings, TaskScores, score_tasks, tasks_as_json
 from hcat_core.evaluation.shapley import MOST_MODALITIES, shapley_of, value_of_subsets
 from hcat_core.interfaces import Prediction
-from hcat_core.metrics.censoring import all_known_weights
-from hcat_core.metrics.discrimination import weighted_auc
-from hcat_core.metrics.intervals import auc_interval
 
 # -------------------------------------------------------------------- by missingness pattern
 
@@ -27,17 +26,20 @@ class PatternScores:
     Attributes:
         present: M booleans, True for a modality that these patients have.
         patients: how many they are.
-        tasks: scores by task.
+        tasks: scores of events by task.
+        others: scores of other outcomes.
     """
 
     present: tuple[bool, ...]
     patients: int
     tasks: Mapping[str, TaskScores]
+    others: Mapping[str, OtherScores] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, object]:
         """The record for a JSON document."""
         tasks = tasks_as_json(self.tasks)
-        return {"present": list(self.present), "patients": self.patients, "tasks": tasks}
+        document = {"present": list(self.present), "patients": self.patients, "tasks": tasks}
+        return document | ({"other_outcomes": others_as_json(self.others)} if self.others else {})
 
 
 def score_patterns(cohort: Cohort, predicted: Prediction, settings: ScoringSettings) -> list[PatternScores]:
@@ -45,8 +47,8 @@ def score_patterns(cohort: Cohort, predicted: Prediction, settings: ScoringSetti
     result = []
     for pattern, patients in count_patterns(cohort.present):
         rows = (cohort.present == torch.tensor(pattern)).all(dim=1)
-        tasks = score_tasks(cohort[rows], predicted[rows.numpy()], settings)
-        result.append(PatternScores(pattern, patients, tasks))
+        scored = cohort[rows], predicted[rows.numpy()], settings
+        result.append(PatternScores(pattern, patients, score_tasks(*scored), score_others(*scored)))
     return result
 
 
@@ -55,12 +57,12 @@ def score_patterns(cohort: Cohort, predicted: Prediction, settings: ScoringSetti
 
 @dataclass(frozen=True)
 class SubsetScores:
-    """AUC by task when only the modalities in ``kept`` are shown.
+    """AUC by outcome, of a number R2, when only the modalities in ``kept`` are shown.
 
     Attributes:
         kept: names of the modalities.
-        tasks: AUC by task; None where it is not defined.
-        intervals: its 95 % interval by task; None with few patients of either outcome.
+        tasks: AUC or R2 by outcome (``headline``); None where it is not defined.
+        intervals: its 95 % interval by outcome; None with few patients.
     """
 
     kept: tuple[str, ...]
@@ -74,8 +76,10 @@ class ModalityAnalysis:
 
     Attributes:
         subsets: all 2^M - 1 subsets of modalities, the largest first.
-        shapley: by task and modality, the mean absolute Shapley value of patients who have the modality.
-        leave_one_out: by task and modality, the fall of the AUC when the modality is hidden from everyone.
+        shapley: by outcome and modality, the mean absolute Shapley value of patients who have the modality;
+            of classes, half the sum over them: the probability that moves from one class to another.
+        leave_one_out: by outcome and modality, the fall of the AUC, or of R2, when the modality is hidden
+            from everyone.
         patients: how many were looked at; drawn from the test patients where there are very many.
     """
 
@@ -105,12 +109,12 @@ def analyse_modalities(
     base_rate: Sequence[float],
     settings: ScoringSettings,
 ) -> ModalityAnalysis | None:
-    """Score every subset of modalities, and compute each modality's contribution.
+    """Score every subset of modalities, and compute what each modality contributes to each outcome.
 
     None for more modalities than can be enumerated, and without patients or targets.
 
     Args:
-        predict: cohort -> (N, T) probabilities.
+        predict: cohort -> (N, T) probabilities, and values of numbers.
         cohort: N patients with targets.
         base_rate: T mean predictions, for a patient who has none of a subset's modalities.
         settings: outcomes of training patients, resamples.
@@ -120,34 +124,49 @@ def analyse_modalities(
     if m > MOST_MODALITIES or cohort.targets is None or not len(cohort):
         return None
     values = value_of_subsets(predict, cohort, np.array(base_rate))
-    labels = cohort.targets.labels.numpy()
-    weights = all_known_weights(layout, cohort.targets, settings.train)
-    resampling = settings.resampling(cohort)
-    aucs, intervals = [], []
-    for subset in range(2**m):
-        scored = [
-            (task, (values[:, subset, column], labels[:, column], weights[:, column]))
-            for column, task in enumerate(layout.task_names)
-        ]
-        aucs.append({task: weighted_auc(*outcomes) for task, outcomes in scored})
-        intervals.append({task: auc_interval(*outcomes, resampling) for task, outcomes in scored})
+    observed = Observed.of(cohort, settings)
+    found = [
+        {one.outcome.name: one.headline(values[:, subset]) for one in observed} for subset in range(2**m)
+    ]
     by_size = sorted(range(1, 2**m), key=lambda subset: (-subset.bit_count(), subset))
     subsets = [
         SubsetScores(
-            tuple(n for i, n in enumerate(layout.names) if subset >> i & 1), aucs[subset], intervals[subset]
+            tuple(n for i, n in enumerate(layout.names) if subset >> i & 1),
+            {name: one.value for name, one in found[subset].items()},
+            {name: one.interval for name, one in found[subset].items()},
         )
         for subset in by_size
     ]
-    leave_one_out: dict[str, dict[str, float]] = {task: {} for task in layout.task_names}
-    contributions: dict[str, dict[str, float]] = {task: {} for task in layout.task_names}
-    shapley = shapley_of(values)
-    everything = 2**m - 1
+    return ModalityAnalysis(
+        subsets, _contributions(shapley_of(values), cohort), _falls(found, layout), len(cohort)
+    )
+
+
+def _contributions(shapley: np.ndarray, cohort: Cohort) -> dict[str, dict[str, float]]:
+    """Mean size, by outcome and modality, of (N, T, M) Shapley values of patients who have the modality."""
+    size = {
+        outcome.name: np.abs(shapley[:, list(outcome.columns)]).sum(axis=1)
+        / (2 if outcome.kind == "class" else 1)
+        for outcome in cohort.layout.outcomes
+    }
+    has = cohort.present.numpy()
+    return {
+        outcome: {
+            name: float(values[has[:, place], place].mean())
+            for place, name in enumerate(cohort.layout.names)
+            if has[:, place].any()
+        }
+        for outcome, values in size.items()
+    }
+
+
+def _falls(found: Sequence[Mapping[str, Headline]], layout: Layout) -> dict[str, dict[str, float]]:
+    """By outcome and modality, how much lower the headline is without it; ``found`` is by subset."""
+    m, everything = len(layout.modalities), len(found) - 1
+    falls: dict[str, dict[str, float]] = {outcome.name: {} for outcome in layout.outcomes}
     for place, name in enumerate(layout.names):
-        has = cohort.present[:, place].numpy()
-        for column, task in enumerate(layout.task_names):
-            full, without = aucs[everything][task], aucs[everything & ~(1 << place)][task]
+        for outcome in falls:
+            full, without = (found[n][outcome].value for n in (everything, everything & ~(1 << place)))
             if m > 1 and full is not None and without is not None:
-                leave_one_out[task][name] = full - without
-            if has.any():
-                contributions[task][name] = float(np.abs(shapley[has, column, place]).mean())
-    return ModalityAnalysis(subsets, contributions, leave_one_out, len(cohort))
+                falls[outcome][name] = full - without
+    return falls

@@ -8,6 +8,12 @@ from dataclasses import dataclass, replace
 from hcat_core.cohort import Cohort
 from hcat_core.data.splits import Split
 from hcat_core.errors import HcatError
+from hcat_core.evaluation.other_baselines import OtherBaseline, compare_others, compare_references
+from hcat_core.evaluation.outcome_selection import (
+    predictable_columns,
+    prediction_of_columns,
+    with_columns,
+)
 from hcat_core.evaluation.scores import ScoringSettings, TaskScores, score_tasks
 from hcat_core.interfaces import FitContext, Prediction
 from hcat_core.metrics.censoring import known_weights
@@ -30,6 +36,19 @@ class BaselineScores(TaskScores):
     difference: Sequence[float] | None = None
 
 
+@dataclass(frozen=True)
+class ScoredBaselines:
+    """Simple models on the test patients of a run.
+
+    Attributes:
+        events: scores by baseline and task of an event.
+        others: scores by baseline, or reference, and outcome that is no event.
+    """
+
+    events: Mapping[str, Mapping[str, BaselineScores]]
+    others: Mapping[str, Mapping[str, OtherBaseline]]
+
+
 def baseline_recipes(
     names: Sequence[str], present: Sequence[object], like: Recipe, catalog: Catalog, cohort: Cohort
 ) -> dict[str, Recipe]:
@@ -43,7 +62,8 @@ def baseline_recipes(
         cohort: with targets.
     """
     assert cohort.targets is not None
-    timed = bool((cohort.targets.event >= 0).any(dim=0).all())
+    events = list(cohort.layout.event_columns)
+    timed = bool((cohort.targets.event[:, events] >= 0).any(dim=0).all())
     result = {}
     for name in names:
         installed = catalog.registries["estimator"].find(name) is not None
@@ -62,30 +82,44 @@ def score_baselines(
     split: Split,
     predicted: Prediction,
     context: FitContext,
-) -> dict[str, dict[str, BaselineScores]]:
-    """Fit the recipe's ``evaluation.baselines`` and score them on the test patients, by baseline and task.
+) -> ScoredBaselines:
+    """Fit the recipe's ``evaluation.baselines`` and score them on the test patients.
 
-    A baseline that cannot be fitted is left out, and ``context.progress`` gets the reason.
+    A baseline is fitted to the outcomes that it can predict. One that cannot be fitted is left out, and
+    ``context.progress`` gets the reason.
     """
-    assert cohort.targets is not None
-    train, test = cohort.targets[split.train], cohort[split.test]
     recipes = baseline_recipes(
         recipe.evaluation.baselines, [recipe.estimator["use"]], recipe, catalog, cohort
     )
-    result = {}
+    own = predicted[split.test.numpy()]
+    events: dict[str, dict[str, BaselineScores]] = {}
+    others = compare_references(cohort[split.test], own, _settings(recipe, cohort, split))
     for name, baseline in recipes.items():
+        columns = predictable_columns(baseline, catalog, cohort.layout)
+        if not columns:
+            continue
+        part = with_columns(cohort, columns)
         context.progress(f"fitting the baseline {name}")
         try:
-            fitted = fit_estimator(
-                baseline, catalog, cohort[split.train], cohort[split.validation], context
-            )
-            other = fitted.predict(test)
+            fitted = fit_estimator(baseline, catalog, part[split.train], part[split.validation], context)
+            other = fitted.predict(part[split.test])
         except (HcatError, ValueError) as error:
             context.progress(f"the baseline {name} is left out: {error}")
             continue
-        settings = ScoringSettings(fitted.thresholds, train, recipe.evaluation.bootstrap, recipe.seed)
-        result[name] = _compare(test, predicted[split.test.numpy()], other, settings)
-    return result
+        settings = replace(_settings(recipe, part, split), thresholds=fitted.thresholds)
+        compared = part[split.test], prediction_of_columns(own, columns), other, settings
+        events[name], others[name] = _compare(*compared), compare_others(*compared)
+    return ScoredBaselines(
+        {name: scored for name, scored in events.items() if scored},
+        {name: scored for name, scored in others.items() if scored},
+    )
+
+
+def _settings(recipe: Recipe, cohort: Cohort, split: Split) -> ScoringSettings:
+    """How predictions of the test patients are scored, with thresholds of 0.5."""
+    assert cohort.targets is not None
+    usual = [0.5] * len(cohort.layout.tasks)
+    return ScoringSettings(usual, cohort.targets[split.train], recipe.evaluation.bootstrap, recipe.seed)
 
 
 def best_simple_model(
@@ -111,11 +145,12 @@ def best_simple_model(
 def _compare(
     test: Cohort, predicted: Prediction, baseline: Prediction, settings: ScoringSettings
 ) -> dict[str, BaselineScores]:
-    """Score a baseline by task, and compare its AUC with that of ``predicted``."""
+    """Score a baseline by task of an event, and compare its AUC with that of ``predicted``."""
     assert test.targets is not None
     scores = score_tasks(test, baseline, settings)
     result = {}
-    for column, task in enumerate(test.layout.tasks):
+    for column in test.layout.event_columns:
+        task = test.layout.tasks[column]
         difference = paired_auc_difference(
             predicted.probability[:, column],
             baseline.probability[:, column],

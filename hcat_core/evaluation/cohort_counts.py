@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
 
 from hcat_core.cohort import Cohort
 from hcat_core.data.assembly import ModalityReport, ReadReport
 from hcat_core.data.missingness_patterns import count_patterns
 from hcat_core.data.splits import Split
+from hcat_core.metrics.classes import class_numbers
 from hcat_core.metrics.survival import causes
 from hcat_core.reading import DescribingReader, Reader
 
@@ -23,11 +26,41 @@ class OutcomeCounts:
 
 
 @dataclass(frozen=True)
+class ClassCounts:
+    """Patients of one outcome of classes, by class as written in the file."""
+
+    classes: Mapping[str, int]
+    unknown: int
+
+
+@dataclass(frozen=True)
+class ValueCounts:
+    """Patients of one outcome that is a number, and its distribution; None where no value is known."""
+
+    known: int
+    unknown: int
+    mean: float | None
+    sd: float | None
+    lowest: float | None
+    highest: float | None
+    unit: str
+
+
+OtherCounts = ClassCounts | ValueCounts
+
+
+@dataclass(frozen=True)
 class SideCounts:
-    """Patients on one side of a split, and their outcomes by task."""
+    """Patients on one side of a split, with their events by task, and other outcomes by name."""
 
     patients: int
     labels: Mapping[str, OutcomeCounts]
+    others: Mapping[str, OtherCounts] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, object]:
+        """The record for a JSON document."""
+        document = {"patients": self.patients, "labels": _plain(self.labels)}
+        return document | ({"other_outcomes": _plain(self.others)} if self.others else {})
 
 
 @dataclass(frozen=True)
@@ -38,9 +71,10 @@ class CohortCounts:
         patients: with at least one modality.
         patients_without_modality: left out.
         modalities: what each modality's file held.
-        labels: outcomes by task.
+        labels: events by task.
         competing_first: by task that has a competing one, patients with the competing event first.
         split: counts of the training, validation and test patients.
+        others: outcomes that are no events, by name.
     """
 
     patients: int
@@ -49,10 +83,11 @@ class CohortCounts:
     labels: Mapping[str, OutcomeCounts]
     competing_first: Mapping[str, int]
     split: Mapping[str, SideCounts]
+    others: Mapping[str, OtherCounts] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, object]:
         """The record for a JSON document."""
-        return {
+        document: dict[str, object] = {
             "patients": self.patients,
             "patients_without_modality": self.patients_without_modality,
             "modalities": {
@@ -65,24 +100,57 @@ class CohortCounts:
                 }
                 for m in self.modalities
             },
-            "labels": {task: asdict(counts) for task, counts in self.labels.items()},
+            "labels": _plain(self.labels),
             "competing_first": dict(self.competing_first),
-            "split": {side: asdict(counts) for side, counts in self.split.items()},
+            "split": {side: counts.as_json() for side, counts in self.split.items()},
         }
+        return document | ({"other_outcomes": _plain(self.others)} if self.others else {})
+
+
+def _plain(counts: Mapping[str, OutcomeCounts | OtherCounts]) -> dict[str, dict[str, object]]:
+    return {name: asdict(one) for name, one in counts.items()}
 
 
 def count_outcomes(cohort: Cohort) -> dict[str, OutcomeCounts]:
-    """Count patients with the event, event-free and unknown, by task; empty without targets."""
+    """Count patients with the event, event-free and unknown, by task of an event; empty without targets."""
     if cohort.targets is None:
         return {}
     return {
-        task: OutcomeCounts(
+        cohort.layout.tasks[column].name: OutcomeCounts(
             event=int((cohort.targets.labels[:, column] == 1).sum()),
             event_free=int((cohort.targets.labels[:, column] == 0).sum()),
             unknown=int((cohort.targets.labels[:, column] == -1).sum()),
         )
-        for column, task in enumerate(cohort.layout.task_names)
+        for column in cohort.layout.event_columns
     }
+
+
+def count_others(cohort: Cohort) -> dict[str, OtherCounts]:
+    """Count patients by class, and describe numbers, by outcome that is no event; empty without targets."""
+    counts: dict[str, OtherCounts] = {}
+    for outcome in cohort.layout.outcomes if cohort.targets is not None else ():
+        assert cohort.targets is not None
+        if outcome.kind == "class":
+            label = class_numbers(cohort.targets.labels[:, list(outcome.columns)].numpy())
+            names = [cohort.layout.tasks[column].class_name for column in outcome.columns]
+            by_class = {name: int((label == place).sum()) for place, name in enumerate(names)}
+            counts[outcome.name] = ClassCounts(by_class, int((label < 0).sum()))
+        elif outcome.kind == "continuous":
+            column = outcome.columns[0]
+            counts[outcome.name] = _describe(
+                cohort.targets.values_of(column), cohort.layout.tasks[column].unit
+            )
+    return counts
+
+
+def _describe(values: np.ndarray, unit: str) -> ValueCounts:
+    known = values[np.isfinite(values)]
+    unknown = len(values) - len(known)
+    if not len(known):
+        return ValueCounts(0, unknown, None, None, None, None, unit)
+    sd = float(known.std(ddof=1)) if len(known) > 1 else None
+    mean, low, high = (float(one) for one in (known.mean(), known.min(), known.max()))
+    return ValueCounts(len(known), unknown, mean, sd, low, high, unit)
 
 
 def count_competing_first(cohort: Cohort) -> dict[str, int]:
@@ -106,8 +174,10 @@ def count_cohort(cohort: Cohort, report: ReadReport, split: Split) -> CohortCoun
         labels=count_outcomes(cohort),
         competing_first=count_competing_first(cohort),
         split={
-            side: SideCounts(len(rows), count_outcomes(cohort[rows])) for side, rows in split.parts.items()
+            side: SideCounts(len(rows), count_outcomes(cohort[rows]), count_others(cohort[rows]))
+            for side, rows in split.parts.items()
         },
+        others=count_others(cohort),
     )
 
 
@@ -166,7 +236,9 @@ def inspect_cohort(cohort: Cohort, report: ReadReport, layouts: Mapping[str, str
         "tasks": [
             {"name": task.name, "horizon_days": task.horizon_days, **asdict(counts[task.name])}
             for task in cohort.layout.tasks
+            if task.name in counts
         ],
+        "other_outcomes": _plain(count_others(cohort)),
         "competing_first": count_competing_first(cohort),
         "targets_source": report.targets_source,
     }

@@ -1,9 +1,12 @@
 """How many patients a prediction model needs at least, and whether a cohort has them.
 
 The criteria are those of Riley et al. for a binary outcome at a horizon (Statistics in Medicine 2019;
-38:1276, BMJ 2020; 368:m441). They ask for the number of candidate predictor parameters, which a
-regularised model of embeddings does not have. Here it is one for each modality: the smallest model that
-uses all of them. The answer is therefore a lower bound; a model of single features needs more.
+38:1276, BMJ 2020; 368:m441). An outcome of classes needs what its most demanding class needs against all
+others. For a number it is one criterion of theirs (Statistics in Medicine 2019; 38:1262), that the standard
+deviation of the error is known to within a tenth. They ask for the number of candidate predictor
+parameters, which a regularised model of embeddings does not have. Here it is one for each modality: the
+smallest model that uses all of them. The answer is therefore a lower bound; a model of single features
+needs more.
 """
 
 from __future__ import annotations
@@ -13,14 +16,16 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from hcat_core.cohort import Cohort
+from hcat_core.cohort import Cohort, Outcome, Targets
 from hcat_core.metrics.censoring import known_weights
-from hcat_core.metrics.fewest import FEWEST_OF_EACH
-from hcat_core.metrics.resampling import group_numbers, rarer_outcome
+from hcat_core.metrics.classes import class_numbers
+from hcat_core.metrics.fewest import FEWEST_OF_EACH, FEWEST_TO_RESAMPLE
+from hcat_core.metrics.resampling import group_numbers, rarer_outcome, units_of_each
 
 SHRINKAGE = 0.9  # of the effects, that a model should not have to fall below
 OPTIMISM = 0.05  # in Nagelkerke's R2
 MARGIN = 0.05  # of error of the overall risk, at 95 %
+FOR_ERROR = 234  # patients beyond the parameters, for the standard deviation of a number's error
 EXPLAINED = 0.15  # of the highest possible R2, where nothing is known (Riley et al. 2020)
 
 
@@ -126,8 +131,99 @@ class SampleSize:
         return f"{has}; {needs}, a larger model more (Riley et al. 2020)."
 
 
-def check_sample_size(cohort: Cohort) -> list[SampleSize]:
-    """Count the patients of each task, and say how many are needed; empty without targets.
+@dataclass(frozen=True)
+class ClassSampleSize:
+    """Patients of one outcome of classes, and how many a model of it needs at least.
+
+    Attributes:
+        task: the outcome's name.
+        patients: whose class is known.
+        classes: number of patients by class.
+        rarest_class: patients, or groups, of the rarest class.
+        parameters: of the smallest model, for each class.
+        patients_needed: by the most demanding class; None where a class has none or all patients.
+    """
+
+    task: str
+    patients: int
+    classes: dict[str, int]
+    rarest_class: int
+    parameters: int
+    patients_needed: int | None
+
+    @property
+    def enough(self) -> bool:
+        """Whether the cohort has the patients that are needed, and ten of each class."""
+        needed = self.patients_needed
+        return needed is not None and self.rarest_class >= FEWEST_OF_EACH and self.patients >= needed
+
+    def as_json(self) -> dict[str, object]:
+        """The record and what it says, for a JSON document."""
+        return {**asdict(self), "enough": self.enough, "message": self.message}
+
+    @property
+    def message(self) -> str:
+        """One sentence for the user."""
+        counts = ", ".join(f"{number} {name}" for name, number in self.classes.items())
+        has = f"{self.task}: {_count(self.patients, 'patient')} with a known class ({counts})"
+        if self.patients_needed is None:
+            return f"{has}: a class without patients can neither be learned nor evaluated."
+        needs = (
+            f"a model with one predictor per modality ({self.parameters}) for each class needs "
+            f"{self.patients_needed} patients"
+        )
+        if self.rarest_class < FEWEST_OF_EACH:
+            return (
+                f"{has}: too few of the rarest class to evaluate any model, which takes {FEWEST_OF_EACH}."
+            )
+        if not self.enough:
+            return f"{has}: even {needs} (Riley et al. 2020). Scores will not be reliable."
+        return f"{has}; {needs}, a larger model more (Riley et al. 2020)."
+
+
+@dataclass(frozen=True)
+class ValueSampleSize:
+    """Patients of one number, and how many a model of it needs at least.
+
+    Attributes:
+        task: the outcome's name.
+        patients: whose value is known; with groups, the number of groups.
+        parameters: of the smallest model.
+        patients_needed: at least.
+    """
+
+    task: str
+    patients: int
+    parameters: int
+    patients_needed: int
+
+    @property
+    def enough(self) -> bool:
+        """Whether the cohort has the patients that are needed."""
+        return self.patients >= self.patients_needed
+
+    def as_json(self) -> dict[str, object]:
+        """The record and what it says, for a JSON document."""
+        return {**asdict(self), "enough": self.enough, "message": self.message}
+
+    @property
+    def message(self) -> str:
+        """One sentence for the user."""
+        has = f"{self.task}: {_count(self.patients, 'patient')} with a known value"
+        if self.patients < FEWEST_TO_RESAMPLE:
+            return f"{has}: too few to evaluate any model, which takes {FEWEST_TO_RESAMPLE}."
+        needs = (
+            f"a model with one predictor per modality ({self.parameters}) needs {self.patients_needed} "
+            "patients, for its typical error to be known to within a tenth (Riley et al. 2019)"
+        )
+        return f"{has}; {needs}." if self.enough else f"{has}: even {needs}. Scores will not be reliable."
+
+
+AnySampleSize = SampleSize | ClassSampleSize | ValueSampleSize
+
+
+def check_sample_size(cohort: Cohort) -> list[AnySampleSize]:
+    """Count the patients of each outcome, and say how many are needed; empty without targets.
 
     The whole cohort counts, although a model is trained on a part of it: a cohort that is too small as a
     whole is too small. The outcome is that at the horizon, of patients in whom it is known; its proportion
@@ -135,30 +231,69 @@ def check_sample_size(cohort: Cohort) -> list[SampleSize]:
     """
     if cohort.targets is None:
         return []
-    modalities = max(1, int(cohort.present.any(dim=0).sum()))
-    groups, result = group_numbers(cohort.groups), []
-    for column, task in enumerate(cohort.layout.tasks):
-        labels = cohort.targets.labels[:, column].numpy()
-        weights = known_weights(cohort.targets, column, task.horizon_days, cohort.targets)
-        known, events = int((labels >= 0).sum()), int((labels == 1).sum())
-        proportion = float(np.average(labels == 1, weights=weights)) if known else None
-        needed = minimum_patients(proportion, modalities) if proportion and 0 < events < known else None
-        result.append(
-            SampleSize(
-                task=task.name,
-                patients=known,
-                events=events,
-                rarer_outcome=rarer_outcome(labels, groups),
-                proportion=proportion,
-                parameters=modalities,
-                patients_needed=needed,
-            )
-        )
-    return result
+    sizes: list[AnySampleSize] = []
+    for outcome in cohort.layout.outcomes:
+        if outcome.kind == "class":
+            sizes.append(_of_classes(cohort, cohort.targets, outcome))
+        elif outcome.kind == "continuous":
+            sizes.append(_of_value(cohort, cohort.targets, outcome))
+        else:
+            sizes.append(_of_event(cohort, cohort.targets, outcome.columns[0]))
+    return sizes
+
+
+def _parameters(cohort: Cohort) -> int:
+    """Of the smallest model: one for each modality that any patient has."""
+    return max(1, int(cohort.present.any(dim=0).sum()))
+
+
+def _of_event(cohort: Cohort, targets: Targets, column: int) -> SampleSize:
+    task, labels = cohort.layout.tasks[column], targets.labels[:, column].numpy()
+    weights = known_weights(targets, column, task.horizon_days, targets)
+    known, events = int((labels >= 0).sum()), int((labels == 1).sum())
+    proportion = float(np.average(labels == 1, weights=weights)) if known else None
+    parameters = _parameters(cohort)
+    return SampleSize(
+        task=task.name,
+        patients=known,
+        events=events,
+        rarer_outcome=rarer_outcome(labels, group_numbers(cohort.groups)),
+        proportion=proportion,
+        parameters=parameters,
+        patients_needed=(
+            minimum_patients(proportion, parameters) if proportion and 0 < events < known else None
+        ),
+    )
+
+
+def _of_classes(cohort: Cohort, targets: Targets, outcome: Outcome) -> ClassSampleSize:
+    label = class_numbers(targets.labels[:, list(outcome.columns)].numpy())
+    known, parameters = int((label >= 0).sum()), _parameters(cohort)
+    counts = np.bincount(label[label >= 0], minlength=len(outcome.columns))
+    there = 0 < counts.min() and counts.max() < known
+    units = units_of_each(label, group_numbers(cohort.groups)).values()
+    names = [cohort.layout.tasks[column].class_name for column in outcome.columns]
+    return ClassSampleSize(
+        task=outcome.name,
+        patients=known,
+        classes=dict(zip(names, counts.tolist(), strict=True)),
+        rarest_class=min(units) if there else 0,
+        parameters=parameters,
+        patients_needed=(
+            max(minimum_patients(count / known, parameters) for count in counts) if there else None
+        ),
+    )
+
+
+def _of_value(cohort: Cohort, targets: Targets, outcome: Outcome) -> ValueSampleSize:
+    known, groups = np.isfinite(targets.values_of(outcome.columns[0])), group_numbers(cohort.groups)
+    patients = int(known.sum()) if groups is None else len(np.unique(groups[known]))
+    parameters = _parameters(cohort)
+    return ValueSampleSize(outcome.name, patients, parameters, FOR_ERROR + parameters)
 
 
 def sample_size_warnings(cohort: Cohort) -> list[str]:
-    """A sentence for each task for which the cohort is too small."""
+    """A sentence for each outcome for which the cohort is too small."""
     return [size.message for size in check_sample_size(cohort) if not size.enough]
 
 

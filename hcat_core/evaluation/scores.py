@@ -86,7 +86,7 @@ def tasks_as_json(scores: Mapping[str, TaskScores]) -> dict[str, dict[str, objec
 
 
 def score_tasks(cohort: Cohort, predicted: Prediction, settings: ScoringSettings) -> dict[str, TaskScores]:
-    """Score a group of patients by task.
+    """Score a group of patients by task; those of events, with times or without.
 
     Args:
         cohort: N patients with targets.
@@ -94,8 +94,8 @@ def score_tasks(cohort: Cohort, predicted: Prediction, settings: ScoringSettings
         settings: thresholds, outcomes of training patients, resamples.
     """
     return {
-        task.name: _score_task(cohort, predicted, settings, column)
-        for column, task in enumerate(cohort.layout.tasks)
+        cohort.layout.tasks[column].name: score_column(cohort, predicted, settings, column)
+        for column in cohort.layout.event_columns
     }
 
 
@@ -109,9 +109,17 @@ def score_split(
     return result
 
 
-def _score_task(
+def score_column(
     cohort: Cohort, predicted: Prediction, settings: ScoringSettings, column: int
 ) -> TaskScores:
+    """Score one event, or one class against all others.
+
+    Args:
+        cohort: N patients with targets.
+        predicted: their predictions.
+        settings: thresholds, outcomes of training patients, resamples.
+        column: of the task.
+    """
     assert cohort.targets is not None
     task: Task = cohort.layout.tasks[column]
     train, targets = settings.train, cohort.targets

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from hcat_core.data.data_quality import QualityChecks
@@ -13,6 +13,9 @@ from hcat_core.evaluation.baselines import BaselineScores
 from hcat_core.evaluation.cohort_counts import CohortCounts
 from hcat_core.evaluation.gates import GateSummary
 from hcat_core.evaluation.imputation_quality import ImputationAnalysis
+from hcat_core.evaluation.other_baselines import OtherBaseline
+from hcat_core.evaluation.other_outcomes import OtherScores, others_as_json
+from hcat_core.evaluation.other_verdicts import verdict_of_other
 from hcat_core.evaluation.scores import TaskScores, tasks_as_json
 from hcat_core.evaluation.verdict import Verdict, verdict_of
 from hcat_core.metrics.recalibration import Recalibration
@@ -100,7 +103,11 @@ class FitSummary:
         return {
             **fitted,
             "thresholds": list(self.thresholds),
-            "recalibration": asdict(self.recalibration),
+            "recalibration": {
+                name: value
+                for name, value in asdict(self.recalibration).items()
+                if value or name != "families"
+            },
             "held_out": self.held_out,
             "weighted_for_censoring": list(self.weighted_for_censoring),
         }
@@ -119,7 +126,8 @@ class Analysis:
         modalities: what each modality contributes on test patients.
         imputation: quality by modality, on hidden blocks of test patients, beside simple imputers.
         gates: by modality, how far the network relies on measured and on imputed blocks.
-        baselines: scores on test patients by baseline and task.
+        baselines: scores on test patients by baseline and task of an event.
+        other_baselines: likewise of other outcomes.
     """
 
     findings: Sequence[str]
@@ -131,6 +139,7 @@ class Analysis:
     imputation: ImputationAnalysis | None = None
     gates: Mapping[str, GateSummary] | None = None
     baselines: Mapping[str, Mapping[str, BaselineScores]] | None = None
+    other_baselines: Mapping[str, Mapping[str, OtherBaseline]] | None = None
 
     def as_json(self) -> dict[str, object]:
         """The record for a JSON document, without the parts that are None."""
@@ -160,6 +169,11 @@ class Analysis:
             document["gates"] = {name: asdict(gates) for name, gates in self.gates.items()}
         if self.baselines is not None:
             document["baselines"] = {name: tasks_as_json(scores) for name, scores in self.baselines.items()}
+        if self.other_baselines:
+            document["other_baselines"] = {
+                name: {outcome: one.as_json() for outcome, one in scored.items()}
+                for name, scored in self.other_baselines.items()
+            }
         return document
 
 
@@ -169,12 +183,13 @@ class RunSummary:
 
     Attributes:
         run: what was fitted.
-        metrics: scores by side of the split and task.
+        metrics: scores of events by side of the split and task.
         data: counts of the cohort.
         environment: versions, device, plugins and the cohort's fingerprint.
         recipe: resolved, as plain values.
         history: every epoch; none for an estimator that is not trained in epochs.
         analysis: a closer look at test patients.
+        others: scores of classes and numbers by side of the split and outcome.
     """
 
     run: FitSummary
@@ -184,21 +199,29 @@ class RunSummary:
     recipe: Mapping[str, Any]
     history: Sequence[Epoch]
     analysis: Analysis
+    others: Mapping[str, Mapping[str, OtherScores]] = field(default_factory=dict)
 
     @property
     def verdicts(self) -> list[Verdict]:
-        """Whether the predictions of each task can be used."""
+        """Whether the predictions of each outcome can be used; events come first."""
         baselines, patterns = self.analysis.baselines or {}, self.analysis.patterns or ()
+        of_others = self.analysis.other_baselines or {}
         return [
-            verdict_of(task, scores, baselines, patterns) for task, scores in self.metrics["test"].items()
+            *(verdict_of(task, one, baselines, patterns) for task, one in self.metrics["test"].items()),
+            *(
+                verdict_of_other(outcome, one, of_others, patterns)
+                for outcome, one in self.others.get("test", {}).items()
+            ),
         ]
 
     def as_json(self) -> dict[str, object]:
         """The document that a run writes, prints under ``--json`` and hands to plugins."""
+        others = {side: others_as_json(scores) for side, scores in self.others.items() if scores}
         return {
             "verdicts": [asdict(verdict) for verdict in self.verdicts],
             "run": self.run.as_json(),
             "metrics": {side: tasks_as_json(scores) for side, scores in self.metrics.items()},
+            **({"other_outcomes": others} if others else {}),
             "data": self.data.as_json(),
             "environment": dict(self.environment),
             "recipe": dict(self.recipe),

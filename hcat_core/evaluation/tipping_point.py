@@ -32,6 +32,8 @@ GRID = np.arange(0, FARTHEST + STEP / 2, STEP)
 class TippingPoints:
     """Smallest shifts of imputed values at which N patients' T decisions change, for M modalities.
 
+    A number has no decision, and no tipping point.
+
     Attributes:
         shift: (N, T, M) in standard deviations of the training patients, with its sign; 0 where the imputed
             values, taken as measured, change the decision by themselves; NaN where no shift does.

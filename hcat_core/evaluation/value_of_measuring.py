@@ -24,7 +24,7 @@ contribute the same square.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -49,8 +49,8 @@ class ValueOfMeasuring:
     """Expected reductions of the variance of N patients' T predictions by measuring one of M modalities.
 
     Attributes:
-        reduction: (N, T, M) of the squared probability, at least 0; NaN for a modality that is present, or
-            that the imputer does not fill.
+        reduction: (N, T, M) of the squared probability or value, at least 0; NaN for a modality that is
+            present, or that the imputer does not fill.
         error: (N, T, M) Monte Carlo standard error of the reduction over draws.
     """
 
@@ -69,32 +69,36 @@ def value_of_measuring(
     """Compute what each missing modality would change if it were measured.
 
     Args:
-        predict: cohort -> (K, N, T) probabilities by K members in a single pass, without dropout.
+        predict: cohort -> (K, N, T) probabilities, or values, by K members in a single pass, without
+            dropout.
         cohort: N patients.
         imputation: of these patients, in the cohort's units.
         seed: of the draws.
         draws: S of each missing modality, at least 2.
     """
-    now = predict(cohort)
+    now, numbers = predict(cohort), cohort.layout.numbers
     (members, n, tasks), m = now.shape, cohort.present.shape[1]
     moved = np.full((m, n, draws, members, tasks), np.nan)
     done = 0
     for drawn in _draws(imputation, draws, seed):
         upto = done + len(drawn)
         for column, rows, completed in _as_if_measured(cohort, imputation, drawn):
-            z = logit(predict(completed)).reshape(members, len(drawn), len(rows), tasks)
+            z = _on_line(predict(completed), numbers).reshape(members, len(drawn), len(rows), tasks)
             moved[column, rows, done:upto] = z.transpose(2, 1, 0, 3)
         done = upto
-    reduction, error = variance_of_movement(moved, logit(now.mean(axis=0)))
+    reduction, error = variance_of_movement(moved, _on_line(now.mean(axis=0), numbers), numbers)
     return ValueOfMeasuring(np.moveaxis(reduction, 0, 2), np.moveaxis(error, 0, 2))
 
 
-def variance_of_movement(logits: np.ndarray, now: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def variance_of_movement(
+    logits: np.ndarray, now: np.ndarray, numbers: Sequence[int] = ()
+) -> tuple[np.ndarray, np.ndarray]:
     """The variance over S draws of the probability that K members predict on average, and its error.
 
     Args:
-        logits: (M, N, S, K, T) that would be predicted.
-        now: (N, T) the present logits.
+        logits: (M, N, S, K, T) that would be predicted; of numbers, values.
+        now: (N, T) the present logits, or values.
+        numbers: columns of the tasks that are numbers.
 
     Returns:
         (M, N, T) variances, shrunk by how far members agree, and their standard errors over draws.
@@ -102,12 +106,20 @@ def variance_of_movement(logits: np.ndarray, now: np.ndarray) -> tuple[np.ndarra
     draws = logits.shape[2]
     z = now[:, None, None] + logits - logits.mean(axis=2, keepdims=True)
     p = sigmoid(z)
+    p[..., list(numbers)] = z[..., list(numbers)]
     movement = p - p.mean(axis=2, keepdims=True)
     square = movement.mean(axis=3) ** 2
     moved = square.sum(axis=2)
     disagreed = jackknife_variance(np.moveaxis(movement, 3, 0)).sum(axis=2)
     agreed = np.divide(moved, moved + disagreed, out=np.zeros_like(moved), where=moved > 0)
     return moved * agreed / (draws - 1), square.std(axis=2, ddof=1) * agreed / np.sqrt(draws)
+
+
+def _on_line(estimate: np.ndarray, numbers: Sequence[int]) -> np.ndarray:
+    """(..., T) logits of probabilities, and values as they are."""
+    line = logit(estimate)
+    line[..., list(numbers)] = estimate[..., list(numbers)]
+    return line
 
 
 def width_if_measured(

@@ -47,6 +47,11 @@ class Verdict:
         """The word and the reason for it."""
         return f"{self.word}{', because ' if self.because else ''}{self.because}"
 
+    @property
+    def title(self) -> str:
+        """The task, the word and its reason in one line."""
+        return f"{self.task}: {self.answer}"
+
 
 def verdict_of(
     task: str,

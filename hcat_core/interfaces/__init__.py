@@ -32,6 +32,7 @@ from hcat_core.interfaces.head import (
 )
 from hcat_core.interfaces.imputer import Average, Imputation, Imputer
 from hcat_core.interfaces.loss import HeadCheckingLoss, HeadSpecificLoss, Loss, Outputs
+from hcat_core.interfaces.outcome_kinds import ALL_KINDS, EVENTS, EVENTS_AND_CLASSES, OutcomeKinds
 from hcat_core.interfaces.prediction import Prediction
 from hcat_core.interfaces.random_numbers import (
     CommonNumbers,
@@ -51,6 +52,7 @@ from hcat_core.reading import (
 )
 
 __all__ = [
+    "ALL_KINDS",
     "AdditiveEstimator",
     "Average",
     "BinaryLogitHead",
@@ -59,6 +61,8 @@ __all__ = [
     "CommonNumbers",
     "CrossFittedEstimator",
     "DescribingReader",
+    "EVENTS",
+    "EVENTS_AND_CLASSES",
     "EmbeddingEstimator",
     "EnsembleEstimator",
     "Estimator",
@@ -77,6 +81,7 @@ __all__ = [
     "ImputingEstimator",
     "Loss",
     "ModalityTable",
+    "OutcomeKinds",
     "Outputs",
     "PatientNumbers",
     "PatientWeightingHead",

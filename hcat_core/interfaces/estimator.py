@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-import numpy as np
 from torch import Tensor
 
 from hcat_core.cohort import Cohort
@@ -99,21 +98,24 @@ class CrossFittedEstimator(Protocol):
     """A refitting estimator that already has predictions for patients left out of a fit of its members.
 
     Attributes:
-        out_of_fold: (N, T) probabilities of the patients passed to ``fit``; NaN without any modality.
+        out_of_fold: predictions of the patients passed to ``fit``; NaN without any modality.
     """
 
-    out_of_fold: np.ndarray
+    out_of_fold: Prediction
 
 
 @runtime_checkable
 class AdditiveEstimator(Protocol):
-    """An estimator whose logit, or log hazard ratio, is a sum over modalities: evidence for a network.
+    """An estimator whose logit, log hazard ratio or value is a sum over modalities: evidence for a network.
 
     Its fitted tensors are those of ``state_dict``, so that they can be a part of a network's checkpoint.
     """
 
     def contributions(self, cohort: Cohort) -> Tensor:
-        """(N, M, T) what each modality adds to the sum; 0 is usual, and what a missing modality adds."""
+        """(N, M, T) what each modality adds to the sum; 0 is usual, and what a missing modality adds.
+
+        Of a class it is added to the class's logit in a softmax; of a number it is in its unit.
+        """
         ...
 
     def out_of_fold_contributions(self) -> Tensor:

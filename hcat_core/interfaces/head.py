@@ -13,9 +13,10 @@ from hcat_core.interfaces.prediction import Prediction
 
 @runtime_checkable
 class Head(Protocol):
-    """Turns a fused vector into one task's prediction. Injected: layout, task, fused width.
+    """Turns a fused vector into one outcome's prediction. Injected: layout, outcome's name, fused width.
 
-    One that predicts risk over time is a ``TimedHead`` too.
+    One that predicts risk over time is a ``TimedHead`` too; one that predicts classes or numbers declares
+    ``OutcomeKinds``.
     """
 
     def prepare(self, train: Cohort) -> None:
@@ -23,13 +24,15 @@ class Head(Protocol):
         ...
 
     def __call__(self, fused: Fused) -> Tensor:
-        """Raw outputs, (N,) or (N, bins)."""
+        """Raw outputs, (N,), (N, bins) or (N, classes)."""
         ...
 
     def predict(self, raw: Tensor, horizons: tuple[float, ...]) -> Prediction:
         """Probabilities (N, H) of the event within each horizon, in days.
 
-        Without horizons, for a task of labels that no time belongs to: (N, 1) of the label.
+        Without horizons, for a task of labels that no time belongs to: (N, 1) of the label; (N, K) of an
+        outcome of K classes, which add up to 1. For a number: NaN, with ``value`` (N, 1) and the model's
+        own 90 % ``interval`` (N, 1, 2) of it.
         """
         ...
 
@@ -51,7 +54,7 @@ class TimedHead(Protocol):
 
 @runtime_checkable
 class ResidualHead(Protocol):
-    """A head whose raw outputs are logits or log hazards, to which those of another model can be added.
+    """A head whose raw outputs are logits, log hazards or values, to which another model's can be added.
 
     The other model is the evidence of the estimator ``neural``: the head then learns what is left.
     """
@@ -60,7 +63,8 @@ class ResidualHead(Protocol):
         """Set what the network adds to 0, and what all patients share to what is the most likely.
 
         Args:
-            evidence: (N,) of the training patients, to be added to the raw outputs.
+            evidence: (N,) of the training patients, to be added to the raw outputs: logits, log hazard
+                ratios, or values in their unit; of an outcome of K classes (N, K) logits.
             targets: of the training patients.
         """
         ...
@@ -79,7 +83,7 @@ class EvidenceHead(Protocol):
     """A residual head that adds evidence to some of its raw outputs only; others add it to each of them."""
 
     def add_evidence(self, raw: Tensor, evidence: Tensor) -> Tensor:
-        """The raw outputs (N, ...) of N patients with their evidence (N,) added where it belongs."""
+        """The raw outputs (N, ...) of N patients with their evidence, (N,) or (N, K), where it belongs."""
         ...
 
 

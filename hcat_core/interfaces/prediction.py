@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from hcat_core.cohort import CURVE_STEPS
@@ -38,6 +40,42 @@ class Prediction:
             None if tensor is None else tensor[rows] for tensor in (self.curve, self.interval, self.value)
         )
         return Prediction(self.event_probability[rows], curve, interval, value)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Prediction]) -> Prediction:
+        """The predictions of the patients of all parts, at least one, one after the other; on the CPU."""
+
+        def join(tensors: Sequence[Tensor | None]) -> Tensor | None:
+            there = [tensor.detach().cpu().double() for tensor in tensors if tensor is not None]
+            return torch.cat(there) if len(there) == len(tensors) else None
+
+        probability = torch.cat([one.event_probability.detach().cpu().double() for one in parts])
+        curve, interval = join([one.curve for one in parts]), join([one.interval for one in parts])
+        return cls(probability, curve, interval, join([one.value for one in parts]))
+
+    @classmethod
+    def of_estimate(
+        cls,
+        estimate: Tensor,
+        numbers: Sequence[int],
+        curve: Tensor | None = None,
+        interval: Tensor | None = None,
+    ) -> Prediction:
+        """The prediction of what ``estimate`` gives: (N, T), of which some columns are of numbers."""
+        if not numbers:
+            return cls(estimate, curve, interval)
+        is_number = torch.zeros(estimate.shape[1], dtype=torch.bool, device=estimate.device)
+        is_number[list(numbers)] = True
+        nothing = estimate.new_full((), float("nan"))
+        probability = torch.where(is_number, nothing, estimate)
+        return cls(probability, curve, interval, torch.where(is_number, estimate, nothing))
+
+    @property
+    def estimate(self) -> Tensor:
+        """(N, T) what is predicted of each task: the probability, or of a continuous task the value."""
+        if self.value is None:
+            return self.event_probability
+        return torch.where(self.value.isnan(), self.event_probability, self.value)
 
     @property
     def probability(self) -> np.ndarray:

@@ -56,6 +56,7 @@ def on_one_curve(prediction: Prediction, tasks: Sequence[Task]) -> Prediction:
         torch.from_numpy(probability),
         None if prediction.curve is None else torch.from_numpy(curves),
         None if interval is None else torch.from_numpy(interval),
+        prediction.value,
     )
 
 

@@ -9,7 +9,7 @@ much. That of the average precision is a bootstrap's, from ``FEWEST_TO_RESAMPLE`
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,10 +59,20 @@ def auc_interval(
     if not known.resamples or rarer_outcome(y, known.groups) < FEWEST_OF_EACH:
         return None
     found = auc_influence(p, y == 1, w)
-    nearest = _half_pair(y == 1, known.groups)
-    auc = float(np.clip(found.auc, nearest, 1 - nearest))  # all in the right order: half a pair from it
-    half = _half_width(found.influence, y == 1, known.groups) / (auc * (1 - auc))
-    middle = float(np.log(auc / (1 - auc)))
+    nearest = half_pair(y == 1, known.groups)
+    return on_logit_scale(found.auc, half_width(found.influence, y == 1, known.groups, nearest), nearest)
+
+
+def on_logit_scale(auc: float, half: float, nearest: float) -> tuple[float, float]:
+    """The interval of an AUC on the logit scale.
+
+    Args:
+        auc: the estimate.
+        half: half of its interval's width on the scale of the AUC.
+        nearest: how far from 0 and 1 an AUC is kept: half a pair, where all pairs are in the right order.
+    """
+    kept = float(np.clip(auc, nearest, 1 - nearest))
+    middle, half = float(np.log(kept / (1 - kept))), half / (kept * (1 - kept))
     low, high = sigmoid(np.array([middle - half, middle + half]))
     return float(low), float(high)
 
@@ -78,8 +88,8 @@ def average_precision_interval(
     known = resampling.of(label >= 0)
     if not known.resamples or rarer_outcome(y, known.groups) < FEWEST_TO_RESAMPLE:
         return None
-    parts = [_average_precisions(p, y == 1, part) for part in _resampled(y == 1, w, known)]
-    return _ends(np.concatenate(parts))
+    parts = [_average_precisions(p, y == 1, part) for part in resampled_weights(y == 1, w, known)]
+    return percentile_interval(np.concatenate(parts))
 
 
 def paired_auc_difference(
@@ -107,7 +117,8 @@ def paired_auc_difference(
         return None
     first, second = auc_influence(a, event, w), auc_influence(b, event, w)
     difference = first.auc - second.auc
-    half = _half_width(first.influence - second.influence, event, known.groups)
+    nearest = half_pair(event, known.groups)
+    half = half_width(first.influence - second.influence, event, known.groups, nearest)
     return [difference, difference - half, difference + half]
 
 
@@ -138,28 +149,30 @@ def auc_influence(probability: np.ndarray, event: np.ndarray, weights: np.ndarra
     return AucInfluence(auc, weights * (right - auc) / total)
 
 
-def _half_width(influence: np.ndarray, event: np.ndarray, groups: np.ndarray | None) -> float:
+def half_width(
+    influence: np.ndarray, strata: np.ndarray, groups: np.ndarray | None, nearest: float
+) -> float:
     """Half of a 95 % interval from influences (n,), of which those of a group go together.
 
-    The standard error is at least that of half a pair: influences of patients who are all in the right
-    order are 0. The degrees of freedom are Satterthwaite's (1946), of the variance's two parts by outcome.
+    The standard error is at least that of half a pair (``nearest``): influences of patients who are all in
+    the right order are 0. The degrees of freedom are Satterthwaite's (1946), of the variance's parts by
+    stratum: the outcomes or classes (n,), within each of which influences sum to 0.
     """
     scaled, parts, freedom = influence.copy(), [], []
-    for rows in (event, ~event):
-        of_outcome = None if groups is None else groups[rows]
-        units = int(rows.sum()) if of_outcome is None else len(np.unique(of_outcome))
+    for stratum in np.unique(strata):
+        rows = strata == stratum
+        of_stratum = None if groups is None else groups[rows]
+        units = int(rows.sum()) if of_stratum is None else len(np.unique(of_stratum))
         scaled[rows] *= np.sqrt(units / (units - 1))
-        parts.append(float((sums_by_group(scaled[rows], of_outcome) ** 2).sum()))
+        parts.append(float((sums_by_group(scaled[rows], of_stratum) ** 2).sum()))
         freedom.append(units - 1)
-    error = max(
-        float(np.sqrt((sums_by_group(scaled, groups) ** 2).sum())), 2**0.5 * _half_pair(event, groups)
-    )
+    error = max(float(np.sqrt((sums_by_group(scaled, groups) ** 2).sum())), 2**0.5 * nearest)
     total = sum(part**2 / number for part, number in zip(parts, freedom, strict=True))
     degrees = sum(parts) ** 2 / total if total > 0 else min(freedom)
     return float(stats.t.ppf(ENDS[1], degrees)) * error
 
 
-def _half_pair(event: np.ndarray, groups: np.ndarray | None) -> float:
+def half_pair(event: np.ndarray, groups: np.ndarray | None) -> float:
     """The share of half a pair of an event and an event-free patient, or of groups with them."""
     units = np.arange(len(event)) if groups is None else groups
     return 0.5 / (len(np.unique(units[event])) * len(np.unique(units[~event])))
@@ -203,19 +216,48 @@ def _sums_by_probability(
     return of_event, np.add.reduceat(ordered * ~event[order], starts, axis=1)
 
 
-def _resampled(event: np.ndarray, weights: np.ndarray, resampling: Resampling) -> Iterator[np.ndarray]:
+def resampled_weights(
+    strata: np.ndarray, weights: np.ndarray, resampling: Resampling
+) -> Iterator[np.ndarray]:
     """(R, n) weights of patients in resamples, in parts that fit into memory.
 
     A resample is a vector of how often patients are drawn, so that all of a part are scored at once.
+
+    Args:
+        strata: (n,) outcomes or classes; patients are drawn within each, or groups as wholes.
+        weights: (n,) of patients.
+        resampling: of these patients.
     """
     rng = np.random.default_rng(resampling.seed)
-    step = max(1, CELLS // len(event))
+    step = max(1, CELLS // len(strata))
     for first in range(0, resampling.resamples, step):
         number = min(step, resampling.resamples - first)
-        yield resampled_counts(rng, event, resampling.groups, number) * weights
+        yield resampled_counts(rng, strata, resampling.groups, number) * weights
 
 
-def _ends(values: np.ndarray) -> tuple[float, float] | None:
+def share_interval(inside: np.ndarray, groups: np.ndarray | None) -> tuple[float, float]:
+    """Wilson's (1927) 95 % interval of a share, which is valid also where it is 0 or 1.
+
+    Args:
+        inside: (n,) bool, of at least one patient.
+        groups: (n,) numbers of groups; all records of a group count as one patient (Kish's effective
+            number), as they may say no more.
+    """
+    units = sums_by_group(np.ones(len(inside)), groups)
+    n, share, z = float(len(inside) ** 2 / (units**2).sum()), float(np.mean(inside)), 1.96
+    middle = (n * share + z**2 / 2) / (n + z**2)
+    half = z / (n + z**2) * float(np.sqrt(n * share * (1 - share) + z**2 / 4))
+    return max(middle - half, 0.0), min(middle + half, 1.0)
+
+
+def side_of(pair: Sequence[float] | None, value: float) -> int:
+    """1 where an interval lies wholly above a value, -1 wholly below, 0 where it holds it or is missing."""
+    if pair is None:
+        return 0
+    return 1 if pair[0] > value else -1 if pair[1] < value else 0
+
+
+def percentile_interval(values: np.ndarray) -> tuple[float, float] | None:
     """The ends of the percentile interval of resampled values; NaN are left out."""
     known = values[np.isfinite(values)]
     if not len(known):

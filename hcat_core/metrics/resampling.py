@@ -32,6 +32,17 @@ def rarer_outcome(label: np.ndarray, groups: np.ndarray | None = None) -> int:
     return min(len(np.unique(units[label == outcome])) for outcome in (0, 1))
 
 
+def units_of_each(label: np.ndarray, groups: np.ndarray | None = None) -> dict[int, int]:
+    """For each class that occurs, the number of its patients; with groups, of groups that have one.
+
+    Args:
+        label: (N,) numbers of classes; -1 where unknown.
+        groups: (N,) numbers of groups, or None.
+    """
+    units = np.arange(len(label)) if groups is None else groups
+    return {int(k): len(np.unique(units[label == k])) for k in np.unique(label[label >= 0])}
+
+
 def shares_of_groups(known: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
     """(N,) weights under which the known records of each group count as one patient; 1 without groups.
 
@@ -52,7 +63,7 @@ def resampled_counts(
 
     Args:
         rng: of the draws.
-        label: (N,) bool.
+        label: (N,) outcomes or numbers of classes.
         groups: (N,) numbers of groups, or None.
         resamples: how many.
     """
@@ -62,10 +73,10 @@ def resampled_counts(
         drawn = rng.multinomial(number, np.full(number, 1 / number), size=resamples)
         return np.asarray(drawn[:, member], dtype=float)
     counts = np.zeros((resamples, len(label)))
-    for rows in (label, ~label):
+    for value in np.unique(label)[::-1]:
+        rows = label == value
         number = int(rows.sum())
-        if number:
-            counts[:, rows] = rng.multinomial(number, np.full(number, 1 / number), size=resamples)
+        counts[:, rows] = rng.multinomial(number, np.full(number, 1 / number), size=resamples)
     return counts
 
 

@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from hcat_core.cohort import Task
+from hcat_core.data.class_outcomes import text_of
+from hcat_core.data.outcome_tasks import tasks_of
 from hcat_core.data.schema import CohortTable, TargetsTable
 from hcat_core.errors import Problem
 from hcat_core.interfaces import HeadSpecificLoss
@@ -21,6 +22,7 @@ from hcat_core.text.quoting import is_utf8, name_in_quotes, shown
 from hcat_core.text.spelling import did_you_mean
 
 LARGEST = 2**63 - 1  # of TOML's whole numbers
+OTHER_COLUMNS = ("patient_id", "split", "modalities", "missing")  # of files of predictions
 
 Tables = dict[str, dict[str, Any]]
 
@@ -65,18 +67,28 @@ def check_tasks(targets: TargetsTable) -> list[Problem]:
         if task.outcome is not None:
             problems += check_name(task.outcome, f"{task_key}.outcome")
         peers = [peer for peer in targets.tasks if peer != name]
-        if task.competing is not None and task.competing not in peers:
+        if task.kind != "event":
+            pass  # a competing event does not belong to it, which its columns' check has said
+        elif task.competing is not None and task.competing not in peers:
             wanted = name_in_quotes(task.competing)
             message = f"no other task is named {wanted}.{did_you_mean(task.competing, peers)}"
             problems.append(Problem(f"{task_key}.competing", message))
         elif task.competing is not None and None in (task.time, targets.tasks[task.competing].time):
             message = f"which event came first needs the time and event of {name} and {task.competing}"
             problems.append(Problem(f"{task_key}.competing", message))
-        output = Task(name, task.horizon_days, task.outcome or name).output_name
-        other = outputs.setdefault(output, name)
-        if other != name:
-            message = f"{shown(other)} and {shown(name)} would both be called {output}: name their outcomes"
-            problems.append(Problem(key, message))
+        categories = [text_of(value) for value in task.classes or ()]
+        for output in (one.output_name for one in tasks_of(name, task, categories)):
+            other = outputs.setdefault(output, name)
+            if other != name:
+                message = (
+                    f"{shown(other)} and {shown(name)} would both be called {output}: name their outcomes"
+                )
+                problems.append(Problem(key, message))
+            if output in OTHER_COLUMNS:
+                message = (
+                    f"{shown(output)} is another column of predictions.csv: name the outcome otherwise"
+                )
+                problems.append(Problem(f"{task_key}.outcome", message))
     return problems
 
 
@@ -156,7 +168,8 @@ def check_times(
     targets: TargetsTable | None, estimator: dict[str, Any], heads: Tables, catalog: Catalog
 ) -> list[Problem]:
     """Report estimators and heads that need times, where the task they predict has labels alone."""
-    untimed = [] if targets is None else [name for name, task in targets.tasks.items() if task.time is None]
+    events = {} if targets is None else {n: t for n, t in targets.tasks.items() if t.kind == "event"}
+    untimed = [name for name, task in events.items() if task.time is None]
     if not untimed:
         return []
     used = [(part, untimed) for part in components_in(catalog, "estimator", estimator, "estimator")]

@@ -13,7 +13,9 @@ from typing import Any
 
 import torch
 
-from hcat_core.cohort import Layout, Modality, Task
+from hcat_core.cohort import Layout, Modality
+from hcat_core.data.class_outcomes import text_of
+from hcat_core.data.outcome_tasks import tasks_of
 from hcat_core.data.schema import CohortTable
 from hcat_core.errors import Problem
 from hcat_core.interfaces import Fusion, Head, HeadCheckingLoss, HeadSpecificLoss, Loss
@@ -24,6 +26,7 @@ from hcat_core.registry.component import Kind
 from hcat_core.text.quoting import shown
 
 WIDTHS = (24, 40)  # of modalities, made up
+CLASSES = ("1", "2", "3")  # made up, of an outcome whose classes are those of the file
 FUSED = 16  # width of the fused vector where no fusion can be constructed
 LARGEST = 512  # number in a recipe up to which networks are small; the meta device takes a second to load
 
@@ -75,7 +78,8 @@ def check_construction(
         heads = {
             name: trial.construct("head", table, f"heads.{name}", (table["task"], width))
             for name, table in (tables.heads or {}).items()
-            if table.get("task") in trial.layouts[0].task_names and "use" in table
+            if table.get("task") in {outcome.name for outcome in trial.layouts[0].outcomes}
+            and "use" in table
         }
         for place, table in enumerate(tables.losses):
             loss = trial.construct("loss", table, f"losses.{place}")
@@ -138,9 +142,11 @@ class _Trial:
 def _layouts(cohort: CohortTable) -> list[Layout]:
     """Layouts that differ in widths, and, where some modalities have no file, one in which they have."""
     targets = cohort.targets
+    tables = {} if targets is None else targets.tasks
     tasks = tuple(
-        Task(name, task.horizon_days, task.outcome or name, task.competing, _times(task.time, task.status))
-        for name, task in ({} if targets is None else targets.tasks).items()
+        task
+        for name, table in tables.items()
+        for task in tasks_of(name, table, [text_of(value) for value in table.classes or CLASSES])
     )
     names, absent = tuple(cohort.modalities), tuple(cohort.absent)
     layouts = [Layout(_modalities(names, width), tasks, absent) for width in WIDTHS]
@@ -151,10 +157,6 @@ def _layouts(cohort: CohortTable) -> list[Layout]:
 
 def _modalities(names: Sequence[str], width: int) -> tuple[Modality, ...]:
     return tuple(Modality(name, width) for name in names)
-
-
-def _times(time: str | None, status: str | None) -> tuple[str, str] | None:
-    return None if time is None or status is None else (time, status)
 
 
 def _of_loss(

@@ -6,23 +6,31 @@ import copy
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from hcat_core.data.schema import OutcomeKind
 from hcat_core.recipe.toml_text import Tree
 
+OF_KIND: Mapping[OutcomeKind, tuple[str, str]] = {
+    "multiclass": ("multiclass", "cross_entropy"),
+    "continuous": ("continuous", "gaussian_nll"),
+}
+"""The head, and the loss that trains it, of an outcome that is no event."""
 
-def for_tasks(tree: Tree, tasks: Collection[str]) -> Tree:
+
+def for_tasks(tree: Tree, tasks: Mapping[str, OutcomeKind]) -> Tree:
     """A recipe with a head and its losses for every task of another cohort.
 
-    A task without a head gets a copy of the recipe's first head, with copies of the losses that train it.
-    Heads of tasks that the cohort does not have are left out with their losses; losses that name no head
-    stay. A recipe without heads is returned as it is.
+    A task without a head gets a copy of the recipe's first head, with copies of the losses that train it;
+    an outcome of classes, or of numbers, gets the head and the loss of its kind. Heads of tasks that the
+    cohort does not have are left out with their losses; losses that name no head stay. A recipe without
+    heads is returned as it is.
 
     Args:
         tree: the merged tables of a recipe; they are not changed.
-        tasks: names of the cohort's tasks, in their order.
+        tasks: kinds of the cohort's outcomes by name, in their order.
 
     Example:
         >>> tree = {"heads": {"survival": {"use": "cox"}}, "losses": [{"use": "cox", "head": "survival"}]}
-        >>> for_tasks(tree, ["relapse"])
+        >>> for_tasks(tree, {"relapse": "event"})
         {'heads': {'relapse': {'use': 'cox'}}, 'losses': [{'use': 'cox', 'head': 'relapse'}]}
     """
     heads, losses = tree.get("heads"), tree.get("losses", [])
@@ -32,12 +40,22 @@ def for_tasks(tree: Tree, tasks: Collection[str]) -> Tree:
     pattern = next(iter(heads))
     kept = {name: copy.deepcopy(heads[name]) for name, task in task_of.items() if task in tasks}
     copies: dict[str, dict[str, Any]] = {}
-    for task in tasks:
-        if task not in task_of.values():
+    of_kinds: dict[str, dict[str, Any]] = {}
+    more: list[dict[str, Any]] = []
+    for task, kind in tasks.items():
+        if task in task_of.values():
+            continue
+        if kind in OF_KIND:
+            use, loss = OF_KIND[kind]
+            name = _unused(task, {*kept, *copies, *of_kinds})
+            of_kinds[name] = {"use": use, **({} if name == task else {"task": task})}
+            more.append({"use": loss, "head": name})
+        else:
             name = _unused(task, {*kept, *copies})
             table = {key: value for key, value in heads[pattern].items() if key != "task"}
             copies[name] = {**copy.deepcopy(table), **({} if name == task else {"task": task})}
-    return {**tree, "heads": kept | copies, "losses": _losses(losses, pattern, kept, copies)}
+    losses = [*_losses(losses, pattern, kept, copies), *more]
+    return {**tree, "heads": kept | copies | of_kinds, "losses": losses}
 
 
 def for_modalities(tree: Tree, modalities: Collection[str]) -> Tree:

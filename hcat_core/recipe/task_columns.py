@@ -18,7 +18,9 @@ def check_task_columns(task: TaskTable, key: str) -> list[Problem]:
         task: its columns.
         key: of the task in the recipe.
     """
-    return [Problem(at, message) for at, message in (*_together(task, key), *_directions(task, key))]
+    own = _together if task.kind == "event" else _without_time
+    found = (*_other_kinds(task, key), *own(task, key), *_directions(task, key))
+    return [Problem(at, message) for at, message in found]
 
 
 def check_shared_columns(targets: TargetsTable) -> list[Problem]:
@@ -44,6 +46,55 @@ def check_shared_columns(targets: TargetsTable) -> list[Problem]:
                 )
                 problems.append(Problem(f"{key}.{own}", message))
     return problems
+
+
+KEYS_OF = {
+    "event": (),
+    "multiclass": ("classes", "label"),
+    "continuous": ("value", "unit", "allow"),
+}
+"""Keys that belong to one kind of outcome, beside those of events."""
+
+COMMON = ("kind", "outcome")
+
+
+def _other_kinds(task: TaskTable, key: str) -> Iterator[tuple[str, str]]:
+    """Keys that do not belong to the task's kind."""
+    of_others = [name for kind, names in KEYS_OF.items() for name in names if kind != task.kind]
+    if task.kind == "event":
+        wrong = [name for name in of_others if name != "label" and name in task.model_fields_set]
+    else:
+        own = (*COMMON, *KEYS_OF[task.kind])
+        wrong = [name for name in type(task).model_fields if name in task.model_fields_set - set(own)]
+    for name in wrong:
+        if getattr(task, name) in (None, []):
+            continue
+        owner = next((kind for kind, names in KEYS_OF.items() if name in names and kind != task.kind), None)
+        if name == "label" or owner is None:
+            owner = "event"
+        yield f"{key}.{name}", f'belongs to an outcome of the kind "{owner}", and this one is "{task.kind}"'
+
+
+def _without_time(task: TaskTable, key: str) -> Iterator[tuple[str, str]]:
+    """What an outcome of classes, or of numbers, lacks."""
+    if task.kind == "continuous":
+        if task.value is None:
+            yield f"{key}.value", "is needed: the column of numbers"
+        return
+    if task.label is None:
+        yield f"{key}.label", "is needed: the column of classes"
+    classes = task.classes
+    if classes is None:
+        return
+    if len(classes) < 2:
+        yield f"{key}.classes", "needs at least two classes"
+    seen: set[str | float] = set()
+    for value in classes:
+        if str(value).strip() == "":
+            yield f"{key}.classes", "an empty text is no class: it means not known"
+        if cell_key(value) in seen:
+            yield f"{key}.classes", f"{shown(value)} is there twice"
+        seen.add(cell_key(value))
 
 
 def _together(task: TaskTable, key: str) -> Iterator[tuple[str, str]]:

@@ -3,41 +3,61 @@
 from __future__ import annotations
 
 from hcat_core.data.data_quality import DISTINCT
-from hcat_core.data.leakage import FEWEST, MOST_AUC
+from hcat_core.data.leakage import FEWEST, MOST_AUC, MOST_CORRELATED
 from hcat_core.report.formatting import counted, listed
 from hcat_core.report.inputs import ReportInputs
 
 
 def leakage(inputs: ReportInputs) -> str:
     """Which features were checked for giving an outcome away: a run in which one does has stopped."""
-    analysis, tasks = inputs.summary.analysis, inputs.cohort.layout.task_names
-    leaks = analysis.leaks
+    analysis, leaks = inputs.summary.analysis, inputs.summary.analysis.leaks
+    alone, gaps = _by_outcome(inputs)
+    tasks = list(alone)
+    of_numbers = (
+        f", or a number with a rank correlation above {MOST_CORRELATED}"
+        if inputs.cohort.layout.numbers
+        else ""
+    )
     if leaks.named:
         total = counted(leaks.features, "feature")
         text = f"Of {total}, {leaks.named} have names, none that of a follow-up column."
     else:
         text = f"None of {counted(leaks.features, 'feature')} has a name that could be checked."
-    checked = [task for task in tasks if leaks.alone[task]]
+    checked = [task for task in tasks if alone[task]]
     if checked:
-        numbers = listed([f"{leaks.alone[task]} for {task}" for task in checked])
+        numbers = listed([f"{alone[task]} for {task}" for task in checked])
         text += (
             f" Checked alone, in training patients: {numbers}; none predicts the outcome with an AUC above "
-            f"{MOST_AUC}."
+            f"{MOST_AUC}{of_numbers}."
         )
-        if any(leaks.alone[task] < leaks.features - leaks.allowed for task in checked):
+        if any(alone[task] < leaks.features - leaks.allowed for task in checked):
             text += f" Others were skipped: fewer than {FEWEST} patients with either outcome have a value."
-    skipped = [task for task in tasks if not leaks.alone[task]]
+    skipped = [task for task in tasks if not alone[task]]
     if skipped:
         text += (
             f" No feature was checked alone for {listed(skipped)}: none has values of {FEWEST} training "
             "patients with either outcome."
         )
-    if leaks.gaps:
-        text += f" Nor does being measured or not predict {listed(leaks.gaps, 'or')} with such an AUC."
+    if gaps:
+        text += f" Nor does being measured or not predict {listed(gaps, 'or')} with such an AUC."
     if leaks.allowed:
         allowed = f"{counted(leaks.allowed, 'feature')} that the recipe allows"
         text += f" Not checked: {allowed} ({', '.join(analysis.allowed)})."
     return text
+
+
+def _by_outcome(inputs: ReportInputs) -> tuple[dict[str, int], list[str]]:
+    """By outcome, how many features were checked alone; and outcomes that were checked by gaps.
+
+    Of classes it is the fewest that were checked against any of them.
+    """
+    layout, leaks = inputs.cohort.layout, inputs.summary.analysis.leaks
+    tasks = {
+        outcome.name: [layout.tasks[column].name for column in outcome.columns]
+        for outcome in layout.outcomes
+    }
+    alone = {outcome: min(leaks.alone[task] for task in names) for outcome, names in tasks.items()}
+    return alone, [outcome for outcome, names in tasks.items() if set(names) & set(leaks.gaps)]
 
 
 def quality(inputs: ReportInputs) -> str:

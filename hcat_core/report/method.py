@@ -26,7 +26,7 @@ def division(inputs: ReportInputs) -> str:
         text = f"Patients were divided by the column {column} of the outcomes file: {listed(sides)}."
     elif len(sides) > 1:
         text = f"Patients were divided at random (seed {recipe['seed']}), stratified by the outcomes of "
-        text += "all tasks" if len(inputs.cohort.layout.tasks) > 1 else "the task"
+        text += "all tasks" if len(inputs.cohort.layout.outcomes) > 1 else "the task"
         text += f"{' as far as groups allow' if groups else ''}: {listed(sides)}."
     else:
         text = f"All patients are training patients ({listed(sides)}): none were held out for a test."
@@ -98,16 +98,22 @@ def missing_modalities(inputs: ReportInputs) -> str:
 
 def recalibration(inputs: ReportInputs) -> str:
     """Whether probabilities were recalibrated, on whom, and how."""
-    run, names = inputs.summary.run, inputs.cohort.layout.task_names
+    run, layout = inputs.summary.run, inputs.cohort.layout
+    names = [layout.tasks[column].name for column in layout.event_columns]
     if run.held_out == "nobody":
         return "Probabilities were not recalibrated: there are no validation patients."
     if run.held_out == "estimator":
         return f"The estimator {run.estimator} calibrates its probabilities itself; hcat changed nothing."
-    lines = zip(names, run.recalibration.slope, run.recalibration.intercept, strict=True)
+    slope, intercept = run.recalibration.slope, run.recalibration.intercept
     fitted = [
-        f"{task} slope {number(slope, 2)} and intercept {number(intercept, 2)}"
-        for task, slope, intercept in lines
+        f"{task} slope {number(slope[column], 2)} and intercept {number(intercept[column], 2)}"
+        for column, task in zip(layout.event_columns, names, strict=True)
         if _known_to(inputs, task)
+    ]
+    fitted += [
+        f"{outcome.name} slope {number(slope[outcome.columns[0]], 2)} and an intercept for each class"
+        for outcome in layout.outcomes
+        if outcome.kind == "class"
     ]
     without = [task for task in names if not _known_to(inputs, task)]
     text = (
@@ -115,12 +121,16 @@ def recalibration(inputs: ReportInputs) -> str:
     )
     if without:
         text += f" Not recalibrated, as no validation patient has a known outcome: {listed(without)}."
+    if layout.numbers:
+        of = listed([layout.tasks[column].name for column in layout.numbers])
+        text += f" The 90 % intervals of {of} were made as wide as errors were {CHOSEN_BY[run.held_out]}."
     return text.strip()
 
 
 def thresholds(inputs: ReportInputs) -> str:
     """Where the thresholds of F1, sensitivity and specificity come from."""
-    run, names = inputs.summary.run, inputs.cohort.layout.task_names
+    run, layout = inputs.summary.run, inputs.cohort.layout
+    names = [layout.tasks[column].name for column in layout.event_columns]
     if run.held_out == "nobody":
         return "The threshold is 0.5: there are no validation patients to choose one on."
     if run.held_out == "estimator":

@@ -14,8 +14,9 @@ from hcat_core.report.inputs import ReportInputs
 
 def label_rules(inputs: ReportInputs) -> str:
     """How labels follow from what was observed: only the rules that applied to a task of this run."""
-    tasks = inputs.cohort.layout.tasks
-    timed = [task for column, task in enumerate(tasks) if inputs.timed(column)]
+    layout = inputs.cohort.layout
+    tasks = [layout.tasks[column] for column in layout.event_columns]
+    timed = [layout.tasks[column] for column in layout.event_columns if inputs.timed(column)]
     without_horizon = [task.name for task in tasks if task.horizon_days is None]
     untimed = [task.name for task in tasks if task not in timed and task.name not in without_horizon]
     competing = [task.name for task in timed if task.competing is not None]
@@ -80,7 +81,7 @@ def weighting(inputs: ReportInputs) -> str:
     weighted = weighted_tasks(inputs)
     if not weighted:
         return ""
-    of = "" if len(weighted) == len(inputs.cohort.layout.tasks) else f" of {listed(weighted)}"
+    of = "" if len(weighted) == len(inputs.cohort.layout.outcomes) else f" of {listed(weighted)}"
     return (
         f"Known outcomes{of} are weighted by the inverse probability of censoring, so that they represent "
         "patients censored before the horizon, too."

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from hcat_core.cohort import Layout
 from hcat_core.data.missingness_patterns import count_patterns
 from hcat_core.report import (
     captions,
@@ -18,6 +20,7 @@ from hcat_core.report import (
 )  # fmt: skip
 from hcat_core.report.formatting import counted
 from hcat_core.report.inputs import ReportInputs, few
+from hcat_core.report.other_outcomes import OutcomeSection, other_sections
 from hcat_core.report.page_facts import PageFacts
 from hcat_core.report.page_template import render_page
 from hcat_core.report.svg import Captioned
@@ -43,6 +46,7 @@ SECTIONS = {
     "recipe": "Recipe and environment",
     "tripod": "Reporting guideline (TRIPOD+AI)",
 }
+OF_EVENTS = ("discrimination", "calibration", "decision", "risk", "patterns", "baselines")
 FACTS = ("hcat", "python", "platform", "device", "threads", "data")
 
 
@@ -59,13 +63,14 @@ def render(inputs: ReportInputs) -> str:
     cohort, summary = inputs.cohort, inputs.summary
     analysis = summary.analysis
     facts = PageFacts.of_run(inputs)
-    tasks = [task_figures(inputs, column) for column in range(len(cohort.layout.tasks))]
+    tasks = [task_figures(inputs, column) for column in cohort.layout.event_columns]
+    others = other_sections(inputs)
     patients = counted(len(cohort), "patient")
     return render_page(
         "run.html.j2",
         title=inputs.title,
         facts=facts.pairs(),
-        sections=list(SECTIONS.items()),
+        sections=_sections(others, bool(tasks)),
         names=SECTIONS,
         subjects=facts.subjects(),
         verdicts=summary.verdicts,
@@ -77,7 +82,8 @@ def render(inputs: ReportInputs) -> str:
         inputs=inputs,
         purpose=purpose(inputs),
         sentences=summary_in_words(inputs),
-        layout=cohort.layout,
+        layout=_of_events(cohort.layout),
+        others=others,
         run=summary.run,
         environment=run_tables.environment(_environment(summary.environment)),
         presence=Captioned(
@@ -98,6 +104,23 @@ def render(inputs: ReportInputs) -> str:
         data_checks=data_checks,
         part_captions=part_captions,
     )
+
+
+def _of_events(layout: Layout) -> Layout:
+    """The layout with its events alone: other outcomes have sections of their own."""
+    return replace(layout, tasks=tuple(layout.tasks[column] for column in layout.event_columns))
+
+
+def _sections(others: Sequence[OutcomeSection], has_events: bool) -> list[tuple[str, str]]:
+    """Anchors and names in the order of the page: other outcomes follow the sections on events."""
+    names = {a: n for a, n in SECTIONS.items() if has_events or a not in OF_EVENTS}
+    before = [one for one in names if one in ("cohort", "learning", *OF_EVENTS[:4])]
+    after = [one for one in names if one not in before]
+    return [
+        *((one, names[one]) for one in before),
+        *((one.anchor, one.title) for one in others),
+        *((one, names[one]) for one in after),
+    ]
 
 
 def _patterns_caption(inputs: ReportInputs) -> str:
@@ -122,22 +145,53 @@ def _importance(inputs: ReportInputs) -> list[Captioned]:
     if modalities is None:
         return []
     test = inputs.summary.metrics["test"]
-    falls = {task: falls for task, falls in modalities.leave_one_out.items() if not few(test[task])}
+    others, numbers = inputs.summary.others.get("test", {}), _numbers(inputs)
+    enough = {outcome for outcome, one in others.items() if not one.few}
+    enough |= {task for task, one in test.items() if not few(one)}
+    falls = {outcome: by for outcome, by in modalities.leave_one_out.items() if outcome in enough}
+    moved, moved_numbers = _divided(modalities.shapley, numbers)
+    falls_of_auc, falls_of_r2 = _divided(falls, numbers)
     bars = (
-        ("shapley", "Mean absolute Shapley value", modalities.shapley, "change of the probability",
+        ("shapley", "Mean absolute Shapley value", moved, "change of the probability",
          "The Shapley value is the change of a patient's predicted probability that is due to a modality. "
          "Shown is its mean size over the test patients who have the modality, computed exactly over all "
-         "subsets of modalities. " + captions.drawn_patients(inputs)),
-        ("leave-one-out", "Loss when it is hidden", falls, "fall of the AUC",
+         "subsets of modalities. " + _of_classes(inputs) + captions.drawn_patients(inputs)),
+        ("leave-one-out", "Loss when it is hidden", falls_of_auc, "fall of the AUC",
          "How much the AUC of test patients falls when the modality is hidden from all of them; below 0, "
          "it rose. "
          + outcomes.weighting(inputs)),
+        ("shapley-numbers", "Mean absolute Shapley value", moved_numbers, "change of the value",
+         "The same of predicted numbers: the change of a patient's predicted value that is due to a "
+         "modality, in the unit of the value."),
+        ("leave-one-out-numbers", "Loss when it is hidden", falls_of_r2, "fall of R²",
+         "How much R² of test patients falls when the modality is hidden from all of them."),
     )  # fmt: skip
     return [
         Captioned(cohort_figures.bars_figure(name, title, values, label), caption)
         for name, title, values, label, caption in bars
         if any(values.values())
     ]
+
+
+def _numbers(inputs: ReportInputs) -> set[str]:
+    return {outcome.name for outcome in inputs.cohort.layout.outcomes if outcome.kind == "continuous"}
+
+
+def _divided(
+    values: Mapping[str, Mapping[str, float]], numbers: set[str]
+) -> tuple[dict[str, Mapping[str, float]], dict[str, Mapping[str, float]]]:
+    """Values by outcome, of events and classes, and of numbers."""
+    return (
+        {outcome: by for outcome, by in values.items() if outcome not in numbers},
+        {outcome: by for outcome, by in values.items() if outcome in numbers},
+    )
+
+
+def _of_classes(inputs: ReportInputs) -> str:
+    """What is shown of an outcome of classes; empty without any."""
+    if not inputs.cohort.layout.families:
+        return ""
+    return "Of classes it is half the sum over them: the probability that moves from one to another. "
 
 
 def _environment(environment: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hcat_core import __version__
-from hcat_core.cohort import Layout, Task
+from hcat_core.cohort import Layout, Outcome, Task
 from hcat_core.report.formatting import counted, listed
 from hcat_core.report.inputs import ReportInputs
 
@@ -40,12 +40,12 @@ class PageFacts:
 
     def pairs(self) -> list[tuple[str, str]]:
         """Names and texts, in the order of the page."""
-        tasks = self.layout.tasks
+        outcomes = self.layout.outcomes
         facts = [
             ("cohort", f"{self.cohort}, {counted(self.patients, 'patient')}"),
             (
-                "outcome" if len(tasks) == 1 else "outcomes",
-                listed([outcome_in_words(task) for task in tasks]),
+                "outcome" if len(outcomes) == 1 else "outcomes",
+                listed([outcome_in_words(self.layout, outcome) for outcome in outcomes]),
             ),
             ("method", self.method),
             ("date", self.date),
@@ -54,8 +54,8 @@ class PageFacts:
         return [(name, text) for name, text in facts if text]
 
     def subjects(self) -> dict[str, str]:
-        """By task, what a verdict on it is about: ``Death within 5 years (survival)``."""
-        words = {task.name: outcome_in_words(task) for task in self.layout.tasks}
+        """By outcome, what a verdict on it is about: ``Death within 5 years (survival)``."""
+        words = {outcome.name: outcome_in_words(self.layout, outcome) for outcome in self.layout.outcomes}
         return {
             name: f"{text[:1].upper()}{text[1:]}{'' if text == name else f' ({name})'}"
             for name, text in words.items()
@@ -74,7 +74,21 @@ def cohort_name(recipe: Mapping[str, Any]) -> str:
     return "/".join(Path(cohort["root"]).parts[-2:])
 
 
-def outcome_in_words(task: Task) -> str:
+def outcome_in_words(layout: Layout, outcome: Outcome) -> str:
+    """An event and its time, an outcome with its classes, or a number with its unit.
+
+    ``death within 5 years``, ``subtype (LUAD or LUSC)``, ``age in years``.
+    """
+    first = layout.tasks[outcome.columns[0]]
+    if outcome.kind == "event":
+        return event_in_words(first)
+    if outcome.kind == "class":
+        names = [layout.tasks[column].class_name for column in outcome.columns]
+        return f"{outcome.name} ({listed(names, 'or')})"
+    return f"{outcome.name}{f' in {first.unit}' if first.unit else ''}"
+
+
+def event_in_words(task: Task) -> str:
     """What happens, and within what time: ``death within 5 years``."""
     return f"{task.outcome}{_span(task.horizon_days)}"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from hcat_core.cohort import Task
 from hcat_core.data.splits import SPLITS
 from hcat_core.evaluation.baselines import BaselineScores
 from hcat_core.evaluation.scores import TaskScores
@@ -40,7 +41,7 @@ def outcome_counts(inputs: ReportInputs) -> PageTable:
     """How many patients of each side had the event, by task."""
     data = inputs.summary.data
     rows: list[TableRow] = []
-    for task in inputs.cohort.layout.tasks:
+    for task in _events(inputs):
         for side in ("all", *SPLITS):
             if side != "all" and not data.split[side].patients:
                 continue
@@ -182,19 +183,20 @@ def subsets(inputs: ReportInputs, unmeasured: Sequence[str]) -> PageTable | None
         unmeasured: tasks with too few patients of either outcome.
     """
     found, layout = inputs.summary.analysis.modalities, inputs.cohort.layout
-    if found is None or not set(layout.task_names) - set(unmeasured):
+    events = [task.name for task in _events(inputs)]
+    if found is None or not set(events) - set(unmeasured):
         return None
     shown = found.subsets[:SUBSETS_SHOWN]
     rows: list[TableRow] = [
         [
             *("●" if name in one.kept else "○" for name in layout.names),
-            *(_unless(t in unmeasured, one.tasks[t], one.intervals[t]) for t in layout.task_names),
+            *(_unless(t in unmeasured, one.tasks[t], one.intervals[t]) for t in events),
         ]
         for one in shown
     ]
     every = counted(len(found.subsets), "subset")
     which = every if len(shown) == len(found.subsets) else f"the {len(shown)} largest of {every}"
-    columns = [*_marks(inputs), *numbers(*layout.task_names)]
+    columns = [*_marks(inputs), *numbers(*events)]
     title = f"AUC when only some modalities are available: {which}"
     return PageTable(columns, rows, captions.subsets(inputs), title=title)
 
@@ -205,7 +207,7 @@ def baselines(inputs: ReportInputs) -> PageTable | None:
     if not found:
         return None
     rows: list[TableRow] = []
-    for task in inputs.cohort.layout.task_names:
+    for task in (one.name for one in _events(inputs)):
         own = inputs.summary.metrics["test"][task]
         rows.append([task, Cell("this model", strong=True), *_of_model(own), DASH, DASH])
         for name, tasks in found.items():
@@ -220,6 +222,12 @@ def baselines(inputs: ReportInputs) -> PageTable | None:
 def environment(facts: Sequence[tuple[str, str]]) -> PageTable:
     """Names and values of the environment."""
     return PageTable(texts("what", "value"), facts, title="Environment")
+
+
+def _events(inputs: ReportInputs) -> list[Task]:
+    """The tasks that are events; other outcomes have sections of their own."""
+    layout = inputs.cohort.layout
+    return [layout.tasks[column] for column in layout.event_columns]
 
 
 def _scored(inputs: ReportInputs) -> Iterator[tuple[str, str, TaskScores]]:

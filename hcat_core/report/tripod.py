@@ -12,8 +12,9 @@ from importlib import resources
 
 from hcat_core import __version__
 from hcat_core.data.splits import SPLITS
-from hcat_core.evaluation.cohort_counts import OutcomeCounts
-from hcat_core.report import captions, data_checks, method, outcomes
+from hcat_core.evaluation.cohort_counts import ClassCounts, OtherCounts, OutcomeCounts
+from hcat_core.evaluation.other_outcomes import ClassScores, OtherScores
+from hcat_core.report import captions, data_checks, method, other_captions, outcomes
 from hcat_core.report.formatting import counted, interval, listed, number
 from hcat_core.report.inputs import ReportInputs, few
 from hcat_core.report.task_figures import TaskFigures
@@ -71,7 +72,8 @@ def _method_answers(inputs: ReportInputs) -> dict[str, str]:
         _internal_validation(inputs),
     ]
     names = [task.output_name for task in inputs.cohort.layout.tasks]
-    thresholds = zip(inputs.cohort.layout.task_names, summary.run.thresholds, strict=True)
+    layout = inputs.cohort.layout
+    thresholds = [(layout.tasks[c].name, summary.run.thresholds[c]) for c in layout.event_columns]
     values = listed([f"{number(value)} ({task})" for task, value in thresholds])
     return {
         "preparation": f"{method.preparation(inputs)} {data_checks.quality(inputs)}",
@@ -88,8 +90,7 @@ def _method_answers(inputs: ReportInputs) -> dict[str, str]:
         else "",
         "predicting": _predicting(inputs),
         "imbalance": _imbalance(inputs),
-        "output": f"Probabilities ({listed(names)}); the event is predicted from {values} on. "
-        f"{method.thresholds(inputs)}",
+        "output": _output(names, values, inputs),
         "code": f"hcat {__version__}; the recipe and the environment are given above.",
         "specification": _specification(inputs),
         "inputs": f"Patients with any of the modalities are predicted. {method.missing_modalities(inputs)}",
@@ -101,7 +102,8 @@ def _result_answers(inputs: ReportInputs, figures: Sequence[TaskFigures]) -> dic
     data = inputs.summary.data
     sides = [side for side in SPLITS if data.split[side].patients]
     analysed = [
-        f"{side}: {counted(data.split[side].patients, 'patient')} ({_events(data.split[side].labels)})"
+        f"{side}: {counted(data.split[side].patients, 'patient')} "
+        f"({_events(data.split[side].labels, data.split[side].others)})"
         for side in sides
     ]
     return {
@@ -112,22 +114,57 @@ def _result_answers(inputs: ReportInputs, figures: Sequence[TaskFigures]) -> dic
     }
 
 
-def _events(labels: Mapping[str, OutcomeCounts]) -> str:
-    """Outcomes by task."""
-    return "; ".join(
+def _events(labels: Mapping[str, OutcomeCounts], others: Mapping[str, OtherCounts]) -> str:
+    """Outcomes by task, and by name of those that are no events."""
+    counts = [
         f"{task} {c.event} with the event, {c.event_free} event-free, {c.unknown} unknown"
         for task, c in labels.items()
-    )
+    ]
+    for outcome, one in others.items():
+        if isinstance(one, ClassCounts):
+            by_class = ", ".join(f"{n} {name}" for name, n in one.classes.items())
+            counts.append(f"{outcome} {by_class}, {one.unknown} unknown")
+        else:
+            counts.append(f"{outcome} {one.known} with a value, {one.unknown} unknown")
+    return "; ".join(counts)
 
 
 def _outcomes(inputs: ReportInputs) -> str:
-    tasks = inputs.cohort.layout.tasks
-    told = [f"{task.name}: {task.outcome}{task.within}" for task in tasks]
+    layout = inputs.cohort.layout
+    told = []
+    for outcome in layout.outcomes:
+        task = layout.tasks[outcome.columns[0]]
+        if outcome.kind == "class":
+            told.append(
+                f"{outcome.name}: {listed([layout.tasks[c].class_name for c in outcome.columns], 'or')}"
+            )
+        elif outcome.kind == "continuous":
+            told.append(f"{task.name}: a number{f' in {task.unit}' if task.unit else ''}")
+        else:
+            told.append(f"{task.name}: {task.outcome}{task.within}")
     return f"{'; '.join(told)}."
 
 
+def _output(names: Sequence[str], thresholds: str, inputs: ReportInputs) -> str:
+    """What the model gives, and from which probability on an event is predicted."""
+    layout = inputs.cohort.layout
+    parts = [f"Predictions ({listed(names)})." if layout.families or layout.numbers else ""]
+    if layout.event_columns:
+        first = parts[0] or f"Probabilities ({listed(names)});"
+        parts = [
+            f"{first.removesuffix('.').removesuffix(';')}; the event is predicted from {thresholds} on."
+        ]
+        parts.append(method.thresholds(inputs))
+    if layout.families:
+        parts.append("Of several classes the likeliest is predicted.")
+    if layout.numbers:
+        parts.append("A number comes with an interval that holds nine of ten patients' values.")
+    return " ".join(part for part in parts if part)
+
+
 def _unknown_outcomes(inputs: ReportInputs) -> str:
-    unknown = {task: c.unknown for task, c in inputs.summary.data.labels.items() if c.unknown}
+    data = inputs.summary.data
+    unknown = {task: c.unknown for task, c in (*data.labels.items(), *data.others.items()) if c.unknown}
     if not unknown:
         return ""
     numbers = listed([f"{n} of {task}" for task, n in unknown.items()])
@@ -178,7 +215,7 @@ def _flow(inputs: ReportInputs) -> str:
     data = inputs.summary.data
     out = data.patients_without_modality
     patients, were = counted(data.patients, "patient"), "was" if out == 1 else "were"
-    text = f"{patients}; {out} without any modality {were} left out. {_events(data.labels)}."
+    text = f"{patients}; {out} without any modality {were} left out. {_events(data.labels, data.others)}."
     days = {task.name: outcomes.follow_up(inputs, c) for c, task in enumerate(inputs.cohort.layout.tasks)}
     known = [f"{task} {value:.0f} days" for task, value in days.items() if value is not None]
     return f"{text} Median follow-up by reverse Kaplan-Meier: {listed(known)}." if known else text
@@ -202,6 +239,11 @@ def _measures(inputs: ReportInputs, figures: Sequence[TaskFigures]) -> str:
     compared = (inputs.summary.analysis.baselines or {}).values()
     if any(one.difference for tasks in compared for one in tasks.values()):
         names.append("difference of the AUC from that of simple models")
+    others = inputs.summary.others.get("test", {}).values()
+    if any(isinstance(one, ClassScores) for one in others):
+        names += ["macro AUC, log loss and accuracy of classes"]
+    if any(not isinstance(one, ClassScores) for one in others):
+        names += ["R², mean absolute error and coverage of intervals of numbers"]
     drawn = dict.fromkeys(name for one in figures for name in one.names)
     parts = [
         f"Measures: {', '.join(names)}." if names else "",
@@ -219,7 +261,9 @@ def _performance(inputs: ReportInputs) -> str:
     if not len(inputs.split.test):
         return ""
     answers = []
-    for column, task in enumerate(inputs.cohort.layout.task_names):
+    layout = inputs.cohort.layout
+    for column in layout.event_columns:
+        task = layout.tasks[column].name
         scores = inputs.summary.metrics["test"][task]
         if few(scores):
             answers.append(too_few(task, inputs.known_test_outcomes(column)))
@@ -227,4 +271,18 @@ def _performance(inputs: ReportInputs) -> str:
         slope = f"{number(scores.calibration_slope, 2)} {interval(scores.calibration_slope_95)}"
         auc = f"{number(scores.auc)} {interval(scores.auc_95, 3)}".strip()
         answers.append(f"{task}: AUC {auc}, calibration slope {slope}, Brier score {number(scores.brier)}.")
+    for outcome, one in inputs.summary.others.get("test", {}).items():
+        answers.append(_other_performance(outcome, one))
     return f"Test patients. {' '.join(answers)}"
+
+
+def _other_performance(outcome: str, scores: OtherScores) -> str:
+    """The main scores of classes or of a number."""
+    if scores.few:
+        return other_captions.too_few(outcome, scores)
+    if isinstance(scores, ClassScores):
+        auc = f"{number(scores.auc)} {interval(scores.auc_95, 3)}".strip()
+        return f"{outcome}: macro AUC {auc}, log loss {number(scores.log_loss)}."
+    r2 = f"{number(scores.r2)} {interval(scores.r2_95, 3)}".strip()
+    coverage = number(scores.coverage_90, 2)
+    return f"{outcome}: R² {r2}, mean absolute error {number(scores.mae)}, coverage {coverage}."

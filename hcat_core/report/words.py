@@ -7,18 +7,27 @@ import numpy as np
 from hcat_core.report.formatting import counted, listed
 from hcat_core.report.inputs import KnownOutcomes, ReportInputs
 from hcat_core.report.outcomes import competing_in_short
-from hcat_core.report.page_facts import outcome_in_words
+from hcat_core.report.page_facts import event_in_words, outcome_in_words
 
 NO_TEST_PATIENTS = "There are no test patients: how well the model predicts others was not measured."
 
 
 def purpose(inputs: ReportInputs) -> str:
     """What the model predicts, of whom, and from what."""
-    cohort = inputs.cohort
-    outcomes = listed([outcome_in_words(task) for task in cohort.layout.tasks])
-    modalities = cohort.layout.names
+    layout = inputs.cohort.layout
+    parts = []
+    events = [layout.tasks[column] for column in layout.event_columns]
+    if events:
+        parts.append(f"the probability of {listed([event_in_words(task) for task in events])}")
+    parts += [
+        f"the {'class' if outcome.kind == 'class' else 'value'} of {outcome_in_words(layout, outcome)}"
+        for outcome in layout.outcomes
+        if outcome.kind != "event"
+    ]
+    text = listed(parts)
+    modalities = layout.names
     source = modalities[0] if len(modalities) == 1 else f"any of {listed(modalities, 'or')}"
-    return f"The probability of {outcomes}, predicted from {source}."
+    return f"{text[:1].upper()}{text[1:]}, predicted from {source}."
 
 
 def summary_in_words(inputs: ReportInputs) -> list[str]:

@@ -13,7 +13,7 @@ from hcat_core.data.data_quality import QualityIssue, find_quality_issues
 from hcat_core.data.leakage import Leak, LeakCheck, describe_leaks, find_leaks, leak_check
 from hcat_core.data.splits import Split, split_by_column, split_cohort
 from hcat_core.errors import DataError
-from hcat_core.evaluation.sample_size import SampleSize, check_sample_size
+from hcat_core.evaluation.sample_size import AnySampleSize, check_sample_size
 from hcat_core.reading import Reader
 from hcat_core.recipe.recipe import Recipe
 
@@ -29,7 +29,7 @@ class CohortCheck:
         leaks: features that give an outcome away; without a split, of their names alone.
         checked: how much of the cohort could be checked for leaks.
         issues: likely faults, and findings of the readers.
-        sizes: how many patients each task has and needs.
+        sizes: how many patients each outcome has and needs.
     """
 
     split: Split | None
@@ -37,7 +37,7 @@ class CohortCheck:
     leaks: Sequence[Leak]
     checked: LeakCheck
     issues: Sequence[QualityIssue]
-    sizes: Sequence[SampleSize]
+    sizes: Sequence[AnySampleSize]
 
     @property
     def refusals(self) -> tuple[str, ...]:

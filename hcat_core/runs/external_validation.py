@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 
 import torch
 
@@ -12,6 +12,7 @@ from hcat_core.data.assembly import ReadReport
 from hcat_core.errors import DataError
 from hcat_core.evaluation.analysis import PatternScores, score_patterns
 from hcat_core.evaluation.cohort_counts import OutcomeCounts, count_outcomes
+from hcat_core.evaluation.other_outcomes import OtherScores, others_as_json, score_others
 from hcat_core.evaluation.scores import ScoringSettings, TaskScores, score_tasks, tasks_as_json
 from hcat_core.evaluation.subgroups import subgroups
 from hcat_core.evaluation.verdict import Verdict, verdict_of
@@ -33,12 +34,14 @@ class Evaluation:
         report: of reading the cohort.
         warnings: what makes the scores doubtful.
         trained_on: the model learnt from most of these patients.
-        labels: outcomes by task.
-        metrics: scores by task.
+        labels: events by task.
+        metrics: scores of events by task.
         patterns: scores by missingness pattern.
-        groups: scores by the name of a grouping, group and task.
+        groups: scores of events by the name of a grouping, group and task.
         cohort: the patients that were scored, with their outcomes.
         predictions: of every patient. Neither they nor the cohort are part of the JSON document.
+        others: scores of classes and numbers by outcome.
+        other_groups: the same by the name of a grouping, group and outcome.
     """
 
     run_folder: str
@@ -52,6 +55,8 @@ class Evaluation:
     groups: Mapping[str, Mapping[str, Mapping[str, TaskScores]]]
     cohort: Cohort
     predictions: PatientPredictions
+    others: Mapping[str, OtherScores] = field(default_factory=dict)
+    other_groups: Mapping[str, Mapping[str, Mapping[str, OtherScores]]] = field(default_factory=dict)
 
     @property
     def verdicts(self) -> list[Verdict]:
@@ -68,7 +73,7 @@ class Evaluation:
     def as_json(self) -> dict[str, object]:
         """The document of ``hcat evaluate``; no patient ids."""
         cohort = self.cohort
-        return {
+        document: dict[str, object] = {
             "verdicts": [asdict(verdict) for verdict in self.verdicts],
             "run_folder": self.run_folder,
             "patients": len(cohort),
@@ -84,6 +89,13 @@ class Evaluation:
                 for name, groups in self.groups.items()
             },
         }
+        if self.others:
+            document["other_outcomes"] = others_as_json(self.others)
+            document["other_groups"] = {
+                name: {group: others_as_json(scores) for group, scores in groups.items()}
+                for name, groups in self.other_groups.items()
+            }
+        return document
 
 
 def evaluate_run(
@@ -139,7 +151,8 @@ def evaluate_cohort(
         cohort = cohort[~without]
     if cohort.targets is None:
         raise DataError("an evaluation needs outcomes: --targets FILE.")
-    if not bool((cohort.targets.labels >= 0).any()):
+    known_values = cohort.targets.values is not None and bool(cohort.targets.values.isfinite().any())
+    if not known_values and not bool((cohort.targets.labels >= 0).any()):
         raise DataError(
             "no patient's outcome is known. Does the outcomes file use the same patient ids as the others?"
         )
@@ -154,12 +167,15 @@ def evaluate_cohort(
     settings = ScoringSettings(
         run.fitted.thresholds, cohort.targets, run.recipe.evaluation.bootstrap, run.recipe.seed
     )
-    by_group = {}
+    by_group: dict[str, dict[str, dict[str, TaskScores]]] = {}
+    others_by_group: dict[str, dict[str, dict[str, OtherScores]]] = {}
     for name in groups:
-        by_group[name] = {
-            group: score_tasks(cohort[torch.from_numpy(rows)], predicted[rows], settings)
+        parts = {
+            group: (cohort[torch.from_numpy(rows)], predicted[rows], settings)
             for group, rows in subgroups(cohort, name, targets, missing).items()
         }
+        by_group[name] = {group: score_tasks(*part) for group, part in parts.items()}
+        others_by_group[name] = {group: score_others(*part) for group, part in parts.items()}
     return Evaluation(
         run_folder=str(run.folder.path),
         data=fingerprint,
@@ -172,4 +188,6 @@ def evaluate_cohort(
         groups=by_group,
         cohort=cohort,
         predictions=predictions,
+        others=score_others(cohort, predicted, settings),
+        other_groups=others_by_group,
     )

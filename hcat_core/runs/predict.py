@@ -21,6 +21,7 @@ from hcat_core.evaluation.value_of_measuring import (
     width_if_measured,
 )
 from hcat_core.interfaces import Imputation, ImputingEstimator, Prediction
+from hcat_core.runs.outcomes_in_words import likeliest_classes
 from hcat_core.runs.trained_run import TrainedRun
 from hcat_core.training.fitting import Fitted
 
@@ -33,13 +34,13 @@ class PatientPredictions:
 
     Attributes:
         cohort: the patients, in the run's layout, without targets.
-        predicted: recalibrated probabilities, 90 % intervals and curves.
+        predicted: recalibrated probabilities, values, 90 % intervals and curves.
         thresholds: T probabilities from which the event is predicted.
-        base_rate: T mean predictions of the training patients.
+        base_rate: T mean predictions of the training patients; of a number, the mean predicted value.
         unresolved: (N, M) mean share of a modality's variance that imputation leaves open, 0 to about 1;
             NaN where the modality is present, or was not imputed.
-        shapley: (N, T, M) contributions to the probability, which sum to it with the base rate; None
-            where they were not computed.
+        shapley: (N, T, M) contributions to the probability, or the value, which sum to it with the base
+            rate; None where they were not computed.
         value: of measuring a missing modality; None where it was not computed.
         expected_width: (N, T, M) expected width of the 90 % interval if the modality were measured; None
             where it was not computed.
@@ -79,7 +80,9 @@ def predict_patients(run: TrainedRun, cohort: Cohort, explain: bool | None = Non
     shapley = value = expected_width = tipping = None
     if explain:
         base_rate = np.array(statistics.base_rate)
-        shapley, _ = shapley_values(lambda c: fitted.predict(c).probability, cohort, base_rate)
+        shapley, _ = shapley_values(
+            lambda c: fitted.predict(c).estimate.double().numpy(), cohort, base_rate
+        )
     unresolved = np.full(cohort.present.shape, np.nan)
     if isinstance(fitted.estimator, ImputingEstimator) and bool((~cohort.present).any()):
         imputation = fitted.estimator.impute(cohort)
@@ -117,6 +120,7 @@ def as_records(predictions: PatientPredictions) -> list[dict[str, Any]]:
     """One JSON record per patient."""
     layout = predictions.cohort.layout
     names = np.array(layout.names)
+    classes = likeliest_classes(predictions.predicted, layout)
     records = []
     for row, patient in enumerate(predictions.cohort.ids_as_written()):
         has = predictions.cohort.present[row].numpy()
@@ -126,6 +130,7 @@ def as_records(predictions: PatientPredictions) -> list[dict[str, Any]]:
                 "modalities": names[has].tolist(),
                 "missing": names[~has].tolist(),
                 "imputed": _finite(layout.names, predictions.unresolved[row]),
+                "classes": {outcome: likeliest[row] for outcome, likeliest in classes.items()},
                 "tasks": {
                     task.name: _task_record(predictions, row, column, task)
                     for column, task in enumerate(layout.tasks)
@@ -136,18 +141,17 @@ def as_records(predictions: PatientPredictions) -> list[dict[str, Any]]:
 
 
 def as_csv(predictions: PatientPredictions) -> str:
-    """One row per patient: probabilities, intervals, curves, then what they rest on."""
+    """One row per patient: predictions, intervals, curves, then what they rest on."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(_csv_header(predictions))
     predicted, tasks = predictions.predicted, predictions.cohort.layout.tasks
+    estimate = predicted.estimate.double().numpy()
     for row, record in enumerate(as_records(predictions)):
         cells = [record["patient_id"], " ".join(record["modalities"]), " ".join(record["missing"])]
+        cells += record["classes"].values()
         for column in range(len(tasks)):
-            cells += [
-                _text(values[row, column])
-                for values in (predicted.probability, predicted.low, predicted.high)
-            ]
+            cells += [_text(values[row, column]) for values in (estimate, predicted.low, predicted.high)]
         curves = [predicted.curves[row, column] for column, task in enumerate(tasks) if task.curve_days]
         cells += [_text(value) for curve in curves for value in curve]
         cells += [_text(value) for value in predictions.unresolved[row]]
@@ -158,7 +162,7 @@ def as_csv(predictions: PatientPredictions) -> str:
                 cells.append(record["tasks"][task.name]["measure_next"] or "")
                 cells += [_text(value, 8) for value in predictions.value.reduction[row, column]]
                 cells += [_text(value, 8) for value in predictions.value.error[row, column]]
-            if predictions.tipping is not None:
+            if predictions.tipping is not None and task.kind == "event":
                 cells += [_text(value, 2) for value in predictions.tipping.shift[row, column]]
         writer.writerow(cells)
     return buffer.getvalue()
@@ -191,12 +195,12 @@ def _unresolved(cohort: Cohort, imputation: Imputation, scale: torch.Tensor) -> 
 def _task_record(predictions: PatientPredictions, row: int, column: int, task: Task) -> dict[str, Any]:
     """One patient's prediction of one task, for JSON."""
     predicted, names = predictions.predicted, predictions.cohort.layout.names
-    probability, curve = predicted.probability[row, column], predicted.curves[row, column]
-    low, high = predicted.low[row, column], predicted.high[row, column]
+    curve, low, high = (part[row, column] for part in (predicted.curves, predicted.low, predicted.high))
     record: dict[str, Any] = {
         "output": task.output_name,
+        "kind": task.kind,
         "horizon_days": task.horizon_days,
-        "probability": _rounded(probability),
+        **_predicted(predictions, row, column, task),
         "interval_90": [_rounded(low), _rounded(high)] if np.isfinite(low) else None,
         "curve": None,
     }
@@ -205,8 +209,6 @@ def _task_record(predictions: PatientPredictions, row: int, column: int, task: T
             "days": [round(day, 1) for day in task.curve_days],
             "probability": [_rounded(value) for value in curve],
         }
-    record["threshold"] = _rounded(predictions.thresholds[column])
-    record["above_threshold"] = bool(probability >= predictions.thresholds[column])
     if predictions.shapley is not None:
         has, values = predictions.cohort.present[row].numpy(), predictions.shapley[row, column]
         record["base_rate"] = _rounded(predictions.base_rate[column])
@@ -223,7 +225,7 @@ def _task_record(predictions: PatientPredictions, row: int, column: int, task: T
         record["measure_next"] = names[best] if best >= 0 else None
     if predictions.expected_width is not None:
         record["expected_width_if_measured"] = _finite(names, predictions.expected_width[row, column])
-    if predictions.tipping is not None:
+    if predictions.tipping is not None and task.kind == "event":
         shift, tried = predictions.tipping.shift[row, column], predictions.tipping.tried[row]
         record["tipping_points"] = {
             name: round(float(shift[i]), 2) if np.isfinite(shift[i]) else None
@@ -233,9 +235,25 @@ def _task_record(predictions: PatientPredictions, row: int, column: int, task: T
     return record
 
 
+def _predicted(predictions: PatientPredictions, row: int, column: int, task: Task) -> dict[str, Any]:
+    """The value of a number; the probability of an event, with its threshold, or of a class."""
+    if task.kind == "continuous":
+        return {"value": _rounded(predictions.predicted.values[row, column]), "unit": task.unit}
+    probability = predictions.predicted.probability[row, column]
+    if task.kind == "class":
+        return {"outcome": task.family, "class": task.category, "probability": _rounded(probability)}
+    threshold = predictions.thresholds[column]
+    return {
+        "probability": _rounded(probability),
+        "threshold": _rounded(threshold),
+        "above_threshold": bool(probability >= threshold),
+    }
+
+
 def _csv_header(predictions: PatientPredictions) -> list[str]:
     layout = predictions.cohort.layout
     header = ["patient_id", "modalities", "missing"]
+    header += [f"{layout.tasks[family[0]].family}_predicted" for family in layout.families]
     for task in layout.tasks:
         header += [task.output_name, f"{task.output_name}_low", f"{task.output_name}_high"]
     for task in layout.tasks:
@@ -248,7 +266,7 @@ def _csv_header(predictions: PatientPredictions) -> list[str]:
             header.append(f"{task.name}_measure_next")
             header += [f"{task.name}_variance_reduction_by_{name}" for name in layout.names]
             header += [f"{task.name}_variance_reduction_error_{name}" for name in layout.names]
-        if predictions.tipping is not None:
+        if predictions.tipping is not None and task.kind == "event":
             header += [f"{task.name}_tipping_point_of_{name}" for name in layout.names]
     return header
 

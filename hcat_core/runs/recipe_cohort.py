@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hcat_core.cohort import Cohort, Layout
 from hcat_core.data.assembly import ReadReport, assemble_cohort
+from hcat_core.data.class_outcomes import with_trained_classes
 from hcat_core.data.data_quality import refuse_unmeasured
 from hcat_core.data.schema import CohortTable
 from hcat_core.errors import UsageError
@@ -71,7 +72,8 @@ def read_files(
     Args:
         recipe: whose ``cohort`` names the files.
         catalog: of components, for the readers.
-        trained: the layout of a trained run, whose categories make the features of one-hot columns.
+        trained: the layout of a trained run, whose categories make the features of one-hot columns, and
+            whose classes are those of its outcomes.
 
     Raises:
         DataError: as the readers and ``assemble_cohort`` do.
@@ -106,7 +108,10 @@ def read_from(
         reader = readers.get(modality.name)
         if modality.features and isinstance(reader, VocabularyReader):
             readers[modality.name] = reader.with_features(modality.features)
-    return assemble_cohort(readers, source.outcomes, table.targets, table.groups, tuple(table.absent))
+    targets = table.targets
+    if targets is not None and trained is not None:
+        targets = with_trained_classes(targets, trained)
+    return assemble_cohort(readers, source.outcomes, targets, table.groups, tuple(table.absent))
 
 
 def write_demo_once(recipe: Recipe, say: Say) -> None:

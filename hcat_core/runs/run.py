@@ -13,6 +13,7 @@ import torch
 from hcat_core.data.data_quality import quality_checks, refuse_quality_issues
 from hcat_core.errors import UsageError
 from hcat_core.evaluation.cohort_counts import count_cohort, describe_cohort
+from hcat_core.evaluation.other_outcomes import score_others_split
 from hcat_core.evaluation.scores import ScoringSettings, score_split
 from hcat_core.evaluation.summary import (
     FitSummary,
@@ -249,7 +250,7 @@ def _finish(run: Run, result: FittedRun) -> dict[str, object]:
     cohort, split = data.cohort, data.split
     run.say("predicting all patients")
     predicted = fitted.predict(cohort)
-    base_rate = tuple(float(p) for p in predicted.probability[split.train.numpy()].mean(axis=0))
+    base_rate = tuple(predicted.estimate[split.train].double().mean(dim=0).tolist())
     statistics = TrainingStatistics.of(cohort[split.train], base_rate, cohort.fingerprint())
     assert cohort.targets is not None
     settings = ScoringSettings(
@@ -271,6 +272,7 @@ def _finish(run: Run, result: FittedRun) -> dict[str, object]:
         recipe=recipe.as_dict(),
         history=result.history,
         analysis=analyse_run(run, result, statistics, predicted, settings),
+        others=score_others_split(cohort, split, predicted, settings),
     )
     document = summary.as_json()
     run.say("writing predictions, summary and report")

@@ -70,7 +70,8 @@ def analyse_run(
         modalities=modalities,
         imputation=imputation,
         gates=gates,
-        baselines=baselines,
+        baselines=baselines.events,
+        other_baselines=baselines.others,
     )
 
 

@@ -18,6 +18,7 @@ from hcat_core.data.standardisation import Standardiser
 from hcat_core.errors import DataError, UsageError
 from hcat_core.interfaces import Estimator
 from hcat_core.metrics.recalibration import Recalibration
+from hcat_core.metrics.value_intervals import ValueIntervals
 from hcat_core.recipe.build import build_estimator
 from hcat_core.recipe.recipe import Recipe, load_recipe
 from hcat_core.registry.catalog import Catalog
@@ -78,6 +79,7 @@ def write_trained(
         "layout": layout.as_json(),
         "recalibration": asdict(fitted.recalibration),
         "thresholds": fitted.thresholds,
+        "value_intervals": asdict(fitted.intervals),
         "took_validation": fitted.took_validation,
         "base_rate": list(training.base_rate),
         "data": training.data,
@@ -128,7 +130,10 @@ def load_run(path: Path, catalog: Catalog, device: torch.device | None = None) -
             str(header["data"]),
         )
         kept: Any = header["recalibration"]
-        recalibration = Recalibration(tuple(kept["intercept"]), tuple(kept["slope"]))
+        families = tuple(tuple(map(int, family)) for family in kept["families"])
+        recalibration = Recalibration(tuple(kept["intercept"]), tuple(kept["slope"]), families)
+        widths: Any = header["value_intervals"]
+        intervals = ValueIntervals(tuple(widths["factor"]), tuple(map(int, widths["numbers"])))
         thresholds = list(header["thresholds"])  # type: ignore[call-overload]
         took_validation = bool(header["took_validation"])
         bound: Any = header["checkpoint"]
@@ -155,9 +160,8 @@ def load_run(path: Path, catalog: Catalog, device: torch.device | None = None) -
             _refuse_another_file(folder.estimator / name, files.get(name))
         estimator = build_estimator(recipe, catalog, layout)
         _load_estimator(estimator, folder.estimator, context)
-    return TrainedRun(
-        folder, recipe, layout, Fitted(estimator, recalibration, thresholds, took_validation), training
-    )
+    fitted = Fitted(estimator, recalibration, thresholds, took_validation, intervals)
+    return TrainedRun(folder, recipe, layout, fitted, training)
 
 
 def _refuse_misfit(layout: Layout, training: TrainingStatistics, numbers: Sequence[float]) -> None:

@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
-from hcat_core.cohort import CURVE_STEPS, Cohort
+from hcat_core.cohort import CURVE_STEPS, Cohort, Targets
 from hcat_core.interfaces import FitContext, Prediction, RefittingEstimator
 from hcat_core.recipe.loading import uses_neural
 from hcat_core.recipe.recipe import load_recipe
@@ -44,14 +45,28 @@ epochs = 2
 mc_samples = 4
 """
 
+OTHER_HEADS = """
+[heads.subtype]
+use = "multiclass"
+[heads.score]
+use = "continuous"
+[[losses]]
+use = "cross_entropy"
+head = "subtype"
+[[losses]]
+use = "gaussian_nll"
+head = "score"
+"""
+OTHERS = slice(0, 160), slice(160, 220)  # patients on whom classes and numbers are tried
 
-def context_for(subject: Subject) -> FitContext:
+
+def context_for(subject: Subject, text: str = SMALL_NEURAL_PARTS) -> FitContext:
     """A context with small neural parts, for estimators that train them."""
     if not uses_neural(subject.table):
         return FitContext(3)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "recipe.toml"
-        path.write_text(SMALL_NEURAL_PARTS, encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
         recipe, _ = load_recipe(path, subject.catalog)
     return TrainingContext(3, parts=NeuralParts(recipe, subject.catalog))
 
@@ -146,11 +161,49 @@ def learns_something(subject: Subject) -> None:
     require(above.mean() > 0.52, f"AUC {float(above.mean()):.3f} on a cohort whose risk can be seen")
 
 
+def predicts_the_other_kinds(subject: Subject) -> None:
+    """Classes have probabilities and numbers values, where it says that it can predict them."""
+    mixed = subject.mixed
+    columns = [
+        place for place, task in enumerate(mixed.layout.tasks) if task.kind in subject.kinds - {"event"}
+    ]
+    if not columns:
+        return
+    targets = mixed.targets
+    assert targets is not None and targets.values is not None
+    tasks = tuple(mixed.layout.tasks[place] for place in columns)
+    parts = (part[:, columns] for part in (targets.labels, targets.time, targets.event, targets.values))
+    cohort = replace(mixed, layout=replace(mixed.layout, tasks=tasks), targets=Targets(*parts))
+    train, test = (cohort[rows] for rows in OTHERS)
+    torch.manual_seed(3)
+    estimator = subject.make(cohort.layout)
+    context = context_for(subject, _neural_parts_of_others())
+    estimator.fit(train, train[slice(0, 0)] if _refits(estimator) else test, context)
+    found = estimator.predict(_blind(test))
+    for place, task in enumerate(tasks):
+        p, value = found.probability[:, place], found.values[:, place]
+        if task.kind == "class":
+            require(bool(((p >= 0) & (p <= 1)).all()), f"{task.name}: not a probability")
+        else:
+            require(bool(np.isfinite(value).all()), f"{task.name}: a value is not finite")
+            require(bool(np.isnan(p).all()), f"{task.name}: a number has no probability: NaN is expected")
+
+
+def _neural_parts_of_others() -> str:
+    """The small neural parts with heads of classes and of a number in place of those of events."""
+    before, _, rest = SMALL_NEURAL_PARTS.partition("[heads.survival]")
+    return before + OTHER_HEADS + rest[rest.index("[training]") :]
+
+
+def _refits(estimator: Any) -> bool:
+    return isinstance(estimator, RefittingEstimator) and estimator.refits
+
+
 def _fit(subject: Subject, train: Cohort) -> Any:
     torch.manual_seed(3)
     estimator = subject.make()
     validation = subject.validation
-    if isinstance(estimator, RefittingEstimator) and estimator.refits:
+    if _refits(estimator):
         validation = validation[slice(0, 0)]
     estimator.fit(train, validation, context_for(subject))
     return estimator
@@ -180,4 +233,5 @@ ESTIMATOR_CHECKS = [
     Check("same seed, same prediction", same_seed_same_prediction),
     Check("saved and loaded, it predicts the same", saved_and_loaded),
     Check("learns something", learns_something),
+    Check("predicts classes and numbers as it says", predicts_the_other_kinds),
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,16 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from hcat_core.cohort import Cohort
+from hcat_core.cohort import Cohort, TaskKind
 from hcat_core.data.standardisation import Standardiser
 from hcat_core.interfaces import FitContext
 from hcat_core.recipe.component_tables import construct
+from hcat_core.recipe.outcome_kinds import kinds_of
 from hcat_core.registry.catalog import Catalog
 from hcat_core.registry.component import Kind
 from hcat_core.synth.cohort_view import to_cohort
 from hcat_core.synth.generator import SynthSpec, generate
+from hcat_core.synth.other_outcomes import to_other_cohort
 
 WIDTHS = {"clinical": 12, "semantic": 20, "temporal": 16, "pathological": 24}
 MISSING_FILE = "no-such-file.h5"
@@ -77,6 +79,18 @@ class Subject:
         cohort = to_cohort(self.synthetic)
         self.standardiser = Standardiser.fit(cohort[TRAIN])
         return self.standardiser.apply(cohort)
+
+    @cached_property
+    def mixed(self) -> Cohort:
+        """The same patients with classes (``subtype``) and a number (``score``) beside their events."""
+        assert self.cohort.targets is not None
+        cohort, _ = to_other_cohort(self.synthetic)
+        return replace(self.cohort, layout=cohort.layout, targets=cohort.targets)
+
+    @property
+    def kinds(self) -> frozenset[TaskKind]:
+        """The kinds of outcome that a head or an estimator can predict."""
+        return kinds_of(self.catalog.find(self.kind, self.name))
 
     @property
     def train(self) -> Cohort:

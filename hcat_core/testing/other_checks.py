@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hcat_core.cohort import Cohort
+from hcat_core.cohort import Cohort, TaskKind
 from hcat_core.errors import DataError
 from hcat_core.interfaces import (
     Average,
@@ -22,7 +23,8 @@ from hcat_core.interfaces import (
     StatefulComponent,
 )
 from hcat_core.recipe.component_tables import construct
-from hcat_core.testing.harness import MISSING_FILE, Check, Subject, require, through_a_file
+from hcat_core.recipe.outcome_kinds import kinds_of
+from hcat_core.testing.harness import MISSING_FILE, TRAIN, Check, Subject, require, through_a_file
 
 WIDTH = 16
 
@@ -34,31 +36,70 @@ def _fused(n: int, seed: int = 0) -> Fused:
     return Fused(pooled, pooled.unsqueeze(1), projection)
 
 
+OUTCOME_OF: dict[TaskKind, str] = {"event": "survival", "class": "subtype", "continuous": "score"}
+
+
+def _outcome(kinds: Collection[TaskKind]) -> str:
+    """The outcome that a head is tested with: the first of a kind that it can predict."""
+    return next((name for kind, name in OUTCOME_OF.items() if kind in kinds), "survival")
+
+
+def _unfit_head(subject: Subject) -> Any:
+    return subject.make(subject.mixed.layout, _outcome(subject.kinds), WIDTH)
+
+
 def _head(subject: Subject) -> Any:
-    head = subject.make(subject.cohort.layout, "survival", WIDTH)
-    head.prepare(subject.train)
+    head = _unfit_head(subject)
+    head.prepare(subject.mixed[TRAIN])
     return head
 
 
+def _horizons(subject: Subject) -> tuple[float, ...]:
+    layout = subject.mixed.layout
+    return layout.tasks[layout.outcome(_outcome(subject.kinds)).columns[0]].horizons
+
+
 def head_predicts_probabilities(subject: Subject) -> None:
-    """Probabilities (N, 1) in [0, 1] at the task's horizon, also for one patient."""
-    head = _head(subject)
-    horizon = subject.cohort.layout.tasks[0].horizon
+    """Probabilities (N, 1) in [0, 1] at the horizon, (N, K) of classes, or values; also for one patient."""
+    head, layout = _head(subject), subject.mixed.layout
+    outcome = layout.outcome(_outcome(subject.kinds))
+    shape = len(outcome.columns)
     for n in (7, 1):
         raw = head(_fused(n))
         require(len(raw) == n, "raw outputs are not one per patient")
-        p = head.predict(raw, (horizon,)).event_probability
-        require(tuple(p.shape) == (n, 1), f"event_probability is {tuple(p.shape)}, not ({n}, 1)")
+        found = head.predict(raw, _horizons(subject))
+        p = found.event_probability
+        require(tuple(p.shape) == (n, shape), f"event_probability is {tuple(p.shape)}, not ({n}, {shape})")
+        if outcome.kind == "continuous":
+            _is_a_value(found, n)
+            continue
         require(((p >= 0) & (p <= 1)).all(), "a probability is outside [0, 1]")
+        if outcome.kind == "class":
+            total = p.sum(dim=1)
+            require(
+                torch.allclose(total, torch.ones_like(total)), "probabilities of classes do not add up to 1"
+            )
+
+
+def _is_a_value(found: Prediction, n: int) -> None:
+    """Check what a head gives for a number."""
+    value, ends = found.value, found.interval
+    require(value is not None and tuple(value.shape) == (n, 1), f"value is not ({n}, 1)")
+    require(ends is not None and tuple(ends.shape) == (n, 1, 2), f"interval is not ({n}, 1, 2)")
+    assert value is not None and ends is not None
+    require(value.isfinite().all(), "a value is not finite")
+    require(((ends[..., 0] < value) & (value < ends[..., 1])).all(), "a value is outside its interval")
+    require(found.event_probability.isnan().all(), "a number has no probability: event_probability is NaN")
 
 
 def head_is_prepared_without_outcomes(subject: Subject) -> None:
     """A head can be prepared where every outcome is unknown."""
-    train = subject.train
-    assert train.targets is not None
-    unknown = replace(train.targets, labels=torch.full_like(train.targets.labels, -1))
-    head = subject.make(subject.cohort.layout, "survival", WIDTH)
-    head.prepare(replace(train, targets=unknown))
+    train = subject.mixed[TRAIN]
+    targets = train.targets
+    assert targets is not None and targets.values is not None
+    labels, values = torch.full_like(targets.labels, -1), torch.full_like(targets.values, float("nan"))
+    head = _unfit_head(subject)
+    head.prepare(replace(train, targets=replace(targets, labels=labels, values=values)))
     require(head(_fused(4)).isfinite().all(), "not finite")
 
 
@@ -76,14 +117,13 @@ def head_state_round_trips(subject: Subject) -> None:
     if not issubclass(type(head), StatefulComponent):
         return
     torch.manual_seed(99)
-    fresh: Any = subject.make(subject.cohort.layout, "survival", WIDTH)
+    fresh: Any = _unfit_head(subject)
     fresh.load_state_dict(through_a_file(head))
-    horizon = subject.cohort.layout.tasks[0].horizon
     found = []
     for one in (head, fresh):
         if isinstance(one, nn.Module):
             one.train(False)
-        found.append(one.predict(one(_fused(7)), (horizon,)).event_probability)
+        found.append(one.predict(one(_fused(7)), _horizons(subject)).estimate)
     require(torch.equal(*found), "after saving and loading, the prediction differs")
 
 
@@ -114,9 +154,10 @@ def _outputs(subject: Subject, batch: Cohort) -> Outputs:
     head: Head = _LogitHead()
     loss = subject.catalog.find("loss", subject.name).load()
     if isinstance(loss, HeadSpecificLoss):
-        injected = (batch.layout, "survival", WIDTH)
+        kinds = kinds_of(subject.catalog.find("head", loss.made_for))
+        injected = (batch.layout, _outcome(kinds), WIDTH)
         head = construct(subject.catalog, "head", {"use": loss.made_for}, injected, Path.cwd())
-        head.prepare(subject.train)
+        head.prepare(subject.mixed[TRAIN])
     emb = batch.emb
     imputation = Imputation(
         emb,
@@ -135,7 +176,8 @@ def _outputs(subject: Subject, batch: Cohort) -> Outputs:
 def loss_is_a_finite_scalar(subject: Subject) -> None:
     """A finite scalar with a finite gradient, also for one patient."""
     loss = subject.make()
-    for batch in (subject.train[slice(0, 24)], subject.train[slice(0, 1)]):
+    train = subject.mixed[TRAIN]
+    for batch in (train[slice(0, 24)], train[slice(0, 1)]):
         outputs = _outputs(subject, batch)
         value = loss(outputs, batch)
         require(value.ndim == 0 and value.isfinite(), "not a finite scalar")
@@ -149,8 +191,8 @@ def loss_is_zero_without_targets(subject: Subject) -> None:
     """Where every outcome is unknown, a supervised loss is 0 with a gradient of 0."""
     if "head" not in subject.table:
         return
-    batch = subject.train[slice(0, 12)]
-    assert batch.targets is not None
+    batch = subject.mixed[slice(0, 12)]
+    assert batch.targets is not None and batch.targets.values is not None
     labels = torch.full_like(batch.targets.labels, -1)
     unknown = replace(
         batch,
@@ -159,6 +201,7 @@ def loss_is_zero_without_targets(subject: Subject) -> None:
             labels=labels,
             event=labels,
             time=torch.full_like(batch.targets.time, float("nan")),
+            values=torch.full_like(batch.targets.values, float("nan")),
         ),
     )
     outputs = _outputs(subject, unknown)

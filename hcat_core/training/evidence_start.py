@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from hcat_core.cohort import Cohort, Targets
+from hcat_core.cohort import Cohort, Outcome, Targets
 from hcat_core.interfaces import Estimator, FitContext, Fused, GatedFusion, ResidualHead
-from hcat_core.training.model import HcatModel, add_evidence
+from hcat_core.training.model import HcatModel, add_evidence, evidence_of
 
 SPREAD = 1.5  # prior standard deviation of what all gates share, and of the evidence's log factor
 OWN_SPREAD = 0.5  # prior standard deviation of each modality's parameter around what all share
@@ -20,10 +20,10 @@ QUALITIES = 201  # from 0 to 1, at which gates are looked at
 
 @dataclass(frozen=True)
 class _Term:
-    """One task's likelihood: its head, what the head gives all patients, and the patients who count."""
+    """One outcome's likelihood: its head, what the head gives all patients, and the patients who count."""
 
     head: ResidualHead
-    column: int
+    outcome: Outcome
     rows: Tensor
     targets: Targets
     start: Tensor
@@ -101,13 +101,14 @@ def _start_heads(model: HcatModel, training: Cohort, contributions: Tensor) -> l
     for name, head in model.heads.items():
         if not isinstance(head, ResidualHead):
             continue
-        column = model.layout.task_names.index(model.tasks[name])
-        head.start_at_zero(evidence[:, column], targets)
+        outcome = model.layout.outcome(model.tasks[name])
+        own = evidence_of(outcome, evidence)
+        head.start_at_zero(own, targets)
         start = head(Fused(nothing, nothing.unsqueeze(1)))
-        likelihood = head.log_likelihood(add_evidence(head, start, evidence[:, column]), targets)
+        likelihood = head.log_likelihood(add_evidence(head, start, own), targets)
         rows = likelihood.isfinite().nonzero().squeeze(1)
         if name in model.predicting_heads() and len(rows):
-            terms.append(_Term(head, column, rows, targets[rows], start[rows]))
+            terms.append(_Term(head, outcome, rows, targets[rows], start[rows]))
     return terms
 
 
@@ -134,7 +135,7 @@ def _fit_gates(
             own = parameter - at - shared
             total = total + 0.5 * ((shared / SPREAD).square() + (own / OWN_SPREAD).square().sum())
         for term in terms:
-            raw = add_evidence(term.head, term.start, evidence[term.rows, term.column])
+            raw = add_evidence(term.head, term.start, evidence_of(term.outcome, evidence[term.rows]))
             total = total - term.head.log_likelihood(raw, term.targets).sum()
         total.backward()
         return total

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import torch
+from torch import Tensor
 
 from hcat_core.cohort import Cohort, concatenate
 from hcat_core.data.folds import at_most, joint_folds
@@ -25,9 +25,11 @@ from hcat_core.metrics.discrimination import best_threshold
 from hcat_core.metrics.horizons import on_one_curve
 from hcat_core.metrics.recalibration import Recalibration
 from hcat_core.metrics.resampling import group_numbers
+from hcat_core.metrics.value_intervals import ValueIntervals
 from hcat_core.recipe.build import build_estimator
 from hcat_core.recipe.recipe import Recipe
 from hcat_core.registry.catalog import Catalog
+from hcat_core.training.held_out_predictions import in_place
 from hcat_core.training.neural_parts import NeuralParts
 
 INNER_FOLDS = 5
@@ -48,36 +50,39 @@ class Fitted:
         recalibration: of its probabilities, from held-out patients.
         thresholds: for each task, the probability at which F1 was best on held-out patients.
         took_validation: it was fitted on validation patients too, and must not be scored on them.
+        intervals: of its predicted numbers, from held-out patients.
     """
 
     estimator: Estimator
     recalibration: Recalibration
     thresholds: list[float]
     took_validation: bool
+    intervals: ValueIntervals = ValueIntervals(())
 
     def predict(self, cohort: Cohort) -> Prediction:
         """Recalibrated predictions; the estimator does not see targets."""
         return self._finished(self.estimator.predict(cohort.without_targets()), cohort)
 
     def predict_once(self, cohort: Cohort) -> np.ndarray:
-        """(N, T) recalibrated probabilities, in a single pass where ``predict`` would sample."""
+        """(N, T) recalibrated probabilities, and values of numbers, in a single pass without sampling."""
         estimator, blind = self.estimator, cohort.without_targets()
         if isinstance(estimator, SinglePassEstimator):
             prediction = estimator.predict_once(blind)
         else:
             prediction = estimator.predict(blind)
-        return self._finished(prediction, cohort).probability
+        return self._finished(prediction, cohort).estimate.double().numpy()
 
     def predict_members(self, cohort: Cohort) -> np.ndarray:
-        """(K, N, T) recalibrated probabilities of each member in a single pass; K is 1 without members."""
+        """(K, N, T) as ``predict_once``, by each of K members; K is 1 without members."""
         if not isinstance(self.estimator, EnsembleEstimator):
             return self.predict_once(cohort)[None]
         members = self.estimator.predict_members(cohort.without_targets())
-        return np.stack([self._finished(one, cohort).probability for one in members])
+        return np.stack([self._finished(one, cohort).estimate.double().numpy() for one in members])
 
     def _finished(self, prediction: Prediction, cohort: Cohort) -> Prediction:
         """Recalibrated, with the horizons of one event on one curve."""
-        return on_one_curve(self.recalibration.apply(prediction), cohort.layout.tasks)
+        recalibrated = on_one_curve(self.recalibration.apply(prediction), cohort.layout.tasks)
+        return self.intervals.apply(recalibrated)
 
 
 def fit_estimator(
@@ -100,60 +105,70 @@ def fit_estimator(
     both, nobody = concatenate(train, validation), validation[slice(0, 0)]
     estimator.fit(both, nobody, context)
     if isinstance(estimator, ThresholdingEstimator):
-        unchanged = Recalibration.none(len(train.layout.tasks))
+        unchanged = Recalibration.none(len(train.layout.tasks), train.layout.families)
         return Fitted(estimator, unchanged, list(estimator.thresholds), True)
     if isinstance(estimator, CrossFittedEstimator):
-        probability = estimator.out_of_fold
+        predicted = estimator.out_of_fold
     else:
-        probability = out_of_fold(fresh, both, context)
-    recalibration, thresholds = _recalibrate(probability, both)
-    return Fitted(estimator, recalibration, thresholds, True)
+        predicted = out_of_fold(fresh, both, context)
+    return _with_held_out(estimator, predicted, both, took_validation=True)
 
 
 def calibrated_on(validation: Cohort, estimator: Estimator) -> Fitted:
     """The estimator with recalibration and thresholds from patients that it was not fitted on."""
     tasks = len(validation.layout.tasks)
     if not len(validation) or validation.targets is None:
-        return Fitted(estimator, Recalibration.none(tasks), [0.5] * tasks, False)
-    probability = estimator.predict(validation.without_targets()).probability
-    recalibration, thresholds = _recalibrate(probability, validation)
-    return Fitted(estimator, recalibration, thresholds, False)
+        unchanged = Recalibration.none(tasks, validation.layout.families)
+        return Fitted(estimator, unchanged, [0.5] * tasks, False)
+    predicted = estimator.predict(validation.without_targets())
+    return _with_held_out(estimator, predicted, validation, took_validation=False)
 
 
-def out_of_fold(fresh: Callable[[], Estimator], cohort: Cohort, context: FitContext) -> np.ndarray:
-    """(N, T) predictions of models fitted on the other inner folds.
+def out_of_fold(fresh: Callable[[], Estimator], cohort: Cohort, context: FitContext) -> Prediction:
+    """Predictions of N patients by models fitted on the other inner folds.
 
     NaN without any modality, and in the inner folds that are not needed: those after ``ENOUGH_HELD_OUT``
     patients have been predicted. Folds are stratified, so that the first are like the others.
     ``context.progress`` gets a line for each of them where there are so many patients that one takes long.
     """
     nobody = cohort[slice(0, 0)]
-    probability = np.full((len(cohort), len(cohort.layout.tasks)), np.nan)
+    predicted: list[tuple[Tensor, Prediction]] = []
     folds = joint_folds(cohort, at_most(INNER_FOLDS, cohort), 1, context.seed)
     before = np.cumsum([0, *(len(fold.test) for fold in folds)])[:-1]
-    needed = [fold for fold, predicted in zip(folds, before, strict=True) if predicted < ENOUGH_HELD_OUT]
+    needed = [fold for fold, already in zip(folds, before, strict=True) if already < ENOUGH_HELD_OUT]
     for number, fold in enumerate(needed, 1):
         if len(cohort) > ENOUGH_HELD_OUT:
             context.progress(f"fitting inner fold {number} of {len(needed)}, to recalibrate on it")
         estimator = fresh()
         estimator.fit(cohort[fold.rest], nobody, context)
-        prediction = estimator.predict(cohort[fold.test].without_targets())
-        probability[fold.test.numpy()] = prediction.probability
-    return probability
+        predicted.append((fold.test, estimator.predict(cohort[fold.test].without_targets())))
+    return in_place(predicted, cohort)
 
 
-def _recalibrate(probability: np.ndarray, cohort: Cohort) -> tuple[Recalibration, list[float]]:
-    """The recalibration, and for each task the best threshold of recalibrated probabilities."""
-    assert cohort.targets is not None
-    labels = cohort.targets.labels.numpy()
-    weights = all_known_weights(cohort.layout, cohort.targets, cohort.targets)
-    recalibration = Recalibration.fit(probability, labels, weights, group_numbers(cohort.groups))
-    recalibrated = recalibration.apply(Prediction(torch.from_numpy(probability)))
-    p = on_one_curve(recalibrated, cohort.layout.tasks).probability
+def _with_held_out(
+    estimator: Estimator, predicted: Prediction, held_out: Cohort, *, took_validation: bool
+) -> Fitted:
+    """The estimator with what its predictions of patients that it was not fitted on say.
+
+    These choose the recalibration, for each task the best threshold of recalibrated probabilities, and how
+    wide the intervals of numbers are.
+    """
+    targets, layout = held_out.targets, held_out.layout
+    assert targets is not None
+    labels = targets.labels.numpy()
+    weights = all_known_weights(layout, targets, targets)
+    groups = group_numbers(held_out.groups)
+    recalibration = Recalibration.fit(predicted.probability, labels, weights, groups, layout.families)
+    recalibrated = recalibration.apply(Prediction(predicted.event_probability.double()))
+    p = on_one_curve(recalibrated, layout.tasks).probability
     thresholds = []
     for task, known in enumerate(((labels >= 0) & np.isfinite(p)).T):
         thresholds.append(best_threshold(p[known, task], labels[known, task], weights[known, task]))
-    return recalibration, thresholds
+    intervals = ValueIntervals.none(len(layout.tasks))
+    if targets.values is not None:
+        values = targets.values.double().numpy()
+        intervals = ValueIntervals.fit(predicted, values, layout.numbers, groups)
+    return Fitted(estimator, recalibration, thresholds, took_validation, intervals)
 
 
 def neural_parts_of(recipe: Recipe, catalog: Catalog) -> NeuralParts | None:

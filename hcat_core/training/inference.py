@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from hcat_core.cohort import CURVE_STEPS, Cohort
+from hcat_core.cohort import CURVE_STEPS, Cohort, Layout
 from hcat_core.interfaces import CommonNumbers, Imputation, Prediction
+from hcat_core.metrics.value_intervals import HALF_WIDTH
 from hcat_core.training.common_random import common_dropout
 from hcat_core.training.model import HcatModel
 
@@ -39,23 +40,19 @@ class SinglePass:
 def single_pass(model: HcatModel, cohort: Cohort, device: torch.device) -> SinglePass:
     """Predict a standardised cohort in one pass, at the imputation's mean and without dropout."""
     raw: dict[str, list[torch.Tensor]] = {name: [] for name in model.heads}
-    probabilities, curves, gates, pooled = [], [], [], []
+    predictions, gates, pooled = [_nothing(model.layout)], [], []
     with _evaluating(model):
         for batch in _batches(cohort, device):
             outputs = model.fuse(batch, model.impute(batch), model.contributions(batch))
-            prediction = model.predict(outputs)
+            predictions.append(model.predict(outputs))
             for name, parts in raw.items():
                 parts.append(outputs.raw[name].cpu())
-            probabilities.append(prediction.event_probability.cpu().double())
-            curves.append(_curve(prediction).cpu().double())
             pooled.append(outputs.fused.pooled.cpu())
             if outputs.fused.gates is not None:
                 gates.append(outputs.fused.gates.cpu())
-    tasks = len(model.layout.tasks)
-    if not probabilities:
-        nothing = torch.zeros((0, tasks), dtype=torch.float64)
-        return SinglePass({}, Prediction(nothing, nothing.unsqueeze(2).expand(0, tasks, CURVE_STEPS)))
-    prediction = Prediction(torch.cat(probabilities), torch.cat(curves))
+    prediction = Prediction.joined(predictions)
+    if not pooled:
+        return SinglePass({}, prediction)
     return SinglePass(
         {name: torch.cat(parts) for name, parts in raw.items()},
         prediction,
@@ -64,13 +61,21 @@ def single_pass(model: HcatModel, cohort: Cohort, device: torch.device) -> Singl
     )
 
 
+def _nothing(layout: Layout) -> Prediction:
+    """The prediction of no patients."""
+    shape = (0, len(layout.tasks))
+    numbers = (torch.zeros((*shape, 2)), torch.zeros(shape)) if layout.numbers else (None, None)
+    return Prediction(torch.zeros(shape), torch.zeros((*shape, CURVE_STEPS)), *numbers)
+
+
 @dataclass(frozen=True)
 class MemberPredictions:
     """Predictions of N patients by one member of an ensemble; on the CPU.
 
     Attributes:
         at_mean: in a single pass, at the imputation's mean.
-        completed: (S, N, T) probabilities with each of S draws of what is missing taken as measured.
+        completed: (S, N, T) estimates, probabilities or values, with each of S draws of what is missing
+            taken as measured.
         size: (S, N) mean squares of each patient's standardised cells, with gaps filled by each draw.
     """
 
@@ -98,22 +103,51 @@ def predict_cohort(
     """
     if not mc_samples:
         return single_pass(model, cohort, device).prediction
-    tasks = len(model.layout.tasks)
-    parts, curves = [torch.zeros((mc_samples, 0, tasks))], [torch.zeros((0, tasks, CURVE_STEPS))]
+    layout, samples = model.layout, range(mc_samples)
+    estimates = [torch.zeros((mc_samples, 0, len(layout.tasks)))]
+    curves, squares = [_curve(_nothing(layout))], [torch.zeros((0, len(layout.tasks)))]
     devices = [] if device.type == "cpu" else [device]
     with torch.inference_mode(), torch.random.fork_rng(devices=devices), _evaluating(model):
         _dropout_only(model)
         for batch in _batches(cohort, device):
             imputation, contributions = model.impute(batch), model.contributions(batch)
-            drawn = [_sample(model, batch, imputation, contributions, seed, s) for s in range(mc_samples)]
-            parts.append(torch.stack([one.event_probability for one in drawn]).cpu())
+            drawn = [_sample(model, batch, imputation, contributions, seed, s) for s in samples]
+            estimates.append(torch.stack([one.estimate for one in drawn]).cpu())
             curves.append(torch.stack([_curve(one) for one in drawn]).mean(dim=0).cpu())
-    probability = torch.cat(parts, dim=1).double()
-    interval = None
+            squares.append(torch.stack([own_variance(one) for one in drawn]).mean(dim=0).cpu())
+    estimate = torch.cat(estimates, dim=1).double()
+    mean, interval = estimate.mean(dim=0), None
     if mc_samples > 1:
-        ends = np.quantile(probability.numpy(), [0.05, 0.95], axis=0)
+        ends = np.quantile(estimate.numpy(), [0.05, 0.95], axis=0)
         interval = torch.from_numpy(ends).movedim(0, -1)
-    return Prediction(probability.mean(dim=0), torch.cat(curves).double(), interval)
+    if layout.numbers:
+        between = estimate.var(dim=0) if mc_samples > 1 else 0.0
+        of_numbers = interval_of_numbers(mean, torch.cat(squares).double() + between, layout)
+        interval = of_numbers if interval is None else torch.where(of_numbers.isnan(), interval, of_numbers)
+    return Prediction.of_estimate(mean, layout.numbers, torch.cat(curves).double(), interval)
+
+
+def own_variance(prediction: Prediction) -> torch.Tensor:
+    """(N, T) the variance of each number that the model's own interval stands for; NaN for other tasks."""
+    if prediction.interval is None:
+        return torch.full_like(prediction.event_probability, float("nan"))
+    half = (prediction.interval[..., 1] - prediction.interval[..., 0]) / 2
+    return (half / HALF_WIDTH).square()
+
+
+def interval_of_numbers(mean: torch.Tensor, variance: torch.Tensor, layout: Layout) -> torch.Tensor:
+    """(N, T, 2) 90 % intervals of the numbers among tasks, NaN for others.
+
+    Args:
+        mean: (N, T) estimates.
+        variance: (N, T).
+        layout: of the T tasks.
+    """
+    half = HALF_WIDTH * variance.sqrt()
+    ends = torch.stack([mean - half, mean + half], dim=-1)
+    result = torch.full_like(ends, float("nan"))
+    result[:, list(layout.numbers)] = ends[:, list(layout.numbers)]
+    return result
 
 
 @torch.inference_mode()
@@ -131,21 +165,19 @@ def predict_completed(
         seed: of the draws.
         device: where to compute.
     """
-    tasks = len(model.layout.tasks)
-    probability, curve = [torch.zeros((0, tasks))], [torch.zeros((0, tasks, CURVE_STEPS))]
-    completed, size = [torch.zeros((samples, 0, tasks))], [torch.zeros((samples, 0))]
+    predictions = [_nothing(model.layout)]
+    completed, size = [torch.zeros((samples, 0, len(model.layout.tasks)))], [torch.zeros((samples, 0))]
     with _evaluating(model):
         for batch in _batches(cohort, device):
             imputation = model.impute(batch)
             at_mean = model.predict(model.fuse(batch, imputation, model.contributions(batch)))
-            probability.append(at_mean.event_probability.cpu())
-            curve.append(_curve(at_mean).cpu())
+            predictions.append(at_mean)
             if samples:
                 predicted, squares = _predict_draws(model, batch, imputation, at_mean, samples, seed)
                 completed.append(predicted.cpu())
                 size.append((squares / int(batch.layout.cells.sum())).cpu())
     return MemberPredictions(
-        Prediction(torch.cat(probability).double(), torch.cat(curve).double()),
+        Prediction.joined(predictions),
         torch.cat(completed, dim=1).double().numpy(),
         torch.cat(size, dim=1).double().numpy(),
     )
@@ -186,20 +218,20 @@ def _predict_draws(
     samples: int,
     seed: int,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """(S, N, T) probabilities with each draw taken as measured, and (S, N) sums of squared cells.
+    """(S, N, T) estimates with each draw taken as measured, and (S, N) sums of squared cells.
 
     Patients without a gap are predicted alike whatever is drawn for others.
     """
-    probability = at_mean.event_probability.expand(samples, -1, -1).clone()
+    estimate = at_mean.estimate.expand(samples, -1, -1).clone()
     squares = imputation.emb.square().sum(dim=(1, 2)).expand(samples, -1).clone()
     gaps = imputation.filled.flatten(1).any(dim=1).nonzero().squeeze(1)
     if len(gaps):
         some = batch[gaps]
         filled = model.impute(some)
         drawn = [_as_measured(some, filled, _draw(filled, seed, sample)) for sample in range(samples)]
-        probability[:, gaps] = torch.stack([_predict_as_measured(model, one) for one in drawn])
+        estimate[:, gaps] = torch.stack([_predict_as_measured(model, one) for one in drawn])
         squares[:, gaps] = torch.stack([one.emb.square().sum(dim=(1, 2)) for one in drawn])
-    return probability, squares
+    return estimate, squares
 
 
 def _as_measured(batch: Cohort, imputation: Imputation, emb: torch.Tensor) -> Cohort:
@@ -216,9 +248,9 @@ def _as_measured(batch: Cohort, imputation: Imputation, emb: torch.Tensor) -> Co
 
 
 def _predict_as_measured(model: HcatModel, patients: Cohort) -> torch.Tensor:
-    """(N, T) probabilities of patients whose gaps have been filled; what was not filled stays missing."""
+    """(N, T) estimates for patients whose gaps have been filled; what was not filled stays missing."""
     nothing = Imputation(patients.emb, torch.zeros_like(patients.emb), torch.zeros_like(patients.measured))
-    return model.predict(model.fuse(patients, nothing, model.contributions(patients))).event_probability
+    return model.predict(model.fuse(patients, nothing, model.contributions(patients))).estimate
 
 
 def _draw(imputation: Imputation, seed: int, sample: int) -> torch.Tensor:

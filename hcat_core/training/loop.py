@@ -18,17 +18,16 @@ from torch import Tensor, nn
 from hcat_core.cohort import Cohort
 from hcat_core.errors import TrainingError
 from hcat_core.imputation.conformal import Calibrated
-from hcat_core.interfaces import ResidualHead, TimedHead
-from hcat_core.metrics.censoring import all_known_weights
-from hcat_core.metrics.discrimination import best_threshold, binary_metrics
+from hcat_core.interfaces import TimedHead
 from hcat_core.recipe.build import WeightedLoss
 from hcat_core.recipe.schema import TrainingTable
 from hcat_core.training.checkpoints import Checkpoints, Epoch, Progress, TaskMetrics
 from hcat_core.training.context import TrainingContext
 from hcat_core.training.device import refuse_precision
-from hcat_core.training.inference import MC_ROWS, single_pass
+from hcat_core.training.inference import MC_ROWS
 from hcat_core.training.model import HcatModel
 from hcat_core.training.step import TotalLoss, build_optimiser, training_step
+from hcat_core.training.validation import validate
 
 TOLD_EVERY = 1.0  # seconds between reports of steps within an epoch
 
@@ -170,9 +169,10 @@ def _one_epoch(
 def _scores(
     model: HcatModel, patients: TrainingPatients, context: TrainingContext
 ) -> Mapping[str, TaskMetrics]:
-    """Metrics by task on the validation patients, after the heads' baselines are fitted."""
+    """Metrics by outcome on the validation patients, after the heads' baselines are fitted."""
     fit_baselines(model, patients, context)
-    return context.processes.broadcast(validate(model, patients, context))
+    scores = validate(model, patients.training, patients.validation, context)
+    return context.processes.broadcast(scores)
 
 
 def _take_steps(
@@ -237,51 +237,6 @@ def fit_baselines(model: HcatModel, patients: TrainingPatients, context: Trainin
     on_device = training.to(context.device)
     for name, head in heads.items():
         head.fit_baseline(context.processes.all_gather(torch.cat(raw[name]), len(training)), on_device)
-
-
-def validate(
-    model: HcatModel, patients: TrainingPatients, context: TrainingContext
-) -> dict[str, TaskMetrics]:
-    """Metrics by task on the validation patients, at each task's own best threshold there."""
-    validation = patients.validation
-    n = len(validation)
-    share = validation[context.processes.rows(n)]
-    single = single_pass(model, share, context.device)
-    probability = context.processes.all_gather(single.prediction.event_probability, n).numpy()
-    raw = {name: context.processes.all_gather(outputs, n) for name, outputs in single.raw.items()}
-    likelihoods = log_likelihoods(model, raw, validation, context.device)
-    assert validation.targets is not None and patients.training.targets is not None
-    weights = all_known_weights(validation.layout, validation.targets, patients.training.targets)
-    result: dict[str, TaskMetrics] = {}
-    for column, task in enumerate(validation.layout.task_names):
-        outcomes = probability[:, column], validation.targets.labels[:, column].numpy()
-        threshold = best_threshold(*outcomes, weights[:, column])
-        terms = likelihoods.get(task, np.zeros(0))
-        known = terms[np.isfinite(terms)]
-        likelihood = float(known.mean()) if len(known) else None
-        result[task] = {
-            **vars(binary_metrics(*outcomes, threshold, weights[:, column])),
-            "likelihood": likelihood,
-        }
-    return result
-
-
-def log_likelihoods(
-    model: HcatModel, raw: Mapping[str, Tensor], patients: Cohort, device: torch.device
-) -> dict[str, np.ndarray]:
-    """By task, the (N,) log likelihood of each patient's outcome under its first head; NaN if unknown.
-
-    Tasks are left out whose head cannot give it.
-    """
-    assert patients.targets is not None
-    targets = patients.targets.to(device)
-    result = {}
-    for name, outputs in model.first_heads(raw).items():
-        head = model.heads[name]
-        if isinstance(head, ResidualHead):
-            terms = head.log_likelihood(outputs.to(device), targets)
-            result[model.tasks[name]] = terms.detach().double().cpu().numpy()
-    return result
 
 
 def epoch_seed(seed: int, *place: int) -> int:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from hcat_core.cohort import CURVE_STEPS, Cohort, Layout, concatenate
+from hcat_core.cohort import CURVE_STEPS, Cohort, Layout, Outcome, concatenate
 from hcat_core.interfaces import (
     AdditiveEstimator,
     EvidenceHead,
@@ -61,8 +61,8 @@ class HcatModel(nn.Module):
         layout: axes of every batch.
         imputer: fills gaps.
         fusion: one vector per patient.
-        heads: by name; ``tasks`` says which task each predicts.
-        tasks: head name -> task name.
+        heads: by name; ``tasks`` says which outcome each predicts.
+        tasks: head name -> name of the outcome.
         imputer_gradient: whether the gradient of the prediction reaches the imputer. Without it imputations
             are statements about the missing data alone; with it they are informed by the outcome.
         evidence: a model that is a sum over modalities, to whose logits or log hazards the heads add what
@@ -155,8 +155,8 @@ class HcatModel(nn.Module):
         gates = 1.0 if fused.gates is None else fused.gates.unsqueeze(2)
         evidence = self.evidence_use.total(gates * contributions)
         for name, outputs in raw.items():
-            column = self.layout.task_names.index(self.tasks[name])
-            raw[name] = add_evidence(self.heads[name], outputs, evidence[:, column])
+            own = evidence_of(self.layout.outcome(self.tasks[name]), evidence)
+            raw[name] = add_evidence(self.heads[name], outputs, own)
         return raw
 
     def imputer_trains(self) -> bool:
@@ -166,32 +166,37 @@ class HcatModel(nn.Module):
         )
 
     def predict(self, outputs: Outputs) -> Prediction:
-        """(N, T) event probabilities, and their curves (N, T, 12) from heads that know time.
+        """Of every task: (N, T) probabilities, curves (N, T, 12) from heads that know time, and values.
 
-        Where several heads share a task, the first one in the recipe predicts it.
+        Where several heads share an outcome, the first one in the recipe predicts it.
         """
-        curves: dict[str, Tensor] = {}
-        for name, head in self.heads.items():
-            task = self.layout.tasks[self.layout.task_names.index(self.tasks[name])]
-            if task.name in curves:
-                continue
-            if isinstance(head, TimedHead):
-                curves[task.name] = head.predict(outputs.raw[name], task.curve_days).event_probability
-            else:
-                last = head.predict(outputs.raw[name], task.horizons).event_probability
-                unknown = last.new_full((len(last), CURVE_STEPS - 1), float("nan"))
-                curves[task.name] = torch.cat([unknown, last], dim=1)
         pooled = outputs.fused.pooled
-        nothing = pooled.new_full((len(pooled), CURVE_STEPS), float("nan"))
-        curve = torch.stack([curves.get(t, nothing) for t in self.layout.task_names], dim=1)
-        return Prediction(curve[:, :, -1], curve)
+        layout, n = self.layout, len(pooled)
+        curve = pooled.new_full((n, len(layout.tasks), CURVE_STEPS), float("nan"))
+        number = curve.new_full((n, len(layout.tasks), 3), float("nan"))  # value, and ends of its interval
+        for name in self.predicting_heads():
+            head, outcome = self.heads[name], layout.outcome(self.tasks[name])
+            at, first = list(outcome.columns), layout.tasks[outcome.columns[0]]
+            if isinstance(head, TimedHead):
+                risk = head.predict(outputs.raw[name], first.curve_days).event_probability
+                curve = curve.to(torch.promote_types(curve.dtype, risk.dtype))
+                curve[:, at[0]] = risk.to(curve.dtype)
+                continue
+            predicted = head.predict(outputs.raw[name], first.horizons)
+            curve[:, at, -1] = predicted.event_probability.to(curve.dtype)
+            if predicted.value is not None and predicted.interval is not None:
+                values = torch.cat([predicted.value.unsqueeze(2), predicted.interval], dim=2)
+                number[:, at] = values.to(number.dtype)
+        if not layout.numbers:
+            return Prediction(curve[:, :, -1], curve)
+        return Prediction(curve[:, :, -1], curve, number[:, :, 1:], number[:, :, 0])
 
     def first_heads(self, raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Outputs of the head that predicts each task."""
+        """Outputs of the head that predicts each outcome."""
         return {name: raw[name] for name in self.predicting_heads() if name in raw}
 
     def predicting_heads(self) -> tuple[str, ...]:
-        """Names of the heads that predict a task: of several, the first one of the recipe."""
+        """Names of the heads that predict an outcome: of several, the first one of the recipe."""
         first: dict[str, str] = {}
         for name in self.heads:
             first.setdefault(self.tasks[name], name)
@@ -220,11 +225,20 @@ class HcatModel(nn.Module):
                 component.load_state_dict(without_prefix(f"{part}.", state))
 
 
+def evidence_of(outcome: Outcome, evidence: Tensor) -> Tensor:
+    """The part of the evidence (N, T) that is of one outcome: (N,), or (N, K) of K classes."""
+    return (
+        evidence[:, list(outcome.columns)] if outcome.kind == "class" else evidence[:, outcome.columns[0]]
+    )
+
+
 def add_evidence(head: object, raw: Tensor, evidence: Tensor) -> Tensor:
-    """A head's raw outputs (N, ...) with the evidence of its task (N,) added."""
+    """A head's raw outputs (N, ...) with the evidence of its outcome, (N,) or (N, K), added."""
     evidence = evidence.to(raw.dtype)
     if isinstance(head, EvidenceHead):
         return head.add_evidence(raw, evidence)
+    if evidence.ndim == raw.ndim:
+        return raw + evidence
     return raw + evidence.reshape(-1, *[1] * (raw.ndim - 1))
 
 

@@ -74,7 +74,7 @@ class HeldOutResiduals:
 def misfit_of(
     train: Cohort, out_of_fold: np.ndarray, cells: Iterable[tuple[np.ndarray, np.ndarray]]
 ) -> Misfit:
-    """The misfit of cross-fitted members, of the logit before recalibration.
+    """The misfit of cross-fitted members, of the logit before recalibration; 0 in tasks that are numbers.
 
     Args:
         train: N patients with targets.
@@ -85,7 +85,7 @@ def misfit_of(
     labels = train.targets.labels.numpy()
     weights = all_known_weights(train.layout, train.targets, train.targets)
     groups = group_numbers(train.groups)
-    recalibration = Recalibration.fit(out_of_fold, labels, weights, groups)
+    recalibration = Recalibration.fit(out_of_fold, labels, weights, groups, train.layout.families)
     p = recalibration.apply(Prediction(torch.from_numpy(out_of_fold))).probability
     known = (labels >= 0) & np.isfinite(p)
     residual = np.where(known, weights * (labels - p), 0.0)

@@ -6,7 +6,6 @@ import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,14 +13,23 @@ from hcat_core.cohort import Cohort, Layout
 from hcat_core.data.folds import at_most, joint_folds
 from hcat_core.data.standardisation import Standardiser
 from hcat_core.errors import DataError
-from hcat_core.interfaces import Estimator, FitContext, Imputation, PatientNumbers, Prediction
+from hcat_core.interfaces import (
+    ALL_KINDS,
+    Estimator,
+    FitContext,
+    Imputation,
+    PatientNumbers,
+    Prediction,
+)
 from hcat_core.registry.parameter_types import Count
 from hcat_core.storage.atomic_files import make_folder
 from hcat_core.storage.checkpoint import read_checkpoint, write_checkpoint
 from hcat_core.storage.tensor_names import with_prefix
 from hcat_core.training.context import TrainingContext, parts_of, training_context
 from hcat_core.training.ensemble_interval import IntervalParts
+from hcat_core.training.held_out_predictions import in_place
 from hcat_core.training.inference import (
+    MemberPredictions,
     imputed_cells,
     predict_cohort,
     predict_completed,
@@ -65,6 +73,8 @@ class NeuralEstimator:
             it. It is fitted on each member's training patients. Without it the network predicts alone.
     """
 
+    outcome_kinds = ALL_KINDS  # those of its heads
+
     def __init__(self, layout: Layout, *, members: Count = 1, evidence: Estimator | None = None) -> None:
         additive(evidence)
         self.plan = MemberPlan(layout, evidence)
@@ -73,7 +83,7 @@ class NeuralEstimator:
         self.members: list[TrainedMember] = []
         self.residual_weights: dict[str, ResidualWeight] = {}
         self.misfit: Misfit | None = None
-        self.out_of_fold = np.zeros((0, len(layout.tasks)))
+        self.out_of_fold = Prediction(torch.zeros((0, len(layout.tasks))))
         self.context = TrainingContext(0)
 
     def fit(self, train: Cohort, validation: Cohort, context: FitContext) -> None:
@@ -126,14 +136,14 @@ class NeuralEstimator:
             samples: draws of what is missing; those of the recipe where None.
         """
         samples = parts_of(self.context).mc_samples if samples is None else samples
-        seed, device = self.context.seed, self.context.device
-        members = [
-            predict_completed(
-                m.model, m.standardiser.apply(cohort), samples=samples, seed=seed, device=device
-            )
-            for m in self.members
-        ]
+        members = [self._completed(member, cohort, samples) for member in self.members]
         return IntervalParts.of(members, self.misfit)
+
+    def _completed(self, member: TrainedMember, cohort: Cohort, samples: int) -> MemberPredictions:
+        """What one member predicts of a cohort in the units of the files, with draws of what is missing."""
+        patients = member.standardiser.apply(cohort.without_targets())
+        seed, device = self.context.seed, self.context.device
+        return predict_completed(member.model, patients, samples=samples, seed=seed, device=device)
 
     def impute(self, cohort: Cohort) -> Imputation:
         """The imputation of the first member's imputer, in the units of the files."""
@@ -190,7 +200,8 @@ class NeuralEstimator:
                 {len(tasks)} if self.misfit is None else {len(part) for part in vars(self.misfit).values()}
             )
             number = int(written["members"])
-            if sizes != {len(tasks)} or not set(self.residual_weights) <= set(tasks):
+            outcomes = {outcome.name for outcome in self.plan.layout.outcomes}
+            if sizes != {len(tasks)} or not set(self.residual_weights) <= outcomes:
                 raise ValueError("it is of other tasks")
             if not 1 <= number <= self.number:
                 raise ValueError(f"it has {number} members, and the recipe {self.number}")
@@ -244,18 +255,20 @@ class NeuralEstimator:
 
     def _predict_out_of_fold(self, train: Cohort) -> None:
         """Predict each patient by the member that was not fitted on it, and find the members' misfit."""
-        self.out_of_fold = np.full((len(train), len(train.layout.tasks)), np.nan)
         folds = joint_folds(train, self.number, 1, self.context.seed)
         held_out = [(member, fold.test) for member, fold in zip(self.members, folds, strict=True)]
-        for member, rows in held_out:
-            patients = member.standardiser.apply(train[rows].without_targets())
-            prediction = single_pass(member.model, patients, self.context.device).prediction
-            self.out_of_fold[rows.numpy()] = prediction.probability
+        # The interval of a number is wider the less is measured: of held-out patients it is needed too.
+        samples = parts_of(self.context).mc_samples if train.layout.numbers else 0
+        predicted = [
+            (rows, IntervalParts.of([self._completed(m, train[rows], samples)]).prediction())
+            for m, rows in held_out
+        ]
+        self.out_of_fold = in_place(predicted, train)
         cells = (
             (rows.numpy(), imputed_cells(m.model, m.standardiser.apply(train[rows]), self.context.device))
             for m, rows in held_out
         )
-        self.misfit = misfit_of(train, self.out_of_fold, cells)
+        self.misfit = misfit_of(train, self.out_of_fold.probability, cells)
 
     def _predict(self, cohort: Cohort, samples: int) -> Prediction:
         assert self.members, "fit or load comes first"

@@ -13,8 +13,8 @@ from hcat_core.cohort import Cohort
 from hcat_core.interfaces import ResidualHead
 from hcat_core.metrics.resampling import group_numbers, sums_by_group
 from hcat_core.training.inference import single_pass
-from hcat_core.training.loop import log_likelihoods
 from hcat_core.training.neural_training import TrainedMember
+from hcat_core.training.validation import log_likelihoods
 
 WEIGHTS = np.linspace(0.0, 1.5, 31)  # that are tried
 BEYOND_NOISE = 1.645  # standard errors: one gain of nothing in twenty is as large
@@ -22,7 +22,7 @@ BEYOND_NOISE = 1.645  # standard errors: one gain of nothing in twenty is as lar
 
 @dataclass(frozen=True)
 class ResidualWeight:
-    """The weight of a network's correction in one task.
+    """The weight of a network's correction for one outcome.
 
     Attributes:
         weight: at least 0; 0 where the correction does not raise the likelihood by more than noise.
@@ -57,7 +57,7 @@ class HeldOutOutputs:
     device: torch.device
 
     def log_likelihoods(self, weight: float) -> dict[str, np.ndarray]:
-        """By task, the (N,) log likelihoods at a weight of the correction; NaN where unknown."""
+        """By outcome, the (N,) log likelihoods at a weight of the correction; NaN where unknown."""
         raw = {
             name: base + weight * (self.corrected[name] - base) for name, base in self.uncorrected.items()
         }
@@ -79,7 +79,7 @@ def held_out_outputs(member: TrainedMember, held_out: Cohort, device: torch.devi
 
 
 def choose_residual_weights(outputs: Sequence[HeldOutOutputs]) -> dict[str, ResidualWeight]:
-    """By task, the weight with the highest likelihood of all members' held-out patients.
+    """By outcome, the weight with the highest likelihood of all members' held-out patients.
 
     A correction is kept only where its gain is more than ``BEYOND_NOISE`` standard errors above 0.
     """

@@ -142,6 +142,20 @@ def hcat_components() -> list[Component]:
             ("trainable", "needs-times"),
         ),
         Component(
+            "head",
+            "multiclass",
+            "hcat_builtin.heads.multiclass:MulticlassHead",
+            "probability of each class of an outcome of several",
+            ("trainable",),
+        ),
+        Component(
+            "head",
+            "continuous",
+            "hcat_builtin.heads.continuous:ContinuousHead",
+            "expected value of a number, with its uncertainty",
+            ("trainable",),
+        ),
+        Component(
             "loss",
             "bce",
             "hcat_builtin.losses.binary:BinaryCrossEntropy",
@@ -164,6 +178,24 @@ def hcat_components() -> list[Component]:
             "cox",
             "hcat_builtin.losses.survival:CoxLoss",
             "negative log partial likelihood of a cox head (torchsurv)",
+        ),
+        Component(
+            "loss",
+            "cross_entropy",
+            "hcat_builtin.losses.classes_and_numbers:CrossEntropy",
+            "cross-entropy of a multiclass head",
+        ),
+        Component(
+            "loss",
+            "gaussian_nll",
+            "hcat_builtin.losses.classes_and_numbers:GaussianLoss",
+            "negative log density of a continuous head's values",
+        ),
+        Component(
+            "loss",
+            "huber",
+            "hcat_builtin.losses.classes_and_numbers:HuberLoss",
+            "Huber loss of a continuous head's values, for numbers with outliers",
         ),
         Component(
             "loss",

@@ -10,6 +10,8 @@ from hcat_core.data.assembly import assemble_cohort
 from hcat_core.data.leakage import FEWEST, _single_feature_aucs, find_leaks, leak_check, refuse_leaks
 from hcat_core.data.schema import TargetsTable
 from hcat_core.errors import DataError
+from hcat_core.synth.generator import SynthSpec, generate
+from hcat_core.synth.other_outcomes import to_other_cohort
 from hcat_core.testing.cohorts import random_cohort
 
 EVERYONE = torch.arange(200)
@@ -192,3 +194,17 @@ def test_a_feature_that_is_not_counted_as_checked_is_not_found():
         one = replace(cohort, emb=emb, targets=replace(cohort.targets, labels=labels))
         assert leak_check(one, EVERYONE).alone[task] == checked
         assert any(leak.feature == "age" for leak in find_leaks(one, EVERYONE, None)) == (checked > 0)
+
+
+def test_a_feature_that_ranks_patients_as_a_number_does_gives_it_away():
+    cohort, _ = to_other_cohort(generate(SynthSpec(patients=200, widths={"a": 3, "b": 3}, seed=2)))
+    (score,) = cohort.layout.numbers
+    rows = torch.arange(150)
+    assert not [leak for leak in find_leaks(cohort, rows, None) if "score" in leak.reason]
+    emb = cohort.emb.clone()
+    emb[:, 1, 2] = -torch.exp(cohort.targets.values[:, score] / 10) * cohort.measured[:, 1, 2]
+    (found,) = find_leaks(replace(cohort, emb=emb), rows, None)
+    assert (found.modality, found.feature) == ("b", "b[2]")
+    assert "alone predicts score with a rank correlation of -1.000" in found.reason
+    assert not find_leaks(replace(cohort, emb=emb), rows, None, ["b[2]"])
+    assert leak_check(cohort, rows).alone["score"] == 6

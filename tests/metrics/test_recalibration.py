@@ -104,3 +104,30 @@ def test_a_scaled_curve_ends_at_the_probability_to_the_bit_also_where_it_is_unkn
     found = scaled_curve(curve, probability)
     assert np.array_equal(found[..., -1], probability)
     assert np.isnan(found[1, 0, :2]).all() and (np.diff(found[[0, 2], 0]) > 0).all()
+
+
+def test_probabilities_of_classes_add_up_to_one_and_are_recalibrated_together():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(3000, 3)) * 1.5
+    truth = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    place = (rng.random((3000, 1)) > truth.cumsum(axis=1)).sum(axis=1)
+    labels = (place[:, None] == np.arange(3)).astype(int)
+    extreme = truth**3 / (truth**3).sum(axis=1, keepdims=True)  # three times too sure
+    found = Recalibration.fit(extreme, labels, families=[(0, 1, 2)])
+    after = found.apply(Prediction(torch.from_numpy(extreme))).probability
+    assert after.sum(axis=1) == pytest.approx(np.ones(3000))
+    assert found.slope == pytest.approx([1 / 3] * 3, rel=0.1)
+    assert np.abs(after - truth).mean() < 0.1 * np.abs(extreme - truth).mean()
+    twice = np.full((2, 3), 0.6)  # of a model that does not know that they belong together
+    assert Recalibration.none(3, [(0, 1, 2)]).apply(
+        Prediction(torch.from_numpy(twice))
+    ).probability == pytest.approx(np.full((2, 3), 1 / 3))
+
+
+def test_a_number_is_not_recalibrated_and_keeps_its_interval():
+    estimate = torch.tensor([[0.3, 71.0]], dtype=torch.float64)
+    ends = torch.tensor([[[0.2, 0.4], [60.0, 80.0]]], dtype=torch.float64)
+    before = Prediction.of_estimate(estimate, (1,), interval=ends)
+    after = Recalibration((0.5, 0.0), (2.0, 1.0)).apply(before)
+    assert after.values[0, 1] == 71 and (after.low[0, 1], after.high[0, 1]) == (60, 80)
+    assert after.probability[0, 0] != 0.3 and after.low[0, 0] < after.probability[0, 0] < after.high[0, 0]

@@ -23,8 +23,12 @@ TREE = {
 }
 
 
+def events(*tasks):
+    return dict.fromkeys(tasks, "event")
+
+
 def test_a_task_without_a_head_gets_a_copy_of_the_first_head_and_its_losses():
-    tree = for_tasks(TREE, ["death_2y", "relapse"])
+    tree = for_tasks(TREE, events("death_2y", "relapse"))
     assert tree["heads"] == {"relapse": {"use": "cox"}, "death_2y": {"use": "discrete_hazard", "bins": 9}}
     assert tree["losses"] == [
         {"use": "hazard", "head": "death_2y", "weight": 0.7},
@@ -34,28 +38,38 @@ def test_a_task_without_a_head_gets_a_copy_of_the_first_head_and_its_losses():
 
 
 def test_heads_of_the_same_tasks_stay_as_they_are():
-    assert for_tasks(TREE, ["survival", "relapse"]) == TREE
+    assert for_tasks(TREE, events("survival", "relapse")) == TREE
 
 
 def test_a_head_is_known_by_its_task_and_not_by_its_name():
     tree = {"heads": {"a": {"use": "cox", "task": "b"}}, "losses": [{"use": "cox", "head": "a"}]}
-    assert for_tasks(tree, ["b"]) == tree
-    both = for_tasks(tree, ["b", "a"])
+    assert for_tasks(tree, events("b")) == tree
+    both = for_tasks(tree, events("b", "a"))
     assert both["heads"] == {"a": {"use": "cox", "task": "b"}, "a_head": {"use": "cox", "task": "a"}}
     assert [loss["head"] for loss in both["losses"]] == ["a", "a_head"]
 
 
 def test_a_recipe_without_heads_stays_as_it_is():
     tree = {"estimator": {"use": "logistic"}}
-    assert for_tasks(tree, ["death"]) is tree
+    assert for_tasks(tree, events("death")) is tree
     assert for_modalities(tree, ["rna"]) is tree
 
 
 def test_a_copy_shares_no_list_with_the_recipe():
     tree = {"heads": {"a": {"use": "x", "sizes": [1]}}, "losses": [{"use": "y", "head": "a"}]}
     before = copy.deepcopy(tree)
-    for_tasks(tree, ["b", "c"])["heads"]["b"]["sizes"].append(2)
+    for_tasks(tree, events("b", "c"))["heads"]["b"]["sizes"].append(2)
     assert tree == before
+
+
+def test_classes_and_numbers_get_the_head_and_the_loss_of_their_kind():
+    tree = for_tasks(TREE, {"subtype": "multiclass", "relapse": "event", "age": "continuous"})
+    assert tree["heads"] == {
+        "relapse": {"use": "cox"},
+        "subtype": {"use": "multiclass"},
+        "age": {"use": "continuous"},
+    }
+    assert [loss["use"] for loss in tree["losses"]] == ["cox", "infonce", "cross_entropy", "gaussian_nll"]
 
 
 @pytest.mark.parametrize(
@@ -81,7 +95,7 @@ def test_any_tasks_make_shipped_recipes_that_pass_their_checks(tasks):
         table = {"time": "days", "event": "dead", "horizon_days": 365.0}
         targets = {"path": "o.csv", "tasks": {task: table for task in tasks}}
         tree["cohort"] = {"modalities": {"rna": {"path": "rna.csv"}}, "targets": targets}
-        tree = for_modalities(for_tasks(tree, tasks), ["rna"])
+        tree = for_modalities(for_tasks(tree, events(*tasks)), ["rna"])
         recipe, problems = check_recipe(tree, load_catalog(), Path(name), Path.cwd())
         assert not problems and recipe is not None
         assert [head["task"] for head in recipe.heads.values()] == tasks

@@ -61,7 +61,7 @@ class Counted:
 def folds_fitted(cohort, monkeypatch, enough):
     monkeypatch.setattr(fitting, "ENOUGH_HELD_OUT", enough)
     Counted.fits = 0
-    probability = out_of_fold(Counted, cohort, FitContext(0))
+    probability = out_of_fold(Counted, cohort, FitContext(0)).probability
     return Counted.fits, int(np.isfinite(probability).all(axis=1).sum())
 
 

@@ -1,8 +1,9 @@
 """Whose outcomes recalibrated a fitted estimator and chose its thresholds."""
 
-import numpy as np
 import pytest
+import torch
 
+from hcat_core.interfaces import Prediction
 from hcat_core.metrics.recalibration import Recalibration
 from hcat_core.training.fitting import Fitted
 from hcat_core.training.held_out import held_out_by
@@ -17,7 +18,7 @@ class Thresholding:
 
 
 class CrossFitted:
-    out_of_fold = np.zeros((3, 1))
+    out_of_fold = Prediction(torch.zeros((3, 1)))
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,9 @@ def _by_pattern(trial: Trial, cells: _Cells) -> dict[str, PatternScores]:
 
 
 def probe_auc(trial: Trial, train: Imputation, test: Imputation) -> dict[str, float]:
-    """Test AUC by task of a linear probe on imputed cells, with an indicator for each missing block.
+    """Test AUC by outcome of a linear probe on imputed cells, with an indicator for each missing block.
+
+    That of classes is their macro AUC; a number has none.
 
     Without any imputation the indicator is all that the probe has of a missing block, as a learned mask
     token is for a network. The features are sixteen principal components of each modality, fitted on
@@ -127,14 +129,18 @@ def probe_auc(trial: Trial, train: Imputation, test: Imputation) -> dict[str, fl
         return {}
     x_train, x_test = _probe_features(trial, train, test)
     result = {}
-    for task, name in enumerate(trial.train.layout.task_names):
-        y_train, train_mask = _known(train_targets.labels[:, task])
-        y_test, test_mask = _known(test_targets.labels[:, task])
-        if len(set(y_train)) < 2 or len(set(y_test)) < 2:
-            continue
-        probe = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=1000))
-        probe.fit(x_train[train_mask], y_train)
-        result[name] = float(roc_auc_score(y_test, probe.decision_function(x_test[test_mask])))
+    for outcome in trial.train.layout.outcomes:
+        aucs = []
+        for task in outcome.columns:
+            y_train, train_mask = _known(train_targets.labels[:, task])
+            y_test, test_mask = _known(test_targets.labels[:, task])
+            if len(set(y_train)) < 2 or len(set(y_test)) < 2:
+                continue
+            probe = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=1000))
+            probe.fit(x_train[train_mask], y_train)
+            aucs.append(float(roc_auc_score(y_test, probe.decision_function(x_test[test_mask]))))
+        if aucs:
+            result[outcome.name] = float(np.mean(aucs))
     return result
 
 

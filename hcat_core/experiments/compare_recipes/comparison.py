@@ -15,12 +15,12 @@ from hcat_core.evaluation.baselines import baseline_recipes
 from hcat_core.experiments.compare_recipes.document import (
     Findings,
     FoldPlan,
+    comparison_csv,
     comparison_document,
     find_differences,
 )
 from hcat_core.experiments.compare_recipes.results import FoldResult
 from hcat_core.experiments.compare_recipes.run import RecipeOnFold, fold_job, run_job
-from hcat_core.experiments.compare_recipes.table import as_csv
 from hcat_core.experiments.jobs import Backend, Experiment, Job, run_jobs
 from hcat_core.experiments.notifier import ComparisonNotifier
 from hcat_core.recipe.recipe import Recipe
@@ -123,7 +123,7 @@ def run_comparison(
         document = comparison_document(found, results, names, cohort, planned.folds)
         notifier.finished(document)
         write_text(folder / "comparison.json", json.dumps(document, indent=1, allow_nan=False) + "\n")
-        write_text(folder / "comparison.csv", as_csv(results, names, cohort.layout.task_names))
+        write_text(folder / "comparison.csv", comparison_csv(results, names, cohort))
         write_text(folder / PAGE, _page(planned, document, results, found))
     return document
 

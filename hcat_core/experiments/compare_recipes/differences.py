@@ -1,4 +1,8 @@
-"""Differences of the AUC between recipes on the same folds: intervals, p values and verdicts."""
+"""Differences between recipes on the same folds: intervals, p values and verdicts.
+
+They are differences of the AUC, of classes the macro AUC; of a number they are differences of R2. A mean of
+tasks is that of AUCs.
+"""
 
 from __future__ import annotations
 
@@ -27,12 +31,12 @@ class PairedTest:
 
 @dataclass(frozen=True)
 class Difference:
-    """AUC of ``name`` minus that of ``other`` on the same folds.
+    """AUC, or R2, of ``name`` minus that of ``other`` on the same folds.
 
     Attributes:
         name: of the recipe.
         other: the recipe that all are compared with.
-        task: of the AUC, or ``MEAN_OF_TASKS``.
+        task: the outcome, or ``MEAN_OF_TASKS``.
         what: ``ALL_MODALITIES`` or ``TWO_HIDDEN``.
         mean: over folds.
         low: lower end of the Nadeau-Bengio 95 % interval of this difference alone; None where not tested.
@@ -99,7 +103,9 @@ def paired_differences(
     n_folds: int,
     untested: Collection[str] = (),
 ) -> list[Difference]:
-    """Every recipe against the first: by task, over several tasks, and with two modalities hidden.
+    """Every recipe against the first: by outcome, over several, and with two modalities hidden.
+
+    The outcomes in ``tasks`` are either such as have an AUC, or a single number.
 
     A task of ``untested`` gets no interval and no verdict, nor does a mean of tasks with it.
     """
@@ -109,11 +115,11 @@ def paired_differences(
     for what in (ALL_MODALITIES, TWO_HIDDEN):
         for task in rows:
             wanted = tasks if task == MEAN_OF_TASKS else [task]
-            base = auc_by_fold(results, reference, wanted, what)
+            base = score_by_fold(results, reference, wanted, what)
             family = []
             for name in others:
-                auc = auc_by_fold(results, name, wanted, what)
-                by_fold = np.array([auc[fold] - base[fold] for fold in sorted(auc.keys() & base.keys())])
+                own = score_by_fold(results, name, wanted, what)
+                by_fold = np.array([own[fold] - base[fold] for fold in sorted(own.keys() & base.keys())])
                 if not len(by_fold):
                     continue
                 one = Difference(name, reference, task, what, float(by_fold.mean()))
@@ -132,26 +138,28 @@ def _adjusted(family: Sequence[Difference]) -> list[Difference]:
 
 
 def auc_with_two_hidden(scores: FoldScores) -> float | None:
-    """Mean AUC over the ways to hide two modalities at test time; None with fewer than three."""
+    """Mean AUC, or R2, over the ways to hide two modalities at test time; None with fewer than three."""
     sizes = {name: len(name.split("+")) for name in scores.subsets}
     remaining = max(sizes.values(), default=0) - 2
     values = [v for name, v in scores.subsets.items() if sizes[name] == remaining and v is not None]
     return float(np.mean(values)) if remaining > 0 and values else None
 
 
-def auc_by_fold(
+def score_by_fold(
     results: Sequence[FoldResult], name: str, tasks: Sequence[str], what: str = ALL_MODALITIES
 ) -> dict[tuple[int, int], float]:
-    """AUC by (repeat, fold), the mean of ``tasks``, where each of them has one."""
-    aucs: dict[tuple[int, int], dict[str, float]] = {}
+    """AUC, of a number R2, by (repeat, fold), the mean of ``tasks``, where each of them has one."""
+    found: dict[tuple[int, int], dict[str, float]] = {}
     for result in results:
         if result.name != name or result.error is not None:
             continue
+        every = {**result.tasks, **result.numbers}
         for task in tasks:
-            if task not in result.tasks:
+            if task not in every:
                 continue
-            scores = result.tasks[task]
-            value = scores.auc if what == ALL_MODALITIES else auc_with_two_hidden(scores)
+            scores = every[task]
+            own = scores.r2 if task in result.numbers else scores.auc
+            value = own if what == ALL_MODALITIES else auc_with_two_hidden(scores)
             if value is not None:
-                aucs.setdefault((result.repeat, result.fold), {})[task] = value
-    return {fold: float(np.mean(list(v.values()))) for fold, v in aucs.items() if len(v) == len(tasks)}
+                found.setdefault((result.repeat, result.fold), {})[task] = value
+    return {fold: float(np.mean(list(v.values()))) for fold, v in found.items() if len(v) == len(tasks)}

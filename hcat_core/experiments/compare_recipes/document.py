@@ -8,12 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from hcat_core.cohort import Cohort
+from hcat_core.cohort import Cohort, Outcome
 from hcat_core.experiments.compare_recipes import table
 from hcat_core.experiments.compare_recipes.differences import (
     Difference,
     auc_with_two_hidden,
     paired_differences,
+)
+from hcat_core.experiments.compare_recipes.other_outcomes import (
+    CLASS_METRICS,
+    VALUE_METRICS,
+    class_entry,
+    difference_as_json,
+    numbers_document,
+    rarest_class,
 )
 from hcat_core.experiments.compare_recipes.results import FoldResult
 from hcat_core.experiments.compare_recipes.selection import Selection, select_best
@@ -43,14 +51,16 @@ class Findings:
     """What a comparison found.
 
     Attributes:
-        few: tasks with fewer than ten patients of either outcome, with their number.
+        few: events and classes with fewer than ten patients of an outcome, with their number.
         differences: to the first recipe.
+        numbers: the document of each outcome that is a number.
         selection: the best recipe, where one could be chosen.
         verdict: on the differences.
     """
 
     few: dict[str, int]
     differences: Sequence[Difference]
+    numbers: dict[str, dict[str, Any]]
     selection: Selection | None
     verdict: ComparisonVerdict
 
@@ -65,22 +75,18 @@ def find_differences(
 ) -> Findings:
     """Compare all recipes with the first of ``names``, and choose the best one unless ``choose`` is False.
 
-    A task with few patients has no interval and no verdict, and then no recipe is chosen.
+    A task with few patients has no interval and no verdict, and then no recipe is chosen. Numbers are
+    compared apart from events and classes.
     """
-    assert cohort.targets is not None
-    tasks, groups = cohort.layout.task_names, group_numbers(cohort.groups)
-    rarer = {
-        task: table.patients_with_rarer_outcome(
-            results, task, cohort.targets.labels[:, column].numpy(), groups
-        )
-        for column, task in enumerate(tasks)
-        if any(task in result.tasks for result in results)
-    }
-    few = {task: patients for task, patients in rarer.items() if patients < FEWEST_OF_EACH}
+    tasks = tuple(outcome.name for outcome in cohort.layout.outcomes if outcome.kind != "continuous")
+    few = _few(results, cohort)
     differences = paired_differences(results, names, tasks, plan.folds, tuple(few))
-    selection = None if few or not choose else select_best(results, names, cohort)
+    numbers = numbers_document(results, names, cohort, plan.folds)
+    too_few = bool(few) or (not tasks and any(one["too_few"] for one in numbers.values()))
+    selection = None if too_few or not choose else select_best(results, names, cohort)
     measured = Measured(len(cohort), plan.folds, plan.repeats)
-    return Findings(few, differences, selection, comparison_verdict(differences, selection, measured))
+    verdict = comparison_verdict(differences, selection, measured)
+    return Findings(few, differences, numbers, selection, verdict)
 
 
 def comparison_document(
@@ -92,10 +98,8 @@ def comparison_document(
     ``notes`` says so.
     """
     assert cohort.targets is not None
-    tasks, few, differences, selection = (
-        cohort.layout.task_names, found.few, found.differences, found.selection,
-    )  # fmt: skip
-    return {
+    few, differences, selection = found.few, found.differences, found.selection
+    document = {
         "verdict": as_json(found.verdict),
         "folds": plan.folds,
         "repeats": plan.repeats,
@@ -104,14 +108,43 @@ def comparison_document(
         "patients": len(cohort),
         "data": cohort.fingerprint(),
         "weighted_for_censoring": [
-            task for column, task in enumerate(tasks) if bool(timed(cohort.targets, column).any())
+            task.name
+            for column, task in enumerate(cohort.layout.tasks)
+            if bool(timed(cohort.targets, column).any())
         ],
         "too_few": few,
         "recipes": {name: _recipe([r for r in results if r.name == name], cohort) for name in names},
-        "differences": [{**asdict(d), "verdict": d.verdict} for d in differences],
+        "differences": [difference_as_json(one) for one in differences],
         "selection": None if selection is None else asdict(selection),
         "notes": [*_few_notes(few), *_selection_notes(selection), *difference_notes(differences)],
     }
+    return document | ({"numbers": found.numbers} if found.numbers else {})
+
+
+def comparison_csv(results: Sequence[FoldResult], names: Sequence[str], cohort: Cohort) -> str:
+    """The text of ``comparison.csv``; metrics of classes and of numbers are there where these are."""
+    outcomes = cohort.layout.outcomes
+    others: list[str] = []
+    if any(outcome.kind == "class" for outcome in outcomes):
+        others += CLASS_METRICS
+    if any(outcome.kind == "continuous" for outcome in outcomes):
+        others += VALUE_METRICS
+    return table.as_csv(results, names, [outcome.name for outcome in outcomes], others)
+
+
+def _few(results: Sequence[FoldResult], cohort: Cohort) -> dict[str, int]:
+    """Events and classes with fewer than ten scored patients of an outcome, with their number."""
+    assert cohort.targets is not None
+    groups, rarer = group_numbers(cohort.groups), {}
+    for outcome in cohort.layout.outcomes:
+        if not any(outcome.name in result.tasks for result in results):
+            continue
+        if outcome.kind == "class":
+            rarer[outcome.name] = rarest_class(results, outcome, cohort)
+        else:
+            labels = cohort.targets.labels[:, outcome.columns[0]].numpy()
+            rarer[outcome.name] = table.patients_with_rarer_outcome(results, outcome.name, labels, groups)
+    return {name: patients for name, patients in rarer.items() if patients < FEWEST_OF_EACH}
 
 
 def _few_notes(few: dict[str, int]) -> list[str]:
@@ -130,7 +163,8 @@ def _selection_notes(selection: Selection | None) -> list[str]:
     score, several = selection.score, len(selection.tasks) > 1
     low, high = score.corrected_95
     return [
-        f"Best here: {selection.winner}, {'mean ' if several else ''}AUC {score.apparent:.3f}; corrected "
+        f"Best here: {selection.winner}, {'mean ' if several else ''}{selection.measure} "
+        f"{score.apparent:.3f}; corrected "
         f"for having been chosen among {len(selection.candidates)}: {score.corrected:.3f} "
         f"[{low:.3f}, {high:.3f}]."
     ]
@@ -151,28 +185,30 @@ def difference_notes(differences: Sequence[Difference]) -> list[str]:
 
 
 def _recipe(results: Sequence[FoldResult], cohort: Cohort) -> dict[str, Any]:
-    """One recipe's errors, and its scores by task."""
-    assert cohort.targets is not None
+    """One recipe's errors, and its scores by outcome that has an AUC."""
     document: dict[str, Any] = {"errors": sorted({r.error for r in results if r.error})}
     good = [r for r in results if r.error is None]
-    groups = group_numbers(cohort.groups)
-    for column, task in enumerate(cohort.layout.task_names):
-        scored = [r for r in good if task in r.tasks]
+    for outcome in cohort.layout.outcomes:
+        scored = [r for r in good if outcome.name in r.tasks]
         if not scored:
             continue
-        labels = cohort.targets.labels[:, column].numpy()
-        spreads = {metric: table.spread_of(scored, task, metric) for metric in table.METRICS}
-        hidden = [auc_with_two_hidden(r.tasks[task]) for r in scored]
-        known = [value for value in hidden if value is not None]
-        document[task] = {
-            **{metric: None if s is None else _without_nan(asdict(s)) for metric, s in spreads.items()},
-            "pooled_calibration": asdict(table.pooled_calibration(scored, task, labels, groups)),
-            "auc_two_hidden": float(np.mean(known)) if known else None,
-            "auc_fall_without": table.auc_fall_without(scored, task, cohort.layout.names),
-        }
+        if outcome.kind == "class":
+            document[outcome.name] = class_entry(scored, outcome, cohort)
+        else:
+            document[outcome.name] = _event_entry(scored, outcome, cohort)
     return document
 
 
-def _without_nan(values: dict[str, Any]) -> dict[str, Any]:
-    """None in place of NaN, which JSON does not have."""
-    return {key: None if isinstance(v, float) and v != v else v for key, v in values.items()}
+def _event_entry(results: Sequence[FoldResult], outcome: Outcome, cohort: Cohort) -> dict[str, Any]:
+    """One recipe's scores of an event."""
+    assert cohort.targets is not None
+    task, scores = outcome.name, [r.tasks[outcome.name] for r in results]
+    labels = cohort.targets.labels[:, outcome.columns[0]].numpy()
+    hidden = [value for value in map(auc_with_two_hidden, scores) if value is not None]
+    pooled = table.pooled_calibration(results, task, labels, group_numbers(cohort.groups))
+    return {
+        **{m: table.as_plain(table.spread_of_scores(scores, m)) for m in table.METRICS},
+        "pooled_calibration": asdict(pooled),
+        "auc_two_hidden": float(np.mean(hidden)) if hidden else None,
+        "auc_fall_without": table.fall_without(scores, cohort.layout.names),
+    }

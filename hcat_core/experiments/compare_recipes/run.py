@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,12 +10,13 @@ from hcat_core.cohort import Cohort
 from hcat_core.data.folds import Fold
 from hcat_core.data.splits import hold_out_patients
 from hcat_core.errors import HcatError
+from hcat_core.evaluation.headline import Observed
+from hcat_core.evaluation.other_outcomes import score_others
+from hcat_core.evaluation.outcome_selection import predictable_columns, with_columns
 from hcat_core.evaluation.scores import ScoringSettings, score_tasks
 from hcat_core.evaluation.shapley import value_of_subsets
 from hcat_core.experiments.compare_recipes.results import FoldResult, FoldScores
 from hcat_core.experiments.jobs import Job, job_key
-from hcat_core.metrics.censoring import all_known_weights
-from hcat_core.metrics.discrimination import weighted_auc
 from hcat_core.recipe.recipe import Recipe
 from hcat_core.registry.catalog import load_catalog
 from hcat_core.registry.discovery import Allowed
@@ -53,51 +54,64 @@ def fold_job(name: str, recipe: Recipe, fold: Fold, data: str) -> Job[RecipeOnFo
 def run_job(job: Job[RecipeOnFold], cohort: Cohort, allowed: Allowed | None) -> FoldResult:
     """Fit and score with the plugins ``allowed``; a failure is a result too, and other jobs go on."""
     recipe, fold = job.task.recipe, job.task.fold
-    tasks: dict[str, FoldScores] = {}
+    scores: dict[str, FoldScores] = {}
     error = None
     try:
         catalog = load_catalog(allowed=allowed)
+        part = with_columns(cohort, predictable_columns(recipe, catalog, cohort.layout))
         seed = recipe.seed + 100 * fold.repeat + fold.number
-        rest = cohort[fold.rest]
+        rest = part[fold.rest]
         train, validation = hold_out_patients(rest, VALIDATION, seed)
         context = TrainingContext(seed, parts=neural_parts_of(recipe, catalog))
         fitted = fit_estimator(recipe, catalog, rest[train], rest[validation], context)
-        tasks = _score(fitted, cohort, fold, job.task.subsets)
+        scores = score_fold(fitted, part, fold, subsets=job.task.subsets)
     except HcatError as failure:
         error = str(failure)
     except Exception as failure:  # a third-party estimator may raise anything
         error = f"{type(failure).__name__}: {failure}"
-    return FoldResult(job.name, fold.repeat, fold.number, tasks, error)
+    numbers = {outcome: one for outcome, one in scores.items() if one.value}
+    tasks = {outcome: one for outcome, one in scores.items() if outcome not in numbers}
+    return FoldResult(job.name, fold.repeat, fold.number, tasks, error, numbers)
 
 
-def _score(fitted: Fitted, cohort: Cohort, fold: Fold, subsets: bool) -> dict[str, FoldScores]:
+def score_fold(
+    fitted: Fitted, cohort: Cohort, fold: Fold, *, subsets: bool = True
+) -> dict[str, FoldScores]:
+    """Scores by outcome of those that are scored on this fold; with ``subsets``, of modalities too."""
     test = cohort[fold.test]
     assert cohort.targets is not None and test.targets is not None
     without_targets = test.without_targets()
     predicted = fitted.predict(without_targets)
-    others = cohort.targets[fold.rest]
-    weights = all_known_weights(test.layout, test.targets, others)
-    scored = score_tasks(test, predicted, ScoringSettings(fitted.thresholds, others, 0, 0))
+    settings = ScoringSettings(fitted.thresholds, cohort.targets[fold.rest], 0, 0)
+    events = score_tasks(test, predicted, settings)
+    others = score_others(test, predicted, settings)
     by_subset = _predict_with_subsets(fitted, without_targets) if subsets else {}
     scores = {}
-    for name in fold.tasks:
-        column = test.layout.task_names.index(name)
-        label = test.targets.labels[:, column].numpy()
-        scores[name] = FoldScores(
-            metrics=scored[name].as_json(),
-            rows=fold.test.tolist(),
-            probability=[round(float(value), 6) for value in predicted.probability[:, column]],
-            known_weights=[round(float(value), 6) for value in weights[:, column]],
-            subsets={
-                subset: weighted_auc(q[:, column], label, weights[:, column])
-                for subset, q in by_subset.items()
-            },
-        )
+    for one in Observed.of(test, settings):
+        name, columns = one.outcome.name, list(one.outcome.columns)
+        if name not in fold.tasks:
+            continue
+        of_subset = {subset: one.headline(estimate).value for subset, estimate in by_subset.items()}
+        kept = FoldScores({}, fold.test.tolist(), known_weights=_rounded(one.weights), subsets=of_subset)
+        if one.outcome.kind == "event":
+            probability = _rounded(predicted.probability[:, columns[0]])
+            scores[name] = replace(kept, metrics=events[name].as_json(), probability=probability)
+        elif one.outcome.kind == "class":
+            classes = [_rounded(predicted.probability[:, column]) for column in columns]
+            scores[name] = replace(kept, metrics=others[name].as_json(), classes=classes)
+        else:
+            value = _rounded(predicted.values[:, columns[0]])
+            mean = one.training_mean if np.isfinite(one.training_mean) else None
+            scores[name] = replace(kept, metrics=others[name].as_json(), value=value, training_mean=mean)
     return scores
 
 
+def _rounded(values: np.ndarray) -> list[float]:
+    return [round(float(value), 6) for value in values]
+
+
 def _predict_with_subsets(fitted: Fitted, batch: Cohort) -> dict[str, np.ndarray]:
-    """The probabilities (N, T) with each subset of modalities alone; none for too many modalities.
+    """What is predicted (N, T) with each subset of modalities alone; nothing for too many modalities.
 
     A patient with no modality of the subset gets the mean prediction of the others.
     """

@@ -7,11 +7,11 @@ import io
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from hcat_core.experiments.compare_recipes.results import FoldResult
+from hcat_core.experiments.compare_recipes.results import FoldResult, FoldScores
 from hcat_core.metrics.calibration import calibration
 from hcat_core.metrics.fewest import FEWEST_OF_EACH
 from hcat_core.metrics.resampling import rarer_outcome
@@ -51,20 +51,32 @@ class PooledCalibration:
 
 def spread_of(results: Sequence[FoldResult], task: str, metric: str) -> Spread | None:
     """Mean and standard deviation of a metric over the folds that have a value."""
-    values = [r.tasks[task].number(metric) for r in results if task in r.tasks and r.error is None]
+    good = [r for r in results if r.error is None]
+    scores = [r.tasks.get(task) or r.numbers.get(task) for r in good]
+    return spread_of_scores([one for one in scores if one is not None], metric)
+
+
+def spread_of_scores(scores: Sequence[FoldScores], metric: str) -> Spread | None:
+    """Mean and standard deviation of a metric over the folds that have a value."""
+    values = [one.number(metric) for one in scores]
     known = np.array([v for v in values if v is not None])
     if not len(known):
         return None
     return Spread(float(known.mean()), float(known.std(ddof=1)) if len(known) > 1 else math.nan, len(known))
 
 
-def auc_fall_without(
-    results: Sequence[FoldResult], task: str, modalities: Sequence[str]
-) -> dict[str, float]:
-    """By modality, the mean fall of the AUC when it is hidden from every patient at test time."""
+def as_plain(spread: Spread | None) -> dict[str, float | None] | None:
+    """The record with None in place of NaN, which JSON does not have."""
+    if spread is None:
+        return None
+    return {name: None if math.isnan(value) else value for name, value in asdict(spread).items()}
+
+
+def fall_without(scores: Sequence[FoldScores], modalities: Sequence[str]) -> dict[str, float]:
+    """By modality, the mean fall of the AUC, or R2, when it is hidden from every patient at test time."""
     falls: dict[str, list[float]] = {name: [] for name in modalities}
-    for result in results:
-        subsets = result.tasks[task].subsets if task in result.tasks else {}
+    for one in scores:
+        subsets = one.subsets
         with_all = subsets.get("+".join(modalities))
         for name in modalities:
             without = subsets.get("+".join(m for m in modalities if m != name))
@@ -129,14 +141,20 @@ def pooled_calibration(
     )
 
 
-def as_csv(results: Sequence[FoldResult], names: Sequence[str], tasks: Sequence[str]) -> str:
-    """One row for each recipe and task: mean and standard deviation of every metric over folds."""
+def as_csv(
+    results: Sequence[FoldResult], names: Sequence[str], outcomes: Sequence[str], others: Sequence[str] = ()
+) -> str:
+    """One row for each recipe and outcome: mean and standard deviation of every metric over folds.
+
+    ``others`` are metrics of outcomes that are no events.
+    """
+    metrics = (*METRICS, *(name for name in others if name not in METRICS))
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["recipe", "task", "folds", *itertools.chain(*((m, f"{m}_sd") for m in METRICS))])
-    for name, task in itertools.product(names, tasks):
+    writer.writerow(["recipe", "task", "folds", *itertools.chain(*((m, f"{m}_sd") for m in metrics))])
+    for name, task in itertools.product(names, outcomes):
         of_recipe = [r for r in results if r.name == name]
-        spreads = [spread_of(of_recipe, task, metric) for metric in METRICS]
+        spreads = [spread_of(of_recipe, task, metric) for metric in metrics]
         numbers = [f"{v:.6g}" if s and math.isfinite(v) else "" for s in spreads for v in _pair(s)]
         folds = max((s.folds for s in spreads if s), default=0)
         writer.writerow([name, task, folds, *numbers])

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hcat_core.experiments.compare_recipes.differences import MEAN_OF_TASKS, auc_by_fold
+from hcat_core.experiments.compare_recipes.differences import MEAN_OF_TASKS, score_by_fold
 from hcat_core.experiments.compare_recipes.results import FoldResult
 from hcat_core.experiments.tune.nested_folds import SearchPlan
 from hcat_core.experiments.tune.space import Dimension
@@ -139,7 +139,7 @@ def scored_trial(
     errors = [one.error for one in results if one.error is not None]
     if errors:
         return Trial(number, settings, error=errors[0])
-    scores = auc_by_fold(results, results[0].name, tasks)
+    scores = score_by_fold(results, results[0].name, tasks)
     if not scores:
         return Trial(number, settings, error="no inner fold has patients of both outcomes of every task")
     return Trial(number, settings, tuple(scores[fold] for fold in sorted(scores)))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hcat_core.experiments.compare_recipes.differences import auc_by_fold, nadeau_bengio
+from hcat_core.experiments.compare_recipes.differences import nadeau_bengio, score_by_fold
 from hcat_core.experiments.compare_recipes.document import (
     FoldPlan,
     comparison_document,
@@ -119,7 +119,7 @@ def _outer_score(
     results: Sequence[FoldResult], name: str, tasks: Sequence[str], n_folds: int
 ) -> OuterScore:
     """The mean score of one recipe over outer folds."""
-    by_fold: Mapping[tuple[int, int], float] = auc_by_fold(results, name, tasks)
+    by_fold: Mapping[tuple[int, int], float] = score_by_fold(results, name, tasks)
     if not by_fold:
         return OuterScore(None, None, None, {})
     scores = np.array(list(by_fold.values()))

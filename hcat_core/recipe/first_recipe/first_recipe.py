@@ -67,7 +67,8 @@ def write_first_recipe(wanted: Wanted, catalog: Catalog, interview: Interview) -
     assert outcomes is not None
     findings = _read(files, choices, wanted, catalog)
     labelled = [task.name for task in tasks if not task.timed]
-    sentence, method = method_of(wanted.model, [t.name for t in tasks], labelled, list(files), catalog)
+    kinds = {task.name: task.kind for task in tasks}
+    sentence, method = method_of(wanted.model, kinds, labelled, list(files), catalog)
     interview.say(f"model: {sentence}")
     title = ["A first recipe, written by hcat init: read it, then hcat inspect and hcat run it."]
     tables = [

@@ -8,6 +8,7 @@ from typing import Any
 
 import tomli_w
 
+from hcat_core.data.schema import OutcomeKind
 from hcat_core.errors import UsageError
 from hcat_core.recipe.first_recipe.document import comment
 from hcat_core.recipe.loading import NEURAL, read_recipe_tree
@@ -25,7 +26,7 @@ METHOD = ("estimator", "imputer", "fusion", "heads", "losses", "training", "eval
 
 def method_of(
     model: str | None,
-    tasks: Sequence[str],
+    tasks: Mapping[str, OutcomeKind],
     labelled: Collection[str],
     modalities: Sequence[str],
     catalog: Catalog,
@@ -34,7 +35,7 @@ def method_of(
 
     Args:
         model: a shipped recipe or an estimator; None chooses by the kind of the tasks.
-        tasks: names of all tasks.
+        tasks: kinds of all tasks by name.
         labelled: of those without times.
         modalities: names.
         catalog: of components.

@@ -19,10 +19,11 @@ from hcat_core.data.follow_up_names import (
     unit_in_name,
 )
 from hcat_core.data.outcomes import derive_labels
-from hcat_core.data.schema import TimeUnit
+from hcat_core.data.schema import OutcomeKind, TimeUnit
 from hcat_core.recipe.first_recipe.coding import Coding, coding_of
 from hcat_core.recipe.first_recipe.document import Line
 from hcat_core.recipe.first_recipe.files import CohortFile
+from hcat_core.recipe.first_recipe.other_outcomes import class_lines, holds_classes, number_lines
 from hcat_core.recipe.first_recipe.questions import Interview, Question
 from hcat_core.recipe.first_recipe.wanted import Wanted
 from hcat_core.recipe.first_recipe.words import unknown_words
@@ -38,7 +39,7 @@ _PROGRESSION = re.compile(r"(?:.*_)?(?:progress\w*|pfs|pfi)(?:_.*)?")
 
 @dataclass(frozen=True)
 class TaskText:
-    """One task: its name, the lines of its table, and whether it has times.
+    """One task: its name, the lines of its table, whether it has times, and its kind.
 
     ``missing`` are the values of its columns that mean "not known".
     """
@@ -47,6 +48,7 @@ class TaskText:
     lines: tuple[Line, ...]
     timed: bool
     missing: tuple[str | float, ...] = ()
+    kind: OutcomeKind = "event"
 
 
 def tasks_of(wanted: Wanted, file: CohortFile, interview: Interview) -> list[TaskText]:
@@ -59,20 +61,21 @@ def tasks_of(wanted: Wanted, file: CohortFile, interview: Interview) -> list[Tas
     wants_times = time is not None and status is not None
     names = [time, status, wanted.last_contact] if wants_times else []
     read = read_patient_columns(
-        file.reader, [name for name in (*names, *wanted.labels) if name is not None]
+        file.reader, [name for name in (*names, *wanted.labels, *wanted.values) if name is not None]
     )
     tasks = []
     if time is not None and status is not None:
         tasks.append(_timed(wanted, file, read, (time, status), interview))
     horizon = None if wants_times else wanted.horizon_days
     tasks += [_labelled(wanted, read.columns[label], label, horizon, interview) for label in wanted.labels]
+    tasks += [_number(read.columns[value], value, interview) for value in wanted.values]
     return [task for task in tasks if task is not None]
 
 
 def _columns(wanted: Wanted, file: CohortFile, interview: Interview) -> tuple[str | None, str | None]:
     """The columns of time and of status; both None where the user wants labels alone."""
     status = wanted.event or wanted.censored
-    if wanted.labels and wanted.time is None and status is None:
+    if (wanted.labels or wanted.values) and wanted.time is None and status is None:
         return None, None
     names = () if file.survey is None else tuple(one.name for one in file.survey.columns)
     taken = wanted.outcome_columns
@@ -138,7 +141,11 @@ def _timed(
 def _labelled(
     wanted: Wanted, column: Column, label: str, horizon: float | None, interview: Interview
 ) -> TaskText | None:
-    coding = coding_of(column, _values_for(wanted, label), "label", interview)
+    chosen, name = _values_for(wanted, label), _task_name(label)
+    if not chosen and horizon is None and holds_classes(column):
+        classes, missing = class_lines(column, name, interview)
+        return TaskText(name, classes, False, missing, "multiclass")
+    coding = coding_of(column, chosen, "label", interview)
     if coding is None:
         return None
     lines = [Line("label", label, "1 = yes, 0 = no" if coding.is_usual else "")]
@@ -146,9 +153,14 @@ def _labelled(
         lines.append(Line("label_values", coding.as_values()))
     if horizon is not None:
         lines.append(Line("horizon_days", horizon))
-    name = _task_name(label)
     interview.say(f"task {name}: {label}" + ("" if horizon is None else f" within {horizon:g} days"))
     return TaskText(name, tuple(lines), False, coding.missing)
+
+
+def _number(column: Column, value: str, interview: Interview) -> TaskText:
+    name = _task_name(value)
+    lines, missing = number_lines(column, name, interview)
+    return TaskText(name, lines, False, missing, "continuous")
 
 
 def _is_censored(wanted: Wanted, status: Column, interview: Interview) -> bool | None:

@@ -23,7 +23,8 @@ class Wanted:
         last_contact: column of times of those without the event.
         time_unit: of the times.
         event_values: values that mean the event.
-        labels: columns of properties, one task each.
+        labels: columns of properties or classes, one task each.
+        values: columns of numbers, one task each.
         horizon_days: until when the event counts.
         outcome: name of the event.
         groups: column of sites.
@@ -42,6 +43,7 @@ class Wanted:
     time_unit: TimeUnit | None = None
     event_values: Sequence[str] = ()
     labels: Sequence[str] = ()
+    values: Sequence[str] = ()
     horizon_days: float | None = None
     outcome: str | None = None
     groups: str | None = None
@@ -52,8 +54,8 @@ class Wanted:
     @property
     def outcome_columns(self) -> tuple[str, ...]:
         """The columns of outcomes and sites that the user named."""
-        named = (self.time, self.event, self.censored, self.last_contact, self.groups, *self.labels)
-        return tuple(name for name in named if name is not None)
+        named = (self.time, self.event, self.censored, self.last_contact, self.groups)
+        return tuple(name for name in (*named, *self.labels, *self.values) if name is not None)
 
     def patient_id(self, modality: str) -> str | None:
         """The column of ids that the user named for a modality."""

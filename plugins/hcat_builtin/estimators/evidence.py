@@ -1,8 +1,9 @@
-"""``evidence``: log hazards, or logits, of regressions per modality, a forest, and pairs of modalities."""
+"""``evidence``: log hazards, logits or values of regressions per modality, a forest, and their pairs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,18 @@ from torch import Tensor
 
 from hcat_builtin.estimators.forest_score import ForestScore
 from hcat_builtin.estimators.modality_pairs import ModalityPairs
-from hcat_builtin.estimators.outcome_regression import Outcomes, baseline, most_likely_factors, regress
+from hcat_builtin.estimators.outcome_regression import (
+    Outcomes,
+    baseline,
+    class_line,
+    most_likely_factors,
+    regress,
+)
 from hcat_builtin.estimators.patient_features import FEATURES, FeatureChoice, PatientFeatures
 from hcat_builtin.estimators.penalised_regression import inner_folds
 from hcat_builtin.estimators.serialisation import load_models, save_models
 from hcat_core.cohort import CURVE_STEPS, Cohort, Layout, Task
-from hcat_core.interfaces import FitContext, Prediction
+from hcat_core.interfaces import ALL_KINDS, FitContext, Prediction
 from hcat_core.metrics.survival import FINE_STEPS, cumulative_incidence, fine_days
 from hcat_core.registry.parameter_types import Count, CountOrZero, FoldCount, Share, TailShare
 from hcat_core.storage.tensor_names import with_prefix, without_prefix
@@ -32,7 +39,9 @@ class EvidenceEstimator:
     """Sum of one regression per modality, a forest over all, and products of two modalities.
 
     A modality's regression (elastic net) is fitted on the patients who have it, by the partial likelihood
-    of their times, or by the likelihood of their labels in a task without times. Scores are centred, so
+    of their times, or by the likelihood of their labels, or of their values, in a task without times. The
+    scores of the classes of one outcome, each against the others, are brought together by a softmax.
+    Scores are centred, so
     that a modality that is missing, or not informative, adds 0: what is usual. Extreme values of each
     feature are winsorised. A modality wider than ``widest`` is reduced to principal components, whose
     regression is ridge: as many as there are patients make it the ridge regression on all its features.
@@ -55,6 +64,7 @@ class EvidenceEstimator:
     """
 
     refits = True
+    outcome_kinds = ALL_KINDS
 
     def __init__(
         self,
@@ -90,6 +100,8 @@ class EvidenceEstimator:
         if train.targets is None:
             raise ValueError("fitting needs patients with targets")
         self.state = {}
+        train = self._standardised(train)
+        assert train.targets is not None
         self.left_out = torch.zeros((*train.present.shape, len(self.layout.tasks)))
         groups = np.array(train.patient_ids if train.groups is None else train.groups)
         fold = inner_folds(groups, self.folds, context.seed)
@@ -101,12 +113,22 @@ class EvidenceEstimator:
         hazards = [of_task.of_cause(1) for of_task in outcomes]
         self._add_forest(train, hazards, self.forest.fit(train, fold, context.seed))
         self._fit_pairs(train, hazards, fold)
-        total = self.contributions(train).sum(dim=1).double()
+        total = self._scores(train).sum(dim=1).double()
         for number, task in enumerate(self.layout.tasks):
             self.state |= with_prefix(f"task_{number}.", self._baselines(task, outcomes[number], total))
+        for family in self.layout.families:
+            self._bring_together(family, train.targets.labels)
+        self.left_out = self.left_out * self._units()
 
     def contributions(self, cohort: Cohort) -> Tensor:
-        """(N, M, T) log hazard ratios, or logits, around what is usual; 0 for a missing modality.
+        """(N, M, T) log hazard ratios, logits or values around what is usual; 0 for a missing modality.
+
+        Those of a class are added in a softmax, and those of a number are in its unit.
+        """
+        return (self._scores(cohort) * self._units()).to(cohort.emb.device)
+
+    def _scores(self, cohort: Cohort) -> Tensor:
+        """(N, M, T) contributions, those to a number in its standard deviations; on the CPU.
 
         What the forest and pairs of modalities add belongs to all modalities of the patient in equal parts.
         """
@@ -125,18 +147,27 @@ class EvidenceEstimator:
             share, usual = self.state[f"task_{number}.forest"], self.state[f"task_{number}.forest_usual"]
             result[:, :, number] += _shared_out(share * (scores[:, number] - usual), cohort.present.cpu())
         self._add_pairs(result, cohort)
-        return result.to(cohort.emb.device)
+        return result
 
     def out_of_fold_contributions(self) -> Tensor:
         """(N, M, T) of the training patients, by models of the inner folds, fitted without the patient."""
         return self.left_out
 
     def predict(self, cohort: Cohort) -> Prediction:
-        """(N, T) probabilities, and (N, T, 12) curves; of a task without times, the last step alone."""
-        total = self.contributions(cohort).sum(dim=1).double().cpu()
+        """(N, T) probabilities and values, and (N, T, 12) curves; without times, the last step alone."""
+        total = self._scores(cohort).sum(dim=1).double()
         curves = [self._curve(number, total) for number in range(len(self.layout.tasks))]
         curve = torch.stack(curves, dim=1)
-        return Prediction(curve[:, :, -1], curve)
+        for family in self.layout.families:
+            at = list(family)
+            start = torch.cat([self.state[f"task_{number}.baseline"] for number in family])
+            curve[:, at, -1] = torch.softmax(total[:, at] + start, dim=1)
+        estimate = curve[:, :, -1].clone()
+        for number in self.layout.numbers:
+            standard = total[:, number] + self.state[f"task_{number}.baseline"]
+            location, scale = (self.state[f"task_{number}.{name}"] for name in ("location", "scale"))
+            estimate[:, number], curve[:, number] = location + scale * standard, torch.nan
+        return Prediction.of_estimate(estimate, self.layout.numbers, curve)
 
     def save(self, folder: Path) -> None:
         """Write weights, baselines and the statistics of the features."""
@@ -198,7 +229,8 @@ class EvidenceEstimator:
                 shapes |= {f"{column}.{task}.weights": number for task in tasks}
                 shapes |= {f"{column}.{task}.usual": () for task in tasks}
         for task in tasks:
-            shapes |= {f"task_{task}.{name}": () for name in ("factor", "forest", "forest_usual")}
+            numbers = ("location", "scale") if task in self.layout.numbers else ()
+            shapes |= {f"task_{task}.{n}": () for n in ("factor", "forest", "forest_usual", *numbers)}
             if f"pairs.{task}.weights" in self.state:
                 shapes |= {f"pairs.{task}.weights": (self.pairs.number,), f"pairs.{task}.usual": ()}
             shapes |= self._baseline_shapes(task)
@@ -227,6 +259,43 @@ class EvidenceEstimator:
             "baseline": baseline(own, outcomes.of_cause(1), days),
             "competing": baseline(other, outcomes.of_cause(2), days),
         }
+
+    def _standardised(self, train: Cohort) -> Cohort:
+        """The training patients with values in standard deviations from their mean, which are kept."""
+        targets = train.targets
+        if targets is None or targets.values is None:
+            return train
+        values = targets.values.double()
+        for number in self.layout.numbers:
+            known = values[values[:, number].isfinite(), number]
+            location = known.mean() if len(known) else known.new_zeros(())
+            spread = known.std() if len(known) > 1 else known.new_zeros(())
+            scale = torch.where(spread > 0, spread, 1.0)
+            self.state |= {f"task_{number}.location": location, f"task_{number}.scale": scale}
+            values[:, number] = (values[:, number] - location) / scale
+        return replace(train, targets=replace(targets, values=values.float()))
+
+    def _units(self) -> Tensor:
+        """(T,) the standard deviation of each number, in which its scores are; 1 of other tasks."""
+        units = torch.ones(len(self.layout.tasks))
+        for number in self.layout.numbers:
+            units[number] = self.state[f"task_{number}.scale"]
+        return units
+
+    def _bring_together(self, family: Sequence[int], labels: Tensor) -> None:
+        """Scale the scores of the classes of one outcome so that their softmax is the most likely."""
+        at = list(family)
+        known = (labels[:, at] == 1).any(dim=1)
+        scores = self.left_out[known][:, :, at].sum(dim=1).double().numpy()
+        intercepts, factor = class_line(scores, (labels[known][:, at] == 1).double().numpy())
+        for number, intercept in zip(family, intercepts, strict=True):
+            for name in (f"task_{number}.factor", f"task_{number}.forest"):
+                self.state[name] = self.state[name] * factor
+            for name in (f"pairs.{number}.weights", f"pairs.{number}.usual"):
+                if name in self.state:
+                    self.state[name] = self.state[name] * factor
+            self.state[f"task_{number}.baseline"] = torch.tensor([intercept], dtype=torch.float64)
+        self.left_out[:, :, at] *= factor
 
     def _curve(self, number: int, total: Tensor) -> Tensor:
         """(N, 12) probabilities over time from (N, T) scores; the last alone in a task without times."""

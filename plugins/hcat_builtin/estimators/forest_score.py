@@ -15,7 +15,7 @@ from hcat_builtin.estimators.outcome_regression import Outcomes
 from hcat_builtin.estimators.patient_features import FEATURES, FeatureChoice, PatientFeatures
 from hcat_builtin.estimators.saved_models import check_nodes
 from hcat_builtin.estimators.survival_forest import new_forest
-from hcat_core.cohort import Cohort, Layout
+from hcat_core.cohort import Cohort, Layout, Task
 from hcat_core.storage.tensor_names import with_prefix, without_prefix
 from hcat_core.storage.tensor_shapes import refuse_other_shapes
 
@@ -115,7 +115,7 @@ class Trees:
 
 
 class ForestScore:
-    """One forest per task, of regression trees on pseudo-observations at the horizon, or on labels.
+    """One forest per task, of regression trees on pseudo-observations at the horizon, labels or values.
 
     The forest is cross-fitted: an equal number of its trees was grown without each fold of the patients, so
     that the score of a training patient without that patient costs nothing more. New patients get the mean
@@ -152,18 +152,21 @@ class ForestScore:
                 continue
             target = np.full(len(x), np.nan)
             target[outcomes.known] = outcomes.by_horizon(task.horizon_days)
-            forests = self._cross_fit(x, target, fold, seed, left_out[:, column])
+            predicted = np.full(len(x), np.nan)
+            forests = self._cross_fit(x, target, fold, seed, predicted)
             if forests:
                 self.of_task[column] = Trees.of(forests)
+                known = np.isfinite(predicted)
+                left_out[torch.from_numpy(known), column] = _score(predicted[known], task)
         return left_out
 
     def score(self, cohort: Cohort) -> Tensor:
-        """(N, T) log cumulative hazards by the horizon; 0 for a task without trees."""
+        """(N, T) log cumulative hazards by the horizon, or values; 0 for a task without trees."""
         result = torch.zeros((len(cohort), len(self.layout.tasks)))
         if self.of_task and len(cohort):
             x = self.features.transform(cohort.to(torch.device("cpu")))
             for column, trees in self.of_task.items():
-                result[:, column] = _score(trees.predict(x))
+                result[:, column] = _score(trees.predict(x), self.layout.tasks[column])
         return result
 
     @property
@@ -186,9 +189,9 @@ class ForestScore:
             trees.check(self.features.number)
 
     def _cross_fit(
-        self, x: np.ndarray, target: np.ndarray, fold: np.ndarray, seed: int, left_out: Tensor
+        self, x: np.ndarray, target: np.ndarray, fold: np.ndarray, seed: int, left_out: np.ndarray
     ) -> list[Any]:
-        """Grow one task's forests, one a fold; ``left_out`` (N,) gets the scores of patients left out."""
+        """Grow one task's forests, one a fold; ``left_out`` (N,) gets their predictions of others."""
         numbers = np.unique(fold)
         forests = []
         for number in numbers:
@@ -197,7 +200,7 @@ class ForestScore:
                 continue
             forest = new_forest(max(1, self.trees // len(numbers)), seed + int(number))
             forests.append(grow(forest, x[rows], target[rows]))
-            left_out[torch.from_numpy(own)] = _score(forest.predict(x[own]))
+            left_out[own] = forest.predict(x[own])
         return forests
 
 
@@ -207,7 +210,9 @@ def _in_parts(cells: np.ndarray) -> Iterator[np.ndarray]:
         yield cells[first : first + PATIENTS_AT_ONCE]
 
 
-def _score(probability: np.ndarray) -> Tensor:
-    """(n,) logarithm of the cumulative hazard that gives event probabilities (n,)."""
-    p = np.clip(probability, RAREST, 1 - RAREST)
+def _score(predicted: np.ndarray, task: Task) -> Tensor:
+    """(n,) logarithm of the cumulative hazard that gives event probabilities (n,); values as they are."""
+    if task.kind == "continuous":
+        return torch.from_numpy(predicted).float()
+    p = np.clip(predicted, RAREST, 1 - RAREST)
     return torch.from_numpy(np.log(-np.log1p(-p))).float()

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from hcat_builtin.estimators.outcome_models import OutcomeModels
 from hcat_builtin.estimators.patient_features import FeatureChoice, PatientFeatures
 from hcat_builtin.estimators.saved_models import check_boosting
-from hcat_builtin.estimators.task_classifiers import TaskClassifiers
 from hcat_core.cohort import Layout
 from hcat_core.registry.parameter_types import Count, Positive
 
 
-class GradientBoostingEstimator(TaskClassifiers):
-    """Boosted trees per task; each split learns to which side missing values go.
+class GradientBoostingEstimator(OutcomeModels):
+    """Boosted trees per outcome; each split learns to which side missing values go.
 
     Args:
         layout: modalities and tasks.
@@ -50,15 +50,24 @@ class GradientBoostingEstimator(TaskClassifiers):
         """scikit-learn's gradient boosting on binned features."""
         from sklearn.ensemble import HistGradientBoostingClassifier  # a recipe is checked without it
 
-        return HistGradientBoostingClassifier(
-            max_iter=self.rounds,
-            learning_rate=self.learning_rate,
-            min_samples_leaf=self.leaf,
-            max_depth=self.depth,
-            random_state=seed,
-            early_stopping=False,
-        )
+        return HistGradientBoostingClassifier(**self._parameters(seed))
 
-    def check_classifier(self, model: Any, fresh: Any) -> None:
+    def make_regressor(self, seed: int) -> Any:
+        """scikit-learn's gradient boosting of regression trees."""
+        from sklearn.ensemble import HistGradientBoostingRegressor  # a recipe is checked without it
+
+        return HistGradientBoostingRegressor(**self._parameters(seed))
+
+    def check_model(self, model: Any, fresh: Any, classes: int) -> None:
         """Check the structure of the saved model."""
-        check_boosting(model, fresh, self.features.number)
+        check_boosting(model, fresh, self.features.number, classes)
+
+    def _parameters(self, seed: int) -> dict[str, Any]:
+        return {
+            "max_iter": self.rounds,
+            "learning_rate": self.learning_rate,
+            "min_samples_leaf": self.leaf,
+            "max_depth": self.depth,
+            "random_state": seed,
+            "early_stopping": False,
+        }

@@ -1,4 +1,4 @@
-"""``late_fusion``: one model per modality, whose probabilities are averaged."""
+"""``late_fusion``: one model per modality, whose predictions are averaged."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hcat_builtin.estimators.nested_fit import fit_copy
 from hcat_builtin.estimators.serialisation import load_models, save_models
 from hcat_core.cohort import CURVE_STEPS, Cohort, Layout
 from hcat_core.errors import DataError
-from hcat_core.interfaces import Estimator, FitContext, Prediction
+from hcat_core.interfaces import ALL_KINDS, Estimator, FitContext, Prediction
 from hcat_core.storage.tensor_shapes import refuse_other_shapes
 
 FEWEST = 10  # training patients of known outcome with which a modality is used
@@ -27,8 +27,8 @@ class LateFusionEstimator:
     suits every missingness pattern. The mean over the modalities that a patient has would be as far from
     the base rate with one modality as with five.
 
-    A modality is used where in each task at least ten of its training patients have a known outcome, and
-    both outcomes occur. Others are left out, because a model of a few patients would count as much as the
+    A modality is used where at least ten of its training patients have a known outcome of each kind, and
+    outcomes differ. Others are left out, because a model of a few patients would count as much as the
     other models.
 
     Args:
@@ -37,6 +37,7 @@ class LateFusionEstimator:
     """
 
     refits = True
+    outcome_kinds = ALL_KINDS  # those of its model
 
     def __init__(self, layout: Layout, *, model: Estimator) -> None:
         self.layout = layout
@@ -63,13 +64,13 @@ class LateFusionEstimator:
         if not self.fitted:
             raise DataError(
                 "late_fusion cannot be fitted on any modality: of the training patients who have it, at "
-                f"least {FEWEST} need a known outcome in each task, and both outcomes must occur. Leave "
+                f"least {FEWEST} need a known outcome in each task, and outcomes must differ. Leave "
                 "out a task with few known outcomes, or use an estimator of all modalities at once, such "
                 "as logistic"
             )
 
     def predict(self, cohort: Cohort) -> Prediction:
-        """(N, T) mean probabilities, and (N, T, 12) mean curves where every model has curves."""
+        """(N, T) mean probabilities and values, and (N, T, 12) mean curves where every model has them."""
         total: Tensor | None = None
         for name, model in self.fitted.items():
             column = self.layout.names.index(name)
@@ -80,8 +81,13 @@ class LateFusionEstimator:
             total = risk if total is None else total + risk
         assert total is not None
         risk = total / len(self.fitted)
-        curve = None if bool(risk[..., :-1].isnan().any()) else risk[..., :-1]
-        return Prediction(risk[..., -1], curve)
+        estimate, curve = risk[..., -1], risk[..., :-1].clone()
+        numbers = self.layout.numbers
+        if bool(curve[..., 0].isnan().all()):
+            return Prediction.of_estimate(estimate, numbers)
+        probability = Prediction.of_estimate(estimate, numbers).event_probability
+        curve[..., -1] = torch.where(curve[..., -1].isnan(), probability, curve[..., -1])
+        return Prediction.of_estimate(estimate, numbers, curve)
 
     def save(self, folder: Path) -> None:
         """Write one folder per modality, and the mean predictions of training patients."""
@@ -112,15 +118,26 @@ class LateFusionEstimator:
 
 
 def _enough_outcomes(patients: Cohort) -> bool:
-    """Are enough outcomes known in every task, and both of them?"""
-    assert patients.targets is not None
-    events, free = ((patients.targets.labels == outcome).sum(dim=0) for outcome in (1, 0))
-    return bool(((events > 0) & (free > 0) & (events + free >= FEWEST)).all())
+    """Are enough patients' outcomes known, of every outcome, and do they differ?"""
+    targets = patients.targets
+    assert targets is not None
+    for outcome in patients.layout.outcomes:
+        columns = list(outcome.columns)
+        if outcome.kind == "continuous":
+            assert targets.values is not None
+            values = targets.values[:, columns[0]]
+            known = values[values.isfinite()]
+        else:  # of classes, in which column the 1 is
+            labels = targets.labels[:, columns]
+            known = labels[(labels >= 0).all(dim=1)].long() @ torch.arange(1, len(columns) + 1)
+        if len(known) < FEWEST or len(known.unique()) < 2:
+            return False
+    return True
 
 
 def _risk(prediction: Prediction) -> Tensor:
-    """(N, T, 13) the curve, NaN where there is none, followed by the probability."""
-    probability = prediction.event_probability.double().unsqueeze(-1)
+    """(N, T, 13) the curve, NaN where there is none, followed by the probability or the value."""
+    probability = prediction.estimate.double().unsqueeze(-1)
     curve = prediction.curve
     if curve is None:
         curve = probability.new_full((*probability.shape[:2], CURVE_STEPS), float("nan"))

@@ -1,18 +1,21 @@
-"""``logistic``: ridge logistic regression on all features (scikit-learn)."""
+"""``logistic``: ridge regression on all features, logistic for events and classes (scikit-learn)."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from hcat_builtin.estimators.outcome_models import OutcomeModels
 from hcat_builtin.estimators.patient_features import FeatureChoice, PatientFeatures
-from hcat_builtin.estimators.saved_models import check_logistic
-from hcat_builtin.estimators.task_classifiers import TaskClassifiers
+from hcat_builtin.estimators.saved_models import check_linear
 from hcat_core.cohort import Layout
 from hcat_core.registry.parameter_types import Count, Positive, TailShare
 
 
-class LogisticEstimator(TaskClassifiers):
+class LogisticEstimator(OutcomeModels):
     """Penalised maximum likelihood on standardised features; a missing cell has the training mean.
+
+    Classes are regressed together (multinomial). A number is regressed by least squares with the penalty
+    that is the same in units of the outcome: ``alpha = 1 / C``.
 
     Args:
         layout: modalities and tasks.
@@ -45,6 +48,12 @@ class LogisticEstimator(TaskClassifiers):
 
         return LogisticRegression(C=self.inverse_penalty, max_iter=2000)
 
-    def check_classifier(self, model: Any, fresh: Any) -> None:
+    def make_regressor(self, seed: int) -> Any:
+        """scikit-learn's ridge regression."""
+        from sklearn.linear_model import Ridge  # a recipe is checked without it
+
+        return Ridge(alpha=1 / self.inverse_penalty)
+
+    def check_model(self, model: Any, fresh: Any, classes: int) -> None:
         """Check the structure of the saved model."""
-        check_logistic(model, fresh, self.features.number)
+        check_linear(model, fresh, self.features.number, classes)

@@ -1,7 +1,7 @@
-"""Elastic-net regression of event times or labels, whose penalty is chosen by cross-validation.
+"""Elastic-net regression of event times, labels or values, whose penalty is chosen by cross-validation.
 
-Two likelihoods, one solver. N patients, F features, K fits, one a column: all inner folds and penalties are
-fitted at once, so that a step is a few products of matrices.
+Three likelihoods, one solver. N patients, F features, K fits, one a column: all inner folds and penalties
+are fitted at once, so that a step is a few products of matrices.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Likelihood(Protocol):
     """Mean negative log likelihoods of K columns of linear scores, each over its own patients.
 
     Attributes:
-        events: (K,) number of events, over which each mean is taken.
+        events: (K,) number of events, over which each mean is taken; of values, number of patients.
     """
 
     events: np.ndarray
@@ -229,6 +229,43 @@ class CoxLikelihood:
         risk = np.exp(eta) * self.patients
         at_risk = np.maximum(risk.cumsum(axis=0)[self.last], 1e-300)
         return (self.event * (np.log(at_risk) - eta)).sum(axis=0) / self.events, risk, at_risk
+
+
+class SquaredLikelihood:
+    """Half the mean squared errors of linear regressions, each at its best intercept.
+
+    Of standardised values, it is the negative log likelihood under an error of variance 1.
+
+    Args:
+        value: (N,) to be regressed.
+        patients: (N, K) bool, those of each column.
+        offset: (N,) a known part of the score; None for none.
+    """
+
+    def __init__(self, value: np.ndarray, patients: np.ndarray, offset: np.ndarray | None = None) -> None:
+        self.patients = patients.astype(float)
+        self.target = (value if offset is None else value - offset)[:, None]
+        self.events = np.maximum(1, self.patients.sum(axis=0))
+
+    def value(self, scores: np.ndarray) -> np.ndarray:
+        """(K,) the likelihoods of scores (N, K), without their slopes."""
+        return np.asarray(0.5 * (self._errors(scores) ** 2).sum(axis=0) / self.events)
+
+    def __call__(self, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The likelihoods (K,), and their slopes (N, K) along the scores."""
+        errors = self._errors(scores)
+        return 0.5 * (errors**2).sum(axis=0) / self.events, -errors / self.events
+
+    def columns(self, chosen: np.ndarray) -> Self:
+        """The likelihoods of some of the columns, which K booleans choose."""
+        part = copy(self)
+        part.patients, part.events = self.patients[:, chosen], self.events[chosen]
+        return part
+
+    def _errors(self, scores: np.ndarray) -> np.ndarray:
+        errors = self.target - scores
+        intercept = (self.patients * errors).sum(axis=0) / self.events
+        return np.asarray(self.patients * (errors - intercept))
 
 
 class LabelLikelihood:

@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 
 from hcat_builtin.estimators.forest_growing import grow
+from hcat_builtin.estimators.outcome_models import OutcomeModels
 from hcat_builtin.estimators.patient_features import FeatureChoice, PatientFeatures
 from hcat_builtin.estimators.saved_models import check_forest
-from hcat_builtin.estimators.task_classifiers import TaskClassifiers
 from hcat_core.cohort import Layout
 from hcat_core.registry.parameter_types import Count
 
 
-class RandomForestEstimator(TaskClassifiers):
-    """A random forest per task; a missing cell has the median of the training patients.
+class RandomForestEstimator(OutcomeModels):
+    """A random forest per outcome; a missing cell has the median of the training patients.
 
     Args:
         layout: modalities and tasks.
@@ -51,12 +51,18 @@ class RandomForestEstimator(TaskClassifiers):
             n_estimators=self.trees, min_samples_leaf=self.leaf, random_state=seed
         )
 
-    def fit_classifier(
-        self, model: Any, x: np.ndarray, labels: np.ndarray, weight: np.ndarray | None
-    ) -> Any:
-        """Grown in threads."""
-        return grow(model, x, labels, weight)
+    def make_regressor(self, seed: int) -> Any:
+        """scikit-learn's random forest of regression trees."""
+        from sklearn.ensemble import RandomForestRegressor  # a recipe is checked without it
 
-    def check_classifier(self, model: Any, fresh: Any) -> None:
+        return RandomForestRegressor(
+            n_estimators=self.trees, min_samples_leaf=self.leaf, max_features=1 / 3, random_state=seed
+        )
+
+    def fit_model(self, model: Any, x: np.ndarray, outcome: np.ndarray, weight: np.ndarray | None) -> Any:
+        """Grown in threads."""
+        return grow(model, x, outcome, weight)
+
+    def check_model(self, model: Any, fresh: Any, classes: int) -> None:
         """Check the structure of the saved model."""
-        check_forest(model, fresh, self.features.number, 1)
+        check_forest(model, fresh, self.features.number, 1, classes)

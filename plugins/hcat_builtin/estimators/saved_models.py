@@ -23,62 +23,74 @@ def named(task: str) -> Iterator[None]:
         raise ValueError(f"{task}: {error}") from None
 
 
-def check_forest(model: Any, fresh: Any, features: int, outputs: int) -> None:
+def check_forest(model: Any, fresh: Any, features: int, outputs: int, most_classes: int = 0) -> None:
     """Check a random forest.
 
     Args:
         model: as it was loaded.
         fresh: an unfitted one, made from the recipe.
         features: width of what it is given.
-        outputs: numbers that a regression predicts, or 1 for a classification of two classes.
+        outputs: numbers that a regression predicts, or 1 for a classification.
+        most_classes: of a classification; it may know fewer. 0 of a regression.
     """
     _check_kind(model, fresh, features)
-    classes = 2 if hasattr(fresh, "predict_proba") else 1
+    classes = _check_classes(model, most_classes) if most_classes else 1
     _demand(isinstance(model.estimators_, list), "its trees are no list")
     _demand(len(model.estimators_) == fresh.n_estimators, "it has another number of trees")
     trees, kind = model.estimators_, type(fresh.estimator)
     for fitted in (model, *trees):
         _demand(int(fitted.n_outputs_) == outputs, "it predicts another number of outcomes")
-        if classes == 2:
-            _demand(int(fitted.n_classes_) == 2, "it has another number of classes")
-    _check_classes(model, classes)
+        if most_classes:
+            _demand(int(fitted.n_classes_) == classes, "it has another number of classes")
     for tree in trees:
         _demand(type(tree) is kind, f"a tree is a {type(tree).__name__}")
         _refuse_replaced_methods(tree)
         _check_tree(tree.tree_, features, outputs, classes)
 
 
-def check_boosting(model: Any, fresh: Any, features: int) -> None:
-    """Check gradient boosting of two classes, without categories; the rest as ``check_forest``."""
-    from sklearn._loss.link import LogitLink
-    from sklearn._loss.loss import HalfBinomialLoss
+def check_boosting(model: Any, fresh: Any, features: int, most_classes: int) -> None:
+    """Check gradient boosting without categories; arguments are those of ``check_forest``."""
+    from sklearn._loss.link import IdentityLink, LogitLink, MultinomialLogit
+    from sklearn._loss.loss import HalfBinomialLoss, HalfMultinomialLoss, HalfSquaredError
     from sklearn.ensemble._hist_gradient_boosting.binning import _BinMapper
 
     _check_kind(model, fresh, features)
-    _check_classes(model, 2)
+    classes = _check_classes(model, most_classes) if most_classes else 1
+    loss, link = {
+        1: (HalfSquaredError, IdentityLink),
+        2: (HalfBinomialLoss, LogitLink),
+    }.get(classes, (HalfMultinomialLoss, MultinomialLogit))
+    at_once = classes if classes > 2 else 1
     _demand(model._preprocessor is None, "it changes the features")
-    _demand(model.n_trees_per_iteration_ == 1, "it has another number of classes")
-    _demand(type(model._loss) is HalfBinomialLoss, "it has another loss")
-    _demand(type(model._loss.link) is LogitLink, "it has another link")
+    _demand(model.n_trees_per_iteration_ == at_once, "it has another number of classes")
+    _demand(type(model._loss) is loss, "it has another loss")
+    _demand(type(model._loss.link) is link, "it has another link")
     _demand(type(model._bin_mapper) is _BinMapper, "it bins in another way")
     for part in (model._loss, model._loss.link, model._bin_mapper):
         _refuse_replaced_methods(part)
-    _check_array(model._baseline_prediction, (1, 1), "its baseline")
+    _check_array(model._baseline_prediction, (1, at_once), "its baseline")
     categorical = model._bin_mapper.is_categorical_
     _demand(isinstance(categorical, np.ndarray), "it does not know which features are categories")
     _demand(categorical.shape == (features,) and not categorical.any(), "it has categories")
     _demand(isinstance(model._predictors, list), "its trees are no list")
     for trees in model._predictors:
-        _demand(isinstance(trees, list) and len(trees) == 1, "it has another number of trees")
-        _check_predictor(trees[0], features)
+        _demand(isinstance(trees, list) and len(trees) == at_once, "it has another number of trees")
+        for tree in trees:
+            _check_predictor(tree, features)
 
 
-def check_logistic(model: Any, fresh: Any, features: int) -> None:
-    """Check a logistic regression of two classes; the rest as ``check_forest``."""
+def check_linear(model: Any, fresh: Any, features: int, most_classes: int) -> None:
+    """Check a logistic or a linear regression; arguments are those of ``check_forest``."""
     _check_kind(model, fresh, features)
-    _check_classes(model, 2)
-    _check_array(model.coef_, (1, features), "its coefficients")
-    _check_array(model.intercept_, (1,), "its intercept")
+    if not most_classes:
+        _check_array(model.coef_, (features,), "its coefficients")
+        _demand(isinstance(model.intercept_, float | np.float64), "its intercept is no number")
+        _demand(bool(np.isfinite(model.intercept_)), "its intercept is not finite")
+        return
+    classes = _check_classes(model, most_classes)
+    rows = classes if classes > 2 else 1
+    _check_array(model.coef_, (rows, features), "its coefficients")
+    _check_array(model.intercept_, (rows,), "its intercept")
 
 
 def check_nodes(
@@ -162,11 +174,15 @@ def _check_kind(model: Any, fresh: Any, features: int) -> None:
     model.set_params(**fresh.get_params(deep=False))  # the file's could ask for a million threads
 
 
-def _check_classes(model: Any, classes: int) -> None:
-    if classes == 2:
-        found = model.classes_
-        fits = isinstance(found, np.ndarray) and found.dtype.kind in "iu" and found.tolist() == [0, 1]
-        _demand(fits, "its classes are not 0 and 1")
+def _check_classes(model: Any, most: int) -> int:
+    """The number of classes, which are places among ``most``, and of an event 0 and 1."""
+    found = model.classes_
+    fits = isinstance(found, np.ndarray) and found.dtype.kind in "iu" and found.ndim == 1
+    _demand(fits and len(found) >= 2, "its classes are not whole numbers")
+    places = found.tolist()
+    rising = places == sorted(set(places)) and 0 <= places[0] and places[-1] < most
+    _demand(rising, f"its classes are not among 0 to {most - 1}")
+    return len(places)
 
 
 def _check_array(array: object, shape: tuple[int, ...], of: str) -> None:

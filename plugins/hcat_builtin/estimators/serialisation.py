@@ -22,11 +22,17 @@ from hcat_core.storage.safe_path import safe_path
 Check = Callable[[dict[str, Any], dict[str, torch.Tensor]], None]
 
 TRUSTED = [
+    "sklearn._loss.link.IdentityLink",
     "sklearn._loss.link.LogitLink",
+    "sklearn._loss.link.MultinomialLogit",
     "sklearn._loss.loss.HalfBinomialLoss",
+    "sklearn._loss.loss.HalfMultinomialLoss",
+    "sklearn._loss.loss.HalfSquaredError",
     "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn._loss._loss.CyHalfBinomialLoss",
+    "sklearn._loss._loss.CyHalfMultinomialLoss",
+    "sklearn._loss._loss.CyHalfSquaredError",
     "sklearn.tree._tree.Tree",
     "numpy.dtype",
 ]
@@ -36,7 +42,9 @@ ESTIMATORS = (
     "sklearn.ensemble._forest.RandomForestClassifier",
     "sklearn.ensemble._forest.RandomForestRegressor",
     "sklearn.ensemble._hist_gradient_boosting.gradient_boosting.HistGradientBoostingClassifier",
+    "sklearn.ensemble._hist_gradient_boosting.gradient_boosting.HistGradientBoostingRegressor",
     "sklearn.linear_model._logistic.LogisticRegression",
+    "sklearn.linear_model._ridge.Ridge",
     "sklearn.preprocessing._label.LabelEncoder",
     "sklearn.tree._classes.DecisionTreeClassifier",
     "sklearn.tree._classes.DecisionTreeRegressor",
@@ -52,6 +60,8 @@ TYPES = {
     "numpy.dtype": ("DTypeNode",),
     "numpy.random._generator.Generator": ("RandomGeneratorNode",),
     "sklearn._loss._loss.CyHalfBinomialLoss": ("LossNode",),
+    "sklearn._loss._loss.CyHalfMultinomialLoss": ("LossNode",),
+    "sklearn._loss._loss.CyHalfSquaredError": ("LossNode",),
     "sklearn.tree._tree.Tree": ("TreeNode",),
 }
 """All that a model of hcat's own estimators consists of, with the functions of skops that may make it."""

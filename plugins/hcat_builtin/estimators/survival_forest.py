@@ -16,7 +16,7 @@ from hcat_builtin.estimators.saved_models import check_forest, named
 from hcat_builtin.estimators.serialisation import load_models, save_models
 from hcat_core.cohort import CURVE_STEPS, Cohort, Layout
 from hcat_core.errors import DataError
-from hcat_core.interfaces import FitContext, Prediction
+from hcat_core.interfaces import EVENTS_AND_CLASSES, FitContext, Prediction
 from hcat_core.metrics.horizons import tasks_by_event
 from hcat_core.registry.parameter_types import Count, PositiveShare
 from hcat_core.storage.tensor_shapes import refuse_other_shapes
@@ -45,6 +45,7 @@ class SurvivalForestEstimator:
     """
 
     refits = True
+    outcome_kinds = EVENTS_AND_CLASSES
 
     def __init__(
         self,

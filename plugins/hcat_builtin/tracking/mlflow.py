@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hcat_builtin.tracking.numbers import numbers_in
+from hcat_builtin.tracking.numbers import numbers_in, scores_of
 from hcat_core.registry.hooks import hookimpl
 
 LONGEST = 500  # characters of a parameter that MLflow keeps
@@ -50,7 +50,7 @@ class MlflowTracker:
     @hookimpl
     def hcat_run_finished(self, run_folder: Path, summary: Mapping[str, Any]) -> None:
         """The scores of all sides; the run is finished."""
-        self._log(run_folder, numbers_in(summary["metrics"]), 0)
+        self._log(run_folder, numbers_in(scores_of(summary)), 0)
         self._finish(run_folder)
 
     @hookimpl

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hcat_builtin.tracking.numbers import numbers_in
+from hcat_builtin.tracking.numbers import numbers_in, scores_of
 from hcat_core.registry.hooks import hookimpl
 
 
@@ -40,7 +40,7 @@ class TensorBoardTracker:
     def hcat_run_finished(self, run_folder: Path, summary: Mapping[str, Any]) -> None:
         """The scores of all sides."""
         writer = self._writer_of(run_folder)
-        for name, value in numbers_in(summary["metrics"]).items():
+        for name, value in numbers_in(scores_of(summary)).items():
             writer.add_scalar(name, value, 0)
         self._open.pop(run_folder).close()
 

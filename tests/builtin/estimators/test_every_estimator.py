@@ -118,13 +118,13 @@ def test_thresholds_and_recalibration_come_from_patients_held_out(monkeypatch, e
     y = everyone.targets.labels[:, 0]
     seen = found.estimator.predict(everyone.without_targets()).event_probability[:, 0]
     judged = []
-    real = fitting._recalibrate
+    real = fitting._with_held_out
 
-    def spy(probability, cohort):
-        judged.append(probability)
-        return real(probability, cohort)
+    def spy(estimator, predicted, cohort, **more):
+        judged.append(predicted.probability)
+        return real(estimator, predicted, cohort, **more)
 
-    monkeypatch.setattr(fitting, "_recalibrate", spy)
+    monkeypatch.setattr(fitting, "_with_held_out", spy)
     again, _, _ = estimators.fitted("random_forest")
     assert found.took_validation and again.thresholds == found.thresholds
     # A forest knows those it has learned from; what it was judged by, it had not learned from.

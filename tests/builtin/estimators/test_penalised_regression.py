@@ -8,12 +8,13 @@ from hcat_builtin.estimators.penalised_regression import (
     PENALTIES,
     CoxLikelihood,
     LabelLikelihood,
+    SquaredLikelihood,
     fit_penalised,
     minimise,
 )
 
 
-@pytest.fixture(params=["times", "labels"])
+@pytest.fixture(params=["times", "labels", "values"])
 def outcomes(request):
     """Features, an offset, and what makes the likelihoods of the patients of each column."""
     rng = np.random.default_rng(3)
@@ -22,11 +23,14 @@ def outcomes(request):
     offset = 0.4 * rng.normal(size=90)
     time = np.ceil(30 * rng.exponential(np.exp(-x[:, 0]), 90))
     event = rng.random(90) < 0.6
+    value = x[:, 0] + rng.normal(size=90)
 
     def make(rows):
         def likelihood(patients):
             if request.param == "times":
                 return CoxLikelihood(time[rows], event[rows], patients, offset[rows])
+            if request.param == "values":
+                return SquaredLikelihood(value[rows], patients, offset[rows])
             return LabelLikelihood(event[rows], patients, offset[rows])
 
         return likelihood
@@ -96,3 +100,28 @@ def test_the_slope_of_a_label_likelihood_is_its_derivative_whatever_the_offset(o
     step = 1e-4 * along
     difference = likelihood.value(scores + step) - likelihood.value(scores - step)
     assert difference[0] / 2e-4 == pytest.approx(float((likelihood(scores)[1] * along).sum()), rel=1e-4)
+
+
+def test_the_regression_of_values_is_the_elastic_net_of_scikit_learn():
+    from sklearn.linear_model import ElasticNet
+
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(120, 6))
+    y = x @ np.array([1.0, -0.5, 0, 0, 0.3, 0]) + rng.normal(size=120) + 7
+    part = rng.random((120, 2)) < 0.7
+    part[:, 0] = True
+    found = minimise(x, SquaredLikelihood(y, part), np.array([0.05, 0.1]), np.array([0.1, 0.05]))
+    for column, (ridge, lasso) in enumerate([(0.05, 0.1), (0.1, 0.05)]):
+        rows = part[:, column]
+        net = ElasticNet(alpha=ridge + lasso, l1_ratio=lasso / (ridge + lasso), tol=1e-9, max_iter=10_000)
+        assert found[:, column] == pytest.approx(net.fit(x[rows], y[rows]).coef_, abs=1e-3)
+
+
+def test_a_known_part_of_a_value_is_not_regressed_again():
+    rng = np.random.default_rng(4)
+    x, known = rng.normal(size=(80, 3)), rng.normal(size=80)
+    y = x[:, 0] + 5 * known
+    everyone = np.ones((80, 1), dtype=bool)
+    zero = np.zeros(1)
+    found = minimise(x, SquaredLikelihood(y, everyone, 5 * known), zero, zero)
+    assert found[:, 0] == pytest.approx([1, 0, 0], abs=1e-4)

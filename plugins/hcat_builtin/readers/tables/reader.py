@@ -23,10 +23,10 @@ from hcat_builtin.readers.tables.roles import (
     require,
     roles_of,
 )
-from hcat_builtin.readers.tables.sentinels import SentinelSearch
 from hcat_builtin.readers.tables.survey import survey_table
 from hcat_builtin.readers.tables.words import WordSearch
 from hcat_core.data.missing_values import Missing
+from hcat_core.data.sentinel_codes import SentinelSearch
 from hcat_core.errors import DataError
 from hcat_core.reading import ColumnTable, FileSurvey, ModalityTable
 

@@ -7,8 +7,8 @@ import pandas as pd
 
 from hcat_builtin.readers.tables.cells import TableFile, repeated
 from hcat_builtin.readers.tables.roles import ID_COLUMNS
-from hcat_builtin.readers.tables.sentinels import codes_of
 from hcat_core.data.column import DATE
+from hcat_core.data.sentinel_codes import codes_of
 from hcat_core.reading import ColumnSurvey, FileSurvey
 
 MOST_VALUES = 50
