@@ -35,6 +35,12 @@ if TYPE_CHECKING:
     "private factors of different modalities.",
 )
 @click.option(
+    "--classes-and-number",
+    "others",
+    is_flag=True,
+    help="Write a subtype of three classes and a score beside the events, too.",
+)
+@click.option(
     "--patients", type=click.IntRange(min=10), default=600, show_default=True, help="Number of patients."
 )
 @click.option(
@@ -68,6 +74,7 @@ def synth(
     directory: Path,
     preset: str,
     outcome: OutcomeModel,
+    others: bool,
     patients: int,
     width: int,
     mechanism: Mechanism,
@@ -84,6 +91,7 @@ def synth(
     output = Output.make(as_json, quiet)
     from hcat_core.synth.best_auc import best_auc
     from hcat_core.synth.generator import generate
+    from hcat_core.synth.other_outcomes import draw_other_outcomes
     from hcat_core.synth.spec import preset_spec, with_interactions
     from hcat_core.synth.write import write_cohort
 
@@ -98,10 +106,13 @@ def synth(
     if outcome == "interactions":
         spec = with_interactions(spec)
     cohort = generate(replace(spec, noise_blocks=noise_blocks))
-    files = write_cohort(directory, cohort)
+    drawn = draw_other_outcomes(cohort) if others else None
+    files = write_cohort(directory, cohort, drawn)
     output.say(_describe(cohort, directory))
     for name, size in files.items():
         output.say(f"  {name}  {size / 1e6:.1f} MB")
+    if drawn is not None:
+        output.say(f"  subtype and score: {drawn.best()}")
     best = best_auc(cohort)
     for task in best:
         output.say(

@@ -10,6 +10,7 @@ from hcat_core.errors import Problem
 from hcat_core.interfaces.outcome_kinds import EVENTS, EVENTS_AND_CLASSES, OutcomeKinds
 from hcat_core.recipe.checks import Tables
 from hcat_core.recipe.component_tables import components_in
+from hcat_core.recipe.schema import TrainingTable
 from hcat_core.registry.catalog import Catalog
 from hcat_core.registry.component import Component, Kind
 from hcat_core.text.quoting import shown
@@ -53,6 +54,17 @@ def check_outcome_kinds(
             message = _message(str(table.get("use")), task_name, kind, others)
             problems.append(Problem(f"heads.{head}.use", message))
     return problems
+
+
+def check_monitor(targets: TargetsTable | None, training: TrainingTable) -> list[Problem]:
+    """Report a score of validation patients that none of the outcomes has."""
+    kinds = {task.kind for task in ({} if targets is None else targets.tasks).values()}
+    if training.monitor != "f1" or kinds != {"continuous"}:
+        return []
+    message = (
+        '"f1" is a score of decisions, which there are none of about a number: use "likelihood" or "auc"'
+    )
+    return [Problem("training.monitor", message)]
 
 
 def kinds_of(component: Component) -> frozenset[TaskKind]:

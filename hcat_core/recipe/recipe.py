@@ -36,7 +36,7 @@ from hcat_core.recipe.loading import (
     read_recipe_tree,
     uses_neural,
 )
-from hcat_core.recipe.outcome_kinds import check_outcome_kinds
+from hcat_core.recipe.outcome_kinds import check_monitor, check_outcome_kinds
 from hcat_core.recipe.schema import TABLES, EvaluationTable, TrainingTable, elsewhere
 from hcat_core.recipe.toml_text import Tree
 from hcat_core.recipe.top_level import check_top_level
@@ -202,6 +202,8 @@ def check_recipe(
         problems += check_imputer_training(neural.imputer, neural.losses, gradient, catalog)
     if estimator is not None and cohort is not None and not problems:
         problems += check_outcome_kinds(cohort.targets, estimator, neural.heads, catalog)
+        if neural.heads:
+            problems += check_monitor(cohort.targets, tables["training"])
         problems += check_times(cohort.targets, estimator, neural.heads, catalog)
     if cohort is not None and readable and not trained:
         components = ComponentTables(estimator, neural.imputer, neural.fusion, neural.heads, neural.losses)

@@ -48,6 +48,14 @@ class OtherOutcomes:
     probability: np.ndarray
     expected: np.ndarray
 
+    def best(self) -> str:
+        """What a model that knew the patients' factors would reach, in words."""
+        from sklearn.metrics import roc_auc_score
+
+        auc = roc_auc_score(self.classes, self.probability, multi_class="ovr", average="macro")
+        r2 = 1 - ((self.score - self.expected) ** 2).mean() / self.score.var()
+        return f"with the true expectations the AUC would be {auc:.3f} (mean of the classes), R2 {r2:.3f}"
+
 
 def draw_other_outcomes(synthetic: SyntheticCohort, seed: int = 0) -> OtherOutcomes:
     """Draw classes and scores of a synthetic cohort's patients, from random numbers of their own."""

@@ -14,6 +14,7 @@ from hcat_core.storage.atomic_files import sync
 from hcat_core.storage.h5_file import new_h5
 from hcat_core.storage.new_folder import new_folder
 from hcat_core.synth.generator import SyntheticCohort
+from hcat_core.synth.other_outcomes import CLASSES, SCORE, SUBTYPE, OtherOutcomes
 
 LABELS = ("surv_5yr_label", "rec_2yr_label")
 TIMES = ("days_to_death_or_last_info", "days_to_recurrence_or_last_info")
@@ -22,35 +23,40 @@ MOST_SLIDES = 6
 ROW_SPREAD = 0.5  # standard deviation of a slide's embedding around its patient's
 
 
-def write_cohort(directory: Path, cohort: SyntheticCohort) -> dict[str, int]:
+def write_cohort(
+    directory: Path, cohort: SyntheticCohort, others: OtherOutcomes | None = None
+) -> dict[str, int]:
     """Write all files, or none: they are written to a hidden folder and moved at the end.
 
     ``directory`` may be an empty folder or a link to one, which is then filled and not replaced. The same
-    spec gives the same bytes. Returns file names and sizes in bytes.
+    spec gives the same bytes. Classes and a number stand beside the events where ``others`` are given.
+    Returns file names and sizes in bytes.
 
     Raises:
         UsageError: if ``directory`` exists and is not empty.
         StorageError: if it cannot be created, or the disk is full or not writable.
     """
     with new_folder(Path(directory)) as temporary:
-        return write_files(temporary, cohort)
+        return write_files(temporary, cohort, others)
 
 
-def write_files(folder: Path, cohort: SyntheticCohort) -> dict[str, int]:
+def write_files(
+    folder: Path, cohort: SyntheticCohort, others: OtherOutcomes | None = None
+) -> dict[str, int]:
     """Write all files to an existing folder and sync them; returns file names and sizes in bytes.
 
     Raises:
         OSError: if the disk is full or not writable.
     """
-    _write_modalities(folder, cohort)
-    _write_truth(folder / "truth.h5", cohort)
+    _write_modalities(folder, cohort, others)
+    _write_truth(folder / "truth.h5", cohort, others)
     files = sorted(folder.iterdir())
     for path in files:
         sync(path)
     return {path.name: path.stat().st_size for path in files}
 
 
-def _write_modalities(directory: Path, cohort: SyntheticCohort) -> None:
+def _write_modalities(directory: Path, cohort: SyntheticCohort, others: OtherOutcomes | None) -> None:
     rng = np.random.default_rng(np.random.SeedSequence([cohort.spec.seed, 8]))
     ids = np.array(cohort.ids, dtype=object)
     for column, (name, width) in enumerate(cohort.spec.widths.items()):
@@ -67,6 +73,9 @@ def _write_modalities(directory: Path, cohort: SyntheticCohort) -> None:
                 data[LABELS[task]] = outcomes.labels[rows, task]
                 data[TIMES[task]] = outcomes.time[rows, task].astype(np.float32)
                 data[EVENTS[task]] = outcomes.event[rows, task]
+            if others is not None:
+                data[SUBTYPE] = np.array(CLASSES, dtype=object)[others.classes[rows]]
+                data[SCORE] = others.score[rows].astype(np.float32)
         _write(directory / f"{name}.h5", data)
 
 
@@ -90,7 +99,8 @@ def _as_slides(
     }
 
 
-def _write_truth(path: Path, cohort: SyntheticCohort) -> None:
+def _write_truth(path: Path, cohort: SyntheticCohort, others: OtherOutcomes | None) -> None:
+    more = {} if others is None else {"class_probability": others.probability, "score": others.expected}
     missing, outcomes = cohort.missingness, cohort.outcomes
     _write(
         path,
@@ -104,6 +114,7 @@ def _write_truth(path: Path, cohort: SyntheticCohort) -> None:
             "factors": cohort.factors,
             "risk": outcomes.risk,
             "event_probability": outcomes.probability,
+            **more,
             **_parameters(cohort),
             "missingness/intercept": missing.intercept,
             "missingness/direction": missing.direction,

@@ -7,6 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import torch
 
 from hcat_builtin.readers.hdf5.reader import H5Reader
 from hcat_core.data.assembly import assemble_cohort
@@ -14,6 +15,7 @@ from hcat_core.data.schema import TargetsTable
 from hcat_core.errors import StorageError, UsageError
 from hcat_core.synth.cohort_view import to_cohort
 from hcat_core.synth.generator import generate, preset_spec
+from hcat_core.synth.other_outcomes import to_other_cohort
 from hcat_core.synth.write import write_cohort
 
 TARGETS = TargetsTable.model_validate(
@@ -103,7 +105,7 @@ def test_a_folder_that_is_not_empty_is_refused_and_unchanged(tmp_path):
 def test_a_write_that_fails_halfway_leaves_no_file(tmp_path, monkeypatch):
     from hcat_core.synth import write
 
-    def full(path, cohort):
+    def full(path, *given):
         raise OSError(errno.ENOSPC, "lines of what the library did")
 
     monkeypatch.setattr(write, "_write_truth", full)
@@ -128,3 +130,23 @@ def test_a_folder_that_cannot_be_written_is_named_in_the_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="file/a cannot be written"):
         write_cohort(tmp_path / "file" / "a", cohort())
+
+
+def test_a_class_and_a_number_are_read_as_they_were_drawn_and_change_nothing_else(tmp_path):
+    cohort = generate(preset_spec("demo", patients=60, width=8, seed=4))
+    expected, drawn = to_other_cohort(cohort)
+    write_cohort(tmp_path / "others", cohort, drawn)
+    tasks = {
+        **TARGETS.model_dump(exclude_none=True)["tasks"],
+        "subtype": {"kind": "multiclass", "label": "subtype", "classes": ["A", "B", "C"]},
+        "score": {"kind": "continuous", "value": "score", "unit": "points"},
+    }
+    table = TargetsTable(path="clinical.h5", tasks=tasks)
+    readers = {name: H5Reader(path=tmp_path / "others" / f"{name}.h5") for name in cohort.spec.widths}
+    found, _ = assemble_cohort(readers, H5Reader(path=tmp_path / "others" / "clinical.h5"), table)
+    assert found.layout.tasks[2:] == expected.layout.tasks[2:]
+    place = [found.patient_ids.index(patient) for patient in expected.patient_ids]
+    assert torch.equal(found.targets.labels[place], expected.targets.labels)
+    assert torch.equal(found.targets.values[place].nan_to_num(), expected.targets.values.nan_to_num())
+    with h5py.File(tmp_path / "others" / "truth.h5") as file:
+        assert file["class_probability"][:].sum(axis=1) == pytest.approx(np.ones(60))
