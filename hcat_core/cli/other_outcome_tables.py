@@ -150,7 +150,7 @@ def print_class_comparison(
     table = _table(f"{outcome}: means over {_folds(scored, 'auc')} folds", "recipe", *headings)
     for name, one in _best_first(scored, "auc"):
         if one is None:
-            table.add_row(name, "failed")
+            table.add_row(name, "no scores")
             continue
         pooled = one["pooled_calibration"]
         cells = [mean(one["auc"], 3, with_sd=True)] if not few else ["-"]
@@ -169,7 +169,7 @@ def print_number_comparison(console: Console, outcome: str, found: Mapping[str, 
     table = _table(title, "recipe", *headings)
     for name, one in _best_first(found["recipes"], "r2"):
         if one is None:
-            table.add_row(name, "failed")
+            table.add_row(name, "no scores")
             continue
         cells = ["-" if found["too_few"] else mean(one["r2"], 3, with_sd=True)]
         cells += [quantity(None if one[key] is None else one[key]["mean"], "") for key in ("mae", "rmse")]

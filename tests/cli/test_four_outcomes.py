@@ -6,6 +6,7 @@ import pytest
 from rich.console import Console
 
 import hcat_core as hcat_python
+from hcat_builtin.tracking.numbers import numbers_in, scores_of
 from hcat_core.cli.run_progress import print_results
 from hcat_core.runs.folder import RunFolder
 
@@ -50,6 +51,13 @@ def test_the_report_has_one_section_for_each_other_outcome(four_outcomes_run):
     assert "confusion matrix of subtype" in page and "observed against predicted values of age" in page
     assert "&lt;b&gt;other" in page and "<b>other" not in page
     assert "subtype=" not in page  # no class is a task of its own
+
+
+def test_trackers_get_the_scores_of_every_outcome_and_no_names_of_classes(summary):
+    found = numbers_in(scores_of(summary))
+    assert found["test/age/r2"] == summary["other_outcomes"]["test"]["age"]["r2"]
+    assert {"test/death/auc", "test/subtype/auc", "train/age/mae"} <= set(found)
+    assert not any("LUAD" in name for name in found)
 
 
 def test_another_cohort_is_evaluated_on_every_outcome(hcat, four_outcomes, four_outcomes_run):
