@@ -13,7 +13,7 @@ import pandas as pd
 
 from hcat_core.api.cohort import Cohort
 from hcat_core.api.findings import warn_of
-from hcat_core.api.html import facts_as_html, table_as_html
+from hcat_core.api.html import facts_as_html, paragraph, table_as_html
 from hcat_core.api.recipes import Method, name_of, recipe_for
 from hcat_core.errors import UsageError
 from hcat_core.evaluation.sample_size import sample_size_warnings
@@ -60,6 +60,12 @@ class Comparison:
         return None if selection is None else str(selection["winner"])
 
     @property
+    def verdict(self) -> str:
+        """Which method is better and by how much, or that no difference was found, in sentences."""
+        found = self.document["verdict"]
+        return " ".join((found["title"], *found["sentences"]))
+
+    @property
     def errors(self) -> dict[str, list[str]]:
         """Why methods failed on a fold, by method."""
         return {n: one["errors"] for n, one in self.document["recipes"].items() if one["errors"]}
@@ -72,7 +78,7 @@ class Comparison:
     def __repr__(self) -> str:
         table = self.table
         shown = table[[name for name in SHOWN if name in table]] if len(table) else table
-        return "\n".join([shown.round(3).to_string(), *self.findings])
+        return "\n".join([shown.round(3).to_string(), self.verdict, *self.findings])
 
     def _repr_html_(self) -> str:
         table = self.table
@@ -85,6 +91,7 @@ class Comparison:
         plan = self.document
         return facts_as_html(
             f"{plan['patients']} patients, {plan['folds']} folds, {plan['repeats']} times",
+            paragraph(self.verdict),
             table_as_html(["recipe", "task", *columns], rows),
             findings=[*failed, *self.findings],
         )

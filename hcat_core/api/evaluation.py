@@ -10,7 +10,7 @@ import pandas as pd
 
 from hcat_core.api.cohort import Cohort
 from hcat_core.api.findings import warn_of
-from hcat_core.api.html import facts_as_html, table_as_html
+from hcat_core.api.html import facts_as_html, paragraph, table_as_html
 from hcat_core.api.prediction_frames import prediction_frame
 from hcat_core.runs.external_validation import Evaluation, evaluate_cohort
 from hcat_core.runs.new_patients import read_aligned
@@ -69,7 +69,12 @@ class CohortEvaluation:
         names = ("patients", "events", "auc", "calibration_slope", "brier")
         rows = [[task, *(m.get(name) for name in names)] for task, m in self.document["metrics"].items()]
         title = f"Evaluation on {len(self.evaluation.predictions.cohort)} patients"
-        return facts_as_html(title, table_as_html(["task", *names], rows), findings=self.findings)
+        verdicts = [
+            paragraph(f"{one.task}: {one.answer}. {' '.join(one.reasons)}")
+            for one in self.evaluation.verdicts
+        ]
+        table = table_as_html(["task", *names], rows)
+        return facts_as_html(title, table, *verdicts, findings=self.findings)
 
 
 def evaluation_of(run: TrainedRun, cohort: Cohort, groups: Sequence[str]) -> CohortEvaluation:

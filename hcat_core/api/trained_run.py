@@ -209,7 +209,7 @@ class TrainedRun:
             [task, *(scores.get(name) for name in columns)]
             for task, scores in self.summary["metrics"]["test"].items()
         ]
-        reasons = [f"{task}: {one.word}. {' '.join(one.reasons)}" for task, one in self.verdicts.items()]
+        reasons = [f"{task}: {one.answer}. {' '.join(one.reasons)}" for task, one in self.verdicts.items()]
         return facts_as_html(
             f"{self.recipe.estimator['use']}, on test patients",
             table_as_html(["task", *columns], rows),

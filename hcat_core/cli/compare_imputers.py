@@ -246,7 +246,9 @@ def _print(output: Output, rows: list[Row]) -> None:
 def _shown(estimate: Estimate | None, *, digits: int = 3, spread: bool = False, sign: bool = False) -> str:
     if estimate is None:
         return "-"
-    text = f"{estimate.mean:+.{digits}f}" if sign else f"{estimate.mean:.{digits}f}"
+    from hcat_core.report.formatting import number, signed
+
+    text = signed(estimate.mean, digits) if sign else number(estimate.mean, digits)
     if spread and estimate.high == estimate.high:
         text += f" ±{(estimate.high - estimate.low) / 2:.{digits}f}"
     return text

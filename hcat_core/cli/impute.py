@@ -84,7 +84,7 @@ def impute(
         written = write_draws(trained, cohort, outdir, plan, shifts)
         document |= asdict(plan)
     if not quiet and not as_json:
-        _print(output, written[: len(trained.layout.modalities)])
+        _print(output, written[: len(trained.layout.modalities)], outdir)
         if draws is not None:
             output.say(f"{draws} sets, seed {document['seed']}: {outdir}")
         for name, shift in shifts.items():
@@ -92,20 +92,21 @@ def impute(
     output.document({**document, "files": [{**asdict(one), "path": str(one.path)} for one in written]})
 
 
-def _print(output: Output, written: Sequence[CompletedModality]) -> None:
+def _print(output: Output, written: Sequence[CompletedModality], outdir: Path) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
     for heading in (
         "modality",
-        "file",
         "patients",
         "blocks imputed",
         "cells imputed",
         "cells left missing",
+        "file",
     ):
         table.add_column(heading, overflow="fold")
     for one in written:
         counted = (one.patients, one.blocks_imputed, one.cells_imputed, one.cells_left_missing)
-        table.add_row(one.name, str(one.path), *map(str, counted))
-    print_table(output.words, table)
+        table.add_row(one.name, *map(str, counted), str(one.path.relative_to(outdir)))
+    print_table(output.words, table, keys=1)
+    output.say(f"written to {outdir}/")

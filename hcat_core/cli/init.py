@@ -137,11 +137,13 @@ def _ask(output: Output) -> Ask:
         default = question.likely[0] if len(question.likely) == 1 else None
         if len(question.likely) > 1:
             output.say(f"({', '.join(question.likely[:12])})")
-        text = f"{question.text[0].upper()}{question.text[1:]}"
-        answer = click.prompt(
-            f"{text}\n{question.option}", default=default or "", show_default=bool(default)
-        )
-        return str(answer).strip() or None
+        output.say(f"{question.text[0].upper()}{question.text[1:]}")
+        while True:
+            given = click.prompt(question.option, default=default or "", show_default=bool(default))
+            answer = str(given).strip()
+            if not answer or not question.possible or answer in question.possible:
+                return answer or None
+            output.say(f"{answer} is none of: {', '.join(question.possible)}")
 
     return ask
 

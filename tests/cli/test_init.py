@@ -266,3 +266,15 @@ def test_the_published_files_of_hancock_become_a_recipe_that_runs(hcat):
     assert "173 with the event by 1826 days, 243 without, 347 unknown" in out
     assert hcat("inspect", "recipe.toml", "-q")[0] == 0
     assert hcat("run", "recipe.toml", "--outdir=run", *QUICK)[0] == 0
+
+
+def test_an_answer_that_is_no_column_is_asked_for_again(capsys, monkeypatch):
+    from hcat_core.cli.console import Output
+    from hcat_core.cli.init import _ask
+    from hcat_core.recipe.first_recipe.questions import Question
+
+    answers = iter(["nonsense", "followed"])
+    monkeypatch.setattr("click.prompt", lambda text, **options: next(answers))
+    question = Question("--time", "the column of times", ("days", "followed"), ("days", "followed"))
+    assert _ask(Output.make(False, False))(question) == "followed"
+    assert "nonsense is none of: days, followed" in capsys.readouterr().out

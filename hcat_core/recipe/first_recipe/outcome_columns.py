@@ -88,10 +88,11 @@ def _columns(wanted: Wanted, file: CohortFile, interview: Interview) -> tuple[st
             "--time",
             f"the column of {file.path.name} with how long each patient was followed",
             tuple(times),
+            names,
         ),
     )
     text = f"the column of {file.path.name} that says who had the event (--censored if 1 is censored)"
-    status = interview.answer(status, Question("--event", text, tuple(events)))
+    status = interview.answer(status, Question("--event", text, tuple(events), names))
     return time, status
 
 
@@ -222,7 +223,7 @@ def _unit(
         interview.say(f"{time.name}: in days, because {longest:g} months or years are longer than a life")
         return "days"
     text = f"the unit of {time.name}, whose longest time is {longest:g}: days, months or years"
-    answer = interview.answer(None, Question("--time-unit", text))
+    answer = interview.answer(None, Question("--time-unit", text, possible=tuple(UNITS)))
     unit: TimeUnit | None = next((one for one in UNITS if one == answer), None)
     if answer is not None and unit is None:
         interview.refuse("--time-unit", text)

@@ -16,11 +16,13 @@ class Question:
         option: of the command line, that answers it, such as ``--time``.
         text: the question, as the end of a sentence.
         likely: answers that are likely, the likeliest first.
+        possible: every answer there is; empty where it is any text.
     """
 
     option: str
     text: str
     likely: tuple[str, ...] = ()
+    possible: tuple[str, ...] = ()
 
 
 Ask = Callable[[Question], str | None]
