@@ -11,6 +11,8 @@ from hcat_core.cli.console import InertConsole, Output
 from hcat_core.cli.main import main
 from hcat_core.cli.search_progress import SearchProgress
 from hcat_core.experiments.tune.results import Trial
+from hcat_core.recipe.recipe import load_recipe
+from hcat_core.registry.catalog import load_catalog
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 RECIPE = """
@@ -85,6 +87,16 @@ def test_all_mistakes_are_said_before_data_is_read(hcat, recipe, tmp_path):
     assert code == 2 and not out
     assert "cohort.tost" in err and "tune.space.estimator.widset" in err and '"estimator.widest"?' in err
     assert not (tmp_path / "tuning").exists()
+
+
+def test_other_commands_do_not_use_the_table(hcat, recipe, tmp_path):
+    plain = tmp_path / "plain.toml"
+    plain.write_text(recipe.read_text().partition("[tune.space]")[0])
+    catalog = load_catalog()
+    with_space, without = (load_recipe(path, catalog)[0] for path in (recipe, plain))
+    assert with_space.method() == without.method() and "tune" not in without.as_dict()
+    code, out, err = hcat("inspect", recipe)
+    assert code == 0 and "tune" not in out + err
 
 
 def test_a_recipe_without_a_space_is_told_what_one_is(hcat):
