@@ -152,24 +152,39 @@ class PrincipalAxes(nn.Module):
                 tokens[rows, column] = self._with_gaps(column, cells[rows, column], measured)
         left = torch.where(cohort.measured, cells - self.cells(tokens), 0.0)
         rest = left.square().sum(dim=2) / count.clamp_min(1)
+        return ReducedCohort(self._reduced(cohort, tokens), rest, count)
+
+    def reduce_by_row(self, cohort: Cohort) -> Cohort:
+        """The cohort in tokens, as ``reduce`` has it, by operations that do not depend on where gaps are."""
+        cells = torch.where(cohort.measured, cohort.emb, 0.0)
+        full = torch.tensor(self.widths, device=cells.device)
+        has_gaps = cohort.present & (cohort.measured.sum(dim=2) < full)
+        columns = range(len(self.widths))
+        guesses = [self._tokens_of_gaps(c, cells[:, c], cohort.measured[:, c]) for c in columns]
+        tokens = torch.where(has_gaps.unsqueeze(-1), torch.stack(guesses, dim=1), self.tokens(cells))
+        return self._reduced(cohort, tokens)
+
+    def _reduced(self, cohort: Cohort, tokens: Tensor) -> Cohort:
+        """The cohort with tokens (N, M, Q) in place of cells."""
         kept = self.layout.cells.to(tokens.device)
-        reduced = replace(
+        return replace(
             cohort,
             layout=self.layout,
             emb=tokens * cohort.present.unsqueeze(-1),
             measured=cohort.present.unsqueeze(-1) & kept,
             targets=None,
         )
-        return ReducedCohort(reduced, rest, count)
 
     def _with_gaps(self, column: int, cells: Tensor, measured: Tensor) -> Tensor:
+        """(n, Q) posterior means of the tokens of blocks with gaps, in parts that fit into the memory."""
+        parts = zip(cells.split(256), measured.split(256), strict=True)
+        return torch.cat([self._tokens_of_gaps(column, some, seen) for some, seen in parts])
+
+    def _tokens_of_gaps(self, column: int, cells: Tensor, measured: Tensor) -> Tensor:
         """(n, Q) posterior means of the tokens of blocks with gaps, whose prior variance is 1."""
         scaled = self.axes[column] * self.deviation[column]
         noise = self.noise[column, : self.widths[column]].mean()
-        results = []
-        for some, seen in zip(cells.split(256), measured.to(cells.dtype).split(256), strict=True):
-            outer = (scaled.unsqueeze(2) * scaled.unsqueeze(1)).flatten(1)
-            gram = (seen @ outer).unflatten(1, (scaled.shape[1], -1))
-            prior = noise * torch.eye(scaled.shape[1], device=cells.device)
-            results.append(torch.linalg.solve(gram + prior, (some @ scaled).unsqueeze(-1)).squeeze(-1))
-        return torch.cat(results)
+        outer = (scaled.unsqueeze(2) * scaled.unsqueeze(1)).flatten(1)
+        gram = (measured.to(cells.dtype) @ outer).unflatten(1, (scaled.shape[1], -1))
+        prior = noise * torch.eye(scaled.shape[1], device=cells.device)
+        return torch.linalg.solve(gram + prior, (cells @ scaled).unsqueeze(-1)).squeeze(-1)

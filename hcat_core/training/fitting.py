@@ -61,12 +61,16 @@ class Fitted:
 
     def predict_once(self, cohort: Cohort) -> np.ndarray:
         """(N, T) recalibrated probabilities, in a single pass where ``predict`` would sample."""
+        return self.single_pass(cohort).probability
+
+    def single_pass(self, cohort: Cohort) -> Prediction:
+        """Recalibrated predictions, in a single pass where ``predict`` would sample."""
         estimator, blind = self.estimator, cohort.without_targets()
         if isinstance(estimator, SinglePassEstimator):
             prediction = estimator.predict_once(blind)
         else:
             prediction = estimator.predict(blind)
-        return self._finished(prediction, cohort).probability
+        return self._finished(prediction, cohort)
 
     def predict_members(self, cohort: Cohort) -> np.ndarray:
         """(K, N, T) recalibrated probabilities of each member in a single pass; K is 1 without members."""

@@ -179,10 +179,10 @@ class HcatModel(nn.Module):
                 curves[task.name] = head.predict(outputs.raw[name], task.curve_days).event_probability
             else:
                 last = head.predict(outputs.raw[name], task.horizons).event_probability
-                unknown = last.new_full((len(last), CURVE_STEPS - 1), float("nan"))
+                unknown = last.new_full((last.shape[0], CURVE_STEPS - 1), float("nan"))
                 curves[task.name] = torch.cat([unknown, last], dim=1)
         pooled = outputs.fused.pooled
-        nothing = pooled.new_full((len(pooled), CURVE_STEPS), float("nan"))
+        nothing = pooled.new_full((pooled.shape[0], CURVE_STEPS), float("nan"))
         curve = torch.stack([curves.get(t, nothing) for t in self.layout.task_names], dim=1)
         return Prediction(curve[:, :, -1], curve)
 
