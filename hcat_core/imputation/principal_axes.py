@@ -157,11 +157,15 @@ class PrincipalAxes(nn.Module):
     def reduce_by_row(self, cohort: Cohort) -> Cohort:
         """The cohort in tokens, as ``reduce`` has it, by operations that do not depend on where gaps are."""
         cells = torch.where(cohort.measured, cohort.emb, 0.0)
-        full = torch.tensor(self.widths, device=cells.device)
-        has_gaps = cohort.present & (cohort.measured.sum(dim=2) < full)
-        columns = range(len(self.widths))
-        guesses = [self._tokens_of_gaps(c, cells[:, c], cohort.measured[:, c]) for c in columns]
-        tokens = torch.where(has_gaps.unsqueeze(-1), torch.stack(guesses, dim=1), self.tokens(cells))
+        widths = torch.tensor(self.widths, device=cells.device)
+        scaled = self.axes * self.deviation.unsqueeze(1)  # (M, D, Q)
+        outer = (scaled.unsqueeze(3) * scaled.unsqueeze(2)).flatten(2)
+        gram = torch.einsum("nmd,mdx->nmx", cohort.measured.to(cells.dtype), outer)
+        prior = (self.noise.sum(dim=1) / widths)[:, None, None] * torch.eye(scaled.shape[2])
+        gram = gram.unflatten(2, (scaled.shape[2], -1)) + prior
+        of_gaps = torch.linalg.solve(gram, torch.einsum("nmd,mdq->nmq", cells, scaled).unsqueeze(-1))
+        has_gaps = cohort.present & (cohort.measured.sum(dim=2) < widths)
+        tokens = torch.where(has_gaps.unsqueeze(-1), of_gaps.squeeze(-1), self.tokens(cells))
         return self._reduced(cohort, tokens)
 
     def _reduced(self, cohort: Cohort, tokens: Tensor) -> Cohort:
@@ -176,15 +180,13 @@ class PrincipalAxes(nn.Module):
         )
 
     def _with_gaps(self, column: int, cells: Tensor, measured: Tensor) -> Tensor:
-        """(n, Q) posterior means of the tokens of blocks with gaps, in parts that fit into the memory."""
-        parts = zip(cells.split(256), measured.split(256), strict=True)
-        return torch.cat([self._tokens_of_gaps(column, some, seen) for some, seen in parts])
-
-    def _tokens_of_gaps(self, column: int, cells: Tensor, measured: Tensor) -> Tensor:
         """(n, Q) posterior means of the tokens of blocks with gaps, whose prior variance is 1."""
         scaled = self.axes[column] * self.deviation[column]
         noise = self.noise[column, : self.widths[column]].mean()
-        outer = (scaled.unsqueeze(2) * scaled.unsqueeze(1)).flatten(1)
-        gram = (measured.to(cells.dtype) @ outer).unflatten(1, (scaled.shape[1], -1))
-        prior = noise * torch.eye(scaled.shape[1], device=cells.device)
-        return torch.linalg.solve(gram + prior, (cells @ scaled).unsqueeze(-1)).squeeze(-1)
+        results = []
+        for some, seen in zip(cells.split(256), measured.to(cells.dtype).split(256), strict=True):
+            outer = (scaled.unsqueeze(2) * scaled.unsqueeze(1)).flatten(1)
+            gram = (seen @ outer).unflatten(1, (scaled.shape[1], -1))
+            prior = noise * torch.eye(scaled.shape[1], device=cells.device)
+            results.append(torch.linalg.solve(gram + prior, (some @ scaled).unsqueeze(-1)).squeeze(-1))
+        return torch.cat(results)

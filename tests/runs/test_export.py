@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 
 from hcat_core.cli.main import main
 from hcat_core.cohort import Cohort
@@ -98,6 +99,7 @@ def folder(tmp_path_factory):
     write_cohort(place / "files", generate(spec))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
+        patch.setattr(Figure, "savefig", lambda self, file, **settings: file.write("<svg></svg>"))
         for name, more in (("full", FULL), ("one", ONE_MEMBER)):
             (place / f"{name}.toml").write_text(RECIPE + more)
             assert main(["run", f"{name}.toml", "--outdir", name, "-q"]) == 0
@@ -138,8 +140,15 @@ def exported(folder):
 
 
 @pytest.fixture(scope="module")
-def module(exported):
-    return torch.export.load(exported).module()
+def loaded(exported):
+    """The file as a function, and the description in it."""
+    extra = {"hcat.json": ""}
+    return torch.export.load(exported, extra_files=extra).module(), json.loads(extra["hcat.json"])
+
+
+@pytest.fixture(scope="module")
+def module(loaded):
+    return loaded[0]
 
 
 @pytest.fixture
@@ -212,11 +221,9 @@ def test_what_was_not_measured_is_ignored_and_nothing_measured_gives_nan(run, mo
     assert found["curve"][3].isnan().all()
 
 
-def test_the_description_says_what_goes_in_and_what_comes_out(run, exported):
-    extra = {"hcat.json": ""}
-    torch.export.load(exported, extra_files=extra)
+def test_the_description_says_what_goes_in_and_what_comes_out(run, exported, loaded):
     description = json.loads(exported.with_suffix(".json").read_text())
-    assert json.loads(extra["hcat.json"]) == description
+    assert loaded[1] == description
     assert [one["name"] for one in description["modalities"]] == list(run.layout.names)
     assert [one["width"] for one in description["modalities"]] == list(run.layout.widths)
     assert [one["output"] for one in description["tasks"]] == ["p_death_5y", "p_recurrence_2y"]

@@ -129,8 +129,8 @@ class EvidenceEstimator:
 
     def traceable(self) -> nn.Module:
         """``contributions`` as tensor operations alone."""
-        fitted = FittedEvidence(self.features, self.forest, self.pairs, self.state)
-        return EvidenceByRow(fitted, len(self.layout.tasks))
+        features = {name: tensor for part in self.features for name, tensor in part.state.items()}
+        return EvidenceByRow(FittedEvidence(features, self.state, self.forest, self.pairs), self.layout)
 
     def out_of_fold_contributions(self) -> Tensor:
         """(N, M, T) of the training patients, by models of the inner folds, fitted without the patient."""

@@ -1,12 +1,13 @@
 """The contributions of ``evidence`` as tensor operations alone, which can be traced and exported.
 
 What ``EvidenceEstimator.contributions`` computes with NumPy, for the patients who have a modality, and down to
-the leaves that they reach, is computed here for every patient and to the depth of the deepest tree.
+the leaves that they reach, is computed here for every patient and to the depth of the deepest tree. N patients,
+M modalities, D cells of the widest one, T tasks, F features of the forest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,8 +15,7 @@ from torch import Tensor, nn
 
 from hcat_builtin.estimators.forest_score import RAREST, ForestScore, Trees
 from hcat_builtin.estimators.modality_pairs import ModalityPairs
-from hcat_builtin.estimators.patient_features import PatientFeatures
-from hcat_core.cohort import Cohort
+from hcat_core.cohort import Cohort, Layout
 from hcat_core.storage.tensor_names import without_prefix
 
 LARGEST = 10.0  # log hazard ratio of one modality, either way
@@ -29,119 +29,193 @@ def shared_out(score: Tensor, present: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class FittedEvidence:
-    """What was fitted: features by modality, forest, pairs of modalities, and weights by name."""
+    """What was fitted.
 
-    features: list[PatientFeatures]
+    Attributes:
+        features: of the regressions, ``PatientFeatures.state`` of all modalities.
+        weights: of regressions, forest and pairs, by name.
+        forest: of every task.
+        pairs: of modalities.
+    """
+
+    features: Mapping[str, Tensor]
+    weights: Mapping[str, Tensor]
     forest: ForestScore
     pairs: ModalityPairs
-    state: Mapping[str, Tensor]
 
 
 class EvidenceByRow(nn.Module):
-    """Contributions (N, M, T) of fitted evidence to T tasks.
+    """Contributions (N, M, T) of fitted evidence.
 
     Args:
         fitted: the evidence.
-        tasks: T.
+        layout: modalities and tasks.
     """
 
-    def __init__(self, fitted: FittedEvidence, tasks: int) -> None:
+    def __init__(self, fitted: FittedEvidence, layout: Layout) -> None:
         super().__init__()
-        self.fitted = fitted
-        self.tasks = range(tasks)
-        self.trees = {column: TreesByRow.of(trees) for column, trees in fitted.forest.of_task.items()}
+        self.weights, self.pairs = fitted.weights, fitted.pairs
+        self.tasks = range(len(layout.tasks))
+        self.regressions = RegressionsByRow(fitted, layout)
+        self.forest = ForestByRow(fitted.forest, layout)
 
     def forward(self, batch: Cohort) -> Tensor:
         """(N, M, T) log hazard ratios, or logits, around what is usual; 0 for a missing modality."""
-        columns = [self._of_modality(batch, column) for column in range(batch.present.shape[1])]
-        contributions = torch.stack(columns, dim=1)
-        return contributions + self._of_forest(batch) + self._of_pairs(batch)
-
-    def _of_modality(self, batch: Cohort, column: int) -> Tensor:
-        """(N, T) what one modality contributes by itself."""
-        state = self.fitted.state
-        if f"{column}.scale" not in state:
-            return batch.emb.new_zeros((batch.emb.shape[0], len(self.tasks)))
-        x = features_by_row(self.fitted.features[column], batch) / state[f"{column}.scale"]
-        scores = []
+        scores, parts = self.forest(batch), []
         for task in self.tasks:
-            score = x @ state[f"{column}.{task}.weights"] - state[f"{column}.{task}.usual"]
-            scores.append(score.clamp(-LARGEST, LARGEST).float() * state[f"task_{task}.factor"])
-        return torch.where(batch.present[:, column, None], torch.stack(scores, dim=1), 0.0)
-
-    def _of_forest(self, batch: Cohort) -> Tensor:
-        """(N, M, T) the score of the forest of each task, in equal parts for the patient's modalities."""
-        forest, state = self.fitted.forest, self.fitted.state
-        x = features_by_row(forest.features, batch) if forest.of_task else batch.emb[:, 0]
-        parts = []
-        for task in self.tasks:
-            score = batch.emb.new_zeros(batch.emb.shape[0])
-            if task in forest.of_task:
-                p = self.trees[task].predict(x).clamp(RAREST, 1 - RAREST)
-                score = (-(-p).log1p()).log().float()
-            score = state[f"task_{task}.forest"] * (score - state[f"task_{task}.forest_usual"])
-            parts.append(shared_out(score, batch.present))
-        return torch.stack(parts, dim=2)
-
-    def _of_pairs(self, batch: Cohort) -> Tensor:
-        """(N, M, T) what products of two modalities add, in equal parts for the patient's modalities."""
-        state = self.fitted.state
-        parts = [torch.zeros_like(batch.quality) for _ in self.tasks]
-        used = [task for task in self.tasks if f"pairs.{task}.weights" in state]
-        products = self.fitted.pairs.products(batch) if used else batch.quality
+            share, usual = self.weights[f"task_{task}.forest"], self.weights[f"task_{task}.forest_usual"]
+            parts.append(shared_out(share * (scores[:, task] - usual), batch.present))
+        contributions: Tensor = self.regressions(batch) + torch.stack(parts, dim=2)
+        used = [task for task in self.tasks if f"pairs.{task}.weights" in self.weights]
+        if not used:
+            return contributions
+        parts, products = [torch.zeros_like(part) for part in parts], self.pairs.products(batch)
         for task in used:
-            score = products @ state[f"pairs.{task}.weights"] - state[f"pairs.{task}.usual"]
-            parts[task] = shared_out(score, batch.present)
-        return torch.stack(parts, dim=2)
+            weights, usual = (self.weights[f"pairs.{task}.{name}"] for name in ("weights", "usual"))
+            parts[task] = shared_out(products @ weights - usual, batch.present)
+        return contributions + torch.stack(parts, dim=2)
 
 
-def features_by_row(features: PatientFeatures, batch: Cohort) -> Tensor:
-    """(N, F) float64: ``PatientFeatures.transform`` of a batch, for features without columns of absence."""
+class RegressionsByRow(nn.Module):
+    """(N, M, T) what each modality contributes by itself; principal axes are a part of the weights.
+
+    Args:
+        fitted: the evidence.
+        layout: modalities and tasks.
+    """
+
+    def __init__(self, fitted: FittedEvidence, layout: Layout) -> None:
+        super().__init__()
+        state, tasks = fitted.weights, range(len(layout.tasks))
+        self.cells = StandardCells(fitted.features, layout)
+        self.factor = torch.stack([state[f"task_{task}.factor"].float() for task in tasks])
+        self.weights = torch.zeros((*layout.cells.shape, len(tasks)), dtype=torch.float64)
+        self.usual = torch.zeros((len(layout.widths), len(tasks)), dtype=torch.float64)
+        for column, width in enumerate(layout.widths):
+            if f"{column}.scale" not in state:
+                continue  # no training patient had it
+            axes = fitted.features.get(f"{column}.axes")
+            for task in tasks:
+                weights = state[f"{column}.{task}.weights"] / state[f"{column}.scale"]
+                self.weights[column, :width, task] = weights if axes is None else axes.T @ weights
+                self.usual[column, task] = state[f"{column}.{task}.usual"]
+
+    def forward(self, batch: Cohort) -> Tensor:
+        """The contributions; 0 for a missing modality."""
+        score = torch.einsum("nmd,mdt->nmt", self.cells(batch), self.weights) - self.usual
+        score = score.clamp(-LARGEST, LARGEST).float() * self.factor
+        return torch.where(batch.present.unsqueeze(2), score, 0.0)
+
+
+class ForestByRow(nn.Module):
+    """(N, T) the score of the forest of each task; 0 for a task without trees.
+
+    Args:
+        forest: fitted.
+        layout: modalities and tasks.
+    """
+
+    def __init__(self, forest: ForestScore, layout: Layout) -> None:
+        super().__init__()
+        self.tasks = len(layout.tasks)
+        self.columns = list(forest.of_task)
+        if self.columns:
+            self.cells = StandardCells(forest.features.state, layout)
+            self.features = _features_of_cells(forest.features.state, layout)
+            self.trees = TreesByRow.of(list(forest.of_task.values()))
+
+    def forward(self, batch: Cohort) -> Tensor:
+        """The scores."""
+        result = batch.emb.new_zeros((batch.emb.shape[0], self.tasks))
+        if not self.columns:
+            return result
+        p = self.trees.predict(self.cells(batch).flatten(1) @ self.features).clamp(RAREST, 1 - RAREST)
+        return result.index_copy(1, torch.tensor(self.columns), (-(-p).log1p()).log().float())
+
+
+class StandardCells(nn.Module):
+    """(N, M, D) float64 cells as ``PatientFeatures`` standardises them, before principal axes.
+
+    Args:
+        state: of ``PatientFeatures``.
+        layout: of M modalities.
+    """
+
+    def __init__(self, state: Mapping[str, Tensor], layout: Layout) -> None:
+        super().__init__()
+        self.low, self.high = (_padded(state, *end, layout) for end in (("low", -torch.inf), ("high", torch.inf)))
+        self.mean, self.scale = _padded(state, "mean", 0.0, layout), _padded(state, "scale", 1.0, layout)
+        self.middle = _padded(state, "middle", 0.0, layout)
+        for column in range(len(layout.widths)):
+            if f"{column}.axes" in state:
+                self.middle[column] = 0.0
+
+    def forward(self, batch: Cohort) -> Tensor:
+        """The cells; what is usual where one was not measured."""
+        cells = torch.minimum(torch.maximum(batch.emb.double(), self.low), self.high)
+        return torch.where(batch.measured, (cells - self.mean) / self.scale, self.middle)
+
+
+def _padded(state: Mapping[str, Tensor], name: str, otherwise: float, layout: Layout) -> Tensor:
+    """(M, D) of a statistic of every modality; another value on padding and where it has none."""
+    result = torch.full(layout.cells.shape, otherwise, dtype=torch.float64)
+    for column, width in enumerate(layout.widths):
+        if f"{column}.{name}" in state:
+            result[column, :width] = state[f"{column}.{name}"]
+    return result
+
+
+def _features_of_cells(state: Mapping[str, Tensor], layout: Layout) -> Tensor:
+    """(M * D, F) what cells are multiplied with: each by itself, or the axes of a wide modality."""
     parts = []
-    for column in features.columns:
-        state = without_prefix(f"{column}.", features.state)
-        width = features.widths[column]
-        cells, measured = batch.emb[:, column, :width].double(), batch.measured[:, column, :width]
-        if "low" in state:
-            cells = torch.minimum(torch.maximum(cells, state["low"]), state["high"])
-        cells = (cells - state["mean"]) / state["scale"]
-        if "axes" in state:  # its scores are 0, the mean, where the modality is missing
-            parts.append(torch.where(measured, cells, 0.0) @ state["axes"].T)
-        else:
-            parts.append(torch.where(measured, cells, state["middle"]))
+    for column, width in enumerate(layout.widths):
+        own = without_prefix(f"{column}.", dict(state))
+        axes = own["axes"] if "axes" in own else torch.eye(width, dtype=torch.float64)
+        cells = axes.new_zeros((*layout.cells.shape, len(axes)))
+        cells[column, :width] = axes.T
+        parts.append(cells.flatten(0, 1))
     return torch.cat(parts, dim=1)
 
 
 @dataclass(frozen=True)
 class TreesByRow:
-    """``Trees`` that every row descends to the depth of the deepest leaf.
+    """Trees of several forests, which every row descends to the depth of the deepest leaf.
 
     Attributes:
-        trees: the arrays of their nodes.
-        number: K trees.
+        child, feature, threshold, value: of the nodes of all forests, as ``Trees`` has them.
+        root: (K,) node of each tree, forest by forest.
+        sizes: number of trees of each forest.
         depth: comparisons to the deepest leaf.
     """
 
-    trees: Trees
-    number: int
+    child: Tensor
+    feature: Tensor
+    threshold: Tensor
+    value: Tensor
+    root: Tensor
+    sizes: tuple[int, ...]
     depth: int
 
     @classmethod
-    def of(cls, trees: Trees) -> TreesByRow:
-        """Find the depth of the trees."""
-        child, number = trees.child.long(), int(trees.number)
-        level, depth = torch.arange(number), 0
+    def of(cls, forests: Sequence[Trees]) -> TreesByRow:
+        """Join forests, and find the depth of their trees."""
+        first = [0, *torch.tensor([len(trees.child) for trees in forests]).cumsum(0).tolist()]
+        child = torch.cat([trees.child.long() + start for trees, start in zip(forests, first, strict=False)])
+        sizes = tuple(int(trees.number) for trees in forests)
+        root = torch.cat([torch.arange(number) + start for number, start in zip(sizes, first, strict=False)])
+        level, depth = root, 0
         while len(level := level[child[level] != level]):
             level = torch.cat([child[level], child[level] + 1])
             depth += 1
-        return cls(trees, number, depth)
+        feature = torch.cat([trees.feature.long() for trees in forests])
+        threshold, value = (torch.cat([getattr(t, n) for t in forests]) for n in ("threshold", "value"))
+        return cls(child, feature, threshold, value, root, sizes, depth)
 
     def predict(self, x: Tensor) -> Tensor:
-        """(N, F) features -> (N,) mean over trees, as ``Trees.predict``."""
+        """(N, F) features -> (N, forests) means over the trees of each, as ``Trees.predict``."""
         cells = x.float().double()  # as scikit-learn compares them
-        feature, child = self.trees.feature.long(), self.trees.child.long()
-        node = torch.arange(self.number).expand(cells.shape[0], -1)
+        node = self.root.expand(cells.shape[0], -1)
         for _ in range(self.depth):
-            above = cells.gather(1, feature[node]) > self.trees.threshold[node]
-            node = child[node] + above
-        return self.trees.value[node].mean(dim=1)
+            above = cells.gather(1, self.feature[node]) > self.threshold[node]
+            node = self.child[node] + above
+        return torch.stack([one.mean(dim=1) for one in self.value[node].split(self.sizes, dim=1)], dim=1)

@@ -18,10 +18,9 @@ from hcat_builtin.imputers.factor_mixture import (
     moments,
     posterior,
 )
-from hcat_builtin.imputers.factor_mixture_by_row import posterior_by_row
+from hcat_builtin.imputers.factor_mixture_by_row import MixtureByRow
 from hcat_builtin.imputers.factor_mixture_choice import FIRST_RANK, Judge, Search, predict_hidden_blocks
 from hcat_builtin.imputers.factor_mixture_fit import TrainingRows, fit_factor_mixture, improve
-from hcat_builtin.imputers.incomplete_rows import block_slices
 from hcat_core.cohort import Cohort, Layout
 from hcat_core.imputation.pretraining import FEWEST_TO_CHOOSE_BY, patients_to_choose_by
 from hcat_core.interfaces import FitContext, Imputation
@@ -240,13 +239,13 @@ class EachRow(nn.Module):
     def __init__(self, imputer: GaussianImputer) -> None:
         super().__init__()
         self.imputer = imputer
-        self.slices = block_slices(imputer.block)
+        self.mixture = MixtureByRow.of(imputer.model)
 
     def forward(self, batch: Cohort) -> Imputation:
         """Fill every gap of the batch."""
         imputer = self.imputer
         cells, measured = (part.flatten(1)[:, imputer.index] for part in (batch.emb, batch.measured))
-        factors = posterior_by_row(imputer.model, torch.where(measured, cells, 0.0), measured, self.slices)
+        factors = self.mixture.posterior(torch.where(measured, cells, 0.0), measured)
         return imputer.imputation(batch, imputer.model, factors)
 
 
