@@ -25,10 +25,10 @@ from hcat_core.cli.waiting import Waiting
 def export(run: Path, target: Path | None, as_json: bool, quiet: bool) -> None:
     """Write the fitted pipeline of the neural model in the folder RUN as one file.
 
-    It holds everything from cells in the units of the files to recalibrated probabilities, and is loaded with
-    torch alone: torch.export.load(FILE).module()(emb, measured, quality). A description of inputs and outputs is
-    written beside it as .json. Before the file is put in its place, it is compared with the run on synthetic
-    patients.
+    It holds everything from cells in the units of the files to recalibrated probabilities, and torch alone
+    computes it: torch.export.load(FILE).module()(emb, measured, quality). A description of inputs and
+    outputs is written beside it as .json. Before the file is put in its place, it is compared with the run
+    on synthetic patients.
     """
     from hcat_core.runs.export.export import export_run, refuse_ending
     from hcat_core.runs.trained_run import load_run
@@ -40,13 +40,12 @@ def export(run: Path, target: Path | None, as_json: bool, quiet: bool) -> None:
     trained = load_run(run, catalog)
     with Waiting(output).start("tracing the pipeline and comparing it with the run"):
         done = export_run(trained, catalog, path)
-    output.say(
-        f"{path}: differs from the run by at most {done.difference:.1e}, on {done.patients} synthetic patients."
-    )
+    tried = f"{done.patients} synthetic patients"
+    output.say(f"{path}: differs by at most {done.difference:.1e} from the run, on {tried}")
     output.say(f"Inputs, outputs and what stays outside: {done.description}")
     if done.draws:
         output.say(
-            f"The run has one member: hcat predict averages {done.draws} draws of what is missing, the file "
-            "predicts once, at the imputation's mean. Their probabilities differ for patients with gaps."
+            f"The run has one member: hcat predict averages {done.draws} draws of what is missing, the "
+            "file predicts once, at the imputation's mean. Their probabilities differ."
         )
     output.document({name: str(v) if isinstance(v, Path) else v for name, v in asdict(done).items()})

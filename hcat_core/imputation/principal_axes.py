@@ -155,7 +155,7 @@ class PrincipalAxes(nn.Module):
         return ReducedCohort(self._reduced(cohort, tokens), rest, count)
 
     def reduce_by_row(self, cohort: Cohort) -> Cohort:
-        """The cohort in tokens, as ``reduce`` has it, by operations that do not depend on where gaps are."""
+        """The cohort in tokens as ``reduce`` has it; no operation depends on where gaps are."""
         cells = torch.where(cohort.measured, cohort.emb, 0.0)
         widths = torch.tensor(self.widths, device=cells.device)
         scaled = self.axes * self.deviation.unsqueeze(1)  # (M, D, Q)

@@ -16,8 +16,8 @@ class TraceableComponent(Protocol):
     """An imputer or an evidence whose own computation cannot be traced, and that has a form which can.
 
     ``torch.export`` records tensor operations. It cannot record NumPy, a branch on a tensor's values, or a
-    result whose shape depends on them (``cohort[has]``, ``torch.unique``). A component without ``traceable``
-    is traced as it is.
+    result whose shape depends on them (``cohort[has]``, ``torch.unique``). A component without the method
+    ``traceable`` is traced as it is.
     """
 
     def traceable(self) -> nn.Module:

@@ -1,4 +1,4 @@
-"""Everything from cells in the units of the files to recalibrated probabilities, as one module for tracing."""
+"""Everything from cells in the units of the files to recalibrated probabilities, as one module."""
 
 from __future__ import annotations
 

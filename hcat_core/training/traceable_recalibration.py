@@ -1,7 +1,7 @@
 """Recalibration and common curves as tensor operations, for a pipeline that is exported.
 
-The same as ``metrics/recalibration.py`` and ``metrics/horizons.py`` have for NumPy arrays. N patients, T tasks,
-H steps of a curve, all in float64.
+The same as ``metrics/recalibration.py`` and ``metrics/horizons.py`` have for NumPy arrays. N patients, T
+tasks, H steps of a curve, all in float64.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class TraceableRecalibration(nn.Module):
         self.days = [task.curve_days for task in tasks]
 
     def forward(self, probability: Tensor, curves: Tensor) -> tuple[Tensor, Tensor]:
-        """Recalibrated probabilities (N, T) and curves (N, T, H), one curve for the horizons of one event."""
+        """Recalibrated probabilities (N, T) and curves (N, T, H), which tasks of one event share."""
         if self.changes:
             p = probability.clamp(1e-4, 1 - 1e-4)
             probability = torch.sigmoid(self.intercept + self.slope * (p / (1 - p)).log())

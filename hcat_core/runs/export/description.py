@@ -11,8 +11,8 @@ from hcat_core.runs.trained_run import TrainedRun
 
 DESCRIPTION = "hcat.json"  # among the extra files of the exported one
 INPUTS = {
-    "emb": "(N, M, D) float32 in the units of the files, modalities and features in this order; ignored where "
-    "not measured",
+    "emb": "(N, M, D) float32 in the units of the files, modalities and features in the order below; "
+    "ignored where not measured",
     "measured": "(N, M, D) bool, False beyond a modality's width",
     "quality": "(N, M) float32 in [0, 1], the reader's score; 1 where there is none",
 }
@@ -39,7 +39,7 @@ def describe(run: TrainedRun, members: int, draws: int) -> dict[str, Any]:
     tasks = zip(run.layout.tasks, run.fitted.thresholds, strict=True)
     equals = "hcat predict: the mean over members of one pass at the imputation's mean"
     if draws:
-        equals = f"one pass at the imputation's mean; hcat predict averages {draws} draws of what is missing"
+        equals = f"one pass at the imputation's mean; hcat predict averages {draws} draws"
     return {
         "hcat": __version__,
         "torch": torch.__version__,

@@ -77,9 +77,9 @@ def export_run(run: TrainedRun, catalog: Catalog, path: Path) -> Exported:
     difference = _largest_difference(run, torch.export.load(content), patients)
     if not difference <= LARGEST_DIFFERENCE:
         raise HcatError(
-            f"the exported pipeline differs from the run by {difference:.1e} on synthetic patients; at most "
-            f"{LARGEST_DIFFERENCE:.0e} is allowed. Nothing was written. A component of a plugin may give "
-            "another result in the form that its method traceable makes."
+            f"{path} was not written: it would differ from the run by {difference:.1e} on synthetic "
+            f"patients, and {LARGEST_DIFFERENCE:.0e} is allowed. Check that the method traceable of a "
+            "plugin's component gives what the component gives."
         )
     description = path.with_suffix(".json")
     with atomic_write(description) as beside, atomic_write(path) as temporary:
@@ -95,7 +95,8 @@ def refuse_ending(path: Path) -> None:
         UsageError: as ``export_run`` does.
     """
     if path.suffix != ENDING:
-        raise UsageError(f"--output {path}: name a file that ends with {ENDING}, such as {path.stem}{ENDING}.")
+        example = f"{path.stem}{ENDING}"
+        raise UsageError(f"--output {path}: name a file that ends with {ENDING}, such as {example}.")
 
 
 def _neural(run: TrainedRun) -> NeuralEstimator:
@@ -103,13 +104,13 @@ def _neural(run: TrainedRun) -> NeuralEstimator:
     estimator, folder = run.fitted.estimator, run.folder.path
     if not isinstance(estimator, NeuralEstimator):
         raise UsageError(
-            f"{folder}: the estimator {run.recipe.estimator['use']!r} cannot be exported, because it is not "
-            'computed by torch. Train a run with use = "neural", as in the recipes enhanced and hancock.'
+            f"{folder}: the estimator {run.recipe.estimator['use']!r} cannot be exported, which torch does "
+            'not compute. Train a run with use = "neural", as in the recipes enhanced and hancock.'
         )
     others = [outcome.name for outcome in run.layout.outcomes if outcome.kind != "event"]
     if others:
         raise UsageError(
-            f"{folder}: {', '.join(others)}: outcomes of several classes, and numbers, cannot be exported yet. "
+            f"{folder}: {', '.join(others)}: outcomes of several classes, and numbers, cannot be exported. "
             "Train a run with the other outcomes alone."
         )
     return estimator
@@ -133,9 +134,9 @@ def _trace(
         if not named:
             raise
         raise UsageError(
-            f"{run.folder.path} cannot be exported, and nothing was written: some components are not tensor "
-            "operations alone, whose shapes do not depend on values.\n  " + "\n  ".join(named) + "\n"
-            "Train a run with others, or give them a method traceable (docs/how-to/export.md)."
+            f"{run.folder.path} cannot be exported, and nothing was written. These components are not "
+            "tensor operations alone:\n  " + "\n  ".join(named) + "\nTrain a run with others, or give "
+            "them a method traceable (docs/how-to/export.md)."
         ) from error
     return program
 

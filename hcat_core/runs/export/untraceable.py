@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def untraceable_components(
     layout = model.layout
     inputs: Inputs = (example.emb, example.measured, example.quality)
     found = []
-    why = _reason(lambda: _OnBatch(layout, traceable_form(model.imputer), _cells), inputs)
+    why = _reason(partial(_of_imputer, layout, model.imputer), inputs)
     if why:
         found += _nested(recipe, catalog, layout, inputs) or [_line("imputer", recipe.imputer["use"], why)]
     if model.evidence is not None:
@@ -51,7 +52,7 @@ def untraceable_components(
     fused = _fused(model, example)
     for name, head in model.heads.items():
         horizons = layout.tasks[layout.task_names.index(model.tasks[name])].horizons
-        why = _reason(lambda head=head: _OnFused(head, horizons), (fused.pooled, fused.tokens))  # type: ignore[misc]
+        why = _reason(partial(_OnFused, head, horizons), (fused.pooled, fused.tokens))
         found += [_line(f"heads.{name}", recipe.heads[name]["use"], why)] * bool(why)
     return found
 
@@ -98,12 +99,16 @@ class _OnFused(nn.Module):
         return self.head.predict(self.head(Fused(pooled, tokens)), self.horizons).event_probability
 
 
+def _of_imputer(layout: Layout, imputer: object) -> nn.Module:
+    return _OnBatch(layout, traceable_form(imputer), _cells)
+
+
 def _nested(recipe: Recipe, catalog: Catalog, layout: Layout, inputs: Inputs) -> list[str]:
     """Those of the imputers that the recipe's starts from which cannot be traced, not fitted."""
     found = []
     for part in list(components_in(catalog, "imputer", recipe.imputer, "imputer"))[1:]:
         imputer = construct(catalog, part.kind, part.table, (layout,), Path.cwd())
-        why = _reason(lambda imputer=imputer: _OnBatch(layout, traceable_form(imputer), _cells), inputs)  # type: ignore[misc]
+        why = _reason(partial(_of_imputer, layout, imputer), inputs)
         found += [_line(part.key, part.name, why)] * bool(why)
     return found
 

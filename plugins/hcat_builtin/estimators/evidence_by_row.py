@@ -1,8 +1,8 @@
 """The contributions of ``evidence`` as tensor operations alone, which can be traced and exported.
 
-What ``EvidenceEstimator.contributions`` computes with NumPy, for the patients who have a modality, and down to
-the leaves that they reach, is computed here for every patient and to the depth of the deepest tree. N patients,
-M modalities, D cells of the widest one, T tasks, F features of the forest.
+What ``EvidenceEstimator.contributions`` computes with NumPy, for the patients who have a modality, and down
+to the leaves that they reach, is computed here for every patient and to the depth of the deepest tree. N
+patients, M modalities, D cells of the widest one, T tasks, F features of the forest.
 """
 
 from __future__ import annotations
@@ -143,7 +143,8 @@ class StandardCells(nn.Module):
 
     def __init__(self, state: Mapping[str, Tensor], layout: Layout) -> None:
         super().__init__()
-        self.low, self.high = (_padded(state, *end, layout) for end in (("low", -torch.inf), ("high", torch.inf)))
+        self.low = _padded(state, "low", -torch.inf, layout)
+        self.high = _padded(state, "high", torch.inf, layout)
         self.mean, self.scale = _padded(state, "mean", 0.0, layout), _padded(state, "scale", 1.0, layout)
         self.middle = _padded(state, "middle", 0.0, layout)
         for column in range(len(layout.widths)):
@@ -199,10 +200,11 @@ class TreesByRow:
     @classmethod
     def of(cls, forests: Sequence[Trees]) -> TreesByRow:
         """Join forests, and find the depth of their trees."""
-        first = [0, *torch.tensor([len(trees.child) for trees in forests]).cumsum(0).tolist()]
-        child = torch.cat([trees.child.long() + start for trees, start in zip(forests, first, strict=False)])
         sizes = tuple(int(trees.number) for trees in forests)
-        root = torch.cat([torch.arange(number) + start for number, start in zip(sizes, first, strict=False)])
+        nodes = torch.tensor([len(trees.child) for trees in forests])
+        placed = list(zip(forests, sizes, nodes.cumsum(0) - nodes, strict=True))
+        child = torch.cat([trees.child.long() + first for trees, _, first in placed])
+        root = torch.cat([torch.arange(number) + first for _, number, first in placed])
         level, depth = root, 0
         while len(level := level[child[level] != level]):
             level = torch.cat([child[level], child[level] + 1])

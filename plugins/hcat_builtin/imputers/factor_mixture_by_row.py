@@ -1,7 +1,7 @@
 """The posterior of a mixture of factor analysers with each row as a pattern of its own.
 
-It costs more than one computation per distinct pattern, and no shape depends on which patterns there are: that
-can be traced and exported. Shapes: N rows, P cells in M blocks, K clusters, Q = R + 1.
+It costs more than one computation per distinct pattern, and no shape depends on which patterns there are:
+that can be traced and exported. Shapes: N rows, P cells in M blocks, K clusters, Q = R + 1.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class MixtureByRow:
         return ObservedRows((), every, groups, (counts > 0).double(), counts, ())
 
     def _sums_of_measured(self, seen: Tensor, observed: ObservedRows) -> tuple[Tensor, Tensor]:
-        """(N, K, Q, Q) sums of E[loading loading'] / noise, and (N,) of log(2 pi noise), over measured cells.
+        """(N, K, Q, Q) sums of E[loading loading'] / noise, and (N,) of log(2 pi noise).
 
         As in ``pattern_sums``, the sums over the blocks that a row has, less its gaps within them.
         """
