@@ -16,7 +16,7 @@ from torch import nn
 
 from hcat_core.cohort import Cohort
 from hcat_core.data.standardisation import Standardiser
-from hcat_core.interfaces import FitContext
+from hcat_core.interfaces import FitContext, Fused
 from hcat_core.recipe.component_tables import construct
 from hcat_core.registry.catalog import Catalog
 from hcat_core.registry.component import Kind
@@ -28,6 +28,7 @@ MISSING_FILE = "no-such-file.h5"
 FIT_EPOCHS = 20  # of networks
 TRAIN, VALIDATION = slice(0, 320), slice(320, 420)
 TEST = slice(420, 520)
+FUSED_WIDTH = 16
 
 
 class CheckFailed(AssertionError):
@@ -119,6 +120,14 @@ class Subject:
     def tags(self) -> tuple[str, ...]:
         """The tags of the component."""
         return self.catalog.find(self.kind, self.name).tags
+
+
+def random_fused(n: int, seed: int = 0) -> Fused:
+    """Random fused vectors of n patients, with a projection, which take a gradient."""
+    g = torch.Generator().manual_seed(seed)
+    pooled = torch.randn((n, FUSED_WIDTH), generator=g, requires_grad=True)
+    projection = nn.functional.normalize(torch.randn((n, 8), generator=g), dim=1).requires_grad_()
+    return Fused(pooled, pooled.unsqueeze(1), projection)
 
 
 def require(condition: object, message: str) -> None:

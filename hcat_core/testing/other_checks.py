@@ -22,20 +22,19 @@ from hcat_core.interfaces import (
     StatefulComponent,
 )
 from hcat_core.recipe.component_tables import construct
-from hcat_core.testing.harness import MISSING_FILE, Check, Subject, require, through_a_file
-
-WIDTH = 16
-
-
-def _fused(n: int, seed: int = 0) -> Fused:
-    g = torch.Generator().manual_seed(seed)
-    pooled = torch.randn((n, WIDTH), generator=g, requires_grad=True)
-    projection = nn.functional.normalize(torch.randn((n, 8), generator=g), dim=1).requires_grad_()
-    return Fused(pooled, pooled.unsqueeze(1), projection)
+from hcat_core.testing.harness import (
+    FUSED_WIDTH,
+    MISSING_FILE,
+    Check,
+    Subject,
+    random_fused,
+    require,
+    through_a_file,
+)
 
 
 def _head(subject: Subject) -> Any:
-    head = subject.make(subject.cohort.layout, "survival", WIDTH)
+    head = subject.make(subject.cohort.layout, "survival", FUSED_WIDTH)
     head.prepare(subject.train)
     return head
 
@@ -45,7 +44,7 @@ def head_predicts_probabilities(subject: Subject) -> None:
     head = _head(subject)
     horizon = subject.cohort.layout.tasks[0].horizon
     for n in (7, 1):
-        raw = head(_fused(n))
+        raw = head(random_fused(n))
         require(len(raw) == n, "raw outputs are not one per patient")
         p = head.predict(raw, (horizon,)).event_probability
         require(tuple(p.shape) == (n, 1), f"event_probability is {tuple(p.shape)}, not ({n}, 1)")
@@ -57,14 +56,14 @@ def head_is_prepared_without_outcomes(subject: Subject) -> None:
     train = subject.train
     assert train.targets is not None
     unknown = replace(train.targets, labels=torch.full_like(train.targets.labels, -1))
-    head = subject.make(subject.cohort.layout, "survival", WIDTH)
+    head = subject.make(subject.cohort.layout, "survival", FUSED_WIDTH)
     head.prepare(replace(train, targets=unknown))
-    require(head(_fused(4)).isfinite().all(), "not finite")
+    require(head(random_fused(4)).isfinite().all(), "not finite")
 
 
 def head_gradients_are_finite(subject: Subject) -> None:
     """Gradients reach the fused vector, and are finite."""
-    fused = _fused(9)
+    fused = random_fused(9)
     _head(subject)(fused).square().sum().backward()
     grad = fused.pooled.grad
     require(grad is not None and grad.isfinite().all() and (grad != 0).any(), "no finite gradient")
@@ -76,14 +75,14 @@ def head_state_round_trips(subject: Subject) -> None:
     if not issubclass(type(head), StatefulComponent):
         return
     torch.manual_seed(99)
-    fresh: Any = subject.make(subject.cohort.layout, "survival", WIDTH)
+    fresh: Any = subject.make(subject.cohort.layout, "survival", FUSED_WIDTH)
     fresh.load_state_dict(through_a_file(head))
     horizon = subject.cohort.layout.tasks[0].horizon
     found = []
     for one in (head, fresh):
         if isinstance(one, nn.Module):
             one.train(False)
-        found.append(one.predict(one(_fused(7)), (horizon,)).event_probability)
+        found.append(one.predict(one(random_fused(7)), (horizon,)).event_probability)
     require(torch.equal(*found), "after saving and loading, the prediction differs")
 
 
@@ -92,7 +91,7 @@ class _LogitHead(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.linear = nn.Linear(WIDTH, 1)
+        self.linear = nn.Linear(FUSED_WIDTH, 1)
         self.column = 0
         self.pos_weight = torch.tensor(2.0)
 
@@ -110,11 +109,11 @@ class _LogitHead(nn.Module):
 
 
 def _outputs(subject: Subject, batch: Cohort) -> Outputs:
-    fused = _fused(len(batch))
+    fused = random_fused(len(batch))
     head: Head = _LogitHead()
     loss = subject.catalog.find("loss", subject.name).load()
     if isinstance(loss, HeadSpecificLoss):
-        injected = (batch.layout, "survival", WIDTH)
+        injected = (batch.layout, "survival", FUSED_WIDTH)
         head = construct(subject.catalog, "head", {"use": loss.made_for}, injected, Path.cwd())
         head.prepare(subject.train)
     emb = batch.emb
@@ -128,7 +127,7 @@ def _outputs(subject: Subject, batch: Cohort) -> Outputs:
         },
     )
     return Outputs(
-        {"survival": head(fused)}, {"survival": head}, fused, imputation, _fused(len(batch), seed=1)
+        {"survival": head(fused)}, {"survival": head}, fused, imputation, random_fused(len(batch), seed=1)
     )
 
 
