@@ -40,9 +40,10 @@ def something_trains_it(subject: Subject) -> None:
     require(
         _reach(terms, imputer),
         f"nothing trains its parameters, such as {min(before)}: fit leaves them as they are, and no entry "
-        "of Imputation.losses depends on them. Train them in fit (hcat_core.imputation.pretraining.pretrain "
-        "does), or return losses in training mode, which the losses imputation and kl weigh. One that learns "
-        "by training.imputer_gradient alone needs the class method declare_training",
+        "of Imputation.losses depends on them. Train them in fit (pretrain, in "
+        "hcat_core.imputation.pretraining, does), or return losses in training mode, which the losses "
+        "imputation and kl weigh. One that learns by training.imputer_gradient alone needs the class "
+        "method declare_training",
     )
 
 
@@ -59,8 +60,8 @@ def a_loss_trains_it(subject: Subject) -> None:
     require(
         False,
         f"no loss can train it ({'; '.join(reasons)}). Give it what one of them needs: for bce and focal, "
-        "one logit per patient and the attributes column and pos_weight. Or add a loss to the package (hcat "
-        f'new-plugin NAME --kind loss) with the class attribute made_for = "{subject.name}"',
+        "one logit per patient and the attributes column and pos_weight. Or add a loss to the package "
+        f'(hcat new-plugin NAME --kind loss) with the class attribute made_for = "{subject.name}"',
     )
 
 
