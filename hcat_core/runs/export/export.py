@@ -131,8 +131,7 @@ def _trace(
     except Exception as error:  # a component may raise anything, and torch many kinds of errors
         model = estimator.members[0].model.eval()
         named = untraceable_components(run.recipe, catalog, model, patients)
-        if not named:
-            raise
+        named = named or ["the components by themselves can be traced, but not all together (--debug)"]
         raise UsageError(
             f"{run.folder.path} cannot be exported, and nothing was written. These components are not "
             "tensor operations alone:\n  " + "\n  ".join(named) + "\nTrain a run with others, or give "
