@@ -96,7 +96,7 @@ def _reach(terms: Sequence[Tensor], trained: nn.Module | Tensor) -> bool:
     total = sum((term for term in terms if term.requires_grad), start=torch.zeros(()))
     if not total.requires_grad:
         return False
-    total.backward()  # type: ignore[no-untyped-call]
+    total.backward()
     tensors = list(trained.parameters()) if isinstance(trained, nn.Module) else [trained]
     return any(t.grad is not None and bool((t.grad != 0).any()) for t in tensors)
 
