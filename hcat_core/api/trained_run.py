@@ -32,6 +32,7 @@ from hcat_core.recipe.recipe import Recipe
 from hcat_core.registry.catalog import Catalog, load_catalog
 from hcat_core.runs import trained_run as core
 from hcat_core.runs.embed import embed_patients
+from hcat_core.runs.export.export import export_run
 from hcat_core.runs.impute import impute_patients
 from hcat_core.runs.multiple_imputation import draw_set
 from hcat_core.runs.predict import predict_patients
@@ -147,6 +148,21 @@ class TrainedRun:
             UsageError: for a run whose method has no such vectors.
         """
         return embed_patients(self.run, patients_of(self.run, patients, self.catalog))
+
+    def export(self, path: str | Path) -> Path:
+        """Write the fitted pipeline of a network as one file, with which torch alone predicts.
+
+        Inputs and outputs, and what stays outside: ``docs/how-to/export.md``. Of a run with one member, the
+        file holds the single pass at the imputation's mean, where ``predict`` averages draws.
+
+        Args:
+            path: of the file, which ends with ``.pt2``; a description is written beside it as ``.json``.
+
+        Raises:
+            UsageError: for a run that cannot be exported, naming the components because of which.
+            StorageError: for a disk that is full or not writable.
+        """
+        return export_run(self.run, self.catalog, Path(path)).file
 
     def evaluate(self, cohort: Cohort, groups: tuple[str, ...] = ()) -> CohortEvaluation:
         """Score the run on patients that it was not trained on; nothing is fitted again.

@@ -33,6 +33,7 @@ COMMANDS = {
     "predict": "hcat_core.cli.predict:predict",
     "impute": "hcat_core.cli.impute:impute",
     "embed": "hcat_core.cli.embed:embed",
+    "export": "hcat_core.cli.export:export",
     "evaluate": "hcat_core.cli.evaluate:evaluate",
     "compare": "hcat_core.cli.compare:compare",
     "compare-imputers": "hcat_core.cli.compare_imputers:compare_imputers",

@@ -19,7 +19,7 @@ from hcat_core.imputation.hidden_residuals import (
 )
 from hcat_core.imputation.normal_scores import NormalScores
 from hcat_core.imputation.residual_quantiles import normal_quantiles, shrunk_quantiles
-from hcat_core.interfaces import FitContext, Imputation, Imputer
+from hcat_core.interfaces import FitContext, Imputation, Imputer, traceable_form
 from hcat_core.storage.tensor_names import with_prefix, without_prefix
 
 SHRINKAGE = 30.0  # number of patients at which a group's factor and the overall one count equally
@@ -176,6 +176,14 @@ class Calibrated(nn.Module):
         filled = inner.filled.flatten(1)[:, self.maps.scores.cell]
         residuals = Residuals(factor[:, modality], batch.present[:, modality] & filled)
         return CalibratedImputation.of(batch, inner, self.maps, residuals)
+
+    def traceable(self) -> nn.Module:
+        """The same calibration around a form of the inner imputer that can be traced."""
+        form = Calibrated(self.layout, traceable_form(self.inner))
+        for name in BUFFERS:
+            setattr(form, name, getattr(self, name))
+        form.maps = self.maps
+        return form.eval()
 
     def state_dict(self, *arguments: Any, **keywords: Any) -> dict[str, Tensor]:  # type: ignore[override]
         """Calibration, scores under ``scores.``, and the inner imputer's state under ``inner.``."""

@@ -19,7 +19,7 @@ from hcat_core.imputation.imputer_module import as_module, impute_quietly
 from hcat_core.imputation.pretraining import Pretraining, patients_to_choose_by
 from hcat_core.imputation.principal_axes import PrincipalAxes
 from hcat_core.imputation.zero_gate import Proposal, ZeroGate
-from hcat_core.interfaces import Average, FitContext, Imputation, Imputer
+from hcat_core.interfaces import Average, FitContext, Imputation, Imputer, traceable_form
 
 
 class CorrectionNetwork(Protocol):
@@ -126,16 +126,12 @@ class CorrectedImputer(nn.Module):
         """Fill every gap; in training mode also compute losses, unless the corrections are frozen."""
         losses = self._losses(batch) if self.training and self.trains else {}
         start = impute_quietly(self.start, batch)
-        mean, std = self._corrected(batch, start)
-        # A gap in a present block is filled from that block too, which the networks do not do.
-        changed = start.filled & ~batch.present.unsqueeze(-1)
-        return CorrectedImputation(
-            emb=torch.where(changed, mean, start.emb),
-            std=torch.where(changed, std, start.std),
-            filled=start.filled,
-            losses=losses,
-            start=start,
-        )
+        return _in_missing_blocks(batch, start, *self._corrected(batch, start), losses)
+
+    def traceable(self) -> nn.Module:
+        """The start with those corrections alone whose gates are open."""
+        start = traceable_form(self.start)
+        return OpenCorrections(start, self.axes, [p for p in self.corrections() if not p[1].is_closed])
 
     def _corrected(self, batch: Cohort, start: Imputation) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation (N, M, D) after all corrections, without dropout or sampling."""
@@ -169,3 +165,50 @@ class CorrectedImputer(nn.Module):
             losses |= {name if alone else f"step_{number}_{name}": term for name, term in own.items()}
             mean, std = mean.detach(), std.detach()
         return losses | dict(start.losses)
+
+
+class OpenCorrections(nn.Module):
+    """A fitted ``CorrectedImputer`` as tensor operations alone, without what closed gates keep out.
+
+    Args:
+        start: the imputer to start from, in a form that can be traced.
+        axes: of every modality.
+        corrections: networks with their gates, in order.
+    """
+
+    def __init__(
+        self, start: nn.Module, axes: PrincipalAxes, corrections: Sequence[tuple[nn.Module, ZeroGate]]
+    ) -> None:
+        super().__init__()
+        self.start = start
+        self.axes = axes
+        self.networks = nn.ModuleList(network for network, _ in corrections)
+        self.gates = nn.ModuleList(gate for _, gate in corrections)
+
+    def forward(self, batch: Cohort) -> Imputation:
+        """Fill every gap."""
+        start: Imputation = self.start(batch)
+        if not len(self.networks):
+            return start
+        mean, std, reduced = start.emb, start.std, self.axes.reduce_by_row(batch)
+        for network, gate in zip(self.networks, self.gates, strict=True):
+            proposal = network(reduced, self.axes.current(reduced, mean))
+            mean, std = gate(self.axes, mean, std, proposal)
+        return _in_missing_blocks(batch, start, mean, std, {})
+
+
+def _in_missing_blocks(
+    batch: Cohort, start: Imputation, mean: Tensor, std: Tensor, losses: Mapping[str, Average]
+) -> CorrectedImputation:
+    """The imputation ``start`` with another mean and standard deviation (N, M, D) of missing blocks.
+
+    A gap in a present block is filled from that block too, which the networks do not do.
+    """
+    changed = start.filled & ~batch.present.unsqueeze(-1)
+    return CorrectedImputation(
+        emb=torch.where(changed, mean, start.emb),
+        std=torch.where(changed, std, start.std),
+        filled=start.filled,
+        losses=losses,
+        start=start,
+    )

@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from hcat_core.cohort import Cohort
-from hcat_core.interfaces import FitContext, Imputation, Imputer
+from hcat_core.interfaces import FitContext, Imputation, Imputer, traceable_form
 from hcat_core.storage.tensor_names import with_prefix, without_prefix
 
 
@@ -32,6 +32,10 @@ class ImputerModule(nn.Module):
     def forward(self, batch: Cohort) -> Imputation:
         """Fill every gap as the imputer does."""
         return self.imputer(batch)
+
+    def traceable(self) -> nn.Module:
+        """The imputer in a form that can be traced, again as a part of a network."""
+        return as_module(traceable_form(self.imputer))
 
     def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
         destination.update(with_prefix(prefix, self.imputer.state_dict()))

@@ -152,15 +152,32 @@ class PrincipalAxes(nn.Module):
                 tokens[rows, column] = self._with_gaps(column, cells[rows, column], measured)
         left = torch.where(cohort.measured, cells - self.cells(tokens), 0.0)
         rest = left.square().sum(dim=2) / count.clamp_min(1)
+        return ReducedCohort(self._reduced(cohort, tokens), rest, count)
+
+    def reduce_by_row(self, cohort: Cohort) -> Cohort:
+        """The cohort in tokens as ``reduce`` has it; no operation depends on where gaps are."""
+        cells = torch.where(cohort.measured, cohort.emb, 0.0)
+        widths = torch.tensor(self.widths, device=cells.device)
+        scaled = self.axes * self.deviation.unsqueeze(1)  # (M, D, Q)
+        outer = (scaled.unsqueeze(3) * scaled.unsqueeze(2)).flatten(2)
+        gram = torch.einsum("nmd,mdx->nmx", cohort.measured.to(cells.dtype), outer)
+        prior = (self.noise.sum(dim=1) / widths)[:, None, None] * torch.eye(scaled.shape[2])
+        gram = gram.unflatten(2, (scaled.shape[2], -1)) + prior
+        of_gaps = torch.linalg.solve(gram, torch.einsum("nmd,mdq->nmq", cells, scaled).unsqueeze(-1))
+        has_gaps = cohort.present & (cohort.measured.sum(dim=2) < widths)
+        tokens = torch.where(has_gaps.unsqueeze(-1), of_gaps.squeeze(-1), self.tokens(cells))
+        return self._reduced(cohort, tokens)
+
+    def _reduced(self, cohort: Cohort, tokens: Tensor) -> Cohort:
+        """The cohort with tokens (N, M, Q) in place of cells."""
         kept = self.layout.cells.to(tokens.device)
-        reduced = replace(
+        return replace(
             cohort,
             layout=self.layout,
             emb=tokens * cohort.present.unsqueeze(-1),
             measured=cohort.present.unsqueeze(-1) & kept,
             targets=None,
         )
-        return ReducedCohort(reduced, rest, count)
 
     def _with_gaps(self, column: int, cells: Tensor, measured: Tensor) -> Tensor:
         """(n, Q) posterior means of the tokens of blocks with gaps, whose prior variance is 1."""

@@ -41,6 +41,7 @@ from hcat_core.interfaces.random_numbers import (
     normal,
     shared_normal,
 )
+from hcat_core.interfaces.traceable import TraceableComponent, TracedBatch, traceable_form
 from hcat_core.reading import (
     COUNT_COLUMN,
     QUALITY_COLUMN,
@@ -95,8 +96,11 @@ __all__ = [
     "StatefulComponent",
     "ThresholdingEstimator",
     "TimedHead",
+    "TraceableComponent",
+    "TracedBatch",
     "ViewReader",
     "categories",
     "normal",
     "shared_normal",
+    "traceable_form",
 ]

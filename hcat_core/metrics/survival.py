@@ -65,7 +65,7 @@ def cumulative_incidence(hazard: Tensor, competing: Tensor) -> Tensor:
         hazard: (N, H) cumulative cause-specific hazard of the event by rising days.
         competing: (N, H) the same of the competing event.
     """
-    nothing = hazard.new_zeros((len(hazard), 1))
+    nothing = hazard.new_zeros((hazard.shape[0], 1))
     step, other = (torch.diff(h, dim=1, prepend=nothing) for h in (hazard, competing))
     both = step + other
     at_start = torch.exp(-(both.cumsum(dim=1) - both))

@@ -18,6 +18,7 @@ from hcat_core.testing.fusion_checks import FUSION_CHECKS
 from hcat_core.testing.harness import FIT_EPOCHS, MISSING_FILE, Check, CheckFailed, Subject
 from hcat_core.testing.imputer_checks import IMPUTER_CHECKS
 from hcat_core.testing.other_checks import HEAD_CHECKS, LOSS_CHECKS, READER_CHECKS
+from hcat_core.testing.training_checks import HEAD_TRAINING_CHECKS, IMPUTER_TRAINING_CHECKS
 
 NEEDED_COMPONENTS: Mapping[Kind, Mapping[str, Any]] = {
     "imputer": {"use": "gaussian"},
@@ -51,9 +52,9 @@ def checks_of(kind: Kind) -> list[Check]:
     """Every check of a kind."""
     checks = {
         "reader": READER_CHECKS,
-        "imputer": IMPUTER_CHECKS,
+        "imputer": [*IMPUTER_CHECKS, *IMPUTER_TRAINING_CHECKS],
         "fusion": FUSION_CHECKS,
-        "head": HEAD_CHECKS,
+        "head": [*HEAD_CHECKS, *HEAD_TRAINING_CHECKS],
         "loss": LOSS_CHECKS,
         "estimator": ESTIMATOR_CHECKS,
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,7 @@ from torch import nn
 
 from hcat_core.cohort import Cohort, TaskKind
 from hcat_core.data.standardisation import Standardiser
-from hcat_core.interfaces import FitContext
+from hcat_core.interfaces import FitContext, Fused
 from hcat_core.recipe.component_tables import construct
 from hcat_core.recipe.outcome_kinds import kinds_of
 from hcat_core.registry.catalog import Catalog
@@ -30,6 +30,8 @@ MISSING_FILE = "no-such-file.h5"
 FIT_EPOCHS = 20  # of networks
 TRAIN, VALIDATION = slice(0, 320), slice(320, 420)
 TEST = slice(420, 520)
+FUSED_WIDTH = 16
+OUTCOME_OF: dict[TaskKind, str] = {"event": "survival", "class": "subtype", "continuous": "score"}
 
 
 class CheckFailed(AssertionError):
@@ -42,6 +44,11 @@ class Check:
 
     name: str
     function: Callable[[Any], None]
+
+
+def tested_outcome(kinds: Collection[TaskKind]) -> str:
+    """The outcome that a head is tested with: the first of a kind that it can predict."""
+    return next((name for kind, name in OUTCOME_OF.items() if kind in kinds), "survival")
 
 
 @dataclass
@@ -133,6 +140,14 @@ class Subject:
     def tags(self) -> tuple[str, ...]:
         """The tags of the component."""
         return self.catalog.find(self.kind, self.name).tags
+
+
+def random_fused(n: int, seed: int = 0) -> Fused:
+    """Random fused vectors of n patients, with a projection, which take a gradient."""
+    g = torch.Generator().manual_seed(seed)
+    pooled = torch.randn((n, FUSED_WIDTH), generator=g, requires_grad=True)
+    projection = nn.functional.normalize(torch.randn((n, 8), generator=g), dim=1).requires_grad_()
+    return Fused(pooled, pooled.unsqueeze(1), projection)
 
 
 def require(condition: object, message: str) -> None:

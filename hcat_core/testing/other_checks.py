@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hcat_core.cohort import Cohort, TaskKind
+from hcat_core.cohort import Cohort
 from hcat_core.errors import DataError
 from hcat_core.interfaces import (
     Average,
@@ -24,28 +23,21 @@ from hcat_core.interfaces import (
 )
 from hcat_core.recipe.component_tables import construct
 from hcat_core.recipe.outcome_kinds import kinds_of
-from hcat_core.testing.harness import MISSING_FILE, TRAIN, Check, Subject, require, through_a_file
-
-WIDTH = 16
-
-
-def _fused(n: int, seed: int = 0) -> Fused:
-    g = torch.Generator().manual_seed(seed)
-    pooled = torch.randn((n, WIDTH), generator=g, requires_grad=True)
-    projection = nn.functional.normalize(torch.randn((n, 8), generator=g), dim=1).requires_grad_()
-    return Fused(pooled, pooled.unsqueeze(1), projection)
-
-
-OUTCOME_OF: dict[TaskKind, str] = {"event": "survival", "class": "subtype", "continuous": "score"}
-
-
-def _outcome(kinds: Collection[TaskKind]) -> str:
-    """The outcome that a head is tested with: the first of a kind that it can predict."""
-    return next((name for kind, name in OUTCOME_OF.items() if kind in kinds), "survival")
+from hcat_core.testing.harness import (
+    FUSED_WIDTH,
+    MISSING_FILE,
+    TRAIN,
+    Check,
+    Subject,
+    random_fused,
+    require,
+    tested_outcome,
+    through_a_file,
+)
 
 
 def _unfit_head(subject: Subject) -> Any:
-    return subject.make(subject.mixed.layout, _outcome(subject.kinds), WIDTH)
+    return subject.make(subject.mixed.layout, tested_outcome(subject.kinds), FUSED_WIDTH)
 
 
 def _head(subject: Subject) -> Any:
@@ -56,16 +48,16 @@ def _head(subject: Subject) -> Any:
 
 def _horizons(subject: Subject) -> tuple[float, ...]:
     layout = subject.mixed.layout
-    return layout.tasks[layout.outcome(_outcome(subject.kinds)).columns[0]].horizons
+    return layout.tasks[layout.outcome(tested_outcome(subject.kinds)).columns[0]].horizons
 
 
 def head_predicts_probabilities(subject: Subject) -> None:
     """Probabilities (N, 1) in [0, 1] at the horizon, (N, K) of classes, or values; also for one patient."""
     head, layout = _head(subject), subject.mixed.layout
-    outcome = layout.outcome(_outcome(subject.kinds))
+    outcome = layout.outcome(tested_outcome(subject.kinds))
     shape = len(outcome.columns)
     for n in (7, 1):
-        raw = head(_fused(n))
+        raw = head(random_fused(n))
         require(len(raw) == n, "raw outputs are not one per patient")
         found = head.predict(raw, _horizons(subject))
         p = found.event_probability
@@ -100,12 +92,12 @@ def head_is_prepared_without_outcomes(subject: Subject) -> None:
     labels, values = torch.full_like(targets.labels, -1), torch.full_like(targets.values, float("nan"))
     head = _unfit_head(subject)
     head.prepare(replace(train, targets=replace(targets, labels=labels, values=values)))
-    require(head(_fused(4)).isfinite().all(), "not finite")
+    require(head(random_fused(4)).isfinite().all(), "not finite")
 
 
 def head_gradients_are_finite(subject: Subject) -> None:
     """Gradients reach the fused vector, and are finite."""
-    fused = _fused(9)
+    fused = random_fused(9)
     _head(subject)(fused).square().sum().backward()
     grad = fused.pooled.grad
     require(grad is not None and grad.isfinite().all() and (grad != 0).any(), "no finite gradient")
@@ -123,7 +115,7 @@ def head_state_round_trips(subject: Subject) -> None:
     for one in (head, fresh):
         if isinstance(one, nn.Module):
             one.train(False)
-        found.append(one.predict(one(_fused(7)), _horizons(subject)).estimate)
+        found.append(one.predict(one(random_fused(7)), _horizons(subject)).estimate)
     require(torch.equal(*found), "after saving and loading, the prediction differs")
 
 
@@ -132,7 +124,7 @@ class _LogitHead(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.linear = nn.Linear(WIDTH, 1)
+        self.linear = nn.Linear(FUSED_WIDTH, 1)
         self.column = 0
         self.pos_weight = torch.tensor(2.0)
 
@@ -150,12 +142,12 @@ class _LogitHead(nn.Module):
 
 
 def _outputs(subject: Subject, batch: Cohort) -> Outputs:
-    fused = _fused(len(batch))
+    fused = random_fused(len(batch))
     head: Head = _LogitHead()
     loss = subject.catalog.find("loss", subject.name).load()
     if isinstance(loss, HeadSpecificLoss):
         kinds = kinds_of(subject.catalog.find("head", loss.made_for))
-        injected = (batch.layout, _outcome(kinds), WIDTH)
+        injected = (batch.layout, tested_outcome(kinds), FUSED_WIDTH)
         head = construct(subject.catalog, "head", {"use": loss.made_for}, injected, Path.cwd())
         head.prepare(subject.mixed[TRAIN])
     emb = batch.emb
@@ -169,7 +161,7 @@ def _outputs(subject: Subject, batch: Cohort) -> Outputs:
         },
     )
     return Outputs(
-        {"survival": head(fused)}, {"survival": head}, fused, imputation, _fused(len(batch), seed=1)
+        {"survival": head(fused)}, {"survival": head}, fused, imputation, random_fused(len(batch), seed=1)
     )
 
 

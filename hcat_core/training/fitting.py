@@ -65,12 +65,16 @@ class Fitted:
 
     def predict_once(self, cohort: Cohort) -> np.ndarray:
         """(N, T) recalibrated probabilities, and values of numbers, in a single pass without sampling."""
+        return self.single_pass(cohort).estimate.double().numpy()
+
+    def single_pass(self, cohort: Cohort) -> Prediction:
+        """Recalibrated predictions, in a single pass where ``predict`` would sample."""
         estimator, blind = self.estimator, cohort.without_targets()
         if isinstance(estimator, SinglePassEstimator):
             prediction = estimator.predict_once(blind)
         else:
             prediction = estimator.predict(blind)
-        return self._finished(prediction, cohort).estimate.double().numpy()
+        return self._finished(prediction, cohort)
 
     def predict_members(self, cohort: Cohort) -> np.ndarray:
         """(K, N, T) as ``predict_once``, by each of K members; K is 1 without members."""

@@ -171,7 +171,7 @@ class HcatModel(nn.Module):
         Where several heads share an outcome, the first one in the recipe predicts it.
         """
         pooled = outputs.fused.pooled
-        layout, n = self.layout, len(pooled)
+        layout, n = self.layout, pooled.shape[0]  # len() cannot be traced
         curve = pooled.new_full((n, len(layout.tasks), CURVE_STEPS), float("nan"))
         number = curve.new_full((n, len(layout.tasks), 3), float("nan"))  # value, and ends of its interval
         for name in self.predicting_heads():

@@ -163,3 +163,17 @@ def test_judged_blocks_of_a_later_network_are_filled_as_the_imputer_fills_them()
         expected = imputer.axes.current(block.reduced.cohort, imputation.emb)
         assert (one.cohort.present.sum(dim=1) < 2).any()
         torch.testing.assert_close(block.current, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_its_form_for_tracing_gives_the_same_imputation():
+    imputer = made(epochs=0)
+    imputer.fit(TRAIN, VALIDATION, FitContext(0))
+    torch.nn.init.normal_(imputer.networks[0].decoder.map.weight)
+    with torch.no_grad():
+        for open_gates in ([0.0, 0.0, 0.0], [0.0, 0.4, 1.0]):
+            imputer.gates[0].weight.copy_(torch.tensor(open_gates))
+            expected, found = imputer(TEST), imputer.traceable()(TEST)
+            for one, other in ((found.emb, expected.emb), (found.std, expected.std)):
+                torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
+    missing = ~TEST.present
+    assert (expected.emb - imputer.start(TEST).emb)[missing].abs().max() > 0.1  # corrections count

@@ -6,10 +6,14 @@ import pytest
 import torch
 
 from hcat_builtin.imputers.mean import MeanImputer
+from hcat_core.imputation.declared_training import ImputerTraining
+from hcat_core.interfaces import Average, Imputation, Prediction
 from hcat_core.registry.catalog import Catalog, Entry, Provider, Registry, load_catalog
 from hcat_core.registry.component import KINDS, Component
 from hcat_core.testing import conformance
-from hcat_core.testing.checks import run_checks
+from hcat_core.testing.checks import checks_of, run_checks, subject_of
+from hcat_core.testing.examples.linear_head import LinearHead
+from hcat_core.testing.harness import CheckFailed
 
 
 class ChangesMeasured(MeanImputer):
@@ -107,15 +111,109 @@ class SwallowsShapes(MeanImputer):
         return super().__call__(batch)
 
 
-def catalog_of(cls) -> Catalog:
+class NothingTrainsIt(torch.nn.Module):
+    """A broken one: a number that fills gaps, and that nothing changes."""
+
+    def __init__(self, layout):
+        super().__init__()
+        self.cells = layout.cells
+        self.value = torch.nn.Parameter(torch.zeros(()))
+
+    def fit(self, train, validation, context):
+        pass
+
+    def forward(self, batch):
+        filled = ~batch.measured & self.cells
+        return Imputation(torch.where(filled, self.value, batch.emb), filled * 1.0, filled)
+
+
+class FitTrainsIt(NothingTrainsIt):
+    """A sound one."""
+
+    def fit(self, train, validation, context):
+        self.value.data.fill_(float(train.emb[train.measured].median()))
+
+
+class ALossTrainsIt(NothingTrainsIt):
+    """A sound one."""
+
+    def forward(self, batch):
+        error = ((batch.emb - self.value).square() * batch.measured).sum()
+        losses = {"error": Average(error, batch.measured.sum())} if self.training else {}
+        return dataclasses.replace(super().forward(batch), losses=losses)
+
+
+class ThePredictionTrainsIt(NothingTrainsIt):
+    """A sound one."""
+
+    @classmethod
+    def declare_training(cls, table):
+        return ImputerTraining(jointly=True)
+
+
+class ALogit(LinearHead):
+    """A head that gives all that ``bce`` needs."""
+
+
+class AScore(torch.nn.Module):
+    """A broken one: a score that no loss knows."""
+
+    def __init__(self, layout, task, width):
+        super().__init__()
+        self.linear = torch.nn.Linear(width, 1)
+
+    def prepare(self, train):
+        pass
+
+    def forward(self, fused):
+        return self.linear(fused.pooled).squeeze(-1)
+
+    def predict(self, raw, horizons):
+        return Prediction(torch.sigmoid(raw).unsqueeze(-1))
+
+
+class ALogitWithoutGradient(LinearHead):
+    """A broken one."""
+
+    def forward(self, fused):
+        return super().forward(fused).detach()
+
+
+def catalog_of(cls, kind="imputer") -> Catalog:
     target = f"{__name__}:{cls.__name__}"
-    component = Component("imputer", "test/broken", target, "broken", ("draws",))
+    component = Component(kind, "test/broken", target, "broken", ("draws",))
     component = dataclasses.replace(component)
     object.__setattr__(component, "load", lambda: cls)
     real = load_catalog()
     registries = {kind: Registry(kind, dict(real.registries[kind].entries)) for kind in KINDS}
-    registries["imputer"].entries["test/broken"] = Entry(component, Provider("test", "test"))
+    registries[kind].entries["test/broken"] = Entry(component, Provider("test", "test"))
     return Catalog(registries, (), real.plugins)
+
+
+def problem_of(cls, kind, name):
+    """What one check of a component finds; empty where it passes."""
+    (check,) = [check for check in checks_of(kind) if check.name == name]
+    try:
+        check.function(subject_of(catalog_of(cls, kind), kind, "test/broken"))
+    except CheckFailed as failure:
+        return str(failure)
+    return ""
+
+
+def test_an_imputer_that_nothing_trains_is_found():
+    found = problem_of(NothingTrainsIt, "imputer", "something trains its parameters")
+    assert found.startswith("nothing trains its parameters, such as value: fit leaves them as they are")
+    assert "Train them in fit" in found
+    for sound in (FitTrainsIt, ALossTrainsIt, ThePredictionTrainsIt):
+        assert problem_of(sound, "imputer", "something trains its parameters") == ""
+
+
+def test_a_head_that_no_loss_can_train_is_found():
+    found = problem_of(AScore, "head", "a loss trains it")
+    assert "bce trains heads that give one logit per patient" in found
+    assert "cox trains heads with use = cox" in found and 'made_for = "test/broken"' in found
+    assert "bce gives it no gradient" in problem_of(ALogitWithoutGradient, "head", "a loss trains it")
+    assert problem_of(ALogit, "head", "a loss trains it") == ""
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from hcat_builtin.estimators.evidence_by_row import LARGEST, EvidenceByRow, FittedEvidence, shared_out
 from hcat_builtin.estimators.forest_score import ForestScore
 from hcat_builtin.estimators.modality_pairs import ModalityPairs
 from hcat_builtin.estimators.outcome_regression import (
@@ -30,7 +31,6 @@ from hcat_core.registry.parameter_types import Count, CountOrZero, FoldCount, Sh
 from hcat_core.storage.tensor_names import with_prefix, without_prefix
 from hcat_core.storage.tensor_shapes import Shape, refuse_other_shapes
 
-LARGEST = 10.0  # log hazard ratio of one modality, either way
 AXES, FOREST = "axes.", "forest."  # what the names of these parts' tensors begin with
 BLEND_STRENGTH = 20.0  # precision of the prior of the factors of regressions and forest
 
@@ -145,9 +145,14 @@ class EvidenceEstimator:
         scores = self.forest.score(cohort)
         for number in range(len(self.layout.tasks)):
             share, usual = self.state[f"task_{number}.forest"], self.state[f"task_{number}.forest_usual"]
-            result[:, :, number] += _shared_out(share * (scores[:, number] - usual), cohort.present.cpu())
+            result[:, :, number] += shared_out(share * (scores[:, number] - usual), cohort.present.cpu())
         self._add_pairs(result, cohort)
         return result
+
+    def traceable(self) -> nn.Module:
+        """``contributions`` as tensor operations alone."""
+        features = {name: tensor for part in self.features for name, tensor in part.state.items()}
+        return EvidenceByRow(FittedEvidence(features, self.state, self.forest, self.pairs), self.layout)
 
     def out_of_fold_contributions(self) -> Tensor:
         """(N, M, T) of the training patients, by models of the inner folds, fitted without the patient."""
@@ -347,7 +352,7 @@ class EvidenceEstimator:
                 f"task_{number}.{name}": torch.as_tensor(value) for name, value in values.items()
             }
             self.left_out[:, :, number] *= factor
-            self.left_out[:, :, number] += _shared_out(share * forest, train.present)
+            self.left_out[:, :, number] += shared_out(share * forest, train.present)
 
     def _fit_pairs(self, train: Cohort, outcomes: Sequence[Outcomes], fold: np.ndarray) -> None:
         """Fit what pairs of modalities add to each task; none where the gain is not above its error."""
@@ -362,7 +367,7 @@ class EvidenceEstimator:
             weights = torch.from_numpy(fit.weights)
             usual = torch.from_numpy(products @ fit.weights).mean()
             self.state |= {f"pairs.{number}.weights": weights, f"pairs.{number}.usual": usual}
-            self.left_out[:, :, number] += _shared_out(torch.from_numpy(fit.out_of_fold), train.present)
+            self.left_out[:, :, number] += shared_out(torch.from_numpy(fit.out_of_fold), train.present)
 
     def _add_pairs(self, contributions: Tensor, cohort: Cohort) -> None:
         """Add what pairs of modalities contribute, in place."""
@@ -372,15 +377,9 @@ class EvidenceEstimator:
         products = torch.from_numpy(self.pairs.transform(cohort))
         for number in tasks:
             score = products @ self.state[f"pairs.{number}.weights"] - self.state[f"pairs.{number}.usual"]
-            contributions[:, :, number] += _shared_out(score, cohort.present.cpu())
+            contributions[:, :, number] += shared_out(score, cohort.present.cpu())
 
     def _features(self, column: int, patients: Cohort) -> Tensor:
         """(n, F) scaled features of one modality of patients who have it."""
         x = torch.from_numpy(self.features[column].transform(patients.to(torch.device("cpu"))))
         return x / self.state[f"{column}.scale"]
-
-
-def _shared_out(score: Tensor, present: Tensor) -> Tensor:
-    """(N, M) each patient's score (N,) in equal parts for the modalities that the patient has."""
-    parts = present.double() / present.sum(dim=1, keepdim=True).clamp_min(1)
-    return (score.clamp(-LARGEST, LARGEST).unsqueeze(1) * parts).float()

@@ -62,13 +62,17 @@ class ModalityPairs:
 
     def transform(self, cohort: Cohort) -> np.ndarray:
         """(N, F) products, the pairs of modalities one after the other."""
+        return self.products(cohort).numpy() if self.columns else np.zeros((len(cohort), 0))
+
+    def products(self, cohort: Cohort) -> Tensor:
+        """The same as a tensor; there must be at least one pair."""
         scores = []
         for column in range(len(self.widths)):
             axes = self.state[f"{column}.axes"]
             score = (self._cells(cohort, column) @ axes.T).clamp(-FARTHEST, FARTHEST)
             scores.append(torch.where(cohort.present[:, column, None].cpu(), score, 0.0))
         parts = [(scores[a].unsqueeze(2) * scores[b].unsqueeze(1)).flatten(1) for a, b in self.columns]
-        return torch.cat(parts, dim=1).numpy() if parts else np.zeros((len(cohort), 0))
+        return torch.cat(parts, dim=1)
 
     def _cells(self, cohort: Cohort, column: int) -> Tensor:
         """(N, d) standardised cells, 0 where nothing was measured."""

@@ -118,4 +118,4 @@ class CoxHead(nn.Module):
 
     def _by_cause(self, raw: Tensor) -> Tensor:
         """(N, causes) raw outputs."""
-        return raw.reshape(len(raw), self.causes)
+        return raw.reshape(raw.shape[0], self.causes)

@@ -153,7 +153,7 @@ class DiscreteHazardHead(nn.Module):
 
     def _logits(self, raw: Tensor) -> Tensor:
         """(N, causes, bins + 1) hazard logits."""
-        return raw.reshape(len(raw), self.causes, len(self.edges) + 1)
+        return raw.reshape(raw.shape[0], self.causes, len(self.edges) + 1)
 
 
 def _log_sum(logits: Tensor) -> Tensor:

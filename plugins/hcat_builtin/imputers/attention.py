@@ -96,7 +96,7 @@ class QueryNetwork(nn.Module):
 
     def forward(self, batch: Cohort, current: Tensor) -> Proposal:
         """The decoded queries of every modality."""
-        n = len(batch.present)
+        n = batch.present.shape[0]
         absent = nn.functional.pad(~batch.present, (0, 1), value=False)
         memory = torch.cat([self.encoder(batch), self.nothing.expand(n, -1, -1)], dim=1)
         memory = self.among(memory, src_key_padding_mask=absent)

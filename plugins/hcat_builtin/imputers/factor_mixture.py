@@ -171,7 +171,7 @@ def moments(model: FactorMixture, factors: Posterior) -> tuple[Tensor, Tensor]:
     for c in range(k):
         loading = model.loading[c]
         outer = (loading[:, 1:, None] * loading[:, None, 1:]).reshape(p, -1)
-        within = (covariance[:, c].reshape(len(covariance), -1) @ outer.T)[factors.pattern]
+        within = (covariance[:, c].flatten(1) @ outer.T)[factors.pattern]
         if k > 1:
             from_mean = z[:, c] @ loading.T - mean
             within = within.addcmul_(from_mean, from_mean)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
 from hcat_builtin.imputers.factor_mixture import (
     FactorMixture,
@@ -18,6 +18,7 @@ from hcat_builtin.imputers.factor_mixture import (
     moments,
     posterior,
 )
+from hcat_builtin.imputers.factor_mixture_by_row import MixtureByRow
 from hcat_builtin.imputers.factor_mixture_choice import FIRST_RANK, Judge, Search, predict_hidden_blocks
 from hcat_builtin.imputers.factor_mixture_fit import TrainingRows, fit_factor_mixture, improve
 from hcat_core.cohort import Cohort, Layout
@@ -115,10 +116,23 @@ class GaussianImputer:
 
     def __call__(self, batch: Cohort) -> Imputation:
         """Fill every gap of the batch."""
+        model = self.model.to(batch.emb.device)
+        return self.imputation(batch, model, posterior(model, self._rows(batch)))
+
+    def traceable(self) -> nn.Module:
+        """The same imputation, in which no computation depends on which patterns a batch has."""
+        return EachRow(self)
+
+    def imputation(self, batch: Cohort, model: FactorMixture, factors: Posterior) -> GaussianImputation:
+        """The imputation of a batch, from its clusters and factors.
+
+        Args:
+            batch: N patients.
+            model: the mixture, on the batch's device.
+            factors: of the N patients.
+        """
         device = batch.emb.device
         index = self.index.to(device)
-        model = self.model.to(device)
-        factors = posterior(model, self._rows(batch))
         mean, variance = moments(model, factors)
         emb = torch.zeros_like(batch.emb).flatten(1)
         std = torch.zeros_like(emb)
@@ -213,6 +227,26 @@ class GaussianImputer:
             error = (product - slope * square).square().sum().sqrt() / square.sum().clamp_min(1e-9)
             trust[hidden.column] = 1.0 if slope + error >= 1 else slope.clamp(0, 1)
         return trust
+
+
+class EachRow(nn.Module):
+    """A fitted ``gaussian`` that treats each row as a pattern of its own.
+
+    Args:
+        imputer: whose imputation it gives.
+    """
+
+    def __init__(self, imputer: GaussianImputer) -> None:
+        super().__init__()
+        self.imputer = imputer
+        self.mixture = MixtureByRow.of(imputer.model)
+
+    def forward(self, batch: Cohort) -> Imputation:
+        """Fill every gap of the batch."""
+        imputer = self.imputer
+        cells, measured = (part.flatten(1)[:, imputer.index] for part in (batch.emb, batch.measured))
+        factors = self.mixture.posterior(torch.where(measured, cells, 0.0), measured)
+        return imputer.imputation(batch, imputer.model, factors)
 
 
 def with_uncertain_means(model: FactorMixture, train: Cohort) -> FactorMixture:

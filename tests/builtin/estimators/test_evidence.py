@@ -194,3 +194,17 @@ def test_products_take_a_gap_in_a_measured_modality_for_the_mean(estimators):
     assert np.isfinite(products).all() and np.abs(products).max() <= 9
     only_first = pairs.transform(replace(shifted, emb=torch.where(gaps, shifted.emb, 50.0), measured=gaps))
     np.testing.assert_allclose(products, only_first, atol=1e-4)
+
+
+def test_its_form_for_tracing_gives_the_same_contributions(estimators):
+    hide = torch.zeros_like(estimators.train.present)
+    hide[:, 2] = True  # a modality that no training patient has
+    train, test = estimators.train.hide(hide), estimators.test.without_targets()
+    widest = min(train.layout.widths)  # wider modalities are reduced to principal components
+    estimator = fitted(train, trees=10, widest=widest, components=3, pairs=2)
+    number = estimator.pairs.number
+    weights = torch.linspace(-1, 1, number, dtype=torch.float64)  # as if products of modalities had helped
+    estimator.state |= {"pairs.1.weights": weights, "pairs.1.usual": torch.tensor(0.1)}
+    torch.testing.assert_close(
+        estimator.traceable()(test), estimator.contributions(test), rtol=0, atol=1e-6
+    )

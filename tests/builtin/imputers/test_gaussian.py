@@ -1,6 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hcat_builtin.imputers.factor_mixture import make_rows, posterior
 from hcat_builtin.imputers.gaussian import GaussianImputer
@@ -153,3 +157,28 @@ def test_where_other_modalities_predict_well_its_trust_is_near_one():
     imputer = GaussianImputer(cohort.layout)
     imputer.fit(cohort[slice(0, 300)], cohort[slice(300, 400)], FitContext(0))
     assert (imputer.trust > 0.9).all()
+
+
+@pytest.fixture(scope="module")
+def mixture():
+    """A fitted mixture of three clusters, with patients to impute."""
+    _, _, cohort = trial(3, 60, width=5, gap_rate=0.1)
+    imputer = GaussianImputer(cohort.layout, rank=3, components=3, iterations=5)
+    imputer.fit(cohort[slice(0, 50)], cohort[slice(50, 60)], FitContext(0))
+    imputer.trust = torch.linspace(0.2, 1, 5)
+    return imputer, cohort[slice(60, 66)]
+
+
+@settings(max_examples=30)
+@given(st.lists(st.booleans(), min_size=150, max_size=150))
+def test_its_form_for_tracing_gives_the_same_imputation_for_any_pattern(mixture, drawn):
+    imputer, patients = mixture
+    measured = torch.tensor(drawn).reshape(patients.emb.shape)
+    emb = torch.where(patients.measured, patients.emb, 0.3) * measured
+    batch = replace(patients, emb=emb, measured=measured, present=measured.any(dim=2))
+    expected, found = imputer(batch), imputer.traceable()(batch)
+    assert torch.equal(found.filled, expected.filled)
+    torch.testing.assert_close(found.emb, expected.emb, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(found.std, expected.std, rtol=1e-4, atol=1e-5)
+    likelihoods = (one.posterior.log_likelihood for one in (found, expected))
+    torch.testing.assert_close(*likelihoods, rtol=1e-5, atol=1e-4)
