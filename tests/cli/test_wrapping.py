@@ -110,6 +110,7 @@ def test_a_risk_above_both_says_so():
 
 def test_all_that_is_known_of_a_patient_is_printed():
     task = {
+        "kind": "event",
         "output": "p_death_5y",
         "probability": 0.4,
         "interval_90": [0.2, 0.6],
