@@ -66,7 +66,7 @@ def _forest(result: TuningResult) -> Figure:
         ),
         ForestRow("best trial, too high", result.final.best.score),
     ]
-    scale = ForestScale(result.score, reference=0.5, digits=3)
+    scale = ForestScale(result.score, reference=0.0 if result.score.startswith("R2") else 0.5, digits=3)
     svg = forest_figure(
         "tuned", rows, scale, f"{result.score} of the tuned recipe and others on outer folds"
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from hcat_core.cohort import Outcome
 from hcat_core.experiments.compare_recipes.differences import MEAN_OF_TASKS, score_by_fold
 from hcat_core.experiments.compare_recipes.results import FoldResult
 from hcat_core.experiments.tune.nested_folds import SearchPlan
@@ -127,9 +128,10 @@ def tuned_name(recipe: str) -> str:
     return f"{recipe} (tuned)"
 
 
-def score_name(tasks: Sequence[str]) -> str:
-    """What is searched for: the score by which ``hcat compare`` ranks recipes."""
-    return "AUC" if len(tasks) == 1 else f"AUC, {MEAN_OF_TASKS}"
+def score_name(outcomes: Sequence[Outcome]) -> str:
+    """What is searched for: the score by which ``hcat compare`` ranks recipes of these outcomes."""
+    score = "R2" if outcomes[0].kind == "continuous" else "AUC"
+    return score if len(outcomes) == 1 else f"{score}, {MEAN_OF_TASKS}"
 
 
 def scored_trial(

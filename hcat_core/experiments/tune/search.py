@@ -10,6 +10,7 @@ import numpy as np
 
 from hcat_core.cohort import Cohort
 from hcat_core.data.leakage import refuse_leaks
+from hcat_core.evaluation.headline import averaged
 from hcat_core.experiments.compare_recipes.results import FoldResult
 from hcat_core.experiments.compare_recipes.run import RecipeOnFold, run_job
 from hcat_core.experiments.jobs import Backend, Experiment, Job, run_jobs
@@ -48,6 +49,11 @@ class PlannedSearch:
     plan: SearchPlan
     data: str
     folds: tuple[SearchFolds, ...]
+
+    @property
+    def outcomes(self) -> tuple[str, ...]:
+        """Names of the outcomes whose mean score is searched for: all with an AUC, or all if none has."""
+        return tuple(outcome.name for outcome in averaged(self.cohort.layout.outcomes))
 
     @property
     def jobs(self) -> int:
@@ -193,7 +199,7 @@ class _Search:
         self.sampler = TrialSampler(planned.space, planned.recipe.tune, seed)
         self.recipes: dict[int, tuple[Settings, Recipe]] = {0: ({}, planned.recipe)}
         self.trials: list[Trial] = []
-        self._tasks = planned.cohort.layout.task_names
+        self._outcomes = planned.outcomes
         self._data = planned.data
 
     @property
@@ -210,7 +216,7 @@ class _Search:
 
     def tell(self, number: int, results: Sequence[FoldResult]) -> Trial:
         """Keep the score of a trial."""
-        trial = scored_trial(number, self.recipes[number][0], results, self._tasks)
+        trial = scored_trial(number, self.recipes[number][0], results, self._outcomes)
         if number > 0:
             self.sampler.tell(number, trial.score)
         self.trials.append(trial)

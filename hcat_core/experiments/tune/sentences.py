@@ -32,9 +32,11 @@ def difference_in_words(result: TuningResult) -> str:
 
 def difference_to_untuned(result: TuningResult) -> Mapping[str, Any] | None:
     """The difference of the tuned recipe to the recipe as it is, of the score that was searched for."""
+    numbers = result.comparison.get("numbers", {})
+    of_number = next(iter(numbers.values()))["differences"] if len(numbers) == 1 else []
     found = [
         one
-        for one in result.comparison["differences"]
+        for one in result.comparison["differences"] or of_number
         if one["name"] == tuned_name(result.recipe) and one["what"] == ALL_MODALITIES
     ]
     whole = [one for one in found if one["task"] == MEAN_OF_TASKS]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hcat_core.evaluation.headline import averaged
 from hcat_core.experiments.compare_recipes.differences import nadeau_bengio, score_by_fold
 from hcat_core.experiments.compare_recipes.document import (
     FoldPlan,
@@ -98,7 +99,7 @@ def _page_facts(planned: PlannedSearch) -> PageFacts:
 
 def _summed_up(planned: PlannedSearch, results: SearchResults) -> TuningResult:
     """What the searches are worth on the folds that they left out."""
-    plan, tasks = planned.plan, planned.cohort.layout.task_names
+    plan, outcomes = planned.plan, planned.outcomes
     names = (planned.name, tuned_name(planned.name), *planned.others)
     folds = FoldPlan(plan.folds, plan.repeats, "joint", plan.seed)
     differences = find_differences(results.outer, names, planned.cohort, folds, choose=False)
@@ -106,11 +107,11 @@ def _summed_up(planned: PlannedSearch, results: SearchResults) -> TuningResult:
     return TuningResult(
         recipe=planned.name,
         plan=plan,
-        score=score_name(tasks),
+        score=score_name(averaged(planned.cohort.layout.outcomes)),
         space=planned.space.dimensions,
         searches=tuple(searches),
         final=final,
-        outer={name: _outer_score(results.outer, name, tasks, plan.folds) for name in names},
+        outer={name: _outer_score(results.outer, name, outcomes, plan.folds) for name in names},
         comparison=comparison_document(differences, results.outer, names, planned.cohort, folds),
     )
 

@@ -3,12 +3,17 @@
 import json
 import shutil
 import tomllib
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
+from hcat_core.cohort import Layout, Targets, Task
 from hcat_core.experiments.compare_recipes import run
 from hcat_core.experiments.tune.nested_folds import SearchPlan
+from hcat_core.interfaces import Prediction
 from hcat_core.recipe.recipe import load_recipe
 from hcat_core.registry.hooks import hookimpl
 
@@ -53,6 +58,33 @@ def test_a_search_finds_what_is_better_and_shows_it_on_outer_folds(fit, search, 
     (difference,) = tuning.document["differences"]
     gain = tuning.result.tuned.mean - tuning.result.untuned.mean
     assert difference["mean"] == pytest.approx(gain)
+
+
+def test_classes_are_one_outcome_of_a_search(fit, search, cohort, tmp_path):
+    labels = torch.nn.functional.one_hot(torch.arange(len(cohort)) % 3, 3).to(torch.int8)
+    tasks = tuple(
+        Task(f"subtype:{name}", None, "subtype", kind="class", family="subtype", category=name)
+        for name in "abc"
+    )
+    of_classes = replace(
+        cohort,
+        layout=Layout(cohort.layout.modalities, tasks),
+        targets=Targets(labels, torch.full((len(cohort), 3), torch.nan), torch.full((len(cohort), 3), -1)),
+    )
+    ids = {patient: row for row, patient in enumerate(cohort.patient_ids)}
+
+    def change(fitted, recipe):
+        def predict(batch):
+            own = labels[[ids[patient] for patient in batch.patient_ids]]
+            noise = torch.tensor([[fitted.noise[patient]] for patient in batch.patient_ids])
+            return Prediction(torch.softmax(own * noise, dim=1).float())
+
+        return SimpleNamespace(thresholds=(0.5,) * 3, predict=predict)
+
+    fit(change)
+    found = search(tmp_path, SearchPlan(trials=2, folds=2, inner_folds=2), of=of_classes).tuning.result
+    assert found.score == "AUC" and found.tuned.mean > 0.6
+    assert [one["task"] for one in found.comparison["differences"]] == ["subtype"]
 
 
 def test_an_interrupted_search_goes_on_to_the_same_result(fit, search, found, tmp_path):
