@@ -156,6 +156,7 @@ def test_a_measurement_that_would_not_change_the_prediction_visibly_is_not_recom
     variance, interval, sentence
 ):
     record = {
+        "kind": "event",
         "interval_90": interval,
         "measure_next": "lab",
         "kind": "event",

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from hcat_builtin.estimators.outcome_regression import class_line
 from hcat_core.cohort import Cohort
 from hcat_core.errors import DataError
 from hcat_core.interfaces import FitContext
@@ -120,6 +121,16 @@ def test_evidence_for_a_number_is_in_its_unit(mixed):
     value = fitted.predict(test).values[:, number]
     assert value - total == pytest.approx(np.full(400, value[0] - total[0]), abs=1e-2)
     assert total.std() > 3  # points, of which the score has a standard deviation of 11
+
+
+def test_logits_of_each_class_against_the_others_are_brought_onto_one_softmax():
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=4000) * 1.5
+    labels = rng.random(4000) < 1 / (1 + np.exp(-z - 1))
+    both = np.stack([labels, ~labels], axis=1).astype(float)
+    intercepts, factor = class_line(np.stack([z, -z], axis=1), both)
+    assert factor == pytest.approx(0.5, rel=0.1)  # softmax of (z, -z) would be the sigmoid of 2 z
+    assert intercepts[0] - intercepts[1] == pytest.approx(1.0, abs=0.15)
 
 
 def test_a_class_that_no_training_patient_of_a_fold_has_is_predicted_as_impossible(mixed):
