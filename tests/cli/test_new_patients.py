@@ -159,7 +159,6 @@ def test_a_measurement_that_would_not_change_the_prediction_visibly_is_not_recom
         "kind": "event",
         "interval_90": interval,
         "measure_next": "lab",
-        "kind": "event",
         "expected_variance_reduction": {"lab": {"value": variance, "error": variance / 10}},
         "expected_width_if_measured": {"lab": 0.12},
     }
