@@ -18,7 +18,7 @@ from hcat_core.evaluation.other_baselines import (
 )
 from hcat_core.evaluation.other_outcomes import score_others
 from hcat_core.evaluation.outcome_selection import prediction_of_columns, with_columns
-from hcat_core.evaluation.sample_size import check_sample_size
+from hcat_core.evaluation.sample_size import check_sample_size, minimum_patients
 from hcat_core.evaluation.scores import score_tasks
 
 
@@ -71,6 +71,9 @@ def test_every_outcome_has_its_sample_size(mixed):
     sizes = {size.task: size for size in check_sample_size(mixed)}
     assert list(sizes) == ["survival", "recurrence", "subtype", "score"]
     assert sizes["score"].patients_needed == 234 + 2 and sizes["score"].enough
+    subtype = sizes["subtype"]
+    needed = [minimum_patients(count / 300, 2) for count in subtype.classes.values()]
+    assert subtype.patients_needed == max(needed) and subtype.rarest_class == min(subtype.classes.values())
     few = {size.task: size for size in check_sample_size(mixed[:30])}
     assert not few["score"].enough and "will not be reliable" in few["score"].message
     assert not few["subtype"].enough and "30 patients with a known class" in few["subtype"].message

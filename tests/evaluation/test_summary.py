@@ -23,7 +23,7 @@ def test_a_neural_run_gives_its_training_and_another_estimator_its_name():
         "outcome_informed_imputation": False,
         "parameters": 12,
         "thresholds": [0.5, 0.4],
-        "recalibration": {"intercept": (0.1, 0.0), "slope": (0.9, 1.0), "families": ()},
+        "recalibration": {"intercept": (0.1, 0.0), "slope": (0.9, 1.0)},
         "held_out": "validation patients",
         "weighted_for_censoring": [],
     }
