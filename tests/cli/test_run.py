@@ -80,7 +80,7 @@ def test_patient_ids_are_in_the_predictions_alone(small_run, fitted_imputer, tmp
     _, out, _ = small_run(*fitted_imputer, f"--set=cohort.root={data}")
     assert all(row["patient_id"].startswith("canary-") for row in predictions("run"))
     others = [p for p in Path("run").rglob("*") if p.is_file() and p.name != "predictions.csv"]
-    assert len(others) == 11
+    assert len(others) == 12
     assert [p for p in others if b"canary-" in p.read_bytes()] == []
     assert "canary-" not in out
 
