@@ -86,13 +86,13 @@ def log_rank_score(counts: _Counts) -> tuple[np.ndarray, np.ndarray]:
 def gray_score(counts: _Counts) -> tuple[np.ndarray, np.ndarray]:
     """(K,) scores, and their (K, K) variance, of Gray's test with rho = 0 (1988, Ann. Stat. 16:1141).
 
-    A group's modified risk set is R = h (1 - F1), where h is its number at risk divided by the share that is
-    free of both events. The score sums events minus the group's share of R.
+    A group's modified risk set is R = h (1 - F1), where h is its number at risk divided by the share that
+    is free of both events. The score sums events minus the group's share of R.
 
     For the variance the score is written as a sum over the increments of both causes' martingales in each
     group, with incidences that are pooled over groups, as the hypothesis says. An event changes the score
-    on its day, and through the estimated incidence on all later days (``remaining``); a competing event does
-    the latter alone. Counts of days with several events are taken for hypergeometric, as in the log-rank
+    on its day, and through the estimated incidence on all later days (``remaining``); a competing event
+    does the latter alone. Counts of days with several events are taken for hypergeometric, as in the log-rank
     test.
     """
     y, events, competing = counts.at_risk, counts.events, counts.competing
