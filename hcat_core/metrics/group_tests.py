@@ -92,8 +92,8 @@ def gray_score(counts: _Counts) -> tuple[np.ndarray, np.ndarray]:
     For the variance the score is written as a sum over the increments of both causes' martingales in each
     group, with incidences that are pooled over groups, as the hypothesis says. An event changes the score
     on its day, and through the estimated incidence on all later days (``remaining``); a competing event
-    does the latter alone. Counts of days with several events are taken for hypergeometric, as in the log-rank
-    test.
+    does the latter alone. Counts of days with several events are taken for hypergeometric, as in the
+    log-rank test.
     """
     y, events, competing = counts.at_risk, counts.events, counts.competing
     free_after = np.cumprod(1 - _over(events + competing, y), axis=1)
