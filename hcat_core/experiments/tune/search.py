@@ -10,6 +10,7 @@ import numpy as np
 
 from hcat_core.cohort import Cohort
 from hcat_core.data.leakage import refuse_leaks
+from hcat_core.evaluation.headline import averaged
 from hcat_core.experiments.compare_recipes.results import FoldResult
 from hcat_core.experiments.compare_recipes.run import RecipeOnFold, run_job
 from hcat_core.experiments.jobs import Backend, Experiment, Job, run_jobs
@@ -193,7 +194,7 @@ class _Search:
         self.sampler = TrialSampler(planned.space, planned.recipe.tune, seed)
         self.recipes: dict[int, tuple[Settings, Recipe]] = {0: ({}, planned.recipe)}
         self.trials: list[Trial] = []
-        self._tasks = planned.cohort.layout.task_names
+        self._tasks = [outcome.name for outcome in averaged(planned.cohort.layout.outcomes)]
         self._data = planned.data
 
     @property

@@ -32,9 +32,12 @@ def difference_in_words(result: TuningResult) -> str:
 
 def difference_to_untuned(result: TuningResult) -> Mapping[str, Any] | None:
     """The difference of the tuned recipe to the recipe as it is, of the score that was searched for."""
+    of_numbers = [
+        one for found in result.comparison.get("numbers", {}).values() for one in found["differences"]
+    ]
     found = [
         one
-        for one in result.comparison["differences"]
+        for one in result.comparison["differences"] or of_numbers
         if one["name"] == tuned_name(result.recipe) and one["what"] == ALL_MODALITIES
     ]
     whole = [one for one in found if one["task"] == MEAN_OF_TASKS]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hcat_core.evaluation.headline import averaged
 from hcat_core.experiments.compare_recipes.differences import nadeau_bengio, score_by_fold
 from hcat_core.experiments.compare_recipes.document import (
     FoldPlan,
@@ -98,7 +99,8 @@ def _page_facts(planned: PlannedSearch) -> PageFacts:
 
 def _summed_up(planned: PlannedSearch, results: SearchResults) -> TuningResult:
     """What the searches are worth on the folds that they left out."""
-    plan, tasks = planned.plan, planned.cohort.layout.task_names
+    plan, scored = planned.plan, averaged(planned.cohort.layout.outcomes)
+    tasks = [outcome.name for outcome in scored]
     names = (planned.name, tuned_name(planned.name), *planned.others)
     folds = FoldPlan(plan.folds, plan.repeats, "joint", plan.seed)
     differences = find_differences(results.outer, names, planned.cohort, folds, choose=False)
@@ -106,7 +108,7 @@ def _summed_up(planned: PlannedSearch, results: SearchResults) -> TuningResult:
     return TuningResult(
         recipe=planned.name,
         plan=plan,
-        score=score_name(tasks),
+        score=score_name(scored),
         space=planned.space.dimensions,
         searches=tuple(searches),
         final=final,
