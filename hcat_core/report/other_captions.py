@@ -18,17 +18,17 @@ def counts(classes: bool, unit: str) -> str:
     return f"Patients whose value is known, and how the values are spread{f', in {unit}' if unit else ''}."
 
 
-def too_few(outcome: str, scores: OtherScores) -> str:
+def too_few(outcome: str, scores: OtherScores, who: str = "test patient") -> str:
     """Why there are no figures."""
     if not scores.patients:
-        return f"{outcome}: no test patient has a known outcome; performance was not measured."
+        return f"{outcome}: no {who} has a known outcome; performance was not measured."
     if isinstance(scores, ClassScores):
         return (
-            f"{outcome}: of {counted(scores.patients, 'test patient')} with a known class too few have the "
+            f"{outcome}: of {counted(scores.patients, who)} with a known class too few have the "
             f"rarest one to measure how well classes are told apart ({FEWEST_OF_EACH} of each are needed)."
         )
     return (
-        f"{outcome}: {counted(scores.patients, 'test patient')} with a known value: too few to measure how "
+        f"{outcome}: {counted(scores.patients, who)} with a known value: too few to measure how "
         f"good predictions are ({FEWEST_TO_RESAMPLE} are needed)."
     )
 
@@ -72,32 +72,32 @@ def by_class() -> str:
     )
 
 
-def confusion(patients: int) -> str:
+def confusion(patients: int, who: str = "test patient") -> str:
     """The caption of the confusion matrix."""
     return (
-        f"{counted(patients, 'test patient')} by their own class (rows) and the likeliest one (columns): "
+        f"{counted(patients, who)} by their own class (rows) and the likeliest one (columns): "
         "numbers, and shares of the row. The diagonal is right."
     )
 
 
-def class_calibration(name: str, known: KnownOutcomes) -> str:
+def class_calibration(name: str, known: KnownOutcomes, who: str = "test patient") -> str:
     """The caption of one class's calibration figure."""
     units = "patients" if known.groups is None else "groups"
     return (
         f"{name}: predicted probability of the class, and the share of patients of it, among "
-        f"{counted(len(known.label), 'test patient')}. Points are bins of similar predictions with "
+        f"{counted(len(known.label), who)}. Points are bins of similar predictions with "
         f"Wilson's 95 % intervals of the effective number of {units}; the smooth line is a logistic "
         "regression on the logit and its square. The grey bars show how often each probability was "
         "predicted."
     )
 
 
-def predicted_observed(known: KnownValues) -> str:
+def predicted_observed(known: KnownValues, who: str = "test patient") -> str:
     """The caption of predicted and observed values."""
     n = len(known.observed)
-    text = f"{counted(n, 'test patient')}: observed against predicted value."
+    text = f"{counted(n, who)}: observed against predicted value."
     if n > MOST_POINTS:
-        text = f"{MOST_POINTS} of {n} test patients, drawn at random: observed against predicted value."
+        text = f"{MOST_POINTS} of {n} {who}s, drawn at random: observed against predicted value."
     if known.with_interval:
         text += f" Lines are 90 % intervals; {known.inside.mean():.0%} of all values lie in theirs."
     return f"{text} On the dashed line they are equal."
