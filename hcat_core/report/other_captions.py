@@ -33,26 +33,25 @@ def too_few(outcome: str, scores: OtherScores, who: str = "test patient") -> str
     )
 
 
+def verdicts() -> str:
+    """The caption of the R2 below the verdicts."""
+    return (
+        "How close this model and the simple ones come to the values of the same test patients: R² is 0 "
+        "for the mean of the training patients, and 1 without error. Lines are 95 % intervals. Usable: better "
+        "than that mean, not worse than the best simple model, and with 90 % intervals that were not found "
+        "too narrow, all beyond noise."
+    )
+
+
 def scores(inputs: ReportInputs, test: OtherScores) -> str:
     """The caption of the table of scores by side."""
     resamples = inputs.resampling.resamples
     units = "patients" if inputs.groups is None else "groups of records as wholes"
     optimistic = "The model was fitted to training patients: their figures are too optimistic."
+    text = measures(test)
     if isinstance(test, ClassScores):
-        text = (
-            "The macro AUC is the mean of the AUCs of each class against all others: 0.5 is chance, 1 is "
-            "without error. The log loss (-log of the probability of the patient's own class) and the "
-            "Brier score (sum over classes of squared errors, 0 to 2) are the smaller the better. Accuracy "
-            "is the share whose likeliest class is their own; balanced accuracy its mean over classes. A "
-            "calibration slope below 1 means that probabilities are too extreme, above 1 too moderate."
-        )
         intervals = "of the macro AUC DeLong's, of accuracy Wilson's, of the slope Wald's, of the others"
     else:
-        text = (
-            "R² is 0 where predictions are no better than the mean of the training patients, below 0 where "
-            "they are worse, and 1 where they are without error. The rank correlation is Spearman's. Nine "
-            "of ten values should lie in their 90 % intervals."
-        )
         intervals = (
             "of R² from patients' influences on it, of the share in the intervals Wilson's, of the others"
         )
@@ -62,10 +61,27 @@ def scores(inputs: ReportInputs, test: OtherScores) -> str:
     return f"{text} {how} {optimistic}"
 
 
-def by_class() -> str:
+def measures(scores: OtherScores) -> str:
+    """What the scores of an outcome mean."""
+    if isinstance(scores, ClassScores):
+        return (
+            "The macro AUC is the mean of the AUCs of each class against all others: 0.5 is chance, 1 is "
+            "without error. The log loss (-log of the probability of the patient's own class) and the "
+            "Brier score (sum over classes of squared errors, 0 to 2) are the smaller the better. Accuracy "
+            "is the share whose likeliest class is their own; balanced accuracy its mean over classes. A "
+            "calibration slope below 1 means that probabilities are too extreme, above 1 too moderate."
+        )
+    return (
+        "R² is 0 where predictions are no better than the mean of the training patients, below 0 where "
+        "they are worse, and 1 where they are without error. The rank correlation is Spearman's. Nine "
+        "of ten values should lie in their 90 % intervals."
+    )
+
+
+def by_class(who: str = "Test patients") -> str:
     """The caption of the table by class."""
     return (
-        "Test patients, each class against all others: its AUC and calibration; the mean probability of "
+        f"{who}, each class against all others: its AUC and calibration; the mean probability of "
         "the class and the share of patients of it; the share of its patients whose likeliest class it "
         "was, and the share of those with it as the likeliest class who are of it. A dash stands where ten "
         "patients of the class, or of the others, are needed and there are fewer."

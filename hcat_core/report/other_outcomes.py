@@ -40,7 +40,7 @@ class OutcomeSection:
     none: str
     first: Sequence[PageTable]
     figures: Sequence[Captioned]
-    rest: Sequence[PageTable]
+    rest: Sequence[PageTable] = ()
 
     @property
     def html(self) -> Markup:
