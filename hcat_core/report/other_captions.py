@@ -37,9 +37,9 @@ def verdicts() -> str:
     """The caption of the R2 below the verdicts."""
     return (
         "How close this model and the simple ones come to the values of the same test patients: R² is 0 "
-        "for the mean of the training patients, and 1 without error. Lines are 95 % intervals. Usable: better "
-        "than that mean, not worse than the best simple model, and with 90 % intervals that were not found "
-        "too narrow, all beyond noise."
+        "for the mean of the training patients, and 1 without error. Lines are 95 % intervals. Usable: "
+        "better than that mean, not worse than the best simple model, and with 90 % intervals that were "
+        "not found too narrow, all beyond noise."
     )
 
 

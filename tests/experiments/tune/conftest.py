@@ -96,10 +96,10 @@ class _Noise:
 def search(catalog, recipe, cohort):
     """A function that searches in a folder, and keeps what was told."""
 
-    def call(folder, plan=PLAN, job=lambda *facts: None, **tune_table):
+    def call(folder, plan=PLAN, job=lambda *facts: None, on=cohort, **tune_table):
         tuned = replace(recipe, tune=TuneTable.model_validate({"space": SPACE, **tune_table}))
         space = space_of(tuned, catalog)
-        planned = plan_search("boosting", tuned, space, cohort, plan, {})
+        planned = plan_search("boosting", tuned, space, on, plan, {})
         told = SimpleNamespace(folder=folder, jobs=[], trials=[])
 
         def finished(result, done, jobs):
