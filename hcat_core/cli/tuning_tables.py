@@ -44,9 +44,10 @@ def _print_outer(console: Console, result: TuningResult) -> None:
 
 def _print_trials(console: Console, result: TuningResult) -> None:
     """One line for each of the best trials, with the last parts of the keys that were searched."""
+    from hcat_core.experiments.tune.results import best_first
     from hcat_core.experiments.tune.space import short_names
 
-    trials = sorted(result.final.trials, key=lambda one: (-(one.score or -1), one.number))[:MOST_TRIALS]
+    trials = best_first(result.final.trials)[:MOST_TRIALS]
     title = f"best trials on all patients, {result.score} on the folds that chose"
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for heading in ("trial", "score", *short_names(result.keys).values()):

@@ -218,17 +218,19 @@ def baselines(inputs: ReportInputs) -> str:
 
 
 def verdicts(inputs: ReportInputs) -> str:
-    """The caption of the AUCs below the verdicts."""
-    drawn = [one for one in inputs.summary.metrics["test"].values() if one.auc_95]
-    lines = " Lines are 95 % intervals." if drawn else ""
+    """The caption of the AUCs below the verdicts; of classes it is the macro AUC."""
+    layout = inputs.cohort.layout
+    what = ["rank the same test patients"] if layout.event_columns else []
+    what += ["tell their classes apart (macro AUC)"] if layout.families else []
+    lines = " Lines are 95 % intervals." if inputs.resampling.resamples else ""
+    decide = ": see the decision curves" if layout.event_columns else ""
     return _joined(
         [
-            f"How well this model and the simple ones rank the same test patients; 0.5 is chance.{lines}",
+            f"How well this model and the simple ones {' and '.join(what)}; 0.5 is chance.{lines}",
             weighting(inputs),
             "Usable: better than chance, not worse than the best simple model, and with probabilities that "
             "were not found too extreme or too moderate, all beyond noise. Not known: better than chance "
-            "could not be shown. Whether a usable model does good depends on what is done with it: see the "
-            "decision curves.",
+            f"could not be shown. Whether a usable model does good depends on its use{decide}.",
         ]
     )
 

@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from hcat_core.evaluation.cohort_counts import ClassCounts, OtherCounts
+from hcat_core.evaluation.other_outcomes import ClassScores
 from hcat_core.evaluation.verdict import observed_over_predicted
 from hcat_core.report import data_checks, method, outcomes
 from hcat_core.report.formatting import counted, interval, listed, number
 from hcat_core.report.inputs import ReportInputs, few
+from hcat_core.report.other_tables import significant
 from hcat_core.report.page_facts import PageFacts
 from hcat_core.report.words import NO_TEST_PATIENTS, purpose, summary_in_words
 from hcat_core.storage.checkpoint import write_text
@@ -76,12 +79,30 @@ def _data(inputs: ReportInputs) -> Iterator[str]:
         [(m.name, str(m.width), str(m.patients)) for m in data.modalities],
     )
     yield ""
-    yield from _table(
-        ("outcome", "event", "event-free", "unknown"),
-        [(t, str(c.event), str(c.event_free), str(c.unknown)) for t, c in data.labels.items()],
-    )
+    if data.labels:  # none where all outcomes are classes and numbers
+        yield from _table(
+            ("outcome", "event", "event-free", "unknown"),
+            [(t, str(c.event), str(c.event_free), str(c.unknown)) for t, c in data.labels.items()],
+        )
+        yield ""
+    for outcome, counts in data.others.items():
+        yield from (f"- {_plain(_spread(outcome, counts, inputs))}", "")
     yield ""
     yield _plain(outcomes.label_rules(inputs))
+
+
+def _spread(outcome: str, counts: OtherCounts, inputs: ReportInputs) -> str:
+    """How many patients are of each class, or how the values of a number are spread."""
+    if isinstance(counts, ClassCounts):
+        classes = [f"{name} {patients}" for name, patients in counts.classes.items()]
+        return f"{outcome}, patients by class: {listed(classes)}; unknown {counts.unknown}."
+    (unit,) = (task.unit for task in inputs.cohort.layout.tasks if task.name == outcome)
+    values = [significant(one) for one in (counts.mean, counts.sd, counts.lowest, counts.highest)]
+    return (
+        f"{outcome}{f' in {unit}' if unit else ''}, known of {counted(counts.known, 'patient')}: mean "
+        f"{values[0]}, standard deviation {values[1]}, from {values[2]} to {values[3]}; unknown "
+        f"{counts.unknown}."
+    )
 
 
 def _training(inputs: ReportInputs) -> Iterator[str]:
@@ -93,6 +114,15 @@ def _figures(inputs: ReportInputs) -> Iterator[str]:
     if not len(inputs.split.test):
         yield NO_TEST_PATIENTS
         return
+    yield "Test patients, who took no part in training. In brackets: 95 % intervals."
+    yield from _figures_of_events(inputs)
+    yield from _figures_of_others(inputs)
+    for verdict in inputs.summary.verdicts:
+        yield ""
+        yield f"**{_plain(f'{verdict.task}: {verdict.answer}')}.** {_plain(' '.join(verdict.reasons))}"
+
+
+def _figures_of_events(inputs: ReportInputs) -> Iterator[str]:
     rows = []
     for task, one in inputs.summary.metrics["test"].items():
         ratio = observed_over_predicted(one)
@@ -103,7 +133,8 @@ def _figures(inputs: ReportInputs) -> Iterator[str]:
         )
         cells = ["–" if few(one) else f"{number(v, 2)} {interval(pair)}".strip() for v, pair in scores]
         rows.append((task, f"{one.events}/{one.patients}", *cells, number(one.brier)))
-    yield "Test patients, who took no part in training. In brackets: 95 % intervals."
+    if not rows:
+        return
     yield ""
     headings = (
         "outcome",
@@ -114,9 +145,33 @@ def _figures(inputs: ReportInputs) -> Iterator[str]:
         "Brier score",
     )
     yield from _table(headings, rows)
-    for verdict in inputs.summary.verdicts:
-        yield ""
-        yield f"**{_plain(f'{verdict.task}: {verdict.answer}')}.** {_plain(' '.join(verdict.reasons))}"
+
+
+def _figures_of_others(inputs: ReportInputs) -> Iterator[str]:
+    """A table of outcomes of classes, and one of numbers, each where there are any."""
+    test = inputs.summary.others.get("test", {})
+    classes, values = [], []
+    for outcome, one in test.items():
+        if isinstance(one, ClassScores):
+            scores = ((one.auc, one.auc_95), (one.accuracy, one.accuracy_95))
+            slope = (one.calibration_slope, one.calibration_slope_95)
+            cells = [
+                "–" if one.few else f"{number(v, 2)} {interval(p)}".strip() for v, p in (*scores, slope)
+            ]
+            classes.append((outcome, str(one.patients), *cells, number(one.log_loss)))
+        else:
+            scores = ((one.r2, one.r2_95), (one.coverage_90, one.coverage_90_95))
+            cells = ["–" if one.few else f"{number(v, 2)} {interval(p)}".strip() for v, p in scores]
+            error = f"{significant(one.mae)}{f' {one.unit}' if one.unit else ''}"
+            values.append((outcome, str(one.patients), *cells, error))
+    tables = (
+        (("outcome", "patients", "macro AUC", "accuracy", "calibration slope", "log loss"), classes),
+        (("outcome", "patients", "R²", "share in the 90 % interval", "mean absolute error"), values),
+    )
+    for headings, rows in tables:
+        if rows:
+            yield ""
+            yield from _table(headings, rows)
 
 
 def _limits(inputs: ReportInputs) -> Iterator[str]:

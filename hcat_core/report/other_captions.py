@@ -18,18 +18,28 @@ def counts(classes: bool, unit: str) -> str:
     return f"Patients whose value is known, and how the values are spread{f', in {unit}' if unit else ''}."
 
 
-def too_few(outcome: str, scores: OtherScores) -> str:
+def too_few(outcome: str, scores: OtherScores, who: str = "test patient") -> str:
     """Why there are no figures."""
     if not scores.patients:
-        return f"{outcome}: no test patient has a known outcome; performance was not measured."
+        return f"{outcome}: no {who} has a known outcome; performance was not measured."
     if isinstance(scores, ClassScores):
         return (
-            f"{outcome}: of {counted(scores.patients, 'test patient')} with a known class too few have the "
+            f"{outcome}: of {counted(scores.patients, who)} with a known class too few have the "
             f"rarest one to measure how well classes are told apart ({FEWEST_OF_EACH} of each are needed)."
         )
     return (
-        f"{outcome}: {counted(scores.patients, 'test patient')} with a known value: too few to measure how "
+        f"{outcome}: {counted(scores.patients, who)} with a known value: too few to measure how "
         f"good predictions are ({FEWEST_TO_RESAMPLE} are needed)."
+    )
+
+
+def verdicts() -> str:
+    """The caption of the R2 below the verdicts."""
+    return (
+        "How close this model and the simple ones come to the values of the same test patients: R² is 0 "
+        "for the mean of the training patients, and 1 without error. Lines are 95 % intervals. Usable: "
+        "better than that mean, not worse than the best simple model, and with 90 % intervals that were "
+        "not found too narrow, all beyond noise."
     )
 
 
@@ -38,21 +48,10 @@ def scores(inputs: ReportInputs, test: OtherScores) -> str:
     resamples = inputs.resampling.resamples
     units = "patients" if inputs.groups is None else "groups of records as wholes"
     optimistic = "The model was fitted to training patients: their figures are too optimistic."
+    text = measures(test)
     if isinstance(test, ClassScores):
-        text = (
-            "The macro AUC is the mean of the AUCs of each class against all others: 0.5 is chance, 1 is "
-            "without error. The log loss (-log of the probability of the patient's own class) and the "
-            "Brier score (sum over classes of squared errors, 0 to 2) are the smaller the better. Accuracy "
-            "is the share whose likeliest class is their own; balanced accuracy its mean over classes. A "
-            "calibration slope below 1 means that probabilities are too extreme, above 1 too moderate."
-        )
         intervals = "of the macro AUC DeLong's, of accuracy Wilson's, of the slope Wald's, of the others"
     else:
-        text = (
-            "R² is 0 where predictions are no better than the mean of the training patients, below 0 where "
-            "they are worse, and 1 where they are without error. The rank correlation is Spearman's. Nine "
-            "of ten values should lie in their 90 % intervals."
-        )
         intervals = (
             "of R² from patients' influences on it, of the share in the intervals Wilson's, of the others"
         )
@@ -62,42 +61,59 @@ def scores(inputs: ReportInputs, test: OtherScores) -> str:
     return f"{text} {how} {optimistic}"
 
 
-def by_class() -> str:
+def measures(scores: OtherScores) -> str:
+    """What the scores of an outcome mean."""
+    if isinstance(scores, ClassScores):
+        return (
+            "The macro AUC is the mean of the AUCs of each class against all others: 0.5 is chance, 1 is "
+            "without error. The log loss (-log of the probability of the patient's own class) and the "
+            "Brier score (sum over classes of squared errors, 0 to 2) are the smaller the better. Accuracy "
+            "is the share whose likeliest class is their own; balanced accuracy its mean over classes. A "
+            "calibration slope below 1 means that probabilities are too extreme, above 1 too moderate."
+        )
+    return (
+        "R² is 0 where predictions are no better than the mean of the training patients, below 0 where "
+        "they are worse, and 1 where they are without error. The rank correlation is Spearman's. Nine "
+        "of ten values should lie in their 90 % intervals."
+    )
+
+
+def by_class(who: str = "Test patients") -> str:
     """The caption of the table by class."""
     return (
-        "Test patients, each class against all others: its AUC and calibration; the mean probability of "
+        f"{who}, each class against all others: its AUC and calibration; the mean probability of "
         "the class and the share of patients of it; the share of its patients whose likeliest class it "
         "was, and the share of those with it as the likeliest class who are of it. A dash stands where ten "
         "patients of the class, or of the others, are needed and there are fewer."
     )
 
 
-def confusion(patients: int) -> str:
+def confusion(patients: int, who: str = "test patient") -> str:
     """The caption of the confusion matrix."""
     return (
-        f"{counted(patients, 'test patient')} by their own class (rows) and the likeliest one (columns): "
+        f"{counted(patients, who)} by their own class (rows) and the likeliest one (columns): "
         "numbers, and shares of the row. The diagonal is right."
     )
 
 
-def class_calibration(name: str, known: KnownOutcomes) -> str:
+def class_calibration(name: str, known: KnownOutcomes, who: str = "test patient") -> str:
     """The caption of one class's calibration figure."""
     units = "patients" if known.groups is None else "groups"
     return (
         f"{name}: predicted probability of the class, and the share of patients of it, among "
-        f"{counted(len(known.label), 'test patient')}. Points are bins of similar predictions with "
+        f"{counted(len(known.label), who)}. Points are bins of similar predictions with "
         f"Wilson's 95 % intervals of the effective number of {units}; the smooth line is a logistic "
         "regression on the logit and its square. The grey bars show how often each probability was "
         "predicted."
     )
 
 
-def predicted_observed(known: KnownValues) -> str:
+def predicted_observed(known: KnownValues, who: str = "test patient") -> str:
     """The caption of predicted and observed values."""
     n = len(known.observed)
-    text = f"{counted(n, 'test patient')}: observed against predicted value."
+    text = f"{counted(n, who)}: observed against predicted value."
     if n > MOST_POINTS:
-        text = f"{MOST_POINTS} of {n} test patients, drawn at random: observed against predicted value."
+        text = f"{MOST_POINTS} of {n} {who}s, drawn at random: observed against predicted value."
     if known.with_interval:
         text += f" Lines are 90 % intervals; {known.inside.mean():.0%} of all values lie in theirs."
     return f"{text} On the dashed line they are equal."

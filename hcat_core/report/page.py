@@ -14,6 +14,7 @@ from hcat_core.report import (
     cohort_figures,
     data_checks,
     method,
+    other_captions,
     outcomes,
     part_captions,
     run_tables,
@@ -26,7 +27,7 @@ from hcat_core.report.page_template import render_page
 from hcat_core.report.svg import Captioned
 from hcat_core.report.task_figures import task_figures
 from hcat_core.report.tripod import tripod_items
-from hcat_core.report.verdict_figure import VERDICT_KINDS, auc_figure
+from hcat_core.report.verdict_figure import VERDICT_KINDS, auc_figure, r2_figure
 from hcat_core.report.words import purpose, summary_in_words
 from hcat_core.storage.checkpoint import write_text
 
@@ -75,9 +76,7 @@ def render(inputs: ReportInputs) -> str:
         subjects=facts.subjects(),
         verdicts=summary.verdicts,
         verdict_kinds=VERDICT_KINDS,
-        verdict_figure=Captioned(
-            auc_figure(summary.metrics["test"], analysis.baselines or {}), captions.verdicts(inputs)
-        ),
+        verdict_figures=_verdict_figures(inputs),
         recipe=inputs.recipe,
         inputs=inputs,
         purpose=purpose(inputs),
@@ -104,6 +103,20 @@ def render(inputs: ReportInputs) -> str:
         data_checks=data_checks,
         part_captions=part_captions,
     )
+
+
+def _verdict_figures(inputs: ReportInputs) -> list[Captioned]:
+    """Scores of this model and the simple ones; none where there are too few patients."""
+    summary, analysis = inputs.summary, inputs.summary.analysis
+    others, simple = summary.others.get("test", {}), analysis.other_baselines or {}
+    figures = [
+        Captioned(
+            auc_figure(summary.metrics["test"], analysis.baselines or {}, others, simple),
+            captions.verdicts(inputs),
+        ),
+        Captioned(r2_figure(others, simple), other_captions.verdicts()),
+    ]
+    return [figure for figure in figures if figure.svg]
 
 
 def _of_events(layout: Layout) -> Layout:

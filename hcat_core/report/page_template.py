@@ -23,6 +23,16 @@ def render_page(template: str, **values: object) -> str:
     return _environment().get_template(template).render(**values)
 
 
+def render_part(template: str, **values: object) -> Markup:
+    """Render a part of a page, which another template may contain as it is.
+
+    Args:
+        template: name of a file in ``hcat_core/report/templates``.
+        values: of the template.
+    """
+    return Markup(_environment().get_template(template).render(**values))
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(

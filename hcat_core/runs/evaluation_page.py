@@ -7,13 +7,17 @@ from os.path import commonpath
 from pathlib import Path
 from typing import Any
 
+from hcat_core.evaluation.other_outcomes import ClassScores, OtherScores, ValueScores
 from hcat_core.evaluation.scores import TaskScores
 from hcat_core.metrics.intervals import Resampling
 from hcat_core.metrics.resampling import group_numbers
-from hcat_core.report import captions, performance_figures
+from hcat_core.report import captions, other_captions, performance_figures
 from hcat_core.report.forest_plot import ForestRow, ForestScale, forest_figure
 from hcat_core.report.formatting import percent
 from hcat_core.report.inputs import KnownOutcomes, few
+from hcat_core.report.other_outcomes import OutcomeSection, outcome_title
+from hcat_core.report.other_tables import brief_table, class_table, score_table
+from hcat_core.report.outcome_figures import PatientGroup, outcome_figures
 from hcat_core.report.page_facts import PageFacts
 from hcat_core.report.page_tables import Cell, PageTable, TableRow, figure_cell, numbers, texts
 from hcat_core.report.page_template import render_page
@@ -24,10 +28,15 @@ from hcat_core.runs.external_validation import Evaluation
 from hcat_core.runs.trained_run import TrainedRun
 
 HERE, THERE = "this cohort", "test set of the run"
-SCALE = ForestScale("AUC", reference=0.5, ends=(None, 1.0))
-SECTIONS = (
+SCALES = {
+    "auc": ForestScale("AUC", reference=0.5, ends=(None, 1.0)),
+    "r2": ForestScale("R²", reference=0.0, ends=(None, 1.0)),
+}
+OF_EVENTS = (
     ("ranking", "Does it rank patients rightly?"),
     ("probabilities", "Are the probabilities right?"),
+)
+OF_ALL = (
     ("missing", "Who lacks what"),
     ("groups", "Groups of patients"),
     ("doubts", "What makes the scores doubtful"),
@@ -44,23 +53,30 @@ def evaluation_page(run: TrainedRun, evaluation: Evaluation, date: str) -> str:
     """
     cohort, name = evaluation.cohort, run.folder.path.resolve().name
     summary: Any = run.folder.read_summary()
+    others = _other_sections(run, evaluation)
     method = f"{run.recipe.estimator['use']}, trained in {name}"
     facts = PageFacts(_cohort_name(evaluation), len(cohort), cohort.layout, method, date)
     return render_page(
         "evaluation.html.j2",
         title=f"{name} on another cohort",
         facts=facts.pairs(),
-        sections=SECTIONS,
+        sections=[
+            *(OF_EVENTS if evaluation.metrics else ()),
+            *((one.anchor, one.title) for one in others),
+            *OF_ALL,
+        ],
         verdicts=evaluation.verdicts,
         subjects=facts.subjects(),
         verdict_kinds=VERDICT_KINDS,
-        both=_both_cohorts(evaluation.metrics, summary["metrics"]["test"]),
+        both=_both_cohorts(evaluation, summary),
+        others=others,
         ranking=_ranking([(task, scores) for task, scores in evaluation.metrics.items()], ["outcome"]),
         probabilities=_probabilities(evaluation.metrics),
         tasks=list(_task_figures(run, evaluation)),
         missing=_missing(evaluation, summary["data"]),
         patterns=_patterns(evaluation),
-        groups=[_group(name, groups) for name, groups in evaluation.groups.items()],
+        other_patterns=_other_patterns(evaluation),
+        groups=list(_groups(evaluation)),
         warnings=evaluation.warnings,
     )
 
@@ -73,21 +89,53 @@ def _cohort_name(evaluation: Evaluation) -> str:
     return "/".join(Path(commonpath([Path(source).parent for source in sources])).parts[-2:])
 
 
-def _both_cohorts(metrics: Mapping[str, TaskScores], before: Mapping[str, Any]) -> Captioned:
-    """The AUC in this cohort beside that of the run's own test patients."""
-    rows: list[ForestRow] = []
-    for task, scores in metrics.items():
-        if few(scores):
+def _both_cohorts(evaluation: Evaluation, summary: Mapping[str, Any]) -> list[Captioned]:
+    """The AUC, and R2, in this cohort beside that of the run's own test patients, where there are any."""
+    before = {**summary["metrics"]["test"], **summary.get("other_outcomes", {}).get("test", {})}
+    rows: dict[str, list[ForestRow]] = {key: [] for key in SCALES}
+    scored = {task: (few(one), one) for task, one in evaluation.metrics.items()}
+    for outcome, (hidden, one) in (scored | {n: (o.few, o) for n, o in evaluation.others.items()}).items():
+        key = "r2" if isinstance(one, ValueScores) else "auc"
+        if hidden:
             continue
-        rows += [ForestRow(task), ForestRow(HERE, scores.auc, scores.auc_95, emphasised=True)]
-        old = before.get(task)
-        if old is not None and old["auc_95"]:
-            rows.append(ForestRow(THERE, old["auc"], old["auc_95"]))
-    return Captioned(
-        forest_figure("both", rows, SCALE, "AUC in this cohort and among the test patients of the run"),
-        "How well the model ranks the patients of this cohort, and the test patients of the cohort that it "
-        "was trained on; 0.5 is chance. Lines are 95 % intervals.",
-    )
+        value, pair = vars(one)[key], vars(one)[f"{key}_95"]
+        rows[key] += [ForestRow(outcome), ForestRow(HERE, value, pair, emphasised=True)]
+        old = before.get(outcome)
+        if old is not None and old[f"{key}_95"]:
+            rows[key].append(ForestRow(THERE, old[key], old[f"{key}_95"]))
+    whom = "the patients of this cohort, and the test patients of the cohort that it was trained on"
+    captions_of = {
+        "auc": f"How well the model ranks {whom}, or tells their classes apart; 0.5 is chance.",
+        "r2": f"How close predictions come to the values of {whom}; 0 is predicting their mean.",
+    }
+    figures = [
+        Captioned(
+            forest_figure(f"both-{key}", rows[key], scale, f"{scale.axis} in this cohort and of the run"),
+            f"{captions_of[key]} Lines are 95 % intervals.",
+        )
+        for key, scale in SCALES.items()
+    ]
+    return [figure for figure in figures if figure.svg]
+
+
+def _other_sections(run: TrainedRun, evaluation: Evaluation) -> list[OutcomeSection]:
+    """The section of each outcome of classes, and of each number, in the order of the recipe."""
+    cohort = evaluation.cohort
+    assert cohort.targets is not None
+    predicted, seed = evaluation.predictions.predicted, run.recipe.seed
+    group = PatientGroup(cohort, predicted, cohort.targets, seed, "patient")
+    sections = []
+    for place, outcome in enumerate(cohort.layout.outcomes):
+        if outcome.kind == "event":
+            continue
+        anchor, scores = f"outcome{place}", evaluation.others[outcome.name]
+        first = [score_table({HERE: scores}, other_captions.measures(scores))] if scores.patients else []
+        if isinstance(scores, ClassScores) and scores.patients:
+            first.append(class_table(scores, other_captions.by_class("Patients")))
+        none = other_captions.too_few(outcome.name, scores, "patient") if scores.few else ""
+        figures = outcome_figures(group, outcome, scores, anchor)
+        sections.append(OutcomeSection(anchor, outcome_title(outcome), none, first, figures))
+    return sections
 
 
 def _ranking(scored: Sequence[tuple[str, TaskScores]], first: Sequence[str]) -> PageTable:
@@ -153,8 +201,9 @@ def _task_figures(run: TrainedRun, evaluation: Evaluation) -> Iterator[dict[str,
     """Figures of each outcome, or why there are none."""
     cohort, predicted = evaluation.cohort, evaluation.predictions.predicted
     assert cohort.targets is not None
+    events = [(column, cohort.layout.tasks[column]) for column in cohort.layout.event_columns]
     resampling = Resampling(run.recipe.evaluation.bootstrap, run.recipe.seed, group_numbers(cohort.groups))
-    for column, task in enumerate(cohort.layout.tasks):
+    for column, task in events:
         known = KnownOutcomes.of(cohort, predicted, column, cohort.targets)
         if known.few:
             yield {"none": too_few(task.name, known, "patient")}
@@ -196,9 +245,37 @@ def _patterns(evaluation: Evaluation) -> PageTable:
     return _by_group("patients have", scored, "Scores by the modalities that patients have")
 
 
-def _group(name: str, groups: Mapping[str, Mapping[str, TaskScores]]) -> PageTable:
-    scored = [(group, task, scores) for group, tasks in groups.items() for task, scores in tasks.items()]
-    return _by_group(name, scored, f"Scores by {name}")
+def _other_patterns(evaluation: Evaluation) -> list[PageTable]:
+    names = evaluation.cohort.layout.names
+    scored = [
+        (", ".join(n for n, has in zip(names, one.present, strict=True) if has), one.others)
+        for one in evaluation.patterns
+    ]
+    return _others_by_group("patients have", scored)
+
+
+def _groups(evaluation: Evaluation) -> Iterator[tuple[str, list[PageTable]]]:
+    """The name of each grouping, and its tables: one of events, one of each other outcome."""
+    for name, groups in evaluation.groups.items():
+        events = [(group, task, one) for group, tasks in groups.items() for task, one in tasks.items()]
+        tables = [_by_group(name, events, f"Scores by {name}")] if events else []
+        yield name, tables + _others_by_group(name, list(evaluation.other_groups.get(name, {}).items()))
+
+
+def _others_by_group(name: str, scored: Sequence[tuple[str, Mapping[str, OtherScores]]]) -> list[PageTable]:
+    """A table for each outcome of classes, and for each number, one row for each group."""
+    outcomes = dict.fromkeys(outcome for _, others in scored for outcome in others)
+    return [
+        brief_table(
+            texts(name),
+            [([group], others[outcome]) for group, others in scored if outcome in others],
+            f"{outcome}: in brackets 95 % intervals.",
+            f"Scores of {outcome} by what {name}"
+            if name == "patients have"
+            else f"Scores of {outcome} by {name}",
+        )
+        for outcome in outcomes
+    ]
 
 
 def _by_group(name: str, scored: Sequence[tuple[str, str, TaskScores]], title: str) -> PageTable:

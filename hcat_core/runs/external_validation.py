@@ -13,6 +13,7 @@ from hcat_core.errors import DataError
 from hcat_core.evaluation.analysis import PatternScores, score_patterns
 from hcat_core.evaluation.cohort_counts import OutcomeCounts, count_outcomes
 from hcat_core.evaluation.other_outcomes import OtherScores, others_as_json, score_others
+from hcat_core.evaluation.other_verdicts import verdict_of_other
 from hcat_core.evaluation.scores import ScoringSettings, TaskScores, score_tasks, tasks_as_json
 from hcat_core.evaluation.subgroups import subgroups
 from hcat_core.evaluation.verdict import Verdict, verdict_of
@@ -60,10 +61,14 @@ class Evaluation:
 
     @property
     def verdicts(self) -> list[Verdict]:
-        """Whether the predictions of each task can be used for patients like these."""
+        """Whether predictions of each outcome can be used for patients like these; events come first."""
         found = [
             verdict_of(task, scores, {}, self.patterns, external=True)
             for task, scores in self.metrics.items()
+        ]
+        found += [
+            verdict_of_other(outcome, other, {}, self.patterns, external=True)
+            for outcome, other in self.others.items()
         ]
         if self.trained_on:
             because = "most of these patients were used for training"

@@ -1,6 +1,7 @@
 """One recipe of four outcomes of every kind: an event with times, a label, classes, a number."""
 
 import json
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -68,8 +69,28 @@ def test_another_cohort_is_evaluated_on_every_outcome(hcat, four_outcomes, four_
     document = json.loads(out)
     assert list(document["metrics"]) == EVENTS and list(document["other_outcomes"]) == OTHERS
     assert set(document["other_groups"]["sex"]) == {"f", "m"}
-    code, out, _ = hcat("evaluate", four_outcomes_run, *inputs, targets, "--by=sex")
+    assert [one["task"] for one in document["verdicts"]] == [*EVENTS, *OTHERS]
+    assert {one["word"] for one in document["verdicts"]} == {"not known"}  # these are training patients
+    code, out, _ = hcat("evaluate", four_outcomes_run, *inputs, targets, "--by=sex", "--outdir=e")
     assert code == 0 and out.count("macro AUC (95 %)") == 3 and "by missingness pattern" in out
+    page = Path("e/evaluation.html").read_text(encoding="utf-8")
+    assert page.count('<section id="outcome') == 2 and "subtype=" not in page
+    for words in (
+        "subtype: classes",
+        "age: a number",
+        "Age in years (age): not known",
+        "mean absolute error",
+    ):
+        assert words in page, words
+    assert "subtype: in brackets 95 % intervals" in page
+
+
+def test_the_model_card_has_counts_scores_and_a_verdict_of_every_outcome(four_outcomes_run):
+    card = (four_outcomes_run / "model_card.md").read_text(encoding="utf-8")
+    assert "subtype, patients by class:" in card and "age in years, known of" in card
+    assert "| macro AUC |" in card and "| R² |" in card and "| AUC |" in card
+    for outcome in (*EVENTS, *OTHERS):
+        assert f"**{outcome}: " in card
 
 
 def test_an_evaluation_where_only_numbers_are_known_is_one(

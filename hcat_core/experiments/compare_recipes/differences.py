@@ -1,7 +1,7 @@
 """Differences between recipes on the same folds: intervals, p values and verdicts.
 
 They are differences of the AUC, of classes the macro AUC; of a number they are differences of R2. A mean of
-tasks is that of AUCs.
+tasks is that of AUCs; only where all outcomes are numbers it is that of R2.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ class Difference:
         high: its upper end.
         p: two-sided p value of this difference alone.
         p_adjusted: by Holm, for the recipes that are compared with ``other`` in the same task and ``what``.
+        measure: ``AUC`` or ``R2``.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Difference:
     high: float | None = None
     p: float | None = None
     p_adjusted: float | None = None
+    measure: str = "AUC"
 
     @property
     def verdict(self) -> str:
@@ -102,10 +104,11 @@ def paired_differences(
     tasks: Sequence[str],
     n_folds: int,
     untested: Collection[str] = (),
+    measure: str = "AUC",
 ) -> list[Difference]:
     """Every recipe against the first: by outcome, over several, and with two modalities hidden.
 
-    The outcomes in ``tasks`` are either such as have an AUC, or a single number.
+    The outcomes in ``tasks`` either all have an AUC, or are all numbers, of which ``measure`` is ``R2``.
 
     A task of ``untested`` gets no interval and no verdict, nor does a mean of tasks with it.
     """
@@ -122,7 +125,7 @@ def paired_differences(
                 by_fold = np.array([own[fold] - base[fold] for fold in sorted(own.keys() & base.keys())])
                 if not len(by_fold):
                     continue
-                one = Difference(name, reference, task, what, float(by_fold.mean()))
+                one = Difference(name, reference, task, what, float(by_fold.mean()), measure=measure)
                 test = nadeau_bengio(by_fold, n_folds)
                 if math.isfinite(test.p) and not set(wanted) & set(untested):
                     one = replace(one, low=test.low, high=test.high, p=test.p)
@@ -153,13 +156,11 @@ def score_by_fold(
     for result in results:
         if result.name != name or result.error is not None:
             continue
-        every = {**result.tasks, **result.numbers}
         for task in tasks:
-            if task not in every:
+            scores = result.outcomes.get(task)
+            if scores is None:
                 continue
-            scores = every[task]
-            own = scores.r2 if task in result.numbers else scores.auc
-            value = own if what == ALL_MODALITIES else auc_with_two_hidden(scores)
+            value = scores.headline if what == ALL_MODALITIES else auc_with_two_hidden(scores)
             if value is not None:
                 found.setdefault((result.repeat, result.fold), {})[task] = value
     return {fold: float(np.mean(list(v.values()))) for fold, v in found.items() if len(v) == len(tasks)}

@@ -11,6 +11,7 @@ import numpy as np
 from hcat_core.cohort import Cohort, Outcome
 from hcat_core.experiments.compare_recipes import table
 from hcat_core.experiments.compare_recipes.differences import (
+    MEAN_OF_TASKS,
     Difference,
     auc_with_two_hidden,
     paired_differences,
@@ -20,6 +21,7 @@ from hcat_core.experiments.compare_recipes.other_outcomes import (
     VALUE_METRICS,
     class_entry,
     difference_as_json,
+    differences_of_numbers,
     numbers_document,
     rarest_class,
 )
@@ -52,7 +54,9 @@ class Findings:
 
     Attributes:
         few: events and classes with fewer than ten patients of an outcome, with their number.
-        differences: to the first recipe.
+        differences: to the first recipe; of the AUC, and of the mean R2 of several numbers where no outcome
+            has an AUC.
+        of_numbers: differences of R2, by number.
         numbers: the document of each outcome that is a number.
         selection: the best recipe, where one could be chosen.
         verdict: on the differences.
@@ -60,6 +64,7 @@ class Findings:
 
     few: dict[str, int]
     differences: Sequence[Difference]
+    of_numbers: Sequence[Difference]
     numbers: dict[str, dict[str, Any]]
     selection: Selection | None
     verdict: ComparisonVerdict
@@ -76,17 +81,21 @@ def find_differences(
     """Compare all recipes with the first of ``names``, and choose the best one unless ``choose`` is False.
 
     A task with few patients has no interval and no verdict, and then no recipe is chosen. Numbers are
-    compared apart from events and classes.
+    compared apart from events and classes, whose differences the verdict rests on where there are any.
     """
     tasks = tuple(outcome.name for outcome in cohort.layout.outcomes if outcome.kind != "continuous")
     few = _few(results, cohort)
     differences = paired_differences(results, names, tasks, plan.folds, tuple(few))
-    numbers = numbers_document(results, names, cohort, plan.folds)
+    found = differences_of_numbers(results, names, cohort, plan.folds)
+    of_numbers = [one for one in found if one.task != MEAN_OF_TASKS]
+    if not tasks:
+        differences = [one for one in found if one.task == MEAN_OF_TASKS]
+    numbers = numbers_document(results, names, cohort, of_numbers)
     too_few = bool(few) or (not tasks and any(one["too_few"] for one in numbers.values()))
     selection = None if too_few or not choose else select_best(results, names, cohort)
     measured = Measured(len(cohort), plan.folds, plan.repeats)
-    verdict = comparison_verdict(differences, selection, measured)
-    return Findings(few, differences, numbers, selection, verdict)
+    verdict = comparison_verdict(differences, selection, measured, of_numbers)
+    return Findings(few, differences, of_numbers, numbers, selection, verdict)
 
 
 def comparison_document(
@@ -116,7 +125,11 @@ def comparison_document(
         "recipes": {name: _recipe([r for r in results if r.name == name], cohort) for name in names},
         "differences": [difference_as_json(one) for one in differences],
         "selection": None if selection is None else asdict(selection),
-        "notes": [*_few_notes(few), *_selection_notes(selection), *difference_notes(differences)],
+        "notes": [
+            *_few_notes(few),
+            *_selection_notes(selection),
+            *difference_notes([*differences, *found.of_numbers]),
+        ],
     }
     return document | ({"numbers": found.numbers} if found.numbers else {})
 

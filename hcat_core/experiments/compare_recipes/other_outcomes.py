@@ -57,29 +57,31 @@ def class_entry(results: Sequence[FoldResult], outcome: Outcome, cohort: Cohort)
     }
 
 
-def numbers_document(
+def differences_of_numbers(
     results: Sequence[FoldResult], names: Sequence[str], cohort: Cohort, folds: int
-) -> dict[str, Any]:
-    """By outcome that is a number: each recipe's scores, and differences of R2 to the first of ``names``.
+) -> list[Difference]:
+    """Differences of R2 to the first of ``names``, by outcome that is a number, and of their mean.
 
-    With fewer than twenty patients there is no interval and no verdict.
+    Numbers with fewer than twenty patients have no interval and no verdict.
     """
-    document = {}
-    for outcome in cohort.layout.outcomes:
-        scored = [r for r in results if outcome.name in r.numbers]
-        if outcome.kind != "continuous" or not scored:
-            continue
-        few = len(known_values(scored, outcome, cohort)) < FEWEST_TO_RESAMPLE
-        differences = paired_differences(
-            scored, names, (outcome.name,), folds, (outcome.name,) if few else ()
-        )
-        document[outcome.name] = {
+    scored = _scored_numbers(results, cohort)
+    few = [one.name for one in scored if _few_values(results, one, cohort)]
+    return paired_differences(results, names, [one.name for one in scored], folds, few, "R2")
+
+
+def numbers_document(
+    results: Sequence[FoldResult], names: Sequence[str], cohort: Cohort, differences: Sequence[Difference]
+) -> dict[str, Any]:
+    """By outcome that is a number: each recipe's scores, and those of ``differences`` that are of it."""
+    return {
+        outcome.name: {
             "unit": cohort.layout.tasks[outcome.columns[0]].unit,
-            "too_few": few,
-            "recipes": {name: _number_entry(scored, name, outcome, cohort) for name in names},
-            "differences": [difference_as_json(one) for one in differences],
+            "too_few": _few_values(results, outcome, cohort),
+            "recipes": {name: _number_entry(results, name, outcome, cohort) for name in names},
+            "differences": [difference_as_json(one) for one in differences if one.task == outcome.name],
         }
-    return document
+        for outcome in _scored_numbers(results, cohort)
+    }
 
 
 def difference_as_json(difference: Difference) -> dict[str, Any]:
@@ -89,17 +91,30 @@ def difference_as_json(difference: Difference) -> dict[str, Any]:
 
 def known_values(results: Sequence[FoldResult], outcome: Outcome, cohort: Cohort) -> np.ndarray:
     """Rows of the scored patients whose value is known."""
-    rows = _rows([r.numbers[outcome.name] for r in results])
+    rows = _rows([r.numbers[outcome.name] for r in results if outcome.name in r.numbers])
     assert cohort.targets is not None
     known = np.isfinite(cohort.targets.values_of(outcome.columns[0]))
     return np.asarray(rows[known[rows]])
+
+
+def _scored_numbers(results: Sequence[FoldResult], cohort: Cohort) -> list[Outcome]:
+    return [
+        outcome
+        for outcome in cohort.layout.outcomes
+        if outcome.kind == "continuous" and any(outcome.name in r.numbers for r in results)
+    ]
+
+
+def _few_values(results: Sequence[FoldResult], outcome: Outcome, cohort: Cohort) -> bool:
+    return len(known_values(results, outcome, cohort)) < FEWEST_TO_RESAMPLE
 
 
 def _number_entry(
     results: Sequence[FoldResult], name: str, outcome: Outcome, cohort: Cohort
 ) -> dict[str, Any] | None:
     """One recipe's scores of a number; None where it has none."""
-    scores = [r.numbers[outcome.name] for r in results if r.name == name and r.error is None]
+    own = [r for r in results if r.name == name and r.error is None]
+    scores = [r.numbers[outcome.name] for r in own if outcome.name in r.numbers]
     if not scores:
         return None
     hidden = [value for value in map(auc_with_two_hidden, scores) if value is not None]

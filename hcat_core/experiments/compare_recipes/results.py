@@ -46,6 +46,11 @@ class FoldScores:
         """R2 of a number; None where it is not defined."""
         return self.number("r2")
 
+    @property
+    def headline(self) -> float | None:
+        """R2 of a number, else the AUC; None where it is not defined."""
+        return self.r2 if "r2" in self.metrics else self.auc
+
     def number(self, metric: str) -> float | None:
         """A metric that is one number; None where it is not defined."""
         value = self.metrics.get(metric)
@@ -92,6 +97,11 @@ class FoldResult:
     tasks: Mapping[str, FoldScores]
     error: str | None = None
     numbers: Mapping[str, FoldScores] = field(default_factory=dict)
+
+    @property
+    def outcomes(self) -> dict[str, FoldScores]:
+        """Scores of every outcome."""
+        return {**self.tasks, **self.numbers}
 
     @property
     def label(self) -> str:

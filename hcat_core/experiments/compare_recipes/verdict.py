@@ -17,6 +17,7 @@ from hcat_core.experiments.compare_recipes.selection import Selection
 
 Word = Literal["a recipe is better", "no detectable difference", "not known"]
 CLAIMED = ("better", "worse")
+NAMES = {"AUC": "AUC", "R2": "R²"}  # of scores, in sentences
 
 
 @dataclass(frozen=True)
@@ -53,21 +54,27 @@ class Measured:
 
 
 def comparison_verdict(
-    differences: Sequence[Difference], selection: Selection | None, measured: Measured
+    differences: Sequence[Difference],
+    selection: Selection | None,
+    measured: Measured,
+    of_numbers: Sequence[Difference] = (),
 ) -> ComparisonVerdict:
     """Judge the differences to the first recipe with all modalities; of several tasks, those of their mean.
 
-    A difference is claimed only where the test that allows for the number of recipes finds it.
+    A difference is claimed only where the test that allows for the number of recipes finds it. Differences
+    of R2 decide where no outcome has an AUC; elsewhere they are told beside those of the AUC.
 
     Args:
         differences: of all tasks.
         selection: the best recipe, where one could be chosen.
         measured: on whom.
+        of_numbers: differences of R2 by number.
     """
-    main = main_differences(differences)
+    main = main_differences(differences) or main_differences(of_numbers)
+    beside = [] if not main or main[0].measure == "R2" else _beside(of_numbers)
     tested = [one for one in main if one.p is not None]
     if not tested:
-        return ComparisonVerdict("not known", _not_known(main), (measured.in_words(),))
+        return ComparisonVerdict("not known", _not_known(main), (*beside, measured.in_words()))
     better, worse = ([one for one in tested if one.verdict == word] for word in CLAIMED)
     sentences = [_claimed(one) for one in (*better, *worse)]
     rest = [one for one in tested if one.verdict not in CLAIMED]
@@ -76,7 +83,8 @@ def comparison_verdict(
     if selection is not None:
         sentences.append(_best(selection))
     word: Word = "a recipe is better" if better or worse else "no detectable difference"
-    return ComparisonVerdict(word, _title(better, worse, tested), (*sentences, measured.in_words()))
+    title = _title(better, worse, tested, " in the AUC" if beside else "")
+    return ComparisonVerdict(word, title, (*sentences, *beside, measured.in_words()))
 
 
 def main_differences(differences: Sequence[Difference]) -> list[Difference]:
@@ -97,20 +105,36 @@ def _not_known(differences: Sequence[Difference]) -> str:
     return "Not known: there are too few patients, or folds, to tell recipes apart."
 
 
-def _title(better: Sequence[Difference], worse: Sequence[Difference], tested: Sequence[Difference]) -> str:
+def _beside(of_numbers: Sequence[Difference]) -> list[str]:
+    """A sentence on each number, where its differences are tested."""
+    tested = [one for one in of_numbers if one.what == ALL_MODALITIES and one.p is not None]
+    sentences = []
+    for task in dict.fromkeys(one.task for one in tested):
+        own = [one for one in tested if one.task == task]
+        claimed = [_claimed(one) for one in own if one.verdict in CLAIMED]
+        between = f"between {own[0].other} and {_names(own)}"
+        sentences += claimed or [f"No detectable difference in the R² of {task} {between}."]
+    return sentences
+
+
+def _title(
+    better: Sequence[Difference], worse: Sequence[Difference], tested: Sequence[Difference], by: str
+) -> str:
+    """The answer in one line; ``by`` names the score where there are several."""
     first = tested[0].other
     if better:
         verb = "is" if len(better) == 1 else "are"
-        return f"{_names(better)} {verb} better than {first}."
+        return f"{_names(better)} {verb} better than {first}{by}."
     if not worse:
-        return f"No detectable difference between {first} and {_names(tested)}."
+        return f"No detectable difference{by} between {first} and {_names(tested)}."
     if len(worse) == len(tested):
-        return f"{first} is better than {_names(worse)}."
-    return f"{first} is better than {_names(worse)}, and not detectably different from the others."
+        return f"{first} is better than {_names(worse)}{by}."
+    return f"{first} is better than {_names(worse)}{by}, and not detectably different from the others."
 
 
 def _claimed(one: Difference) -> str:
-    return f"{one.name} ranks patients {one.verdict} than {one.other}: {_in_words(one)}."
+    does = "predicts values" if one.measure == "R2" else "ranks patients"
+    return f"{one.name} {does} {one.verdict} than {one.other}: {_in_words(one)}."
 
 
 def _undecided(rest: Sequence[Difference], others: bool) -> str:
@@ -131,7 +155,8 @@ def _undecided(rest: Sequence[Difference], others: bool) -> str:
 def _in_words(one: Difference) -> str:
     """By how much a recipe differs from the first one."""
     assert one.low is not None and one.high is not None
-    what = "mean AUC of the tasks" if one.task == MEAN_OF_TASKS else f"AUC of {one.task}"
+    name = NAMES[one.measure]
+    what = f"mean {name} of the tasks" if one.task == MEAN_OF_TASKS else f"{name} of {one.task}"
     direction = "higher" if one.mean > 0 else "lower"
     return (
         f"its {what} is {abs(one.mean):.3f} {direction} (95 % interval of the difference {one.low:+.3f} to "
@@ -140,10 +165,10 @@ def _in_words(one: Difference) -> str:
 
 
 def _best(selection: Selection) -> str:
-    score = selection.score
+    score, name = selection.score, NAMES[selection.measure]
     low, high = score.corrected_95
     return (
-        f"The highest AUC was that of {selection.winner}, {score.apparent:.3f}. The highest of "
+        f"The highest {name} was that of {selection.winner}, {score.apparent:.3f}. The highest of "
         f"{len(selection.candidates)} is in part luck: of other patients of this cohort expect "
         f"{score.corrected:.2f} ({low:.2f} to {high:.2f})."
     )

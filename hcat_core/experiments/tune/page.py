@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hcat_core.experiments.tune.page_figures import history_figure, importance_figure
-from hcat_core.experiments.tune.results import FinishedSearch, OuterScore, Trial, TuningResult, tuned_name
+from hcat_core.experiments.tune.results import (
+    FinishedSearch,
+    OuterScore,
+    Trial,
+    TuningResult,
+    best_first,
+    tuned_name,
+)
 from hcat_core.experiments.tune.sentences import difference_in_words, sentences, verdict
 from hcat_core.experiments.tune.space import as_text, on_one_line, short_names
 from hcat_core.report.forest_plot import ForestRow, ForestScale, forest_figure
@@ -16,7 +23,7 @@ from hcat_core.report.page_template import render_page
 
 SECTIONS = (("folds", "Outer folds"), ("history", "All trials"), ("method", "Method"))
 AS_IT_IS = "the recipe as it is"
-KINDS = {"better": "usable", "worse": "not-usable"}
+KINDS = {"better": "good", "worse": "bad", "no detectable difference": ""}
 
 
 @dataclass(frozen=True)
@@ -35,7 +42,7 @@ def render(result: TuningResult, facts: PageFacts) -> str:
         facts=facts.pairs(),
         sections=SECTIONS,
         verdict=verdict(result),
-        verdict_kind=KINDS.get(difference_in_words(result), "not-known"),
+        verdict_kind=KINDS.get(difference_in_words(result), "unknown"),
         sentences=[*sentences(result), *result.comparison["notes"]],
         forest=_forest(result),
         choices=_choices(result),
@@ -109,7 +116,7 @@ def _choices(result: TuningResult) -> PageTable:
 def _trials(result: TuningResult) -> PageTable:
     """One row for each trial of the search on all patients, the best first, a column for each key."""
     search = result.final
-    ordered = sorted(search.trials, key=lambda one: (-(one.score or 0), one.number))
+    ordered = best_first(search.trials)
     return PageTable(
         [*numbers("trial", "score"), *texts(*short_names(result.keys).values())],
         [_trial(one, search, result.keys) for one in ordered],

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from hcat_core.cohort import Outcome
+from hcat_core.evaluation.headline import HEADLINES
 from hcat_core.experiments.compare_recipes.differences import MEAN_OF_TASKS, score_by_fold
 from hcat_core.experiments.compare_recipes.results import FoldResult
 from hcat_core.experiments.tune.nested_folds import SearchPlan
@@ -120,7 +121,12 @@ class TuningResult:
 
 def best_of(trials: Sequence[Trial]) -> Trial:
     """The trial with the highest score, the first of several; the first of all where none has a score."""
-    return max(trials, key=lambda one: (-np.inf if one.score is None else one.score, -one.number))
+    return best_first(trials)[0]
+
+
+def best_first(trials: Sequence[Trial]) -> list[Trial]:
+    """Trials by their score, the highest first; failed ones last."""
+    return sorted(trials, key=lambda one: (np.inf if one.score is None else -one.score, one.number))
 
 
 def tuned_name(recipe: str) -> str:
@@ -129,9 +135,14 @@ def tuned_name(recipe: str) -> str:
 
 
 def score_name(outcomes: Sequence[Outcome]) -> str:
-    """What is searched for: the score by which ``hcat compare`` ranks recipes of these outcomes."""
-    score = "R2" if outcomes[0].kind == "continuous" else "AUC"
-    return score if len(outcomes) == 1 else f"{score}, {MEAN_OF_TASKS}"
+    """What is searched for: the score by which ``hcat compare`` ranks recipes.
+
+    Args:
+        outcomes: those that count, as of ``headline.averaged``.
+    """
+    if len(outcomes) == 1:
+        return HEADLINES[outcomes[0].kind]
+    return f"{'R2' if outcomes[0].kind == 'continuous' else 'AUC'}, {MEAN_OF_TASKS}"
 
 
 def scored_trial(
@@ -143,5 +154,7 @@ def scored_trial(
         return Trial(number, settings, error=errors[0])
     scores = score_by_fold(results, results[0].name, tasks)
     if not scores:
-        return Trial(number, settings, error="no inner fold has patients of both outcomes of every task")
+        return Trial(
+            number, settings, error="no inner fold has the patients that the score of every task needs"
+        )
     return Trial(number, settings, tuple(scores[fold] for fold in sorted(scores)))

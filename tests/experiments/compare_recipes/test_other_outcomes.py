@@ -13,11 +13,20 @@ from hcat_core.cli.comparison_tables import print_comparison
 from hcat_core.data.folds import joint_folds, per_task_folds
 from hcat_core.evaluation.outcome_selection import with_columns
 from hcat_core.experiments.compare_recipes.differences import MEAN_OF_TASKS, paired_differences
-from hcat_core.experiments.compare_recipes.document import FoldPlan, comparison_csv, comparison_document
+from hcat_core.experiments.compare_recipes.document import (
+    FoldPlan,
+    comparison_csv,
+    comparison_document,
+    find_differences,
+)
+from hcat_core.experiments.compare_recipes.page import comparison_page
 from hcat_core.experiments.compare_recipes.results import FoldResult
 from hcat_core.experiments.compare_recipes.run import score_fold
 from hcat_core.experiments.compare_recipes.selection import select_best
+from hcat_core.experiments.compare_recipes.verdict import Measured, comparison_verdict
 from hcat_core.interfaces import Prediction
+from hcat_core.report import forest_plot
+from hcat_core.report.page_facts import PageFacts
 from hcat_core.synth.generator import SynthSpec, generate
 from hcat_core.synth.other_outcomes import to_other_cohort
 
@@ -64,6 +73,21 @@ def results_of(cohort):
     return results
 
 
+def document_of(results, cohort):
+    found = find_differences(results, NAMES, cohort, PLAN)
+    return comparison_document(found, results, NAMES, cohort, PLAN)
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Figures without drawing, which takes longer than all the rest."""
+
+    def draw(name, paint, *, label, **size):
+        return f'<svg role="img" aria-label="{label}"></svg>'
+
+    monkeypatch.setattr(forest_plot, "draw", draw)
+
+
 RESULTS = results_of(MIXED)
 
 
@@ -85,7 +109,7 @@ def test_a_fold_scores_every_outcome_once_and_survives_json():
 def test_the_document_tells_recipes_apart_by_macro_auc_and_by_r2():
     cohort = with_columns(MIXED, (2, 3, 4, 5))
     results = results_of(cohort)
-    document = comparison_document(results, NAMES, cohort, PLAN)
+    document = document_of(results, cohort)
     json.dumps(document, allow_nan=False)
     subtype = {d["name"]: d for d in document["differences"] if d["task"] == "subtype"}["bad"]
     assert subtype["verdict"] == "worse" and subtype["high"] < 0
@@ -104,7 +128,7 @@ def test_the_document_tells_recipes_apart_by_macro_auc_and_by_r2():
 
 def test_the_terminal_shows_classes_and_numbers_with_their_own_scores():
     cohort = with_columns(MIXED, (2, 3, 4, 5))
-    document = comparison_document(results_of(cohort), NAMES, cohort, PLAN)
+    document = document_of(results_of(cohort), cohort)
     console = Console(width=80, force_terminal=False, record=True)
     print_comparison(console, document)
     text = console.export_text()
@@ -132,14 +156,78 @@ def test_where_all_outcomes_are_numbers_a_recipe_is_chosen_by_r2():
     assert chosen.winner == "good" and chosen.measure == "R2" and list(chosen.tasks) == ["score"]
     every = [r.numbers["score"].r2 for r in results if r.name == "good"]
     assert chosen.score.apparent == pytest.approx(np.mean(every), abs=1e-4)
-    assert comparison_document(results, NAMES, numbers, PLAN)["differences"] == []
+    document = document_of(results, numbers)
+    assert document["differences"] == []
+    assert document["verdict"]["title"] == "good is better than bad."
+    sentence, *_, whom = document["verdict"]["sentences"]
+    assert sentence.startswith("bad predicts values worse than good: its R² of score is ")
+    assert document["verdict"]["sentences"][1].startswith("The highest R² was that of good")
+    assert "240 patients" in whom
+
+
+def test_several_numbers_without_an_auc_are_judged_by_their_mean():
+    numbers = with_columns(MIXED, (5,))
+    results = results_of(numbers)
+    twice = [
+        replace(one, numbers={"score": one.numbers["score"], "again": one.numbers["score"]})
+        for one in results
+    ]
+    found = paired_differences(twice, NAMES, ("score", "again"), PLAN.folds, measure="R2")
+    verdict = comparison_verdict(
+        [one for one in found if one.task == MEAN_OF_TASKS],
+        None,
+        Measured(len(numbers), PLAN.folds, PLAN.repeats),
+        [one for one in found if one.task != MEAN_OF_TASKS],
+    )
+    assert verdict.title == "good is better than bad."
+    assert "its mean R² of the tasks is" in verdict.sentences[0] and len(verdict.sentences) == 2
+
+
+def test_beside_an_auc_the_verdict_has_a_sentence_on_each_number():
+    cohort = with_columns(MIXED, (0, 5))
+    found = find_differences(results_of(cohort), NAMES, cohort, PLAN, choose=False)
+    assert "in the AUC" in found.verdict.title
+    assert "bad predicts values worse than good: its R² of score is" in " ".join(found.verdict.sentences)
+
+
+def page_of(columns):
+    cohort = with_columns(MIXED, columns)
+    results = results_of(cohort)
+    found = find_differences(results, NAMES, cohort, PLAN)
+    document = comparison_document(found, results, NAMES, cohort, PLAN)
+    return comparison_page(
+        document, results, found, PageFacts("synthetic", 240, cohort.layout, "", "today")
+    )
+
+
+def test_the_page_has_the_scores_of_every_kind_of_outcome(undrawn):
+    page = page_of((0, 2, 3, 4, 5))
+    assert "Are the probabilities and intervals right?" in page
+    for words in (
+        "subtype: means over test folds, the highest macro AUC first",
+        "score (points): means over test folds, the highest R² first",
+        "predictions of all classes and test folds together",
+        "share in the 90 % interval",
+        "by the mean macro AUC of the recipes",
+        "by the mean R² of the recipes",
+        "by how much the mean R² falls",
+        "Differences of the R², all modalities",
+    ):
+        assert words in page, words
+    assert "subtype=A" not in page
+
+
+def test_a_page_of_numbers_alone_says_nothing_of_probabilities(undrawn):
+    page = page_of((5,))
+    assert "Are the intervals right?" in page and "good is better than bad." in page
+    assert "Nothing to compare" not in page and "probabilities" not in page and "AUC" not in page
 
 
 def test_a_class_with_few_patients_has_no_verdict():
     rows = np.flatnonzero(TRUTH.classes < 2)
     rare = np.sort(np.r_[rows, np.flatnonzero(TRUTH.classes == 2)[:9]])
     cohort = with_columns(MIXED, (2, 3, 4))[torch.from_numpy(rare)]
-    document = comparison_document(results_of(cohort), NAMES, cohort, PLAN)
+    document = document_of(results_of(cohort), cohort)
     assert document["too_few"] == {"subtype": 9} and document["selection"] is None
     assert {d["verdict"] for d in document["differences"] if d["task"] == "subtype"} == {"not tested"}
 
@@ -163,6 +251,6 @@ def test_a_number_with_few_patients_has_no_verdict():
     values = numbers.targets.values.clone()
     values[19:] = torch.nan
     few = replace(numbers, targets=replace(numbers.targets, values=values))
-    document = comparison_document(results_of(few), NAMES, few, PLAN)
+    document = document_of(results_of(few), few)
     assert document["numbers"]["score"]["too_few"] and document["selection"] is None
     assert document["numbers"]["score"]["differences"][0]["verdict"] == "not tested"
