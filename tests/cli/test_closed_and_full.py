@@ -275,6 +275,7 @@ def test_two_evaluations_into_one_folder_do_not_mix(finished_run, cohort_folder,
     assert sorted(one.returncode for one in started) == [0, 2]
     assert any("ev is in use by process" in error or "ev is not empty" in error for error in errors)
     assert sorted(path.name for path in (tmp_path / "ev").iterdir()) == [
+        "evaluation.html",
         "evaluation.json",
         "predictions.csv",
     ]

@@ -83,7 +83,7 @@ def test_classes_are_one_outcome_of_a_search(fit, search, cohort, tmp_path):
 
     fit(change)
     found = search(tmp_path, SearchPlan(trials=2, folds=2, inner_folds=2), of=of_classes).tuning.result
-    assert found.score == "AUC" and found.tuned.mean > 0.6
+    assert found.score == "macro AUC" and found.tuned.mean > 0.6
     assert [one["task"] for one in found.comparison["differences"]] == ["subtype"]
 
 
