@@ -34,7 +34,7 @@ class KindOrTable(click.Choice):  # type: ignore[type-arg]  # click 8.1 has no C
                 f"no kind of components and no table is named {shown(value)}."
                 f"{did_you_mean(value, self.choices)}"
             )
-        return super().convert(value, param, ctx)
+        return str(super().convert(value, param, ctx))
 
 
 @click.command()
