@@ -109,10 +109,13 @@ def compare(
         with_baselines,
     )
     from hcat_core.experiments.compare_recipes.document import FoldPlan
+    from hcat_core.experiments.compare_recipes.other_cohorts import other_cohort_warnings
     from hcat_core.registry.trackers import add_trackers
 
     add_trackers(catalog, trackers)
     loaded = _load(recipes, catalog, sets, output)
+    for warning in other_cohort_warnings(list(loaded.values())):
+        output.warn(warning)
     cohort = read_cohort(next(iter(loaded.values())), catalog, output, strict)
     if baselines:
         loaded = with_baselines(loaded, cohort, catalog)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import io
 import sys
 import traceback
 from collections.abc import Sequence
@@ -43,6 +44,8 @@ COMMANDS = {
     "synth": "hcat_core.cli.synth:synth",
 }
 
+LONGEST = 1_000  # characters of a command's first sentence, more than any has
+
 
 class LazyGroup(click.Group):
     """Imports a command's module when the command is asked for, so that ``--help`` stays fast."""
@@ -66,6 +69,14 @@ class LazyGroup(click.Group):
         module, _, attribute = COMMANDS[cmd_name].partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Each command with the whole first sentence of its help, which click would cut off."""
+        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, command.get_short_help_str(LONGEST)) for name, command in commands if command]
+            )
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -110,8 +121,7 @@ def _main(arguments: list[str]) -> int:
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.ClickException as error:
-        if _prints_errors():
-            error.show()
+        _complain(_of_click(error))
         return 2
     except (KeyboardInterrupt, click.Abort) as stop:
         _complain("interrupted")
@@ -128,6 +138,13 @@ def _main(arguments: list[str]) -> int:
             + "\nThis is an error in hcat or in a plugin; --debug shows where."
         )
         return 1
+
+
+def _of_click(error: click.ClickException) -> str:
+    """What click prints on a wrong command line."""
+    text = io.StringIO()
+    error.show(text)
+    return text.getvalue().rstrip("\n")
 
 
 def _complain(text: str) -> None:

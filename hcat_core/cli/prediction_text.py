@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,14 +40,12 @@ def patient_lines(record: Mapping[str, Any], references: Mapping[str, Reference]
         if one["kind"] == "continuous":
             unit = f" {one['unit']}" if one["unit"] else ""
             yield f"  {one['output']} {number_text(one['value'])}{unit}{_interval(one)}"
-            relation = "above" if one["value"] > base else "below"
-            yield f"    {relation} the {number_text(base)} that is predicted for anyone"
+            yield f"    {_relation(one['value'], base, number_text)}"
         elif one["kind"] == "class":
             likeliest = one["class"] == record["classes"][one["outcome"]]
             text = f"  {one['output']} {one['probability']:.2f}{_interval(one)}"
             yield text + (", the most likely class" if likeliest else "")
-            relation = "above" if one["probability"] > base else "below"
-            yield f"    {relation} the {base:.2f} that is predicted for anyone"
+            yield f"    {_relation(one['probability'], base, _probability_text)}"
         else:
             yield f"  {one['output']} {one['probability']:.2f}{_interval(one)}"
             yield f"    {against(one['probability'], references[task])}"
@@ -57,13 +55,20 @@ def patient_lines(record: Mapping[str, Any], references: Mapping[str, Reference]
 def against(probability: float, reference: Reference) -> str:
     """A sentence that compares a probability with the base rate and with the threshold, and names both."""
     base, threshold = reference.base_rate, reference.threshold
-    relation = "above" if probability > base else "below"
-    text = f"{relation} the {base:.2f} that is predicted for anyone"
+    text = _relation(probability, base, _probability_text)
     decision = "reaches" if probability >= threshold else "is below"
     text += f"; it {decision} {threshold:.2f}, from which on this run counts the event as predicted"
     if threshold <= probability < base:
         text += ", a threshold below what is predicted for anyone"
     return text
+
+
+def _relation(value: float, base: float, text: Callable[[float], str]) -> str:
+    """Whether a prediction is above or below the mean prediction, or the same in the digits shown."""
+    if text(value) == text(base):
+        return f"the same as the {text(base)} that is predicted for anyone"
+    relation = "above" if value > base else "below"
+    return f"{relation} the {text(base)} that is predicted for anyone"
 
 
 def _interval(one: Mapping[str, Any]) -> str:
@@ -97,7 +102,12 @@ def number_text(value: float) -> str:
 
 def _text(one: Mapping[str, Any], value: float) -> str:
     """A probability, or a number, of one task."""
-    return number_text(value) if one["kind"] == "continuous" else f"{value:.2f}"
+    return number_text(value) if one["kind"] == "continuous" else _probability_text(value)
+
+
+def _probability_text(value: float) -> str:
+    """A probability with two digits."""
+    return f"{value:.2f}"
 
 
 def said(days: float, horizon: float) -> str:

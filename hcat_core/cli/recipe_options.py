@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -31,6 +32,17 @@ class RecipePath(click.Path):
             RecipeError: when there is no such file and no such shipped recipe.
         """
         return find_recipe(Path(os.fsdecode(super().convert(value, param, ctx))))
+
+
+class TwoSpellings(click.Option):
+    """An option that may be written with underscores or with hyphens; the help shows it with hyphens."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """The option and its help, in one spelling, so that the line fits a terminal."""
+        one = copy.copy(self)
+        one.opts = [name for name in self.opts if "_" not in name]
+        one.secondary_opts = [name for name in self.secondary_opts if "_" not in name]
+        return super(TwoSpellings, one).get_help_record(ctx)
 
 
 def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -63,11 +75,13 @@ def document_options(command: Callable[..., Any]) -> Callable[..., Any]:
         if option.type is bool:
             no = option.name.removeprefix("use_")
             flag = f"--{option.name}/--no_{no}"
-            command = click.option(flag, flag.replace("_", "-"), option.name, default=None, help=text)(
+            command = click.option(
+                flag, flag.replace("_", "-"), option.name, cls=TwoSpellings, default=None, help=text
+            )(command)
+        else:
+            command = click.option(*spellings, option.name, cls=TwoSpellings, type=option.type, help=text)(
                 command
             )
-        else:
-            command = click.option(*spellings, option.name, type=option.type, help=text)(command)
     return command
 
 

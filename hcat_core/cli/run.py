@@ -55,7 +55,8 @@ def run(
     """Train and evaluate the model that RECIPE describes, and write a report.
 
     RECIPE is a file, or the name of a recipe that ships with hcat (see hcat recipes). Most options below
-    set a key of the recipe, shown in brackets; an option wins over the recipe.
+    set a key of the recipe, shown in brackets; an option wins over the recipe. In their names an
+    underscore may stand for a hyphen.
     """
     output = Output.make(as_json, quiet)
     if (recipe is None) == (resume is None):

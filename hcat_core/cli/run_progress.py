@@ -287,7 +287,7 @@ def _what_is_estimated(summary: Mapping[str, Any]) -> list[str]:
         sentences.append("Scores are weighted for censoring.")
     weighted = summary["run"]["weighted_for_censoring"]
     if weighted:
-        sentences.append(f"So was training: {', '.join(weighted)}.")
+        sentences.append(f"Training of {', '.join(weighted)} was weighted, too.")
     tasks = (summary["recipe"]["cohort"].get("targets") or {}).get("tasks", {})
     sentences += [
         f"{task}: the probability of the event before that of {table['competing']} (cumulative incidence)."

@@ -11,6 +11,8 @@ from hcat_core.cli.tables import print_table
 from hcat_core.cli.wrapping import unbroken
 from hcat_core.errors import UsageError
 from hcat_core.registry.component import KINDS
+from hcat_core.text.quoting import shown
+from hcat_core.text.spelling import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,8 +24,21 @@ TABLES = ("cohort", "targets", "task", "event_values", "demo", "split", "trainin
 """The names of ``DOCUMENTED_TABLES``, whose import takes long."""
 
 
+class KindOrTable(click.Choice):  # type: ignore[type-arg]  # click 8.1 has no Choice[str]
+    """A kind of components, or a table of recipes; the most similar one is named for what is neither."""
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The kind or the table."""
+        if value not in self.choices:
+            raise UsageError(
+                f"no kind of components and no table is named {shown(value)}."
+                f"{did_you_mean(value, self.choices)}"
+            )
+        return str(super().convert(value, param, ctx))
+
+
 @click.command()
-@click.argument("kind", type=click.Choice([*KINDS, *TABLES]), metavar="KIND_OR_TABLE")
+@click.argument("kind", type=KindOrTable([*KINDS, *TABLES]), metavar="KIND_OR_TABLE")
 @click.argument("name", required=False)
 @common_options
 def show(kind: str, name: str | None, as_json: bool, quiet: bool) -> None:

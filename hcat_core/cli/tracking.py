@@ -16,5 +16,5 @@ def track_option(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="NAME",
         multiple=True,
         help="Also write curves and scores for a tracking tool: tensorboard or mlflow, to local files; "
-        'repeatable. Needs: pip install "hcat-core[track]".',
+        "repeatable. Needs the extra track.",
     )(command)

@@ -136,7 +136,7 @@ def _duplicates(cohort: Cohort, sides: list[str] | None) -> list[QualityIssue]:
         issues.append(
             QualityIssue(
                 "duplicate",
-                f"{modality.name}: {which_hold} the same embedding{where} ({_first_sets(copies)}). "
+                f"{modality.name}: {which_hold} the same values{where} ({_first_sets(copies)}). "
                 "Are they one patient? cohort.groups keeps such records together.",
             )
         )

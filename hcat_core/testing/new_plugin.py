@@ -138,15 +138,16 @@ packages = ["{package}"]
 
 
 def _readme(plugin: str, kind: Kind, name: str, module: str, example: Example) -> str:
+    show, check = f"hcat show {kind} {name}", f"hcat check {kind} {name}"
     return f"""# hcat-{plugin}
 
 {with_article(kind).capitalize()} for hcat, in `hcat_{plugin}/{module}.py`: a working example to start from.
 
 ```sh
 pip install -e ".[test]"
-hcat show {kind} {name}          # its description and parameters
-hcat check {kind} {name}         # does it keep the contract of its kind?
-pytest                           # the same, as tests
+{show.ljust(len(check))}  # its description and parameters
+{check}  # does it keep the contract of its kind?
+{"pytest".ljust(len(check))}  # the same, as tests
 {example.use.format(name=name)}
 ```
 """

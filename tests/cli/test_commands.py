@@ -128,3 +128,16 @@ def test_the_versions_that_results_depend_on_are_shown(hcat):
     assert out.startswith("hcat, version ")
     for name in ("python 3.", "torch ", "numpy ", "scikit-learn ", "h5py "):
         assert name in out
+
+
+def test_help_has_whole_sentences_and_no_line_is_wider_than_a_terminal(hcat):
+    _, out, _ = hcat("--help")
+    assert "..." not in out.split("Commands:")[1]
+    code, out, _ = hcat("run", "--help")
+    assert code == 0 and "--use-advanced-imputation / --no-advanced-imputation\n" in out
+    assert all(len(line) <= 80 for line in out.split("\n"))
+
+
+def test_a_misspelt_table_is_answered_by_the_one_that_was_meant(hcat):
+    code, _, err = hcat("show", "cohrt")
+    assert code == 2 and 'no table is named "cohrt". Did you mean "cohort"?' in err

@@ -1,6 +1,7 @@
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,9 @@ from sklearn.ensemble import RandomForestClassifier
 from hcat_builtin.estimators import survival_forest
 from hcat_builtin.estimators.random_forest import RandomForestEstimator
 from hcat_core.cli.main import main
+from hcat_core.experiments.compare_recipes.other_cohorts import other_cohort_warnings
+from hcat_core.recipe.recipe import load_recipe
+from hcat_core.registry.catalog import load_catalog
 from hcat_core.storage.folder_lock import folder_lock
 from hcat_core.synth.generator import generate, preset_spec
 from hcat_core.synth.write import write_cohort
@@ -232,3 +236,46 @@ def test_a_recipe_that_fails_is_reported_and_the_others_go_on(hcat, cohort, tmp_
     page = (tmp_path / "c" / "compare.html").read_text()
     assert page.count("has no times") == 2
     assert found["verdict"]["word"] == "not known"
+
+
+COHORT = """
+[cohort.modalities.clinical]
+path = "clinical.h5"
+{second}
+[cohort.targets]
+path = "clinical.h5"
+[cohort.targets.tasks.survival]
+label = "surv_5yr_label"
+[estimator]
+use = "logistic"
+"""
+
+
+@pytest.fixture
+def two_recipes(tmp_path, cohort):
+    """Writes two recipes of the same folder, the second with other lines; returns their paths."""
+
+    def write(second):
+        paths = [tmp_path / "one.toml", tmp_path / "two.toml"]
+        for path, lines in zip(paths, ("", second), strict=True):
+            path.write_text(f'[cohort]\nroot = "{cohort}"\n' + COHORT.format(second=lines))
+        return [load_recipe(path, load_catalog())[0] for path in paths]
+
+    return write
+
+
+def test_a_recipe_of_other_modalities_is_named_with_the_keys_that_differ(two_recipes):
+    (warning,) = other_cohort_warnings(two_recipes('[cohort.modalities.spatial]\npath = "spatial.h5"'))
+    assert "two.toml: its cohort is not used" in warning
+    assert "one.toml: cohort.modalities.spatial (not in the first)." in warning
+
+
+def test_the_same_files_named_in_two_ways_are_the_same_cohort(two_recipes, cohort):
+    recipes = two_recipes("")
+    assert other_cohort_warnings(recipes) == ()
+    second = recipes[1]
+    modality = {**second.cohort.modalities["clinical"], "path": f"{cohort.name}/clinical.h5"}
+    targets = second.cohort.targets.model_copy(update={"path": f"{cohort.name}/clinical.h5"})
+    table = second.cohort.model_copy(update={"modalities": {"clinical": modality}, "targets": targets})
+    moved = replace(second, root=second.root.parent, cohort=table)
+    assert other_cohort_warnings([recipes[0], moved]) == ()

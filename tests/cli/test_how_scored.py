@@ -33,7 +33,7 @@ def test_a_run_ends_with_what_was_done(of, said):
 
 def test_it_says_what_was_weighted_for_censoring_and_what_competes():
     text = _how_scored(summary(0, 20, True, ["heads.survival"], "survival", held_out="inner folds"))
-    assert "Scores are weighted for censoring. So was training: heads.survival." in text
+    assert "Scores are weighted for censoring. Training of heads.survival was weighted, too." in text
     assert "recurrence: the probability of the event before that of survival" in text
 
 

@@ -103,6 +103,11 @@ def test_a_risk_below_the_base_rate_is_never_called_above_without_naming_the_thr
     assert "reaches 0.10" in text and "a threshold below what is predicted for anyone" in text
 
 
+def test_a_risk_that_is_the_base_rate_in_the_digits_shown_is_called_the_same():
+    text = against(0.294, Reference(threshold=0.4, base_rate=0.2943))
+    assert text.startswith("the same as the 0.29 that is predicted for anyone; it is below 0.40")
+
+
 def test_a_risk_above_both_says_so():
     text = against(0.5, Reference(threshold=0.4, base_rate=0.3))
     assert text.startswith("above the 0.30") and "reaches 0.40" in text and "a threshold below" not in text

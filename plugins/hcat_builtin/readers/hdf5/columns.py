@@ -34,10 +34,7 @@ def flat_columns(
         node = find_object(file, name)
         if not isinstance(node, h5py.Dataset):
             columns_there = [n for n, info in datasets.items() if info.shape[:1] == (len(ids),)]
-            raise DataError(
-                f'{file.filename}: has no column "{name}".{did_you_mean(name, columns_there)} '
-                f"Its columns: {', '.join(columns_there)}."
-            )
+            raise DataError(f'{file.filename}: has no column "{name}".{did_you_mean(name, columns_there)}')
         values = read_small(node)
         if values.size != len(ids):
             raise DataError(
