@@ -23,7 +23,7 @@ from collections.abc import Mapping, Sequence
 from hcat_core.evaluation.analysis import PatternScores
 from hcat_core.evaluation.other_baselines import OtherBaseline, best_other_baseline
 from hcat_core.evaluation.other_outcomes import ClassScores, OtherScores, ValueScores
-from hcat_core.evaluation.verdict import Verdict, Word
+from hcat_core.evaluation.verdict import Verdict, Word, not_known
 from hcat_core.metrics.fewest import FEWEST_OF_EACH, FEWEST_TO_RESAMPLE
 from hcat_core.metrics.intervals import side_of
 
@@ -49,14 +49,11 @@ def verdict_of_other(
         external: they are another cohort, instead of the test patients of a run.
     """
     who = "patient" if external else "test patient"
-    if not scores.patients:
-        nothing = f"No {who} has a known outcome: nothing was measured."
-        return Verdict(outcome, "not known", (nothing,), f"no {who} has a known outcome")
-    if scores.few:
-        return Verdict(outcome, "not known", (_too_few(scores, who),), "there are too few patients")
-    if (scores.auc_95 if isinstance(scores, ClassScores) else scores.r2_95) is None:
-        reason = "There is no interval to judge by: the recipe has evaluation.bootstrap = 0."
-        return Verdict(outcome, "not known", (reason,), "intervals were switched off")
+    too_few = _too_few(scores, who) if scores.few else None
+    interval = scores.auc_95 if isinstance(scores, ClassScores) else scores.r2_95
+    unknown = not_known(outcome, scores.patients, too_few, interval is not None, who)
+    if unknown is not None:
+        return unknown
     best = None if external else best_other_baseline(outcome, baselines)
     if isinstance(scores, ClassScores):
         word, because = _word_of_classes(scores, best)

@@ -71,14 +71,10 @@ def verdict_of(
         external: they are another cohort, instead of the test patients of a run.
     """
     who = "patient" if external else "test patient"
-    if not scores.patients:
-        nothing = f"No {who} has a known outcome: nothing was measured."
-        return Verdict(task, "not known", (nothing,), f"no {who} has a known outcome")
-    if scores.rarer_outcome < FEWEST_OF_EACH:
-        return Verdict(task, "not known", (_too_few(scores, who),), "there are too few patients")
-    if scores.auc_95 is None:
-        reason = "There is no interval to judge by: the recipe has evaluation.bootstrap = 0."
-        return Verdict(task, "not known", (reason,), "intervals were switched off")
+    too_few = _too_few(scores, who) if scores.rarer_outcome < FEWEST_OF_EACH else None
+    unknown = not_known(task, scores.patients, too_few, scores.auc_95 is not None, who)
+    if unknown is not None:
+        return unknown
     best = None if external else best_simple_model(task, baselines)
     word, because = _word(scores, best)
     reasons = (
@@ -87,6 +83,29 @@ def verdict_of(
         _for_whom(task, scores, patterns, external),
     )
     return Verdict(task, word, reasons, because)
+
+
+def not_known(
+    outcome: str, patients: int, too_few: str | None, has_interval: bool, who: str
+) -> Verdict | None:
+    """The verdict where the scores of an outcome of any kind say nothing; None where they can be judged.
+
+    Args:
+        outcome: its name.
+        patients: whose outcome is known.
+        too_few: a sentence where they are too few, else None.
+        has_interval: whether its main score has an interval.
+        who: the patients are, in the singular.
+    """
+    if not patients:
+        nothing = f"No {who} has a known outcome: nothing was measured."
+        return Verdict(outcome, "not known", (nothing,), f"no {who} has a known outcome")
+    if too_few is not None:
+        return Verdict(outcome, "not known", (too_few,), "there are too few patients")
+    if not has_interval:
+        reason = "There is no interval to judge by: the recipe has evaluation.bootstrap = 0."
+        return Verdict(outcome, "not known", (reason,), "intervals were switched off")
+    return None
 
 
 def observed_over_predicted(scores: TaskScores) -> tuple[float, float, float] | None:
