@@ -1,9 +1,12 @@
 """A class and a number beside the events of a synthetic cohort, with what the best prediction of each is.
 
-Both depend on the shared factors z, which every modality shows:
+Both depend on terms t:
 
-    P(class k) is proportional to exp(weights_k . z)
-    score = 50 + 10 (direction . z + product z_0 z_1 + e)
+    P(class k) is proportional to exp(weights_k . t)
+    score = 50 + 10 (direction . t + product z_0 z_1 + e)
+
+The terms are the shared factors z, which every modality shows; or, where the risk of the cohort's events is one
+of interactions, the products of the private factors of two modalities each, and the score has no product z_0 z_1.
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ OTHER_TASKS = (
 )
 CENTRE, SPREAD = 50.0, 10.0  # of the score
 CLASS_STRENGTH = 2.0  # norm of the weights of each class
-PRODUCT = 0.4  # what no sum over modalities can say
+PRODUCT = 0.4  # of two shared factors
 NOISE = 0.5  # standard deviation of e
 
 
@@ -60,15 +63,19 @@ class OtherOutcomes:
 def draw_other_outcomes(synthetic: SyntheticCohort, seed: int = 0) -> OtherOutcomes:
     """Draw classes and scores of a synthetic cohort's patients, from random numbers of their own."""
     rng = np.random.default_rng([synthetic.spec.seed, seed, 18])
-    shared = synthetic.risk_model.coefficients.shape[1]
-    z = synthetic.factors[:, :shared]
-    weights = rng.standard_normal((len(CLASSES), shared))
+    model, z = synthetic.risk_model, synthetic.factors
+    shared = model.coefficients.shape[1]
+    interactions = synthetic.spec.outcome == "interactions"
+    terms = z[:, model.pairs[:, 0]] * z[:, model.pairs[:, 1]] if interactions else z[:, :shared]
+    weights = rng.standard_normal((len(CLASSES), terms.shape[1]))
     weights *= CLASS_STRENGTH / np.linalg.norm(weights, axis=1, keepdims=True)
-    odds = np.exp(z @ weights.T)
+    odds = np.exp(terms @ weights.T)
     probability = odds / odds.sum(axis=1, keepdims=True)
     classes = (rng.random((len(z), 1)) > probability.cumsum(axis=1)).sum(axis=1).clip(max=len(CLASSES) - 1)
-    direction = rng.standard_normal(shared)
-    line = z @ (direction / np.linalg.norm(direction)) + PRODUCT * z[:, 0] * z[:, min(1, shared - 1)]
+    direction = rng.standard_normal(terms.shape[1])
+    line = terms @ (direction / np.linalg.norm(direction))
+    if not interactions:
+        line += PRODUCT * z[:, 0] * z[:, min(1, shared - 1)]
     score = line + NOISE * rng.standard_normal(len(z))
     return OtherOutcomes(classes, CENTRE + SPREAD * score, probability, CENTRE + SPREAD * line)
 
