@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from hcat_core.cli.console import Output
 from hcat_core.errors import UsageError
 from hcat_core.recipe.options import INPUTS, OPTIONS
-from hcat_core.recipe.shipped import find_recipe
+from hcat_core.recipe.shipped import find_recipe, shipped_recipes
 from hcat_core.registry.catalog import Catalog
 
 if TYPE_CHECKING:
@@ -32,6 +33,13 @@ class RecipePath(click.Path):
             RecipeError: when there is no such file and no such shipped recipe.
         """
         return find_recipe(Path(os.fsdecode(super().convert(value, param, ctx))))
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Files, and the names of shipped recipes that begin so."""
+        shipped = [CompletionItem(name) for name in shipped_recipes() if name.startswith(incomplete)]
+        return [*super().shell_complete(ctx, param, incomplete), *shipped]
 
 
 class TwoSpellings(click.Option):

@@ -10,6 +10,7 @@ from hcat_core.cli.console import Output, common_options, open_catalog
 from hcat_core.cli.tables import print_table
 from hcat_core.cli.wrapping import unbroken
 from hcat_core.errors import UsageError
+from hcat_core.registry.catalog import load_catalog
 from hcat_core.registry.component import KINDS
 from hcat_core.text.quoting import shown
 from hcat_core.text.spelling import did_you_mean
@@ -37,9 +38,18 @@ class KindOrTable(click.Choice):  # type: ignore[type-arg]  # click 8.1 has no C
         return str(super().convert(value, param, ctx))
 
 
+def _names_of_kind(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Components of the kind that was given which begin so, for the shell's completion."""
+    kind = ctx.params.get("kind")
+    if kind not in KINDS:
+        return []
+    entries = load_catalog().registries[kind].entries
+    return sorted(name for name in entries if name.startswith(incomplete))
+
+
 @click.command()
 @click.argument("kind", type=KindOrTable([*KINDS, *TABLES]), metavar="KIND_OR_TABLE")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=_names_of_kind)
 @common_options
 def show(kind: str, name: str | None, as_json: bool, quiet: bool) -> None:
     """Show the keys that a table of a recipe may have.

@@ -6,6 +6,7 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
+from hcat_core.cli.main import hcat as command_line
 from hcat_core.cli.tables import print_table
 
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -141,3 +142,25 @@ def test_help_has_whole_sentences_and_no_line_is_wider_than_a_terminal(hcat):
 def test_a_misspelt_table_is_answered_by_the_one_that_was_meant(hcat):
     code, _, err = hcat("show", "cohrt")
     assert code == 2 and 'no table is named "cohrt". Did you mean "cohort"?' in err
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        (["insp"], "plain,inspect"),
+        (["run", "--zzz"], ""),
+        (["run", "enh"], "plain,enhanced.toml"),
+        (["run", "mine/"], "file,mine/"),
+        (["show", "imputer", "gau"], "plain,gaussian"),
+        (["show", "cohort", "gau"], ""),
+        (["run", "r.toml", "--stri"], "plain,--strict"),
+    ],
+)
+def test_the_shell_completes_commands_options_recipes_and_components(monkeypatch, capsys, typed, offered):
+    monkeypatch.setenv("COMP_WORDS", " ".join(["hcat", *typed]))
+    monkeypatch.setenv("COMP_CWORD", str(len(typed)))
+    monkeypatch.setenv("_HCAT_COMPLETE", "bash_complete")
+    with pytest.raises(SystemExit):
+        command_line.main(args=[], prog_name="hcat")
+    lines = capsys.readouterr().out.splitlines()
+    assert offered in lines and (offered or lines == [""])

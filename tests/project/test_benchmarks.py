@@ -31,3 +31,9 @@ def test_every_part_of_a_whole_run_names_functions_that_a_run_calls(benchmark_mo
 def test_a_benchmark_of_the_model_times_it_and_its_matrix_products(benchmark_module, name, size):
     ((seconds, floor),) = benchmark_module(name).timed(1, *size, None)
     assert 0 < floor < seconds
+
+
+def test_every_mutant_changes_a_line_that_is_there_and_names_tests_that_are(benchmark_module):
+    mutants = benchmark_module("mutants").read_mutants(BENCHMARKS / "mutants.toml")
+    tests = {test.partition("::")[0] for mutant in mutants for test in mutant.tests}
+    assert all((BENCHMARKS.parent / test).exists() for test in tests)
