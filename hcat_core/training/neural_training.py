@@ -119,6 +119,8 @@ def train_member(
             fit_imputer_and_heads(model, standard, held_out, context, plan.imputer)
         contributions = None
         if model.evidence is not None:
+            which = f" of member {context.member} of {context.members}" if context.members > 1 else ""
+            context.progress(f"fitting the evidence{which}")
             fit = fit_evidence if resume else start_at_evidence
             contributions = fit(model, standard, context)
         checkpoints = Checkpoints(

@@ -24,6 +24,19 @@ def test_without_a_terminal_each_evaluation_of_an_imputer_is_a_line(small_run, f
     assert out.index("MultiModalVAE, network") < out.index("training in run")
 
 
+def test_fitting_the_evidence_of_each_member_is_a_line(small_run):
+    settings = ["estimator.evidence={use='evidence',trees=5}", "estimator.members=2"]
+    code, out, err = small_run("--epochs=1", *(f"--set={one}" for one in settings))
+    assert code == 0, err
+    lines = [line for line in out.splitlines() if "evidence of" in line or line.startswith("training in")]
+    assert [line.split(":")[0] for line in lines] == [
+        "fitting the evidence of member 1 of 2",
+        "training in run",
+        "fitting the evidence of member 2 of 2",
+        "training in run",
+    ]
+
+
 def test_a_terminal_shows_a_bar_for_the_imputer_before_that_of_the_training(
     small_run, fitted_imputer, monkeypatch
 ):
