@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import copy
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from hcat_core.errors import Problem, RecipeError
+from hcat_core.recipe.shipped import did_you_mean_recipe, shipped_recipe
 from hcat_core.recipe.toml_text import DEEPEST, Tree, parse_toml, read_toml, values_in
 from hcat_core.registry.discovery import Allowed
 from hcat_core.text.quoting import shown
@@ -44,7 +44,7 @@ def read_recipe_tree(path: Path) -> Tree:
         if "://" in parent:
             message = f"expected the path of a recipe, got {shown(parent)}: hcat downloads nothing"
             raise RecipeError(_named(here, path), [Problem("extends", message)])
-        here = here.parent / parent
+        here = _parent(here, parent)
     merged: Tree = {}
     for tree in reversed(trees):
         cohort = tree.get("cohort")
@@ -180,6 +180,12 @@ def set_key(tree: Tree, path: Sequence[str], value: object) -> str | None:
     return None
 
 
+def _parent(recipe: Path, name: str) -> Path:
+    """The recipe that another extends: a file named relative to it, otherwise a shipped recipe."""
+    beside = recipe.parent / name
+    return beside if beside.exists() else shipped_recipe(name) or beside
+
+
 def _read(path: Path, asked: Path) -> Tree:
     """Read the requested recipe, or one that it extends."""
     key = "file" if path == asked else "extends"
@@ -187,7 +193,7 @@ def _read(path: Path, asked: Path) -> Tree:
         tree = read_toml(path)
     except FileNotFoundError:
         raise RecipeError(
-            str(asked), [Problem(key, f"there is no recipe at {path}{did_you_mean_file(path)}")]
+            str(asked), [Problem(key, f"there is no recipe at {path}{did_you_mean_recipe(path)}")]
         ) from None
     if isinstance(tree, Problem):
         raise RecipeError(_named(path, asked), [tree])
@@ -197,16 +203,6 @@ def _read(path: Path, asked: Path) -> Tree:
 def _named(path: Path, asked: Path) -> str:
     """The name of a file for messages, with the recipe that extends it."""
     return str(path) if path == asked else f"{path} (which {asked} extends)"
-
-
-def did_you_mean_file(path: Path) -> str:
-    """``. Did you mean "x.toml"?`` for a recipe of a similar name beside ``path``; else nothing."""
-    try:
-        names = [p.name for p in path.parent.iterdir() if p.suffix == ".toml" and p.is_file()]
-    except (OSError, ValueError):
-        return ""
-    near = difflib.get_close_matches(f"{path.stem}.toml", sorted(names), n=1, cutoff=0.8)
-    return f'. Did you mean "{path.with_name(near[0])}"?' if near else ""
 
 
 def _value(text: str) -> object:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import hcat_core
 from hcat_core.errors import Problem, RecipeError
-from hcat_core.recipe.loading import did_you_mean_file
 
 NEAR = 0.7  # how alike two names are before one is suggested for the other
 LIST = "`hcat recipes` lists the recipes that ship with hcat."
@@ -29,6 +28,12 @@ def shipped_recipes() -> dict[str, Path]:
     return {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*.toml"))}
 
 
+def shipped_recipe(name: str) -> Path | None:
+    """The shipped recipe of a relative name, with or without ``.toml``; None where there is none."""
+    shipped = shipped_recipes()
+    return shipped.get(name) or shipped.get(f"{name}.toml")
+
+
 def find_recipe(path: Path) -> Path:
     """The recipe file that a command line names.
 
@@ -39,14 +44,14 @@ def find_recipe(path: Path) -> Path:
     """
     if path.is_file():
         return path
-    name, shipped = path.as_posix(), shipped_recipes()
-    for candidate in (name, f"{name}.toml"):
-        if candidate in shipped:
-            return shipped[candidate]
+    shipped = shipped_recipe(path.as_posix())
+    if shipped is not None:
+        return shipped
     if path.exists():  # a folder, say: reading it explains what is wrong
         return path
-    suggestion = did_you_mean_file(path) or _did_you_mean_shipped(path, shipped)
-    raise RecipeError(str(path), [Problem("file", f"there is no recipe at {path}{suggestion} {LIST}")])
+    raise RecipeError(
+        str(path), [Problem("file", f"there is no recipe at {path}{did_you_mean_recipe(path)}")]
+    )
 
 
 def first_sentence(recipe: Path) -> str:
@@ -58,7 +63,22 @@ def first_sentence(recipe: Path) -> str:
     return re.split(r"(?<=[.?])\s+(?=[A-Z])", prose, maxsplit=1)[0]
 
 
-def _did_you_mean_shipped(path: Path, shipped: Iterable[str]) -> str:
+def did_you_mean_recipe(path: Path) -> str:
+    """The end of a message about a recipe that is not there: a similar name, and where all are listed."""
+    suggestion = _near_file(path) or _near_shipped(path, shipped_recipes())
+    return f"{suggestion or '.'} {LIST}"
+
+
+def _near_file(path: Path) -> str:
+    try:
+        names = [p.name for p in path.parent.iterdir() if p.suffix == ".toml" and p.is_file()]
+    except (OSError, ValueError):
+        return ""
+    near = difflib.get_close_matches(f"{path.stem}.toml", sorted(names), n=1, cutoff=0.8)
+    return f'. Did you mean "{path.with_name(near[0])}"?' if near else ""
+
+
+def _near_shipped(path: Path, shipped: Iterable[str]) -> str:
     by_file_name = {Path(name).name: name for name in shipped}
     near = difflib.get_close_matches(f"{path.stem}.toml", by_file_name, n=1, cutoff=NEAR)
-    return f'. Did you mean "{by_file_name[near[0]]}"?' if near else "."
+    return f'. Did you mean "{by_file_name[near[0]]}"?' if near else ""

@@ -15,6 +15,9 @@ Count = Annotated[int, Field(ge=1)]
 CountOrZero = Annotated[int, Field(ge=0)]
 """A whole number, 0 or more."""
 
+LayerCount = Annotated[int, Field(ge=1, le=100)]
+"""A number of layers or steps of a network, 1 to 100; with far more, making the network would not end."""
+
 FoldCount = Annotated[int, Field(ge=2)]
 """A number of folds, 2 or more."""
 

@@ -5,8 +5,8 @@ Both depend on terms t:
     P(class k) is proportional to exp(weights_k . t)
     score = 50 + 10 (direction . t + product z_0 z_1 + e)
 
-The terms are the shared factors z, which every modality shows. Where events depend on interactions, they are
-the products of the private factors of two modalities each, and the score has no product z_0 z_1.
+The terms are the shared factors z, which every modality shows. Where events depend on interactions, they
+are the products of the private factors of two modalities each, and the score has no product z_0 z_1.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -55,7 +56,8 @@ def start_at_evidence(model: HcatModel, training: Cohort, context: FitContext) -
     per task and the heads' shared outputs are the mode of a posterior. Its prior is normal, around the
     gates' parameters as they were and around a factor of 1; what low quality means is similar in all
     modalities, so that a modality that says little closes with the others. Blocks of a quality at which
-    the gate is below one half are then no longer evidence: it is fitted again without them.
+    the gate is below one half are then no evidence, if it predicts better when it is fitted again without
+    them: a modality that says nothing by itself may say something together with another.
 
     Args:
         model: with evidence and prepared heads; changed in place.
@@ -71,12 +73,21 @@ def start_at_evidence(model: HcatModel, training: Cohort, context: FitContext) -
     if not isinstance(fusion, GatedFusion) or not _start_heads(model, training, contributions):
         return contributions
     _find_mode(model, list(fusion.gate_parameters()), training, contributions)
-    before = use.usable(training).present
+    first, factor, everything = model.evidence, use.factor.clone(), use.usable(training).present
     use.least_quality.copy_(_least_quality(fusion, len(use.least_quality)))
-    if not bool((use.usable(training).present == before).all()):
-        contributions = fit_evidence(model, training, context)
-        use.factor.fill_(1.0)
-        _find_mode(model, [], training, contributions)
+    if bool((use.usable(training).present == everything).all()):
+        return contributions
+    likelihood = _log_likelihood(model, training, contributions)
+    model.evidence = copy.deepcopy(first)
+    again = fit_evidence(model, training, context)
+    use.factor.fill_(1.0)
+    _find_mode(model, [], training, again)
+    if _log_likelihood(model, training, again) > likelihood:
+        return again
+    model.evidence = first
+    use.least_quality.zero_()
+    use.factor.copy_(factor)
+    _start_heads(model, training, contributions)
     return contributions
 
 
@@ -110,6 +121,17 @@ def _start_heads(model: HcatModel, training: Cohort, contributions: Tensor) -> l
         if name in model.predicting_heads() and len(rows):
             terms.append(_Term(head, outcome, rows, targets[rows], start[rows]))
     return terms
+
+
+@torch.no_grad()
+def _log_likelihood(model: HcatModel, training: Cohort, contributions: Tensor) -> float:
+    """Of all known outcomes, with heads started at contributions (N, M, T) behind their gates."""
+    evidence = model.evidence_use.total(_gates(model.fusion, training.quality) * contributions)
+    total = 0.0
+    for term in _start_heads(model, training, contributions):
+        raw = add_evidence(term.head, term.start, evidence_of(term.outcome, evidence[term.rows]))
+        total += float(term.head.log_likelihood(raw, term.targets).sum())
+    return total
 
 
 def _fit_gates(

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from hcat_core.errors import RecipeError
 from hcat_core.recipe.recipe import load_recipe
+from hcat_core.recipe.shipped import find_recipe
 from hcat_core.registry.catalog import load_catalog
 
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -131,6 +132,20 @@ def test_recipes_that_extend_each_other_in_a_circle_are_refused(catalog, tmp_pat
     for name, other in (("a", "b"), ("b", "a")):
         (tmp_path / f"{name}.toml").write_text(f'extends = "{other}.toml"\n')
     assert "extends itself" in problems(catalog, tmp_path / "a.toml")["extends"]
+
+
+@pytest.mark.parametrize("name", ["small_cohort.toml", "small_cohort", "baselines/coxnet.toml"])
+def test_a_recipe_may_extend_a_shipped_one_by_its_name(catalog, tmp_path, name):
+    child = tmp_path / "child.toml"
+    child.write_text(f'extends = "{name}"\nseed = 7\n')
+    shipped = load_recipe(find_recipe(Path(name)), catalog)[0].as_dict()
+    assert load_recipe(child, catalog)[0].as_dict() == shipped | {"seed": 7}
+
+
+def test_a_file_beside_the_recipe_comes_before_a_shipped_one(catalog, tmp_path):
+    (tmp_path / "small_cohort.toml").write_text(f'extends = "{RECIPES / "hancock.toml"}"\nseed = 5\n')
+    (tmp_path / "child.toml").write_text('extends = "small_cohort.toml"\n')
+    assert load_recipe(tmp_path / "child.toml", catalog)[0].seed == 5
 
 
 def test_a_child_that_changes_a_key_of_the_estimator_keeps_the_parents_heads(catalog, tmp_path):

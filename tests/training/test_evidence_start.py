@@ -15,7 +15,7 @@ from hcat_core.recipe.recipe import load_recipe
 from hcat_core.registry.catalog import load_catalog
 from hcat_core.synth.cohort_view import to_cohort
 from hcat_core.synth.generator import generate
-from hcat_core.synth.spec import preset_spec
+from hcat_core.synth.spec import preset_spec, with_interactions
 from hcat_core.training.context import TrainingContext
 from hcat_core.training.evidence_start import SPREAD, _gates, fit_evidence, start_at_evidence
 from hcat_core.training.inference import single_pass
@@ -33,13 +33,14 @@ def noisy_cohort(seed, noise_blocks=0.4, patients=2400):
     return to_cohort(generate(replace(spec, noise_blocks=noise_blocks)))
 
 
-def started(training, *sets):
+def started(training, *sets, pairs=0):
     """A model at its start, and its contexts."""
     catalog = load_catalog()
     recipe, _ = load_recipe(RECIPES / "hancock.toml", catalog, sets=[*SMALL, *sets])
     context = TrainingContext(0, parts=NeuralParts(recipe, catalog))
     torch.manual_seed(0)
-    model = context.parts.build_model(training.layout, EvidenceEstimator(training.layout, trees=0, pairs=0))
+    evidence = EvidenceEstimator(training.layout, trees=0, pairs=pairs)
+    model = context.parts.build_model(training.layout, evidence)
     fit_imputer_and_heads(model, training, training, context)
     return model, context, start_at_evidence(model, training, context)
 
@@ -78,6 +79,24 @@ def test_without_noise_gates_stay_open_and_every_block_is_evidence():
     gates = model.fusion.quality_gates(training.quality).detach()
     assert float(gates[training.present].mean()) > 0.8
     assert int(model.evidence_use.usable(training).present.sum()) > 0.95 * int(training.present.sum())
+
+
+def test_blocks_without_which_the_evidence_says_less_stay_evidence(monkeypatch):
+    """Alone, a modality says nothing of a risk of products; gates close on some of its blocks."""
+    spec = with_interactions(preset_spec("demo", patients=1500, width=16, seed=0))
+    training, _ = split(to_cohort(generate(spec)), 1050)
+    fits = []
+    fit = EvidenceEstimator.fit
+    monkeypatch.setattr(
+        EvidenceEstimator, "fit", lambda self, train, *rest: (fits.append(train), fit(self, train, *rest))
+    )
+    model, context, contributions = started(training, pairs=8)
+    present = [int(train.present.sum()) for train in fits]
+    assert len(fits) == 2 and present[1] < present[0]  # fitted again, and worse
+    assert not model.evidence_use.least_quality.any()
+    again = context.parts.build_model(training.layout, EvidenceEstimator(training.layout, trees=0))
+    again.load(model.state())
+    assert torch.equal(fit_evidence(again, training, context), contributions)
 
 
 def test_a_training_that_goes_on_finds_the_same_contributions():

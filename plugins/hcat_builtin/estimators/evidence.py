@@ -100,6 +100,8 @@ class EvidenceEstimator:
         if train.targets is None:
             raise ValueError("fitting needs patients with targets")
         self.state = {}
+        for part in self.features:  # of an earlier fit: a modality may have no patient in this one
+            part.state = {}
         train = self._standardised(train)
         assert train.targets is not None
         self.left_out = torch.zeros((*train.present.shape, len(self.layout.tasks)))

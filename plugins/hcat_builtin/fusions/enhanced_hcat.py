@@ -24,7 +24,7 @@ from hcat_builtin.fusions.enhanced_hcat_parts import (
 )
 from hcat_core.cohort import Cohort, Layout
 from hcat_core.interfaces import Fused, Imputation
-from hcat_core.registry.parameter_types import Count, CountOrZero, Fraction
+from hcat_core.registry.parameter_types import Count, CountOrZero, Fraction, LayerCount
 
 
 class EnhancedHCAT(nn.Module):
@@ -60,8 +60,8 @@ class EnhancedHCAT(nn.Module):
         *,
         d_model: Count = 512,
         n_heads: Count = 8,
-        n_local_layers: Count = 1,
-        n_global_layers: Count = 2,
+        n_local_layers: LayerCount = 1,
+        n_global_layers: LayerCount = 2,
         dropout: Fraction = 0.2,
         projection_dim: Count = 128,
         branches: dict[str, list[str]] | None = None,

@@ -11,7 +11,7 @@ from hcat_core.imputation.corrected import CorrectedImputer
 from hcat_core.imputation.networks import ModalityDecoder, MultiScaleEncoder, modality_attention
 from hcat_core.imputation.pretraining import Pretraining
 from hcat_core.imputation.zero_gate import Proposal
-from hcat_core.registry.parameter_types import Count, CountOrZero, Fraction, Positive
+from hcat_core.registry.parameter_types import Count, CountOrZero, Fraction, LayerCount, Positive
 
 
 class AttentionImputer(CorrectedImputer):
@@ -43,7 +43,7 @@ class AttentionImputer(CorrectedImputer):
         *,
         hidden: Count = 128,
         n_heads: Count = 4,
-        n_layers: Count = 1,
+        n_layers: LayerCount = 1,
         dropout: Fraction = 0.0,
         rank: Count | None = None,
         components: Count | None = None,

@@ -19,7 +19,7 @@ from hcat_core.imputation.networks import (
 from hcat_core.imputation.pretraining import Pretraining
 from hcat_core.imputation.zero_gate import Proposal
 from hcat_core.interfaces import Imputer
-from hcat_core.registry.parameter_types import Count, CountOrZero, Positive
+from hcat_core.registry.parameter_types import Count, CountOrZero, LayerCount, Positive
 
 
 class AdvancedIterativeImputer(CorrectedImputer):
@@ -49,7 +49,7 @@ class AdvancedIterativeImputer(CorrectedImputer):
         layout: Layout,
         *,
         first: Imputer,
-        n_iterations: Count = 3,
+        n_iterations: LayerCount = 3,
         hidden: Count = 128,
         n_heads: Count = 4,
         fit_epochs: CountOrZero = 60,

@@ -208,3 +208,15 @@ def test_its_form_for_tracing_gives_the_same_contributions(estimators):
     torch.testing.assert_close(
         estimator.traceable()(test), estimator.contributions(test), rtol=0, atol=1e-6
     )
+
+
+def test_fitted_again_without_a_modality_it_forgets_the_modality(estimators):
+    train = estimators.train
+    hidden = torch.zeros_like(train.present)
+    hidden[:, 0] = True
+    evidence = fitted(train, trees=0)
+    evidence.fit(train.hide(hidden), train[slice(0, 0)], FitContext(0))
+    saved = EvidenceEstimator(train.layout, trees=0)
+    saved.load_state_dict(evidence.state_dict())
+    parts = saved.contributions(estimators.test.without_targets())
+    assert not parts[:, 0].any() and parts[:, 1].any()
