@@ -58,6 +58,12 @@ def test_the_interval_of_the_macro_auc_is_that_of_a_bootstrap_within_classes():
     assert macro_aucs(KNOWN, np.ones((1, len(y))))[0] == pytest.approx(macro_auc(KNOWN).auc)
 
 
+def test_the_influences_of_the_patients_of_one_class_add_up_to_nothing():
+    influence = macro_auc(KNOWN).influence
+    for k in range(3):
+        assert abs(influence[KNOWN.label == k].sum()) < 1e-12
+
+
 def test_records_of_one_group_widen_every_interval():
     copies = KnownClasses(np.repeat(KNOWN.probability, 3, axis=0), np.repeat(KNOWN.label, 3))
     groups = np.repeat(np.arange(len(KNOWN.label)), 3)
@@ -103,6 +109,15 @@ def test_one_class_alone_and_no_patients_have_no_auc():
     none = KnownClasses(KNOWN.probability[:0], KNOWN.label[:0])
     assert class_metrics(one, RESAMPLING).auc is None and one.rarest == 0
     assert class_metrics(none, RESAMPLING).log_loss is None
+
+
+def test_records_of_one_group_are_no_further_patients_to_the_interval_of_the_slope():
+    groups = np.repeat(np.arange(len(KNOWN.label)), 3)
+    tripled = KnownClasses(np.repeat(KNOWN.probability, 3, axis=0), np.repeat(KNOWN.label, 3), groups)
+    slope, ends = class_calibration_slope(KNOWN)
+    of_groups, grouped_ends = class_calibration_slope(tripled)
+    assert of_groups == pytest.approx(slope, abs=1e-4)
+    assert np.diff(grouped_ends)[0] == pytest.approx(np.diff(ends)[0], rel=1e-3)
 
 
 @pytest.mark.parametrize("stretch", [0.5, 1.0, 2.0])

@@ -63,3 +63,13 @@ def test_records_of_one_group_count_as_one_patient():
     assert covering(score, np.full(30, 1.0)) == 28.0
     assert covering(score, np.full(30, 1 / 3)) == 30.0  # ten groups: as the largest of ten
     assert covering(score, np.full(30, 1 / 10)) is None
+
+
+def test_of_many_records_of_eight_patients_no_interval_can_be_made():
+    value, half, outcome = draw(np.random.default_rng(3), 40)
+    groups = np.arange(40) % 8
+    alone, grouped = (
+        ValueIntervals.fit(predicted(value, half), outcome, (1,), of).apply(predicted(value, half))
+        for of in (None, groups)
+    )
+    assert np.isfinite(alone.low[:, 1]).all() and not np.isfinite(grouped.low[:, 1]).any()

@@ -62,6 +62,14 @@ def test_the_interval_of_r2_is_that_of_a_bootstrap():
     assert r2_interval(grouped, RESAMPLING) == pytest.approx(r2_interval(KNOWN, RESAMPLING))
 
 
+def test_the_interval_of_a_high_r2_of_few_patients_stays_below_one():
+    few = drawn(n=20, noise=0.3, seed=2)
+    low, high = r2_interval(few, RESAMPLING)
+    r2 = value_metrics(few, RESAMPLING).r2
+    assert r2 > 0.9 and low < r2 < high < 1
+    assert r2 - low > 1.5 * (high - r2)
+
+
 def test_a_resample_is_scored_as_if_its_patients_were_the_patients():
     rng = np.random.default_rng(0)
     rows = rng.integers(0, 200, 200)
@@ -108,6 +116,9 @@ def test_the_difference_of_two_models_is_paired():
     one = np.ones((1, 200))
     assert difference == pytest.approx((r2_scores(KNOWN, one) - r2_scores(noisy, one))[0])
     assert low > 0 and low < difference < high
+    nearly = KnownValues(KNOWN.observed, KNOWN.predicted + 0.001, KNOWN.low, KNOWN.high, 59.0)
+    _, low, high = paired_r2_difference(KNOWN, nearly, RESAMPLING)
+    assert high - low < np.diff(r2_interval(KNOWN, RESAMPLING))[0] / 20
 
 
 def test_without_intervals_and_without_patients_nothing_is_made_up():

@@ -57,6 +57,10 @@ def test_the_score_is_named_after_the_outcomes_that_count(numbers):
     assert score_name([event, replace(number, kind="class")]) == "AUC, mean of tasks"
 
 
+def test_the_score_of_a_trial_is_the_mean_of_its_inner_folds():
+    assert Trial(1, {}, (0.5, 0.9)).score == pytest.approx(0.7)
+
+
 def test_a_score_below_zero_is_better_than_a_failure():
     trials = [Trial(0, {}, error="failed"), Trial(1, {}, (-0.5,)), Trial(2, {}, (-0.1,))]
     assert [one.number for one in best_first(trials)] == [2, 1, 0]
