@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[1]
-COPIED = ("hcat_core", "plugins", "tests", "recipes", "pyproject.toml")
+COPIED = ("hcat_core", "plugins", "tests", "recipes", "benchmarks", "pyproject.toml")
 SECONDS = 1200  # of the tests of one mutant
 # Tests run in forks of a process that has imported these, which would take most of a mutant's time.
 PROCESSES = multiprocessing.get_context("forkserver")
@@ -129,6 +129,11 @@ def main() -> None:
         for name in COPIED:
             source = REPOSITORY / name
             shutil.copytree(source, copy / name) if source.is_dir() else shutil.copy(source, copy / name)
+        unchanged = [
+            test for test in sorted({t for mutant in chosen for t in mutant.tests}) if fails(copy, [test])
+        ]
+        if unchanged:
+            raise SystemExit(f"tests fail without any mutant: {', '.join(unchanged)}")
         for number, mutant in enumerate(chosen, arguments.first):
             began = time.monotonic()
             found = is_noticed(mutant, copy)
@@ -136,9 +141,6 @@ def main() -> None:
             explained += not found and bool(mutant.unnoticed)
             verdict = "noticed" if found else f"NOT NOTICED {mutant.unnoticed}".strip()
             print(f"{number:>3} {verdict:<12} {time.monotonic() - began:5.0f} s  {mutant.name}", flush=True)
-        unchanged = sorted({test for mutant in chosen for test in mutant.tests})
-        if fails(copy, unchanged):
-            raise SystemExit("tests fail without any mutant: the lines above mean nothing")
     share = noticed / max(1, len(chosen))
     print(f"{noticed} of {len(chosen)} mutants noticed ({share:.0%}), {explained} of the others explained")
 
