@@ -56,3 +56,13 @@ def test_inverting_gives_the_files_units_back():
     assert torch.allclose(back[cohort.measured], cohort.emb[cohort.measured], atol=1e-5)
     restored = Standardiser.from_state(fitted.state_dict())
     assert torch.equal(restored.scale, fitted.scale)
+
+
+def test_codes_far_from_zero_come_back_without_the_errors_of_arithmetic():
+    cohort = random_cohort(50)
+    codes = (cohort.emb * 3).round() + 5000
+    cohort = replace(cohort, emb=codes * cohort.measured)
+    fitted = Standardiser.fit(cohort)
+    standard = fitted.apply(cohort).emb
+    assert not torch.equal(fitted.invert(standard)[cohort.measured], codes[cohort.measured])
+    assert torch.equal(fitted.invert_imputed(standard)[cohort.measured], codes[cohort.measured])
