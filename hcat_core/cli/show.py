@@ -80,7 +80,7 @@ def _show_table(output: Output, name: str) -> None:
         rows = [asdict(row) for row in documentation.parameters]
         output.document({"table": name, "documentation": documentation.text, "keys": rows})
         return
-    output.say(f"{unbroken(documentation.text)}\n")
+    output.say(f"{_plain(documentation.text)}\n")
     _print_keys(output, "key", documentation.parameters)
 
 
@@ -112,11 +112,16 @@ def _show_component(output: Output, kind: str, name: str) -> None:
     output.say(f"from {provider}, {component.target}")
     if component.tags:
         output.say(f"tags: {', '.join(component.tags)}")
-    output.say(f"\n{unbroken(documentation.text)}\n")
+    output.say(f"\n{_plain(documentation.text)}\n")
     if documentation.parameters:
         _print_keys(output, "parameter", documentation.parameters)
     else:
         output.say("It has no parameters.")
+
+
+def _plain(documentation: str) -> str:
+    """A docstring for a terminal: without marks of code, each paragraph to be wrapped anew."""
+    return unbroken(documentation.replace("``", ""))
 
 
 def _print_keys(output: Output, heading: str, rows: Sequence[KeyRow]) -> None:

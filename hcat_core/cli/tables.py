@@ -64,8 +64,10 @@ def print_grouped(
         return
     if title:
         console.print(Text(printable(title), style="bold"))
-    for value in dict.fromkeys(row[0] for row in rows):
+    for place, value in enumerate(dict.fromkeys(row[0] for row in rows)):
         of_group = [row[1:] for row in rows if row[0] == value]
+        if place:
+            console.print()
         console.print(Text(printable(f"{headings[0]}: {value}")))
         print_table(console, _titled("", headings[1:], of_group), keys=1)
 
