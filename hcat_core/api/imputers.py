@@ -15,10 +15,11 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
 from hcat_core.api.column_groups import layout_of
-from hcat_core.cohort import Cohort, Layout
+from hcat_core.cohort import Cohort
 from hcat_core.data.standardisation import Standardiser
 from hcat_core.errors import DataError, RecipeError
 from hcat_core.interfaces import FitContext
+from hcat_core.layout import Layout
 from hcat_core.recipe.component_tables import check_component, construct, default_table
 from hcat_core.recipe.parameters import required_parameters
 from hcat_core.registry.catalog import load_catalog

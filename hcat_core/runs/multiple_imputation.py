@@ -19,9 +19,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from hcat_core.cohort import Cohort, Layout
+from hcat_core.cohort import Cohort
 from hcat_core.errors import DataError, UsageError
 from hcat_core.interfaces import PatientNumbers
+from hcat_core.layout import Layout
 from hcat_core.runs.impute import (
     CompletedModality,
     ImputedCohort,

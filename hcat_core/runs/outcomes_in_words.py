@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from hcat_core.cohort import Cohort, Layout
+from hcat_core.cohort import Cohort
 from hcat_core.interfaces import Prediction
+from hcat_core.layout import Layout
 
 
 def known_outcomes(cohort: Cohort) -> dict[str, list[str]]:

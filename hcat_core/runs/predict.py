@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from hcat_core.cohort import Cohort, Task
+from hcat_core.cohort import Cohort
 from hcat_core.errors import DataError
 from hcat_core.evaluation.shapley import MOST_MODALITIES, shapley_values
 from hcat_core.evaluation.tipping_point import Decisions, TippingPoints, tipping_points
@@ -21,6 +21,7 @@ from hcat_core.evaluation.value_of_measuring import (
     width_if_measured,
 )
 from hcat_core.interfaces import Imputation, ImputingEstimator, Prediction
+from hcat_core.layout import Task
 from hcat_core.runs.outcomes_in_words import likeliest_classes
 from hcat_core.runs.trained_run import TrainedRun
 from hcat_core.training.fitting import Fitted

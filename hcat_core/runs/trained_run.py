@@ -13,10 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hcat_core.cohort import Cohort, Layout
+from hcat_core.cohort import Cohort
 from hcat_core.data.standardisation import Standardiser
 from hcat_core.errors import DataError, UsageError
 from hcat_core.interfaces import Estimator
+from hcat_core.layout import Layout
 from hcat_core.metrics.recalibration import Recalibration
 from hcat_core.metrics.value_intervals import ValueIntervals
 from hcat_core.recipe.build import build_estimator

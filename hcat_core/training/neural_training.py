@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from hcat_core.cohort import Cohort, Layout, concatenate
+from hcat_core.cohort import Cohort, concatenate
 from hcat_core.data.standardisation import Standardiser
 from hcat_core.errors import DataError
 from hcat_core.interfaces import (
@@ -21,6 +21,7 @@ from hcat_core.interfaces import (
     FitContext,
     PreparedFusion,
 )
+from hcat_core.layout import Layout
 from hcat_core.storage.atomic_files import make_folder
 from hcat_core.storage.checkpoint import read_checkpoint
 from hcat_core.storage.tensor_names import with_prefix, without_prefix

@@ -9,8 +9,9 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from hcat_core.cohort import Cohort, Layout
+from hcat_core.cohort import Cohort
 from hcat_core.interfaces import BinaryLogitHead, Head, Outputs, PatientWeightingHead
+from hcat_core.layout import Layout
 from hcat_core.registry.parameter_types import NonNegative
 
 

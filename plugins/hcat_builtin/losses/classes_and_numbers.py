@@ -6,8 +6,9 @@ from torch import Tensor, nn
 
 from hcat_builtin.heads.continuous import ContinuousHead
 from hcat_builtin.heads.multiclass import MulticlassHead
-from hcat_core.cohort import Cohort, Layout, Targets
+from hcat_core.cohort import Cohort, Targets
 from hcat_core.interfaces import Outputs
+from hcat_core.layout import Layout
 from hcat_core.registry.parameter_types import Positive
 
 

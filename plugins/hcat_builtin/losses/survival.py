@@ -9,8 +9,9 @@ from torch import Tensor
 
 from hcat_builtin.heads.cox import CoxHead
 from hcat_builtin.heads.discrete_hazard import DiscreteHazardHead
-from hcat_core.cohort import Cohort, Layout
+from hcat_core.cohort import Cohort
 from hcat_core.interfaces import Outputs
+from hcat_core.layout import Layout
 from hcat_core.metrics.survival import partial_likelihood, timed
 
 
