@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from hcat_core.api.cohort import Cohort
 from hcat_core.api.findings import warn_of
 from hcat_core.api.html import facts_as_html, paragraph, table_as_html
 from hcat_core.api.recipes import Method, name_of, recipe_for
+from hcat_core.api.result_folder import result_folder
 from hcat_core.errors import UsageError
 from hcat_core.evaluation.sample_size import sample_size_warnings
 from hcat_core.experiments.compare_recipes.comparison import plan_comparison, run_comparison, with_baselines
@@ -158,11 +157,9 @@ def compare(
             progress(f"{done} of {jobs}: {result.label}  {result.error or result.score}")
 
     found: list[str] = list(sample_size_warnings(cohort.data))
-    with (
-        tempfile.TemporaryDirectory(prefix="hcat-") if outdir is None else nullcontext(str(outdir)) as name
-    ):
+    with result_folder(outdir) as folder:
         document = run_comparison(
-            planned, catalog, Path(name), backend=Backend(jobs), finished=finished, warn=found.append
+            planned, catalog, folder, backend=Backend(jobs), finished=finished, warn=found.append
         )
     comparison = Comparison(document)
     errors = [f"{name} failed: {'; '.join(reasons)}" for name, reasons in comparison.errors.items()]

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import tempfile
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from hcat_core.api.cohort import Cohort
 from hcat_core.api.findings import warn_of
 from hcat_core.api.html import facts_as_html, table_as_html
 from hcat_core.api.recipes import Method, name_of, recipe_for
+from hcat_core.api.result_folder import result_folder
 from hcat_core.errors import RecipeError, UsageError
 from hcat_core.evaluation.sample_size import sample_size_warnings
 from hcat_core.experiments.compare_recipes.comparison import with_baselines
@@ -148,15 +147,11 @@ def tune(
     others.pop(name, None)
     planned = plan_search(name, loaded, space_of(loaded, catalog), cohort.data, plan, others)
     found: list[str] = list(sample_size_warnings(cohort.data))
-    with (
-        tempfile.TemporaryDirectory(prefix="hcat-")
-        if outdir is None
-        else nullcontext(str(outdir)) as folder
-    ):
+    with result_folder(outdir) as folder:
         done = run_tuning(
             planned,
             catalog,
-            Path(folder),
+            folder,
             backend=Backend(jobs),
             progress=_shown_by(progress),
             warn=found.append,

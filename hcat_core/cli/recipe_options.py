@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hcat_core.cli.console import Output
+from hcat_core.cli.experiment_options import sets_option
 from hcat_core.errors import UsageError
 from hcat_core.recipe.options import INPUTS, OPTIONS
 from hcat_core.recipe.shipped import find_recipe
@@ -58,13 +59,7 @@ def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
         multiple=True,
         help="File of any modality; repeatable. Modalities that are not named are then absent.",
     )(command)
-    return click.option(
-        "--set",
-        "sets",
-        metavar="KEY=VALUE",
-        multiple=True,
-        help="Change a key of the recipe, such as training.lr=1e-4; repeatable.",
-    )(command)
+    return sets_option("Change a key of the recipe, such as training.lr=1e-4; repeatable.")(command)
 
 
 def document_options(command: Callable[..., Any]) -> Callable[..., Any]:
