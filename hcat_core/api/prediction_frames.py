@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from torch import Tensor
 
@@ -13,7 +12,7 @@ from hcat_core.cohort import Cohort
 from hcat_core.errors import UsageError
 from hcat_core.evaluation.shapley import MOST_MODALITIES
 from hcat_core.interfaces import Imputation
-from hcat_core.runs.outcomes_in_words import likeliest_classes
+from hcat_core.runs.outcomes_in_words import prediction_columns
 from hcat_core.runs.predict import PatientPredictions
 
 FOR_ANYONE = "for anyone"
@@ -25,14 +24,7 @@ def prediction_frame(predictions: PatientPredictions) -> pd.DataFrame:
     The columns of a number are called ``OUTCOME``, and an outcome of classes has ``OUTCOME_predicted`` too,
     the class of the highest probability.
     """
-    predicted, columns = predictions.predicted, {}
-    estimate = predicted.estimate.double().numpy()
-    for name, classes in likeliest_classes(predicted, predictions.cohort.layout).items():
-        columns[f"{name}_predicted"] = np.array(classes, dtype=object)
-    for place, task in enumerate(predictions.cohort.layout.tasks):
-        columns[task.output_name] = estimate[:, place]
-        columns[f"{task.output_name}_low"] = predicted.low[:, place]
-        columns[f"{task.output_name}_high"] = predicted.high[:, place]
+    columns = prediction_columns(predictions.predicted, predictions.cohort.layout)
     return pd.DataFrame(columns, index=ids_of(predictions.cohort))
 
 

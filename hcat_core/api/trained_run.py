@@ -33,8 +33,8 @@ from hcat_core.registry.catalog import Catalog, load_catalog
 from hcat_core.runs import trained_run as core
 from hcat_core.runs.embed import embed_patients
 from hcat_core.runs.export.export import export_run
-from hcat_core.runs.impute import impute_patients
-from hcat_core.runs.multiple_imputation import draw_set
+from hcat_core.runs.impute import imputation_warnings, impute_patients
+from hcat_core.runs.multiple_imputation import DrawPlan, draw_set
 from hcat_core.runs.predict import predict_patients
 from hcat_core.runs.run import run_recipe
 from hcat_core.storage.folder_lock import HOLDER, LOCK
@@ -121,17 +121,18 @@ class TrainedRun:
             NaN where the imputer fills nothing.
 
         Raises:
-            UsageError: for a run that imputes nothing, or draws below 1.
+            UsageError: for a run that imputes nothing, draws below 1, or a seed without draws.
         """
-        if draws is not None and draws < 1:
-            raise UsageError(f"draws: a whole number from 1 on is needed, got {draws}.")
+        if draws is None and seed is not None:
+            raise UsageError("seed needs draws, the number of completed sets.")
+        plan = None if draws is None else DrawPlan.of(self.run, draws, seed)
         cohort = patients_of(self.run, patients, self.catalog)
+        warn_of(imputation_warnings(self.run, cohort))
         imputed = impute_patients(self.run, cohort)
         means = imputed.means()
-        if draws is None:
+        if plan is None:
             return completed_frames(imputed.cohort, means, means.emb)
-        seed = self.run.recipe.seed if seed is None else seed
-        sets = (draw_set(imputed, seed, number) for number in range(1, draws + 1))
+        sets = (draw_set(imputed, plan.seed, number) for number in range(1, plan.draws + 1))
         return [completed_frames(imputed.cohort, means, cells) for cells in sets]
 
     def embed(self, patients: Patients) -> pd.DataFrame:

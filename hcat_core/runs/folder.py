@@ -23,7 +23,7 @@ from hcat_core.recipe.provenance import used_components
 from hcat_core.recipe.recipe import Recipe
 from hcat_core.registry.catalog import Catalog
 from hcat_core.registry.discovery import provenance
-from hcat_core.runs.outcomes_in_words import known_outcomes, likeliest_classes
+from hcat_core.runs.outcomes_in_words import known_outcomes, prediction_cells, prediction_columns
 from hcat_core.storage.atomic_files import PARTIAL
 from hcat_core.storage.checkpoint import write_text
 from hcat_core.storage.folder_lock import HOLDER, LOCK
@@ -182,26 +182,21 @@ class RunFolder:
         """Write outcome, side of the split, prediction and interval of every patient with a modality."""
         buffer = io.StringIO()
         writer = csv.writer(buffer, lineterminator="\n")
-        layout = cohort.layout
-        names = [task.output_name for task in layout.tasks]
-        columns = [column for name in names for column in (name, f"{name}_low", f"{name}_high")]
+        layout, present = cohort.layout, cohort.present.numpy()
         known = {f"{name}_label": values for name, values in known_outcomes(cohort).items()}
-        likeliest = likeliest_classes(predicted, layout)
-        words = known | {f"{name}_predicted": values for name, values in likeliest.items()}
-        writer.writerow(["patient_id", "split", "modalities", *words, *columns])
+        columns = prediction_columns(predicted, layout)
+        writer.writerow(["patient_id", "split", "modalities", *known, *columns])
         sides = split.names(len(cohort))
-        present, estimate = cohort.present.numpy(), predicted.estimate.double().numpy()
         for row, patient in enumerate(cohort.ids_as_written()):
             if sides[row] == "left out":
                 continue
-            numbers = np.stack([estimate[row], predicted.low[row], predicted.high[row]], axis=1)
             writer.writerow(
                 [
                     patient,
                     sides[row],
                     " ".join(np.array(layout.names)[present[row]]),
-                    *(values[row] for values in words.values()),
-                    *(f"{number:.6f}" if np.isfinite(number) else "" for number in numbers.ravel()),
+                    *(values[row] for values in known.values()),
+                    *prediction_cells(columns, row),
                 ]
             )
         write_text(self.predictions, buffer.getvalue())

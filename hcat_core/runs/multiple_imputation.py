@@ -52,6 +52,17 @@ class DrawPlan:
     seed: int
     format: Format = "h5"
 
+    @classmethod
+    def of(cls, run: TrainedRun, draws: int, seed: int | None, file_format: Format = "h5") -> DrawPlan:
+        """The plan of a run's draws, by default with the seed of its recipe.
+
+        Raises:
+            UsageError: for less than one draw.
+        """
+        if draws < 1:
+            raise UsageError(f"draws: a whole number from 1 on is needed, got {draws}.")
+        return cls(draws, run.recipe.seed if seed is None else seed, file_format)
+
 
 def write_draws(
     run: TrainedRun, cohort: Cohort, folder: Path, plan: DrawPlan, shifts: Mapping[str, float] | None = None
