@@ -10,7 +10,7 @@ from typing import Any
 from hcat_core.api.cohort import Cohort
 from hcat_core.api.settings import as_sets
 from hcat_core.errors import Problem, RecipeError, UsageError
-from hcat_core.recipe.loading import apply_sets, read_recipe_tree
+from hcat_core.recipe.loading import applicable_sets, apply_sets, read_recipe_tree
 from hcat_core.recipe.recipe import Recipe, check_recipe
 from hcat_core.recipe.retarget import for_modalities, for_tasks
 from hcat_core.recipe.shipped import find_recipe
@@ -24,7 +24,12 @@ OF_THE_COHORT = ("cohort.allow",)  # keys of the cohort that are not how it is r
 
 
 def recipe_for(
-    cohort: Cohort, method: Method, settings: Mapping[str, Any] | None, catalog: Catalog
+    cohort: Cohort,
+    method: Method,
+    settings: Mapping[str, Any] | None,
+    catalog: Catalog,
+    *,
+    of_several: bool = False,
 ) -> Recipe:
     """The method of a recipe with the cohort that is given in place of its own.
 
@@ -36,6 +41,7 @@ def recipe_for(
         method: whose cohort is left out.
         settings: changes of its keys, such as ``{"training.epochs": 5}``.
         catalog: of components.
+        of_several: the settings are for several methods; those that this one cannot have are left out.
 
     Raises:
         RecipeError: with all problems.
@@ -47,6 +53,7 @@ def recipe_for(
         )
     source, tree = _tree_of(method)
     texts = as_sets(settings or {})
+    texts = applicable_sets(tree, texts) if of_several else texts
     fixed = [t for t in texts if t.startswith("cohort.") and t.partition("=")[0] not in OF_THE_COHORT]
     if fixed:
         raise UsageError(

@@ -11,13 +11,12 @@ from typing import Any
 import pandas as pd
 
 from hcat_core.api.cohort import Cohort
+from hcat_core.api.cross_validation import further_warnings, result_folder
 from hcat_core.api.findings import warn_of
 from hcat_core.api.html import facts_as_html, table_as_html
 from hcat_core.api.recipes import Method, name_of, recipe_for
-from hcat_core.api.result_folder import result_folder
 from hcat_core.errors import RecipeError, UsageError
-from hcat_core.evaluation.sample_size import sample_size_warnings
-from hcat_core.experiments.compare_recipes.comparison import with_baselines
+from hcat_core.experiments.compare_recipes.comparison import baselines_beside
 from hcat_core.experiments.compare_recipes.results import FoldResult
 from hcat_core.experiments.jobs import Backend
 from hcat_core.experiments.tune.nested_folds import SearchPlan
@@ -105,6 +104,7 @@ def tune(
     inner_folds: int = 3,
     seed: int = 0,
     baselines: bool = True,
+    strict: bool = False,
     outdir: str | Path | None = None,
     set: Mapping[str, Any] | None = None,
     jobs: int = 1,
@@ -123,6 +123,7 @@ def tune(
         inner_folds: folds of the patients outside an outer fold, by which values are chosen.
         seed: of folds and draws.
         baselines: score simple models on the outer folds, too.
+        strict: stop at findings about data quality.
         outdir: folder of tables, the page and results; jobs that have a result there are not run again. By
             default a temporary one, which is removed.
         set: changes of keys of the recipe.
@@ -143,10 +144,9 @@ def tune(
     catalog = load_catalog()
     loaded = _with_space(recipe_for(cohort, recipe, set, catalog), space)
     name, plan = name_of(recipe, 0), SearchPlan(trials, folds, repeats, inner_folds, seed)
-    others = with_baselines({name: loaded}, cohort.data, catalog) if baselines else {}
-    others.pop(name, None)
+    others = baselines_beside(name, loaded, cohort.data, catalog) if baselines else {}
+    found = further_warnings(cohort, strict)
     planned = plan_search(name, loaded, space_of(loaded, catalog), cohort.data, plan, others)
-    found: list[str] = list(sample_size_warnings(cohort.data))
     with result_folder(outdir) as folder:
         done = run_tuning(
             planned,

@@ -115,20 +115,14 @@ def compare(
 def _load(
     paths: Sequence[Path], catalog: Catalog, sets: Sequence[str], output: Output
 ) -> dict[str, Recipe]:
-    """The recipes by name.
-
-    A setting of the tables of the neural model applies only to recipes that have one.
-    """
-    from hcat_core.recipe.loading import NEURAL, NEURAL_TABLES, read_recipe_tree, uses_neural
+    """The recipes by name, each with the settings that it can have."""
+    from hcat_core.recipe.loading import applicable_sets, read_recipe_tree
     from hcat_core.recipe.recipe import load_recipe
 
     loaded: dict[str, Recipe] = {}
     given: set[Path] = set()
     for path in paths:
-        neural = uses_neural(read_recipe_tree(path).get("estimator", {"use": NEURAL}))
-        applicable = [
-            text for text in sets if neural or text.split(".")[0].split("=")[0] not in NEURAL_TABLES
-        ]
+        applicable = applicable_sets(read_recipe_tree(path), sets)
         name = path.stem if path.stem not in loaded else str(path)
         if path.resolve() in given:
             raise UsageError(f"{path} is given twice.")

@@ -83,7 +83,7 @@ def tune(
 
     from hcat_core.cli.comparison_cohort import read_cohort
     from hcat_core.cli.search_progress import SearchProgress
-    from hcat_core.experiments.compare_recipes.comparison import with_baselines
+    from hcat_core.experiments.compare_recipes.comparison import baselines_beside
     from hcat_core.experiments.tune.nested_folds import SearchPlan
     from hcat_core.experiments.tune.sampling import require_optuna
     from hcat_core.experiments.tune.search import Progress, plan_search
@@ -97,8 +97,7 @@ def tune(
     for warning in warnings:
         output.warn(warning)
     cohort = read_cohort(loaded, catalog, output, strict)
-    others = with_baselines({recipe.stem: loaded}, cohort, catalog) if baselines else {}
-    others.pop(recipe.stem, None)
+    others = baselines_beside(recipe.stem, loaded, cohort, catalog) if baselines else {}
     plan = SearchPlan(trials, folds, repeats, inner_folds, seed)
     planned = plan_search(recipe.stem, loaded, space, cohort, plan, others)
     with SearchProgress(output, planned, outdir) as progress:

@@ -64,6 +64,12 @@ def with_baselines(recipes: Mapping[str, Recipe], cohort: Cohort, catalog: Catal
     return every
 
 
+def baselines_beside(name: str, recipe: Recipe, cohort: Cohort, catalog: Catalog) -> dict[str, Recipe]:
+    """The simple models that ``with_baselines`` puts beside a recipe of this name."""
+    every = with_baselines({name: recipe}, cohort, catalog)
+    return {one: baseline for one, baseline in every.items() if one != name}
+
+
 def plan_comparison(recipes: Mapping[str, Recipe], cohort: Cohort, plan: FoldPlan) -> PlannedComparison:
     """Divide the patients, the same for all recipes.
 
