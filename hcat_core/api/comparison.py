@@ -9,18 +9,18 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from hcat_core.api.catalogs import open_catalog
 from hcat_core.api.cohort import Cohort
 from hcat_core.api.cross_validation import further_warnings, result_folder
 from hcat_core.api.findings import warn_of
 from hcat_core.api.html import facts_as_html, paragraph, table_as_html
-from hcat_core.api.recipes import Method, name_of, recipe_for
+from hcat_core.api.recipes import Method, name_of, plugins_of, recipe_for
 from hcat_core.errors import UsageError
 from hcat_core.experiments.compare_recipes.comparison import plan_comparison, run_comparison, with_baselines
 from hcat_core.experiments.compare_recipes.document import FoldPlan
 from hcat_core.experiments.compare_recipes.results import FoldResult
 from hcat_core.experiments.jobs import Backend
 from hcat_core.recipe.recipe import Recipe
-from hcat_core.registry.catalog import Catalog, load_catalog
 
 SHOWN = ("auc", "auc_sd", "brier", "calibration_slope", "r2", "r2_sd", "mae")
 
@@ -152,8 +152,11 @@ def compare(
         raise UsageError(f"folds: from 2 on, repeats and jobs: from 1 on; got {folds}, {repeats}, {jobs}.")
     if split not in ("joint", "per-task"):
         raise UsageError(f"split: joint or per-task, got {split!r}.")
-    catalog = load_catalog()
-    loaded = _load(cohort, recipes, set, catalog)
+    methods = _named(recipes)
+    catalog = open_catalog(plugins_of(method, set) for method in methods.values())
+    loaded = {
+        name: recipe_for(cohort, method, set, catalog, of_several=True) for name, method in methods.items()
+    }
     found = further_warnings(cohort, strict)
     if baselines:
         loaded = with_baselines(loaded, cohort.data, catalog)
@@ -173,13 +176,8 @@ def compare(
     return comparison
 
 
-def _load(
-    cohort: Cohort,
-    recipes: Sequence[Method] | Mapping[str, Method],
-    settings: Mapping[str, Any] | None,
-    catalog: Catalog,
-) -> dict[str, Recipe]:
-    """The recipes by name."""
+def _named(recipes: Sequence[Method] | Mapping[str, Method]) -> dict[str, Method]:
+    """The methods by name."""
     if isinstance(recipes, str | Path | Recipe):
         recipes = [recipes]
     if isinstance(recipes, Mapping):
@@ -194,10 +192,7 @@ def _load(
         named = dict(zip(names, recipes, strict=True))
     if not named:
         raise UsageError("recipes: at least one is needed.")
-    return {
-        name: recipe_for(cohort, method, settings, catalog, of_several=True)
-        for name, method in named.items()
-    }
+    return named
 
 
 def _row(metrics: Mapping[str, Any]) -> dict[str, float]:

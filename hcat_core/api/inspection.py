@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 
+from hcat_core.api.catalogs import open_catalog
 from hcat_core.api.cohort import Cohort
 from hcat_core.api.html import facts_as_html, paragraph, table_as_html
-from hcat_core.api.recipes import Method, recipe_for
-from hcat_core.registry.catalog import load_catalog
+from hcat_core.api.recipes import Method, plugins_of, recipe_for
 from hcat_core.runs.cohort_checks import check_cohort, check_without_split, inspection_document
 
 
@@ -99,7 +99,8 @@ def inspect(cohort: Cohort, recipe: Method = "small_cohort") -> Inspection:
     if cohort.data.targets is None:
         check = check_without_split(cohort.table, given)
     else:
-        check = check_cohort(recipe_for(cohort, recipe, None, load_catalog()), given)
+        catalog = open_catalog([plugins_of(recipe)])
+        check = check_cohort(recipe_for(cohort, recipe, None, catalog), given)
     return Inspection(inspection_document(given, check))
 
 

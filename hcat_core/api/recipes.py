@@ -10,12 +10,13 @@ from typing import Any
 from hcat_core.api.cohort import Cohort
 from hcat_core.api.settings import as_sets
 from hcat_core.errors import Problem, RecipeError, UsageError
-from hcat_core.recipe.loading import applicable_sets, apply_sets, read_recipe_tree
+from hcat_core.recipe.loading import allowed_by, applicable_sets, apply_sets, read_recipe_tree
 from hcat_core.recipe.recipe import Recipe, check_recipe
 from hcat_core.recipe.retarget import for_modalities, for_tasks
 from hcat_core.recipe.shipped import find_recipe
 from hcat_core.recipe.toml_text import Tree
 from hcat_core.registry.catalog import Catalog
+from hcat_core.registry.discovery import Allowed
 
 Method = str | Path | Mapping[str, Any] | Recipe
 """A shipped recipe's name, a file, the tables of a recipe, or a recipe that was loaded."""
@@ -71,6 +72,18 @@ def recipe_for(
     if recipe is None or problems or more:
         raise RecipeError(source, [*problems, *more])
     return recipe
+
+
+def plugins_of(method: Method, settings: Mapping[str, Any] | None = None) -> Allowed | None:
+    """The plugins that a method allows, read before any is imported; None where it does not say.
+
+    Raises:
+        RecipeError: for a recipe that cannot be read.
+        UsageError: for what is no method, and settings that a recipe cannot hold.
+    """
+    source, tree = _tree_of(method)
+    tree, _ = apply_sets(tree, as_sets(settings or {}))
+    return allowed_by(tree, source)
 
 
 def name_of(method: Method, place: int) -> str:

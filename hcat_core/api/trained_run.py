@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from hcat_core.api.catalogs import open_catalog
 from hcat_core.api.cohort import Cohort
 from hcat_core.api.evaluation import CohortEvaluation, evaluation_of
 from hcat_core.api.findings import warn_of
@@ -24,15 +25,17 @@ from hcat_core.api.prediction_frames import (
     curve_frame,
     prediction_frame,
 )
-from hcat_core.api.recipes import Method, recipe_for
+from hcat_core.api.recipes import Method, plugins_of, recipe_for
 from hcat_core.api.score_frames import others_as_html, score_frame
 from hcat_core.errors import UsageError
 from hcat_core.evaluation.verdict import Verdict
+from hcat_core.recipe.loading import declared_plugins
 from hcat_core.recipe.recipe import Recipe
-from hcat_core.registry.catalog import Catalog, load_catalog
+from hcat_core.registry.catalog import Catalog
 from hcat_core.runs import trained_run as core
 from hcat_core.runs.embed import embed_patients
 from hcat_core.runs.export.export import export_run
+from hcat_core.runs.folder import RunFolder
 from hcat_core.runs.impute import imputation_warnings, impute_patients
 from hcat_core.runs.multiple_imputation import DrawPlan, draw_set
 from hcat_core.runs.predict import predict_patients
@@ -269,7 +272,7 @@ def fit(
         TrainingError: for a training that cannot go on.
         StorageError: for a disk that is full or not writable.
     """
-    catalog = load_catalog()
+    catalog = open_catalog([plugins_of(recipe, set)])
     made = recipe_for(cohort, recipe, set, catalog)
     temporary = None if outdir is not None else tempfile.mkdtemp(prefix="hcat-")
     folder = Path(temporary, "run") if temporary is not None else Path(outdir or "")
@@ -300,7 +303,8 @@ def load(folder: str | Path) -> TrainedRun:
         UsageError: for a folder without a finished run.
         DataError: for damaged files.
     """
-    catalog = load_catalog()
+    recipe = RunFolder.open(Path(folder)).recipe
+    catalog = open_catalog([declared_plugins(recipe)])
     run = core.load_run(Path(folder), catalog)
     summary: Any = run.folder.read_summary()
     return TrainedRun(Path(folder), tuple(summary["analysis"]["leakage"]["findings"]), run, catalog)

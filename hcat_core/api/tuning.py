@@ -10,11 +10,12 @@ from typing import Any
 
 import pandas as pd
 
+from hcat_core.api.catalogs import open_catalog
 from hcat_core.api.cohort import Cohort
 from hcat_core.api.cross_validation import further_warnings, result_folder
 from hcat_core.api.findings import warn_of
 from hcat_core.api.html import facts_as_html, table_as_html
-from hcat_core.api.recipes import Method, name_of, recipe_for
+from hcat_core.api.recipes import Method, name_of, plugins_of, recipe_for
 from hcat_core.errors import RecipeError, UsageError
 from hcat_core.experiments.compare_recipes.comparison import baselines_beside
 from hcat_core.experiments.compare_recipes.results import FoldResult
@@ -27,7 +28,6 @@ from hcat_core.experiments.tune.tuning import tune as run_tuning
 from hcat_core.recipe.recipe import Recipe
 from hcat_core.recipe.search_tables import TuneTable, flatten_space
 from hcat_core.recipe.validation import check_table
-from hcat_core.registry.catalog import load_catalog
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -141,7 +141,7 @@ def tune(
             "trials, folds and inner_folds: from 2 on, repeats and jobs: from 1 on; got "
             f"{trials}, {folds}, {inner_folds}, {repeats}, {jobs}."
         )
-    catalog = load_catalog()
+    catalog = open_catalog([plugins_of(recipe, set)])
     loaded = _with_space(recipe_for(cohort, recipe, set, catalog), space)
     name, plan = name_of(recipe, 0), SearchPlan(trials, folds, repeats, inner_folds, seed)
     others = baselines_beside(name, loaded, cohort.data, catalog) if baselines else {}

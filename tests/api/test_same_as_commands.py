@@ -232,6 +232,18 @@ def test_a_run_warns_as_hcat_run(doubtful, cohort_of, quick, command, warned):
     code, _, told = command("run", "simple.toml", "--outdir", "run", "-q", *sets)
     cohort, read = warned(cohort_of, doubtful)
     run, findings = warned(hcat.fit, cohort, LOGISTIC, set=quick)
-    assert code == 0 and set(told) <= {*read, *findings}
+    assert code == 0 and set(told) <= {*read, *findings} == set(run.findings)
     assert run.findings == hcat.load("run").findings
     assert (run.folder / "predictions.csv").read_text() == Path("run/predictions.csv").read_text()
+
+
+def test_what_is_no_run_is_refused_with_one_text(command, capsys, tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "begun").mkdir()
+    (tmp_path / "begun" / "recipe.toml").write_text(RECIPE)
+    for folder in ("empty", "begun"):
+        assert main(["predict", folder, "--input", "rna=rna.csv"]) == 2
+        message = capsys.readouterr().err.strip().removeprefix("hcat: ")
+        with pytest.raises(hcat.HcatError) as refused:
+            hcat.load(folder)
+        assert str(refused.value) == message
