@@ -45,7 +45,7 @@ class Inspection:
     def findings(self) -> tuple[str, ...]:
         """What a user should know; ``refusals`` are not among them."""
         small = (size["message"] for size in self.facts["sample_size"] if not size["enough"])
-        return (*(doubt["message"] for doubt in self.facts["doubts"]), *small)
+        return (*(one["message"] for one in self.facts["warnings"]), *small)
 
     @property
     def refusals(self) -> tuple[str, ...]:

@@ -47,7 +47,7 @@ def inspect(recipe: Path, strict: bool, as_json: bool, quiet: bool, **arguments:
         output.document(found)
     elif not quiet:
         _print(output, found, loaded.root)
-    return 3 if strict and (found["leaks"] or found["doubts"] or found["refusals"]) else 0
+    return 3 if strict and (found["leaks"] or found["warnings"] or found["refusals"]) else 0
 
 
 def _table(title: str, *headings: str) -> Table:
@@ -112,9 +112,9 @@ def _print(output: Output, found: dict[str, Any], root: Path) -> None:
     output.say(f"outcomes from {below(found['targets_source'], root)}")
     for size in found["sample_size"]:
         (output.say if size["enough"] else output.warn)(size["message"])
-    for issue in found["doubts"]:
+    for issue in found["warnings"]:
         output.warn(issue["message"])
-    if not found["doubts"]:
+    if not found["warnings"]:
         output.say("no duplicated embeddings, no all-zero rows, no ids that look like one patient")
     if found["split"]:
         output.say(f"a run would split: {', '.join(f'{n} {side}' for side, n in found['split'].items())}")

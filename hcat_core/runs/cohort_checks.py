@@ -56,7 +56,7 @@ class CohortCheck:
             "refusals": [] if self.refusal is None else [self.refusal],
             "leaks": [asdict(leak) for leak in self.leaks],
             "leaks_checked": asdict(self.checked),
-            "doubts": [asdict(issue) for issue in self.issues],
+            "warnings": [asdict(issue) for issue in self.issues],
             "sample_size": [size.as_json() for size in self.sizes],
         }
 

@@ -176,7 +176,7 @@ LOGISTIC = {"estimator": {"use": "logistic"}}
 
 
 @pytest.fixture
-def doubtful(make_frames, tmp_path):
+def faulty(make_frames, tmp_path):
     """Frames as files too, in which a patient has nothing but zeros."""
     frames = make_frames()
     frames["rna"].loc["P002"] = 0.0
@@ -190,47 +190,47 @@ FOLDS = {"folds": 2, "repeats": 1, "baselines": False}
 OPTIONS = ("--folds=2", "--repeats=1", "--no-baselines", "--jobs=1", "--json")
 
 
-def test_a_comparison_warns_and_scores_as_hcat_compare(doubtful, cohort_of, command, warned):
+def test_a_comparison_warns_and_scores_as_hcat_compare(faulty, cohort_of, command, warned):
     code, out, told = command("compare", "simple.toml", *OPTIONS, "--split=per-task")
-    cohort, read = warned(cohort_of, doubtful)
+    cohort, read = warned(cohort_of, faulty)
     ours, findings = warned(hcat.compare, cohort, {"simple": LOGISTIC}, **FOLDS, split="per-task")
     assert code == 0 and ours.document == json.loads(out)
     assert [*read, *findings] == told and len(told) == 2
 
 
-def test_a_search_warns_and_scores_as_hcat_tune(doubtful, cohort_of, command, warned):
+def test_a_search_warns_and_scores_as_hcat_tune(faulty, cohort_of, command, warned):
     pytest.importorskip("optuna")
     options = (*OPTIONS, "--trials=2", "--inner-folds=2")
     code, out, told = command("tune", "simple.toml", *options)
-    cohort, read = warned(cohort_of, doubtful)
+    cohort, read = warned(cohort_of, faulty)
     ours, findings = warned(hcat.tune, cohort, "simple.toml", trials=2, inner_folds=2, **FOLDS)
     assert code == 0 and ours.document == json.loads(out)
     assert [*read, *findings] == told and len(told) == 2
 
 
 @pytest.mark.parametrize("name", ["compare", "tune", "run"])
-def test_under_strict_both_stop_with_one_text(name, doubtful, cohort_of, capsys, monkeypatch, tmp_path):
+def test_under_strict_both_stop_with_one_text(name, faulty, cohort_of, capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     assert main([name, "simple.toml", "--strict"]) == 3
     message = capsys.readouterr().err.strip().removeprefix("hcat: ")
     function = {"compare": hcat.compare, "tune": hcat.tune, "run": hcat.fit}[name]
     with pytest.raises(hcat.HcatError) as refused:
-        function(cohort_of(doubtful), "simple.toml", strict=True)
+        function(cohort_of(faulty), "simple.toml", strict=True)
     assert str(refused.value) == message and "nothing but zeros" in message
 
 
-def test_settings_of_a_network_change_only_networks_of_a_comparison(doubtful, cohort_of, command):
+def test_settings_of_a_network_change_only_networks_of_a_comparison(faulty, cohort_of, command):
     with pytest.raises(hcat.HcatError, match="training"):
-        hcat.fit(cohort_of(doubtful), LOGISTIC, set={"training.epochs": 1})
-    found = hcat.compare(cohort_of(doubtful), {"simple": LOGISTIC}, **FOLDS, set={"training.epochs": 1})
+        hcat.fit(cohort_of(faulty), LOGISTIC, set={"training.epochs": 1})
+    found = hcat.compare(cohort_of(faulty), {"simple": LOGISTIC}, **FOLDS, set={"training.epochs": 1})
     code, out, _ = command("compare", "simple.toml", *OPTIONS, "--set=training.epochs=1")
     assert code == 0 and found.document == json.loads(out) and not found.errors
 
 
-def test_a_run_warns_as_hcat_run(doubtful, cohort_of, quick, command, warned):
+def test_a_run_warns_as_hcat_run(faulty, cohort_of, quick, command, warned):
     sets = [f"--set={key}={json.dumps(value)}" for key, value in quick.items()]
     code, _, told = command("run", "simple.toml", "--outdir", "run", "-q", *sets)
-    cohort, read = warned(cohort_of, doubtful)
+    cohort, read = warned(cohort_of, faulty)
     run, findings = warned(hcat.fit, cohort, LOGISTIC, set=quick)
     assert code == 0 and set(told) <= {*read, *findings} == set(run.findings)
     assert run.findings == hcat.load("run").findings
