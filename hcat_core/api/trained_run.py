@@ -193,23 +193,28 @@ class TrainedRun:
     @cached_property
     def summary(self) -> dict[str, Any]:
         """The summary of the run, as ``hcat run --json`` prints it."""
-        return dict(self.run.folder.read_summary())
+        return self.run.folder.read_plain_summary()
+
+    @cached_property
+    def _summary(self) -> dict[str, Any]:
+        """The same, in which what an earlier version did not write is an error in words."""
+        return self.run.folder.read_summary()
 
     @property
     def verdicts(self) -> dict[str, Verdict]:
         """By task: whether the predictions can be used (``word``), and why (``reasons``)."""
-        listed = self.summary["verdicts"]
+        listed = self._summary["verdicts"]
         return {one["task"]: Verdict(**{**one, "reasons": tuple(one["reasons"])}) for one in listed}
 
     @property
     def metrics(self) -> pd.DataFrame:
         """Scores of the test patients, one row for each outcome; NaN for scores of other kinds of it."""
-        return score_frame(self.summary["metrics"]["test"], self._others)
+        return score_frame(self._summary["metrics"]["test"], self._others)
 
     @property
     def _others(self) -> dict[str, Any]:
         """Scores of the test patients by outcome that is no event."""
-        return dict(self.summary.get("other_outcomes", {}).get("test", {}))
+        return dict(self._summary.get("other_outcomes", {}).get("test", {}))
 
     def save(self, folder: str | Path) -> Path:
         """Copy the run folder to a new or empty folder.
@@ -233,7 +238,7 @@ class TrainedRun:
         columns = ("patients", "events", "auc", "brier")
         rows = [
             [task, *(scores.get(name) for name in columns)]
-            for task, scores in self.summary["metrics"]["test"].items()
+            for task, scores in self._summary["metrics"]["test"].items()
         ]
         reasons = [f"{task}: {one.answer}. {' '.join(one.reasons)}" for task, one in self.verdicts.items()]
         return facts_as_html(
@@ -301,12 +306,12 @@ def load(folder: str | Path) -> TrainedRun:
 
     Raises:
         UsageError: for a folder without a finished run.
-        DataError: for damaged files.
+        DataError: for damaged files, and those of an earlier version that lack what this one needs.
     """
     recipe = RunFolder.open(Path(folder)).recipe
     catalog = open_catalog([declared_plugins(recipe)])
     run = core.load_run(Path(folder), catalog)
-    summary: Any = run.folder.read_summary()
+    summary = run.folder.read_summary()
     return TrainedRun(Path(folder), tuple(summary["analysis"]["leakage"]["findings"]), run, catalog)
 
 

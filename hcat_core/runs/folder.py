@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -159,14 +160,33 @@ class RunFolder:
             )
         return before
 
-    def read_summary(self) -> dict[str, object]:
-        """Read the summary of a finished run.
+    def of_another_version(self, path: Path, key: str) -> DataError:
+        """The error for a file of the run without a key that this version of hcat needs."""
+        return DataError(
+            f"{path}: written by an earlier version of hcat, without {key!r}, which hcat {__version__} "
+            f"needs. Train again with this version: hcat run {self.recipe} --outdir FOLDER"
+        )
+
+    def read_summary(self) -> dict[str, Any]:
+        """Read the summary of a finished run; a key that is asked for and missing is an error in words.
 
         Raises:
             DataError: if it is missing or damaged; the message explains how to write it again.
         """
+        return self._read_summary(lambda part: SummaryPart(self, part))
+
+    def read_plain_summary(self) -> dict[str, Any]:
+        """Read the summary of a finished run, for programs, as plain dictionaries.
+
+        Raises:
+            DataError: as ``read_summary``.
+        """
+        return self._read_summary(dict)
+
+    def _read_summary(self, make: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
         try:
-            summary: dict[str, object] = json.loads(self.summary.read_text(encoding="utf-8"))
+            text = self.summary.read_text(encoding="utf-8")
+            summary: dict[str, Any] = json.loads(text, object_hook=make)
         except (OSError, ValueError) as error:
             raise DataError(
                 f"{self.summary}: unreadable ({error}). Remove {self.trained.name} in the same folder; "
@@ -200,6 +220,17 @@ class RunFolder:
                 ]
             )
         write_text(self.predictions, buffer.getvalue())
+
+
+class SummaryPart(dict[str, Any]):
+    """A table of a run's summary, in which a missing key means that another version has written it."""
+
+    def __init__(self, folder: RunFolder, values: dict[str, Any]) -> None:
+        super().__init__(values)
+        self.folder = folder
+
+    def __missing__(self, key: str) -> NoReturn:
+        raise self.folder.of_another_version(self.folder.summary, key)
 
 
 def environment(recipe: Recipe, catalog: Catalog, device: torch.device) -> dict[str, object]:
