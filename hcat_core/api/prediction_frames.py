@@ -9,8 +9,6 @@ from torch import Tensor
 
 from hcat_core.api.cohort_frames import cells_frame, ids_of
 from hcat_core.cohort import Cohort
-from hcat_core.errors import UsageError
-from hcat_core.evaluation.shapley import MOST_MODALITIES
 from hcat_core.interfaces import Imputation
 from hcat_core.runs.outcomes_in_words import prediction_columns
 from hcat_core.runs.predict import PatientPredictions
@@ -41,17 +39,9 @@ def curve_frame(predictions: PatientPredictions) -> pd.DataFrame:
 
 
 def contribution_frame(predictions: PatientPredictions) -> pd.DataFrame:
-    """N rows by patient; columns (output name, ``for anyone`` or modality), which add up to predictions.
-
-    Raises:
-        UsageError: for a run of too many modalities.
-    """
+    """N rows by patient; columns (output name, ``for anyone`` or modality), which add up to predictions."""
     layout = predictions.cohort.layout
-    if predictions.shapley is None:
-        raise UsageError(
-            f"contributions are computed for up to {MOST_MODALITIES} modalities; this run has "
-            f"{len(layout.modalities)}."
-        )
+    assert predictions.shapley is not None, "the predictions are explained"
     columns: dict[tuple[str, str], Any] = {}
     for place, task in enumerate(layout.tasks):
         columns[task.output_name, FOR_ANYONE] = predictions.base_rate[place]

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from hcat_core.cohort import Cohort
-from hcat_core.errors import DataError
+from hcat_core.errors import DataError, UsageError
 from hcat_core.evaluation.shapley import MOST_MODALITIES, shapley_values
 from hcat_core.evaluation.tipping_point import Decisions, TippingPoints, tipping_points
 from hcat_core.evaluation.value_of_measuring import (
@@ -72,17 +72,22 @@ def predict_patients(run: TrainedRun, cohort: Cohort, explain: bool | None = Non
         run: a trained run.
         cohort: patients with at least one modality, in the run's layout.
         explain: compute contributions and what measuring a missing modality would change; None: for up to
-            ``EXPLAINED`` patients.
+            ``EXPLAINED`` patients of a run whose modalities are not too many.
 
     Raises:
         DataError: for a patient without any modality.
+        UsageError: for explanations of a run of too many modalities.
     """
     refuse_without_modality(cohort)
+    if explain and len(cohort.layout.modalities) > MOST_MODALITIES:
+        raise UsageError(
+            f"contributions are computed for up to {MOST_MODALITIES} modalities; this run has "
+            f"{len(cohort.layout.modalities)}."
+        )
     fitted, statistics = run.fitted, run.training
     cohort = cohort.without_targets()
     predicted = fitted.predict(cohort)
-    explain = len(cohort) <= EXPLAINED if explain is None else explain
-    explain = explain and len(cohort.layout.modalities) <= MOST_MODALITIES
+    explain = _explains(cohort) if explain is None else explain
     shapley = value = expected_width = tipping = None
     if explain:
         base_rate = np.array(statistics.base_rate)
@@ -110,6 +115,11 @@ def predict_patients(run: TrainedRun, cohort: Cohort, explain: bool | None = Non
         expected_width,
         tipping,
     )
+
+
+def _explains(cohort: Cohort) -> bool:
+    """Whether predictions are explained where the user has not decided it."""
+    return len(cohort) <= EXPLAINED and len(cohort.layout.modalities) <= MOST_MODALITIES
 
 
 def _width_of(fitted: Fitted) -> Callable[[Cohort], np.ndarray]:

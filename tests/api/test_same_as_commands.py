@@ -247,3 +247,15 @@ def test_what_is_no_run_is_refused_with_one_text(command, capsys, tmp_path):
         with pytest.raises(hcat.HcatError) as refused:
             hcat.load(folder)
         assert str(refused.value) == message
+
+
+def test_explanations_of_too_many_modalities_are_refused_with_one_text(
+    run, new, command, capsys, monkeypatch
+):
+    monkeypatch.setattr("hcat_core.runs.predict.MOST_MODALITIES", 1)
+    assert main(["predict", str(run.folder), *FILES, "--explain", "-q"]) == 2
+    message = capsys.readouterr().err.strip().splitlines()[-1].removeprefix("hcat: ")
+    with pytest.raises(hcat.HcatError) as refused:
+        run.explain({name: new[name] for name in ("clinical", "rna")})
+    assert str(refused.value) == message and "up to 1 modalities" in message
+    assert command("predict", run.folder, *FILES, "-q")[0] == 0
