@@ -26,11 +26,12 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from hcat_core.cohort import Cohort, Layout, Modality
+from hcat_core.cohort import Cohort
 from hcat_core.data.standardisation import Standardiser
 from hcat_core.experiments.compare_imputers.settings import imputer_tables
 from hcat_core.imputation.conformal import Calibrated
 from hcat_core.interfaces import FitContext, Imputation
+from hcat_core.layout import Layout, Modality
 from hcat_core.recipe.component_tables import check_component, construct
 from hcat_core.registry.catalog import load_catalog
 from hcat_core.training.neural_estimator import ImputationInFileUnits

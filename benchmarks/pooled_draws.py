@@ -21,9 +21,10 @@ from scipy import stats
 from torch import Tensor
 
 from hcat_builtin.imputers.gaussian import GaussianImputer
-from hcat_core.cohort import Cohort, Layout, Modality
+from hcat_core.cohort import Cohort
 from hcat_core.data.standardisation import Standardiser
 from hcat_core.interfaces import FitContext, PatientNumbers
+from hcat_core.layout import Layout, Modality
 from hcat_core.synth.cohort_view import to_cohort
 from hcat_core.synth.generator import SyntheticCohort, SynthSpec, generate
 

@@ -38,6 +38,7 @@ FAST = (
     "storage/test_safe_path.py",
     "synth/test_generator.py",
     "test_cohort.py",
+    "test_layout.py",
     "training/test_augmentation.py",
     "training/test_common_random.py",
 )

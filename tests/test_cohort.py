@@ -6,9 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hcat_core.cohort import MultiModalDataset, Task
+from hcat_core.cohort import MultiModalDataset, concatenate
 from hcat_core.testing.cohorts import random_cohort
-from hcat_core.training.model import concatenate
 
 
 @given(st.integers(0, 50), st.lists(st.integers(0, 11), min_size=1, max_size=20))
@@ -85,11 +84,3 @@ def test_two_views_of_a_batch_become_one_of_twice_the_length():
     both = concatenate(cohort, cohort.hide(cohort.present))
     assert len(both) == 8 and len(both.targets.labels) == 8
     assert torch.equal(both.emb[:4], cohort.emb) and not both.present[4:].any()
-
-
-@pytest.mark.parametrize(
-    ("days", "name"),
-    [(1826, "p_death_5y"), (730, "p_death_2y"), (365.25, "p_death_1y"), (90, "p_death_90d")],
-)
-def test_outputs_are_named_after_event_and_horizon(days, name):
-    assert Task("survival", days, "death").output_name == name

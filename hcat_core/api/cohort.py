@@ -12,6 +12,7 @@ import pandas as pd
 
 from hcat_core import cohort as core
 from hcat_core.api.annotated import read_anndata, read_mudata
+from hcat_core.api.catalogs import open_catalog
 from hcat_core.api.cohort_frames import modality_frames, outcome_frame
 from hcat_core.api.cohort_table import GivenFrames, cohort_table
 from hcat_core.api.findings import warn_of
@@ -23,9 +24,11 @@ from hcat_core.api.settings import as_sets
 from hcat_core.data.data_quality import find_quality_issues, refuse_unmeasured
 from hcat_core.data.schema import CohortTable
 from hcat_core.errors import UsageError
+from hcat_core.recipe.loading import allowed_by, declared_plugins
 from hcat_core.recipe.recipe import Recipe, load_recipe
 from hcat_core.recipe.shipped import find_recipe
 from hcat_core.registry.catalog import Catalog, load_catalog
+from hcat_core.registry.discovery import NO_PLUGINS
 from hcat_core.runs.recipe_cohort import CohortReaders, GivenCohort, given_by, read_from
 
 if TYPE_CHECKING:
@@ -142,7 +145,7 @@ class Cohort:
             multiclass,
             continuous,
         )
-        catalog = load_catalog()
+        catalog = load_catalog(allowed=NO_PLUGINS)  # DataFrames are read by hcat itself
         options = FrameOptions(patient_id, drop, one_hot, missing)
         read = read_frames(frames, options, catalog)
         seen = None if outcomes is None else read_outcomes(outcomes, patient_id, catalog)
@@ -182,7 +185,7 @@ class Cohort:
             UsageError: for a matrix that is not there.
             DataError: as of ``from_frames``.
         """
-        catalog = load_catalog()
+        catalog = load_catalog(allowed=NO_PLUGINS)  # DataFrames are read by hcat itself
         outcomes = OutcomeColumns.of(columns, horizon_days, horizons, tasks)
         read, obs = read_anndata(adata, modalities, patient_id, catalog)
         seen = obs if outcomes.given else None
@@ -220,7 +223,7 @@ class Cohort:
             UsageError: for a modality or matrix that is not there.
             DataError: as of ``from_frames``.
         """
-        catalog = load_catalog()
+        catalog = load_catalog(allowed=NO_PLUGINS)  # DataFrames are read by hcat itself
         outcomes = OutcomeColumns.of(columns, horizon_days, horizons, tasks)
         read, obs = read_mudata(mdata, modalities, patient_id, catalog)
         seen = obs if outcomes.given else None
@@ -238,10 +241,12 @@ class Cohort:
             RecipeError: for a recipe that cannot be used.
             DataError: for files that cannot be read.
         """
-        catalog = load_catalog()
-        if not isinstance(recipe, Recipe):
-            path = find_recipe(Path(recipe))
-            recipe, _ = load_recipe(path, catalog, sets=as_sets(settings or {}))
+        if isinstance(recipe, Recipe):
+            catalog = open_catalog([allowed_by(recipe.as_dict(), recipe.source)])
+        else:
+            path, sets = find_recipe(Path(recipe)), as_sets(settings or {})
+            catalog = open_catalog([declared_plugins(path, sets)])
+            recipe, _ = load_recipe(path, catalog, sets=sets)
         given = given_by(recipe, catalog)
         made = cls(given, recipe.cohort, recipe.root)
         warn_of(made.findings)

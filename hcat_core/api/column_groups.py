@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from hcat_core.cohort import Layout, Modality
 from hcat_core.errors import UsageError
+from hcat_core.layout import Layout, Modality
 from hcat_core.text.spelling import did_you_mean
 
 SHOWN = 10

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
+from hcat_core.api.catalogs import open_catalog
 from hcat_core.api.cohort import Cohort
+from hcat_core.api.cross_validation import further_warnings, result_folder
 from hcat_core.api.findings import warn_of
 from hcat_core.api.html import facts_as_html, paragraph, table_as_html
-from hcat_core.api.recipes import Method, name_of, recipe_for
+from hcat_core.api.recipes import Method, name_of, plugins_of, recipe_for
 from hcat_core.errors import UsageError
-from hcat_core.evaluation.sample_size import sample_size_warnings
 from hcat_core.experiments.compare_recipes.comparison import plan_comparison, run_comparison, with_baselines
 from hcat_core.experiments.compare_recipes.document import FoldPlan
 from hcat_core.experiments.compare_recipes.results import FoldResult
 from hcat_core.experiments.jobs import Backend
 from hcat_core.recipe.recipe import Recipe
-from hcat_core.registry.catalog import Catalog, load_catalog
 
 SHOWN = ("auc", "auc_sd", "brier", "calibration_slope", "r2", "r2_sd", "mae")
 
@@ -118,8 +116,10 @@ def compare(
     *,
     folds: int = 5,
     repeats: int = 3,
+    split: Literal["joint", "per-task"] = "joint",
     seed: int = 0,
     baselines: bool = True,
+    strict: bool = False,
     outdir: str | Path | None = None,
     set: Mapping[str, Any] | None = None,
     jobs: int = 1,
@@ -132,11 +132,14 @@ def compare(
         recipes: methods as of ``fit``, or a dictionary of them by name; differences are to the first.
         folds: each patient is in the test fold once per repeat.
         repeats: how often the patients are divided anew.
+        split: ``joint``, the same folds for all tasks; ``per-task``, for each task, folds of the patients
+            whose outcome of that task is known.
         seed: of the folds.
         baselines: compare with simple models, too.
+        strict: stop at findings about data quality.
         outdir: folder of tables and results; methods that have a result of a fold there are not fitted
             again. By default a temporary one, which is removed.
-        set: changes of a key of every recipe.
+        set: changes of keys of every recipe; those of a network's tables change recipes of networks alone.
         jobs: processes that work at once.
         progress: shows one line for each result, such as ``print``.
 
@@ -147,22 +150,25 @@ def compare(
     """
     if folds < 2 or repeats < 1 or jobs < 1:
         raise UsageError(f"folds: from 2 on, repeats and jobs: from 1 on; got {folds}, {repeats}, {jobs}.")
-    catalog = load_catalog()
-    loaded = _load(cohort, recipes, set, catalog)
+    if split not in ("joint", "per-task"):
+        raise UsageError(f"split: joint or per-task, got {split!r}.")
+    methods = _named(recipes)
+    catalog = open_catalog(plugins_of(method, set) for method in methods.values())
+    loaded = {
+        name: recipe_for(cohort, method, set, catalog, of_several=True) for name, method in methods.items()
+    }
+    found = further_warnings(cohort, strict)
     if baselines:
         loaded = with_baselines(loaded, cohort.data, catalog)
-    planned = plan_comparison(loaded, cohort.data, FoldPlan(folds, repeats, "joint", seed))
+    planned = plan_comparison(loaded, cohort.data, FoldPlan(folds, repeats, split, seed))
 
     def finished(result: FoldResult, done: int, jobs: int) -> None:
         if progress is not None:
             progress(f"{done} of {jobs}: {result.label}  {result.error or result.score}")
 
-    found: list[str] = list(sample_size_warnings(cohort.data))
-    with (
-        tempfile.TemporaryDirectory(prefix="hcat-") if outdir is None else nullcontext(str(outdir)) as name
-    ):
+    with result_folder(outdir) as folder:
         document = run_comparison(
-            planned, catalog, Path(name), backend=Backend(jobs), finished=finished, warn=found.append
+            planned, catalog, folder, backend=Backend(jobs), finished=finished, warn=found.append
         )
     comparison = Comparison(document)
     errors = [f"{name} failed: {'; '.join(reasons)}" for name, reasons in comparison.errors.items()]
@@ -170,13 +176,8 @@ def compare(
     return comparison
 
 
-def _load(
-    cohort: Cohort,
-    recipes: Sequence[Method] | Mapping[str, Method],
-    settings: Mapping[str, Any] | None,
-    catalog: Catalog,
-) -> dict[str, Recipe]:
-    """The recipes by name."""
+def _named(recipes: Sequence[Method] | Mapping[str, Method]) -> dict[str, Method]:
+    """The methods by name."""
     if isinstance(recipes, str | Path | Recipe):
         recipes = [recipes]
     if isinstance(recipes, Mapping):
@@ -191,7 +192,7 @@ def _load(
         named = dict(zip(names, recipes, strict=True))
     if not named:
         raise UsageError("recipes: at least one is needed.")
-    return {name: recipe_for(cohort, method, settings, catalog) for name, method in named.items()}
+    return named
 
 
 def _row(metrics: Mapping[str, Any]) -> dict[str, float]:

@@ -13,8 +13,8 @@ from hcat_core.api.findings import warn_of
 from hcat_core.api.html import facts_as_html, paragraph, table_as_html
 from hcat_core.api.prediction_frames import prediction_frame
 from hcat_core.api.score_frames import headline, others_as_html, score_frame
-from hcat_core.runs.external_validation import Evaluation, evaluate_cohort
-from hcat_core.runs.new_patients import read_aligned
+from hcat_core.runs.external_validation import Evaluation, evaluate_run
+from hcat_core.runs.new_patients import read_patients
 from hcat_core.runs.trained_run import TrainedRun
 
 
@@ -90,8 +90,6 @@ def evaluation_of(run: TrainedRun, cohort: Cohort, groups: Sequence[str]) -> Coh
         DataError: for a cohort without outcomes, or of other modalities or tasks.
         UsageError: for a group that is neither a column nor a feature.
     """
-    readers = cohort.given.readers
-    aligned, report = read_aligned(run, readers, cohort.table)
-    evaluation = evaluate_cohort(run, aligned, report, readers.outcomes, groups)
+    evaluation = evaluate_run(run, read_patients(run, cohort.given.readers, cohort.table), groups)
     warn_of(evaluation.warnings)
     return CohortEvaluation(evaluation)

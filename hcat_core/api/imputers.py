@@ -14,14 +14,15 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
+from hcat_core.api.catalogs import open_catalog
 from hcat_core.api.column_groups import layout_of
-from hcat_core.cohort import Cohort, Layout
+from hcat_core.cohort import Cohort
 from hcat_core.data.standardisation import Standardiser
 from hcat_core.errors import DataError, RecipeError
 from hcat_core.interfaces import FitContext
+from hcat_core.layout import Layout
 from hcat_core.recipe.component_tables import check_component, construct, default_table
 from hcat_core.recipe.parameters import required_parameters
-from hcat_core.registry.catalog import load_catalog
 
 NAMED = {
     "GaussianImputer": "gaussian",
@@ -128,7 +129,7 @@ class ModalityImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  #
         Raises:
             RecipeError: for parameters that it does not take.
         """
-        catalog = load_catalog()
+        catalog = open_catalog()
         own = {
             name: value
             for name, value in self.get_params(deep=False).items()
@@ -172,7 +173,7 @@ def imputer_class(component: str) -> type[ModalityImputer]:
     Raises:
         UsageError: for a name that no component has.
     """
-    spec = required_parameters(load_catalog().find("imputer", component))
+    spec = required_parameters(open_catalog().find("imputer", component))
     defaults: dict[str, Any] = {"modalities": None, "random_state": 0}
     defaults |= {name: field.get_default() for name, field in spec.model.model_fields.items()}
     defaults |= {name: None if one.default is ... else one.default for name, one in spec.nested.items()}

@@ -8,12 +8,11 @@ from typing import Any
 
 import pandas as pd
 
+from hcat_core.api.catalogs import open_catalog
 from hcat_core.api.cohort import Cohort
 from hcat_core.api.html import facts_as_html, paragraph, table_as_html
-from hcat_core.api.recipes import Method, recipe_for
-from hcat_core.evaluation.cohort_counts import describe_readers, inspect_cohort
-from hcat_core.registry.catalog import load_catalog
-from hcat_core.runs.cohort_checks import check_cohort
+from hcat_core.api.recipes import Method, plugins_of, recipe_for
+from hcat_core.runs.cohort_checks import check_cohort, check_without_split, inspection_document
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -46,7 +45,7 @@ class Inspection:
     def findings(self) -> tuple[str, ...]:
         """What a user should know; ``refusals`` are not among them."""
         small = (size["message"] for size in self.facts["sample_size"] if not size["enough"])
-        return (*(doubt["message"] for doubt in self.facts["doubts"]), *small)
+        return (*(one["message"] for one in self.facts["warnings"]), *small)
 
     @property
     def refusals(self) -> tuple[str, ...]:
@@ -96,13 +95,13 @@ def inspect(cohort: Cohort, recipe: Method = "small_cohort") -> Inspection:
     Raises:
         RecipeError: for a recipe that does not fit the cohort.
     """
-    data, report = cohort.data, cohort.given.report
-    facts: dict[str, Any] = inspect_cohort(data, report, describe_readers(cohort.given.readers.modalities))
-    if data.targets is None:
-        return Inspection({**facts, **NOT_CHECKED, "doubts": [{"message": m} for m in cohort.findings]})
-    made = recipe_for(cohort, recipe, None, load_catalog())
-    check = check_cohort(made, data, report, cohort.given.readers.outcomes)
-    return Inspection({**facts, **check.as_json()})
+    given = cohort.given
+    if cohort.data.targets is None:
+        check = check_without_split(cohort.table, given)
+    else:
+        catalog = open_catalog([plugins_of(recipe)])
+        check = check_cohort(recipe_for(cohort, recipe, None, catalog), given)
+    return Inspection(inspection_document(given, check))
 
 
 def in_words(counts: Mapping[str, Any]) -> str:
@@ -115,12 +114,3 @@ def in_words(counts: Mapping[str, Any]) -> str:
     else:
         parts = ["no values"]
     return ", ".join([*parts, f"{counts['unknown']} unknown"])
-
-
-NOT_CHECKED: dict[str, Any] = {
-    "split": {},
-    "refusals": [],
-    "leaks": [],
-    "leaks_checked": None,
-    "sample_size": [],
-}

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hcat_core.cohort import Task
 from hcat_core.errors import UsageError
+from hcat_core.layout import Task
 from hcat_core.text.spelling import did_you_mean
 
 OTHERS = ("multiclass", "continuous")

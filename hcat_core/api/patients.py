@@ -20,7 +20,7 @@ from hcat_core.data.schema import CohortTable
 from hcat_core.errors import UsageError
 from hcat_core.reading import Reader
 from hcat_core.registry.catalog import Catalog
-from hcat_core.runs.new_patients import read_aligned, warn_outside_training
+from hcat_core.runs.new_patients import read_patients
 from hcat_core.runs.recipe_cohort import CohortReaders
 from hcat_core.runs.trained_run import TrainedRun
 
@@ -49,9 +49,9 @@ def patients_of(run: TrainedRun, patients: Patients, catalog: Catalog) -> core.C
         if isinstance(patients, pd.DataFrame) and len(run.layout.names) == 1:
             patients = {run.layout.names[0]: patients}
         readers = _readers(run, patients, catalog)
-    cohort, report = read_aligned(run, CohortReaders(readers), CohortTable())
-    warn_of([*report.findings, *warn_outside_training(run, cohort)])
-    return cohort
+    read = read_patients(run, CohortReaders(readers), CohortTable())
+    warn_of(read.warnings)
+    return read.cohort
 
 
 def _readers(run: TrainedRun, frames: object, catalog: Catalog) -> dict[str, Reader]:

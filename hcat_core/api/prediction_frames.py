@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from torch import Tensor
 
 from hcat_core.api.cohort_frames import cells_frame, ids_of
 from hcat_core.cohort import Cohort
-from hcat_core.errors import UsageError
-from hcat_core.evaluation.shapley import MOST_MODALITIES
 from hcat_core.interfaces import Imputation
-from hcat_core.runs.outcomes_in_words import likeliest_classes
+from hcat_core.runs.outcomes_in_words import prediction_columns
 from hcat_core.runs.predict import PatientPredictions
 
 FOR_ANYONE = "for anyone"
@@ -25,14 +22,7 @@ def prediction_frame(predictions: PatientPredictions) -> pd.DataFrame:
     The columns of a number are called ``OUTCOME``, and an outcome of classes has ``OUTCOME_predicted`` too,
     the class of the highest probability.
     """
-    predicted, columns = predictions.predicted, {}
-    estimate = predicted.estimate.double().numpy()
-    for name, classes in likeliest_classes(predicted, predictions.cohort.layout).items():
-        columns[f"{name}_predicted"] = np.array(classes, dtype=object)
-    for place, task in enumerate(predictions.cohort.layout.tasks):
-        columns[task.output_name] = estimate[:, place]
-        columns[f"{task.output_name}_low"] = predicted.low[:, place]
-        columns[f"{task.output_name}_high"] = predicted.high[:, place]
+    columns = prediction_columns(predictions.predicted, predictions.cohort.layout)
     return pd.DataFrame(columns, index=ids_of(predictions.cohort))
 
 
@@ -49,17 +39,9 @@ def curve_frame(predictions: PatientPredictions) -> pd.DataFrame:
 
 
 def contribution_frame(predictions: PatientPredictions) -> pd.DataFrame:
-    """N rows by patient; columns (output name, ``for anyone`` or modality), which add up to predictions.
-
-    Raises:
-        UsageError: for a run of too many modalities.
-    """
+    """N rows by patient; columns (output name, ``for anyone`` or modality), which add up to predictions."""
     layout = predictions.cohort.layout
-    if predictions.shapley is None:
-        raise UsageError(
-            f"contributions are computed for up to {MOST_MODALITIES} modalities; this run has "
-            f"{len(layout.modalities)}."
-        )
+    assert predictions.shapley is not None, "the predictions are explained"
     columns: dict[tuple[str, str], Any] = {}
     for place, task in enumerate(layout.tasks):
         columns[task.output_name, FOR_ANYONE] = predictions.base_rate[place]

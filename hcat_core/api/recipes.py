@@ -10,12 +10,13 @@ from typing import Any
 from hcat_core.api.cohort import Cohort
 from hcat_core.api.settings import as_sets
 from hcat_core.errors import Problem, RecipeError, UsageError
-from hcat_core.recipe.loading import apply_sets, read_recipe_tree
+from hcat_core.recipe.loading import allowed_by, applicable_sets, apply_sets, read_recipe_tree
 from hcat_core.recipe.recipe import Recipe, check_recipe
 from hcat_core.recipe.retarget import for_modalities, for_tasks
 from hcat_core.recipe.shipped import find_recipe
 from hcat_core.recipe.toml_text import Tree
 from hcat_core.registry.catalog import Catalog
+from hcat_core.registry.discovery import Allowed
 
 Method = str | Path | Mapping[str, Any] | Recipe
 """A shipped recipe's name, a file, the tables of a recipe, or a recipe that was loaded."""
@@ -24,7 +25,12 @@ OF_THE_COHORT = ("cohort.allow",)  # keys of the cohort that are not how it is r
 
 
 def recipe_for(
-    cohort: Cohort, method: Method, settings: Mapping[str, Any] | None, catalog: Catalog
+    cohort: Cohort,
+    method: Method,
+    settings: Mapping[str, Any] | None,
+    catalog: Catalog,
+    *,
+    of_several: bool = False,
 ) -> Recipe:
     """The method of a recipe with the cohort that is given in place of its own.
 
@@ -36,6 +42,7 @@ def recipe_for(
         method: whose cohort is left out.
         settings: changes of its keys, such as ``{"training.epochs": 5}``.
         catalog: of components.
+        of_several: the settings are for several methods; those that this one cannot have are left out.
 
     Raises:
         RecipeError: with all problems.
@@ -47,6 +54,7 @@ def recipe_for(
         )
     source, tree = _tree_of(method)
     texts = as_sets(settings or {})
+    texts = applicable_sets(tree, texts) if of_several else texts
     fixed = [t for t in texts if t.startswith("cohort.") and t.partition("=")[0] not in OF_THE_COHORT]
     if fixed:
         raise UsageError(
@@ -64,6 +72,18 @@ def recipe_for(
     if recipe is None or problems or more:
         raise RecipeError(source, [*problems, *more])
     return recipe
+
+
+def plugins_of(method: Method, settings: Mapping[str, Any] | None = None) -> Allowed | None:
+    """The plugins that a method allows, read before any is imported; None where it does not say.
+
+    Raises:
+        RecipeError: for a recipe that cannot be read.
+        UsageError: for what is no method, and settings that a recipe cannot hold.
+    """
+    source, tree = _tree_of(method)
+    tree, _ = apply_sets(tree, as_sets(settings or {}))
+    return allowed_by(tree, source)
 
 
 def name_of(method: Method, place: int) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from hcat_core.api.catalogs import open_catalog
 from hcat_core.api.cohort import Cohort
 from hcat_core.api.evaluation import CohortEvaluation, evaluation_of
 from hcat_core.api.findings import warn_of
@@ -24,17 +25,19 @@ from hcat_core.api.prediction_frames import (
     curve_frame,
     prediction_frame,
 )
-from hcat_core.api.recipes import Method, recipe_for
+from hcat_core.api.recipes import Method, plugins_of, recipe_for
 from hcat_core.api.score_frames import others_as_html, score_frame
 from hcat_core.errors import UsageError
 from hcat_core.evaluation.verdict import Verdict
+from hcat_core.recipe.loading import declared_plugins
 from hcat_core.recipe.recipe import Recipe
-from hcat_core.registry.catalog import Catalog, load_catalog
+from hcat_core.registry.catalog import Catalog
 from hcat_core.runs import trained_run as core
 from hcat_core.runs.embed import embed_patients
 from hcat_core.runs.export.export import export_run
-from hcat_core.runs.impute import impute_patients
-from hcat_core.runs.multiple_imputation import draw_set
+from hcat_core.runs.folder import RunFolder
+from hcat_core.runs.impute import imputation_warnings, impute_patients
+from hcat_core.runs.multiple_imputation import DrawPlan, draw_set
 from hcat_core.runs.predict import predict_patients
 from hcat_core.runs.run import run_recipe
 from hcat_core.storage.folder_lock import HOLDER, LOCK
@@ -121,17 +124,18 @@ class TrainedRun:
             NaN where the imputer fills nothing.
 
         Raises:
-            UsageError: for a run that imputes nothing, or draws below 1.
+            UsageError: for a run that imputes nothing, draws below 1, or a seed without draws.
         """
-        if draws is not None and draws < 1:
-            raise UsageError(f"draws: a whole number from 1 on is needed, got {draws}.")
+        if draws is None and seed is not None:
+            raise UsageError("seed needs draws, the number of completed sets.")
+        plan = None if draws is None else DrawPlan.of(self.run, draws, seed)
         cohort = patients_of(self.run, patients, self.catalog)
+        warn_of(imputation_warnings(self.run, cohort))
         imputed = impute_patients(self.run, cohort)
         means = imputed.means()
-        if draws is None:
+        if plan is None:
             return completed_frames(imputed.cohort, means, means.emb)
-        seed = self.run.recipe.seed if seed is None else seed
-        sets = (draw_set(imputed, seed, number) for number in range(1, draws + 1))
+        sets = (draw_set(imputed, plan.seed, number) for number in range(1, plan.draws + 1))
         return [completed_frames(imputed.cohort, means, cells) for cells in sets]
 
     def embed(self, patients: Patients) -> pd.DataFrame:
@@ -189,23 +193,28 @@ class TrainedRun:
     @cached_property
     def summary(self) -> dict[str, Any]:
         """The summary of the run, as ``hcat run --json`` prints it."""
-        return dict(self.run.folder.read_summary())
+        return self.run.folder.read_plain_summary()
+
+    @cached_property
+    def _summary(self) -> dict[str, Any]:
+        """The same, in which what an earlier version did not write is an error in words."""
+        return self.run.folder.read_summary()
 
     @property
     def verdicts(self) -> dict[str, Verdict]:
         """By task: whether the predictions can be used (``word``), and why (``reasons``)."""
-        listed = self.summary["verdicts"]
+        listed = self._summary["verdicts"]
         return {one["task"]: Verdict(**{**one, "reasons": tuple(one["reasons"])}) for one in listed}
 
     @property
     def metrics(self) -> pd.DataFrame:
         """Scores of the test patients, one row for each outcome; NaN for scores of other kinds of it."""
-        return score_frame(self.summary["metrics"]["test"], self._others)
+        return score_frame(self._summary["metrics"]["test"], self._others)
 
     @property
     def _others(self) -> dict[str, Any]:
         """Scores of the test patients by outcome that is no event."""
-        return dict(self.summary.get("other_outcomes", {}).get("test", {}))
+        return dict(self._summary.get("other_outcomes", {}).get("test", {}))
 
     def save(self, folder: str | Path) -> Path:
         """Copy the run folder to a new or empty folder.
@@ -229,7 +238,7 @@ class TrainedRun:
         columns = ("patients", "events", "auc", "brier")
         rows = [
             [task, *(scores.get(name) for name in columns)]
-            for task, scores in self.summary["metrics"]["test"].items()
+            for task, scores in self._summary["metrics"]["test"].items()
         ]
         reasons = [f"{task}: {one.answer}. {' '.join(one.reasons)}" for task, one in self.verdicts.items()]
         return facts_as_html(
@@ -268,7 +277,7 @@ def fit(
         TrainingError: for a training that cannot go on.
         StorageError: for a disk that is full or not writable.
     """
-    catalog = load_catalog()
+    catalog = open_catalog([plugins_of(recipe, set)])
     made = recipe_for(cohort, recipe, set, catalog)
     temporary = None if outdir is not None else tempfile.mkdtemp(prefix="hcat-")
     folder = Path(temporary, "run") if temporary is not None else Path(outdir or "")
@@ -297,11 +306,12 @@ def load(folder: str | Path) -> TrainedRun:
 
     Raises:
         UsageError: for a folder without a finished run.
-        DataError: for damaged files.
+        DataError: for damaged files, and those of an earlier version that lack what this one needs.
     """
-    catalog = load_catalog()
+    recipe = RunFolder.open(Path(folder)).recipe
+    catalog = open_catalog([declared_plugins(recipe)])
     run = core.load_run(Path(folder), catalog)
-    summary: Any = run.folder.read_summary()
+    summary = run.folder.read_summary()
     return TrainedRun(Path(folder), tuple(summary["analysis"]["leakage"]["findings"]), run, catalog)
 
 

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import tempfile
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from hcat_core.api.catalogs import open_catalog
 from hcat_core.api.cohort import Cohort
+from hcat_core.api.cross_validation import further_warnings, result_folder
 from hcat_core.api.findings import warn_of
 from hcat_core.api.html import facts_as_html, table_as_html
-from hcat_core.api.recipes import Method, name_of, recipe_for
+from hcat_core.api.recipes import Method, name_of, plugins_of, recipe_for
 from hcat_core.errors import RecipeError, UsageError
-from hcat_core.evaluation.sample_size import sample_size_warnings
-from hcat_core.experiments.compare_recipes.comparison import with_baselines
+from hcat_core.experiments.compare_recipes.comparison import baselines_beside
 from hcat_core.experiments.compare_recipes.results import FoldResult
 from hcat_core.experiments.jobs import Backend
 from hcat_core.experiments.tune.nested_folds import SearchPlan
@@ -29,7 +28,6 @@ from hcat_core.experiments.tune.tuning import tune as run_tuning
 from hcat_core.recipe.recipe import Recipe
 from hcat_core.recipe.search_tables import TuneTable, flatten_space
 from hcat_core.recipe.validation import check_table
-from hcat_core.registry.catalog import load_catalog
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -106,6 +104,7 @@ def tune(
     inner_folds: int = 3,
     seed: int = 0,
     baselines: bool = True,
+    strict: bool = False,
     outdir: str | Path | None = None,
     set: Mapping[str, Any] | None = None,
     jobs: int = 1,
@@ -124,6 +123,7 @@ def tune(
         inner_folds: folds of the patients outside an outer fold, by which values are chosen.
         seed: of folds and draws.
         baselines: score simple models on the outer folds, too.
+        strict: stop at findings about data quality.
         outdir: folder of tables, the page and results; jobs that have a result there are not run again. By
             default a temporary one, which is removed.
         set: changes of keys of the recipe.
@@ -141,22 +141,17 @@ def tune(
             "trials, folds and inner_folds: from 2 on, repeats and jobs: from 1 on; got "
             f"{trials}, {folds}, {inner_folds}, {repeats}, {jobs}."
         )
-    catalog = load_catalog()
+    catalog = open_catalog([plugins_of(recipe, set)])
     loaded = _with_space(recipe_for(cohort, recipe, set, catalog), space)
     name, plan = name_of(recipe, 0), SearchPlan(trials, folds, repeats, inner_folds, seed)
-    others = with_baselines({name: loaded}, cohort.data, catalog) if baselines else {}
-    others.pop(name, None)
+    others = baselines_beside(name, loaded, cohort.data, catalog) if baselines else {}
+    found = further_warnings(cohort, strict)
     planned = plan_search(name, loaded, space_of(loaded, catalog), cohort.data, plan, others)
-    found: list[str] = list(sample_size_warnings(cohort.data))
-    with (
-        tempfile.TemporaryDirectory(prefix="hcat-")
-        if outdir is None
-        else nullcontext(str(outdir)) as folder
-    ):
+    with result_folder(outdir) as folder:
         done = run_tuning(
             planned,
             catalog,
-            Path(folder),
+            folder,
             backend=Backend(jobs),
             progress=_shown_by(progress),
             warn=found.append,

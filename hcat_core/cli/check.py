@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hcat_core.cli.console import Output, common_options, open_catalog
+from hcat_core.cli.experiment_options import sets_option
 from hcat_core.registry.component import KINDS, Kind
 
 if TYPE_CHECKING:
@@ -17,13 +18,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("kind", type=click.Choice(KINDS))
 @click.argument("name")
-@click.option(
-    "--set",
-    "sets",
-    metavar="KEY=VALUE",
-    multiple=True,
-    help="Set a parameter of the component; repeatable.",
-)
+@sets_option("Set a parameter of the component; repeatable.")
 @common_options
 def check(kind: Kind, name: str, sets: tuple[str, ...], as_json: bool, quiet: bool) -> int:
     """Test whether a component, built-in or of a plugin, keeps the contract of its kind.

@@ -11,34 +11,31 @@ import click
 from hcat_core.cli.comparison_cohort import read_cohort
 from hcat_core.cli.comparison_progress import ComparisonProgress
 from hcat_core.cli.console import Output, common_options, open_catalog
-from hcat_core.cli.job_options import chosen_backend, job_options
+from hcat_core.cli.experiment_options import (
+    baselines_option,
+    folds_option,
+    outdir_option,
+    repeats_option,
+    seed_option,
+    sets_option,
+    strict_option,
+)
+from hcat_core.cli.job_options import job_options
 from hcat_core.cli.recipe_options import RecipePath
 from hcat_core.cli.tracking import track_option
 from hcat_core.errors import TrainingError, UsageError
+from hcat_core.experiments.compare_recipes.baseline_names import BASELINES
 
 if TYPE_CHECKING:
+    from hcat_core.experiments.jobs import Backend
     from hcat_core.recipe.recipe import Recipe
     from hcat_core.registry.catalog import Catalog
-
-BASELINES = ("logistic", "random_forest", "hist_gradient_boosting", "coxnet", "survival_forest")
 
 
 @click.command()
 @click.argument("recipes", nargs=-1, required=True, type=RecipePath())
-@click.option(
-    "--folds",
-    type=click.IntRange(2),
-    default=5,
-    show_default=True,
-    help="Number of folds; each patient is in the test fold once per repeat.",
-)
-@click.option(
-    "--repeats",
-    type=click.IntRange(1),
-    default=3,
-    show_default=True,
-    help="How often the patients are divided into folds anew.",
-)
+@folds_option("Number of folds; each patient is in the test fold once per repeat.")
+@repeats_option(3, "How often the patients are divided into folds anew.")
 @click.option(
     "--split",
     type=click.Choice(("joint", "per-task")),
@@ -47,33 +44,15 @@ BASELINES = ("logistic", "random_forest", "hist_gradient_boosting", "coxnet", "s
     help="joint: the same folds for all tasks; per-task: for each task, folds of the patients whose "
     "outcome of that task is known.",
 )
-@click.option(
-    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed of the folds."
-)
-@click.option(
-    "--baselines/--no-baselines",
-    default=True,
-    show_default=True,
-    help=f"Compare with simple models too: {', '.join(BASELINES)}.",
-)
+@seed_option("Random seed of the folds.")
+@baselines_option(f"Compare with simple models too: {', '.join(BASELINES)}.")
 @job_options
 @track_option
-@click.option(
-    "--set",
-    "sets",
-    metavar="KEY=VALUE",
-    multiple=True,
-    help="Change a key of every recipe, such as cohort.root=DIR; repeatable.",
-)
-@click.option(
-    "--strict", is_flag=True, help="Stop at findings about data quality, such as duplicated patients."
-)
-@click.option(
-    "--outdir",
-    type=click.Path(path_type=Path),
-    default=Path("comparison"),
-    show_default=True,
-    help="Folder for tables and results of single folds; folds that have a result there are not run again.",
+@sets_option("Change a key of every recipe, such as cohort.root=DIR; repeatable.")
+@strict_option
+@outdir_option(
+    "comparison",
+    "Folder for tables and results of single folds; folds that have a result there are not run again.",
 )
 @common_options
 def compare(
@@ -83,9 +62,7 @@ def compare(
     split: str,
     seed: int,
     baselines: bool,
-    jobs: int | None,
-    backend: str,
-    scheduler: str | None,
+    where: Backend,
     sets: tuple[str, ...],
     strict: bool,
     outdir: Path,
@@ -99,7 +76,6 @@ def compare(
     comparison goes on when the same command is run again.
     """
     output = Output.make(as_json, quiet)
-    where = chosen_backend(jobs, backend, scheduler)
     catalog = open_catalog(output, recipes, sets)
 
     from hcat_core.experiments.compare_recipes.comparison import (
@@ -139,20 +115,14 @@ def compare(
 def _load(
     paths: Sequence[Path], catalog: Catalog, sets: Sequence[str], output: Output
 ) -> dict[str, Recipe]:
-    """The recipes by name.
-
-    A setting of the tables of the neural model applies only to recipes that have one.
-    """
-    from hcat_core.recipe.loading import NEURAL, NEURAL_TABLES, read_recipe_tree, uses_neural
+    """The recipes by name, each with the settings that it can have."""
+    from hcat_core.recipe.loading import applicable_sets, read_recipe_tree
     from hcat_core.recipe.recipe import load_recipe
 
     loaded: dict[str, Recipe] = {}
     given: set[Path] = set()
     for path in paths:
-        neural = uses_neural(read_recipe_tree(path).get("estimator", {"use": NEURAL}))
-        applicable = [
-            text for text in sets if neural or text.split(".")[0].split("=")[0] not in NEURAL_TABLES
-        ]
+        applicable = applicable_sets(read_recipe_tree(path), sets)
         name = path.stem if path.stem not in loaded else str(path)
         if path.resolve() in given:
             raise UsageError(f"{path} is given twice.")

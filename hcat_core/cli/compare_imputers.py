@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from hcat_core.cli.console import Output, common_options, open_catalog
-from hcat_core.cli.job_options import chosen_backend, job_options
+from hcat_core.cli.experiment_options import outdir_option, sets_option
+from hcat_core.cli.job_options import job_options
 from hcat_core.cli.recipe_options import RecipePath
 from hcat_core.cli.score_cells import print_answer
 from hcat_core.cli.tables import print_table
@@ -22,6 +23,7 @@ from hcat_core.synth.spec import PRESETS
 
 if TYPE_CHECKING:
     from hcat_core.experiments.compare_imputers.table import Estimate, Row
+    from hcat_core.experiments.jobs import Backend
     from hcat_core.registry.catalog import Catalog
     from hcat_core.synth.spec import Mechanism
 
@@ -87,15 +89,10 @@ PAGE = "compare-imputers.html"
 )
 @job_options
 @track_option
-@click.option(
-    "--set", "sets", metavar="KEY=VALUE", multiple=True, help="Change a key of RECIPE; repeatable."
-)
-@click.option(
-    "--outdir",
-    type=click.Path(path_type=Path),
-    default=Path("imputer-comparison"),
-    show_default=True,
-    help="Folder for tables, figures and the result of each job; jobs that have a result there are not run "
+@sets_option("Change a key of RECIPE; repeatable.")
+@outdir_option(
+    "imputer-comparison",
+    "Folder for tables, figures and the result of each job; jobs that have a result there are not run "
     "again.",
 )
 @common_options
@@ -108,9 +105,7 @@ def compare_imputers(
     preset: str,
     patients: int,
     width: int,
-    jobs: int | None,
-    backend: str,
-    scheduler: str | None,
+    where: Backend,
     sets: tuple[str, ...],
     outdir: Path,
     trackers: tuple[str, ...],
@@ -124,7 +119,6 @@ def compare_imputers(
     and scored on the hidden blocks of other patients.
     """
     output = Output.make(as_json, quiet)
-    where = chosen_backend(jobs, backend, scheduler)
     if sets and recipe is None:
         raise UsageError("--set changes a recipe: give a RECIPE.")
     catalog = open_catalog(output, [] if recipe is None else [recipe], sets)

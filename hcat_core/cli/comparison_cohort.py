@@ -22,18 +22,12 @@ def read_cohort(recipe: Recipe, catalog: Catalog, output: Output, strict: bool) 
         UsageError: for a recipe without outcomes.
         DataError: for findings, if ``strict``.
     """
-    from hcat_core.data.data_quality import find_quality_issues, refuse_quality_issues
-    from hcat_core.evaluation.sample_size import sample_size_warnings
+    from hcat_core.experiments.cohort_warnings import cohort_warnings
     from hcat_core.runs.recipe_cohort import read_recipe_cohort
 
     cohort, report = read_recipe_cohort(recipe, catalog, output.say)
     if cohort.targets is None:
         raise UsageError(f"{recipe.source}: folds are scored by outcomes: give cohort.targets.")
-    issues = find_quality_issues(cohort, report)
-    if strict:
-        refuse_quality_issues(issues)
-    for issue in issues:
-        output.warn(issue.message)
-    for warning in sample_size_warnings(cohort):
+    for warning in cohort_warnings(cohort, report, strict=strict):
         output.warn(warning)
     return cohort

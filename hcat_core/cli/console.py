@@ -18,7 +18,7 @@ from hcat_core.cli.wrapping import wrapped
 from hcat_core.errors import StorageError
 from hcat_core.recipe.loading import declared_plugins
 from hcat_core.registry.catalog import Catalog, load_catalog
-from hcat_core.registry.discovery import NO_PLUGINS, strictest
+from hcat_core.registry.discovery import NO_PLUGINS, NO_PLUGINS_VARIABLE, strictest
 from hcat_core.text.quoting import printable
 from hcat_core.training import launch
 
@@ -95,7 +95,7 @@ def common_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--no-plugins",
             is_flag=True,
             expose_value=False,
-            envvar="HCAT_NO_PLUGINS",
+            envvar=NO_PLUGINS_VARIABLE,
             callback=_no_plugins,
             help="Import no plugins, only hcat's own components. [HCAT_NO_PLUGINS=1]",
         ),
@@ -122,7 +122,7 @@ def open_catalog(output: Output, recipes: Sequence[Path] = (), sets: Sequence[st
     asked = click.get_current_context().meta.get(NO_PLUGINS_ASKED, False)
     catalog = load_catalog(allowed=NO_PLUGINS if asked else strictest(declared))
     for broken in catalog.broken:
-        output.warn(f"plugin {broken.provider} failed to load: {broken.reason}")
+        output.warn(broken.message)
     return catalog
 
 

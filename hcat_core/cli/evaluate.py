@@ -61,10 +61,12 @@ def evaluate(
         catalog = open_catalog(output, [recipe_of(run)])
 
         from hcat_core.runs.external_validation import evaluate_run
+        from hcat_core.runs.new_patients import read_new_patients
         from hcat_core.runs.trained_run import load_run
 
         trained = load_run(run, catalog)
-        evaluation = evaluate_run(trained, catalog, files, groups)
+        patients = read_new_patients(trained, catalog, files, outcomes=True)
+        evaluation = evaluate_run(trained, patients, groups)
         document = evaluation.as_json()
         for warning in evaluation.warnings:
             output.warn(warning)

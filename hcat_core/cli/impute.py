@@ -62,25 +62,19 @@ def impute(
         given = "--seed" if seed is not None else f"--format {file_format}"
         raise UsageError(f"{given} needs --draws M, the number of completed sets.")
     trained, cohort = read_patients(run, arguments, output)
-    if trained.recipe.is_neural and trained.recipe.training.imputer_gradient:
-        output.warn(
-            "this imputer was trained with the prediction's gradient: its values are outcome-informed. Do "
-            "not use them as if they were measured in an analysis of the same outcome."
-        )
 
     from hcat_core.runs.delta_shift import shifts_from
-    from hcat_core.runs.impute import write_completed
+    from hcat_core.runs.impute import imputation_warnings, write_completed
     from hcat_core.runs.multiple_imputation import DrawPlan, write_draws
 
     shifts = shifts_from(deltas, trained.layout)
-    left_out = int((~cohort.present.any(dim=1)).sum())
-    if left_out:
-        output.warn(f"{left_out} patients have no measured value in any modality and are left out")
+    for warning in imputation_warnings(trained, cohort):
+        output.warn(warning)
     document: dict[str, Any] = {"run_folder": str(run), "shift_sd": shifts}
     if draws is None:
         written = write_completed(trained, cohort, outdir, shifts)
     else:
-        plan = DrawPlan(draws, trained.recipe.seed if seed is None else seed, file_format)
+        plan = DrawPlan.of(trained, draws, seed, file_format)
         written = write_draws(trained, cohort, outdir, plan, shifts)
         document |= asdict(plan)
     if not quiet and not as_json:

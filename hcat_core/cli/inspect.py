@@ -17,11 +17,6 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from hcat_core.cohort import Cohort
-    from hcat_core.data.assembly import ReadReport
-    from hcat_core.recipe.recipe import Recipe
-    from hcat_core.registry.catalog import Catalog
-
 
 @click.command()
 @click.argument("recipe", type=RecipePath())
@@ -42,28 +37,17 @@ def inspect(recipe: Path, strict: bool, as_json: bool, quiet: bool, **arguments:
     catalog = open_catalog(output, [recipe], arguments["sets"])
     loaded = recipe_from_command_line(recipe, catalog, output, arguments)
 
-    from hcat_core.evaluation.cohort_counts import describe_readers, inspect_cohort
-    from hcat_core.recipe.build import build_readers
-    from hcat_core.runs.recipe_cohort import read_recipe_cohort
+    from hcat_core.runs.cohort_checks import check_cohort, inspection_document
+    from hcat_core.runs.recipe_cohort import given_by
 
     with Waiting(output).start("reading the files"):
-        cohort, report = read_recipe_cohort(loaded, catalog, output.say)
-        found = inspect_cohort(cohort, report, describe_readers(build_readers(loaded, catalog)))
-        found |= _checked(loaded, catalog, cohort, report)
+        given = given_by(loaded, catalog, output.say)
+        found = inspection_document(given, check_cohort(loaded, given))
     if as_json:
         output.document(found)
     elif not quiet:
         _print(output, found, loaded.root)
-    return 3 if strict and (found["leaks"] or found["doubts"] or found["refusals"]) else 0
-
-
-def _checked(recipe: Recipe, catalog: Catalog, cohort: Cohort, report: ReadReport) -> dict[str, Any]:
-    """What a run of the recipe would say of this cohort, for the document."""
-    from hcat_core.recipe.build import build_targets_reader
-    from hcat_core.runs.cohort_checks import check_cohort
-
-    outcomes = build_targets_reader(recipe, catalog)
-    return check_cohort(recipe, cohort, report, outcomes).as_json()
+    return 3 if strict and (found["leaks"] or found["warnings"] or found["refusals"]) else 0
 
 
 def _table(title: str, *headings: str) -> Table:
@@ -128,9 +112,9 @@ def _print(output: Output, found: dict[str, Any], root: Path) -> None:
     output.say(f"outcomes from {below(found['targets_source'], root)}")
     for size in found["sample_size"]:
         (output.say if size["enough"] else output.warn)(size["message"])
-    for issue in found["doubts"]:
+    for issue in found["warnings"]:
         output.warn(issue["message"])
-    if not found["doubts"]:
+    if not found["warnings"]:
         output.say("no duplicated embeddings, no all-zero rows, no ids that look like one patient")
     if found["split"]:
         output.say(f"a run would split: {', '.join(f'{n} {side}' for side, n in found['split'].items())}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,17 @@ if TYPE_CHECKING:
 
 
 def job_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add ``--jobs``, ``--backend`` and ``--scheduler``."""
+    """Add ``--jobs``, ``--backend`` and ``--scheduler``; the command is given where jobs run, as ``where``.
+
+    Raises:
+        UsageError: when the command is called with options that do not go together.
+    """
+
+    @functools.wraps(command)
+    def with_backend(*, jobs: int | None, backend: str, scheduler: str | None, **others: Any) -> Any:
+        return command(where=_chosen_backend(jobs, backend, scheduler), **others)
+
+    wrapped: Callable[..., Any] = with_backend
     for option in (
         click.option(
             "--scheduler", metavar="ADDRESS", help="Address of the Dask scheduler, such as tcp://host:8786."
@@ -34,16 +45,11 @@ def job_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Number of processes.  [default: one per core]",
         ),
     ):
-        command = option(command)
-    return command
+        wrapped = option(wrapped)
+    return wrapped
 
 
-def chosen_backend(jobs: int | None, backend: str, scheduler: str | None) -> Backend:
-    """Where jobs run.
-
-    Raises:
-        UsageError: for options that do not go together.
-    """
+def _chosen_backend(jobs: int | None, backend: str, scheduler: str | None) -> Backend:
     from hcat_core.experiments.jobs import Backend
 
     if (backend == "dask") != (scheduler is not None):

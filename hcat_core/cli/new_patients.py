@@ -65,11 +65,11 @@ def read_patients(run: Path, arguments: Mapping[str, Any], output: Output) -> tu
     files = files_from(arguments)
     catalog = open_catalog(output, [recipe_of(run)])
 
-    from hcat_core.runs.new_patients import read_new_patients, warn_outside_training
+    from hcat_core.runs.new_patients import read_new_patients
     from hcat_core.runs.trained_run import load_run
 
     trained = load_run(run, catalog)
-    cohort, report, _ = read_new_patients(trained, catalog, files, outcomes=False)
-    for warning in (*report.findings, *warn_outside_training(trained, cohort)):
+    patients = read_new_patients(trained, catalog, files, outcomes=False)
+    for warning in patients.warnings:
         output.warn(warning)
-    return trained, cohort
+    return trained, patients.cohort

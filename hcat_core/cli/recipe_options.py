@@ -12,6 +12,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from hcat_core.cli.console import Output
+from hcat_core.cli.experiment_options import sets_option
 from hcat_core.errors import UsageError
 from hcat_core.recipe.options import INPUTS, OPTIONS
 from hcat_core.recipe.shipped import find_recipe, shipped_recipes
@@ -66,13 +67,7 @@ def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
         multiple=True,
         help="File of any modality; repeatable. Modalities that are not named are then absent.",
     )(command)
-    return click.option(
-        "--set",
-        "sets",
-        metavar="KEY=VALUE",
-        multiple=True,
-        help="Change a key of the recipe, such as training.lr=1e-4; repeatable.",
-    )(command)
+    return sets_option("Change a key of the recipe, such as training.lr=1e-4; repeatable.")(command)
 
 
 def document_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from hcat_core.cli.console import Output, common_options, open_catalog
+from hcat_core.cli.experiment_options import strict_option
 from hcat_core.cli.interruption import exit_code
 from hcat_core.cli.recipe_options import (
     RecipePath,
@@ -35,9 +36,7 @@ from hcat_core.errors import StorageError, UsageError
     metavar="RUN",
     help="Go on with the interrupted run in this folder.",
 )
-@click.option(
-    "--strict", is_flag=True, help="Stop at findings about data quality, such as duplicated patients."
-)
+@strict_option
 @recipe_options
 @document_options
 @track_option

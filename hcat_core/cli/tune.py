@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from hcat_core.cli.console import Output, common_options, open_catalog
-from hcat_core.cli.job_options import chosen_backend, job_options
+from hcat_core.cli.experiment_options import (
+    baselines_option,
+    folds_option,
+    outdir_option,
+    repeats_option,
+    seed_option,
+    sets_option,
+    strict_option,
+)
+from hcat_core.cli.job_options import job_options
 from hcat_core.cli.recipe_options import RecipePath
 from hcat_core.cli.tracking import track_option
 from hcat_core.errors import TrainingError
+
+if TYPE_CHECKING:
+    from hcat_core.experiments.jobs import Backend
 
 
 @click.command()
@@ -22,20 +35,8 @@ from hcat_core.errors import TrainingError
     show_default=True,
     help="Trials of each search; the first is the recipe as it is.",
 )
-@click.option(
-    "--folds",
-    type=click.IntRange(2),
-    default=5,
-    show_default=True,
-    help="Outer folds: each is scored once, with values that were chosen without its patients.",
-)
-@click.option(
-    "--repeats",
-    type=click.IntRange(1),
-    default=1,
-    show_default=True,
-    help="How often the patients are divided into outer folds anew.",
-)
+@folds_option("Outer folds: each is scored once, with values that were chosen without its patients.")
+@repeats_option(1, "How often the patients are divided into outer folds anew.")
 @click.option(
     "--inner-folds",
     type=click.IntRange(2),
@@ -43,33 +44,15 @@ from hcat_core.errors import TrainingError
     show_default=True,
     help="Folds of the patients outside an outer fold, by which values are chosen.",
 )
-@click.option(
-    "--seed",
-    type=click.IntRange(0),
-    default=0,
-    show_default=True,
-    help="Random seed of folds and of draws.",
-)
-@click.option(
-    "--baselines/--no-baselines",
-    default=True,
-    show_default=True,
-    help="Score simple models on the outer folds too, as hcat compare does.",
-)
+@seed_option("Random seed of folds and of draws.")
+@baselines_option("Score simple models on the outer folds too, as hcat compare does.")
 @job_options
 @track_option
-@click.option(
-    "--set", "sets", metavar="KEY=VALUE", multiple=True, help="Change a key of the recipe; repeatable."
-)
-@click.option(
-    "--strict", is_flag=True, help="Stop at findings about data quality, such as duplicated patients."
-)
-@click.option(
-    "--outdir",
-    type=click.Path(path_type=Path),
-    default=Path("tuning"),
-    show_default=True,
-    help="Folder for the best recipe, tables, the page and results; jobs that have a result there are not "
+@sets_option("Change a key of the recipe; repeatable.")
+@strict_option
+@outdir_option(
+    "tuning",
+    "Folder for the best recipe, tables, the page and results; jobs that have a result there are not "
     "run again.",
 )
 @common_options
@@ -81,9 +64,7 @@ def tune(
     inner_folds: int,
     seed: int,
     baselines: bool,
-    jobs: int | None,
-    backend: str,
-    scheduler: str | None,
+    where: Backend,
     sets: tuple[str, ...],
     strict: bool,
     outdir: Path,
@@ -98,12 +79,11 @@ def tune(
     best.toml. An interrupted search goes on when the same command is run again.
     """
     output = Output.make(as_json, quiet)
-    where = chosen_backend(jobs, backend, scheduler)
     catalog = open_catalog(output, [recipe], sets)
 
     from hcat_core.cli.comparison_cohort import read_cohort
     from hcat_core.cli.search_progress import SearchProgress
-    from hcat_core.experiments.compare_recipes.comparison import with_baselines
+    from hcat_core.experiments.compare_recipes.comparison import baselines_beside
     from hcat_core.experiments.tune.nested_folds import SearchPlan
     from hcat_core.experiments.tune.sampling import require_optuna
     from hcat_core.experiments.tune.search import Progress, plan_search
@@ -117,8 +97,7 @@ def tune(
     for warning in warnings:
         output.warn(warning)
     cohort = read_cohort(loaded, catalog, output, strict)
-    others = with_baselines({recipe.stem: loaded}, cohort, catalog) if baselines else {}
-    others.pop(recipe.stem, None)
+    others = baselines_beside(recipe.stem, loaded, cohort, catalog) if baselines else {}
     plan = SearchPlan(trials, folds, repeats, inner_folds, seed)
     planned = plan_search(recipe.stem, loaded, space, cohort, plan, others)
     with SearchProgress(output, planned, outdir) as progress:

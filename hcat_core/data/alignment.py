@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from hcat_core.cohort import Cohort, Layout, Modality
+from hcat_core.cohort import Cohort
 from hcat_core.errors import DataError
+from hcat_core.layout import Layout, Modality
 
 
 @dataclass(frozen=True)

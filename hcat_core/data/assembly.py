@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from hcat_core.cohort import Cohort, Layout, Modality, Targets, Task
+from hcat_core.cohort import Cohort, Targets
 from hcat_core.data.aggregation import PatientEmbeddings, aggregate_spatial
 from hcat_core.data.columns import column_by_patient
 from hcat_core.data.outcomes import read_targets
@@ -19,6 +19,7 @@ from hcat_core.data.preallocation import PreallocatedCells
 from hcat_core.data.schema import TargetsTable
 from hcat_core.data.shared_ids import check_outcome_ids
 from hcat_core.errors import DataError
+from hcat_core.layout import Layout, Modality, Task
 from hcat_core.reading import Reader, ViewReader
 
 SHOWN = 5  # names in a message

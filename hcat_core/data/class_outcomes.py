@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hcat_core.cohort import Layout
 from hcat_core.data.column import Column, cell_key
 from hcat_core.data.schema import TargetsTable, TaskTable
 from hcat_core.errors import DataError
+from hcat_core.layout import Layout
 from hcat_core.text.quoting import shown
 
 MOST_CLASSES = 20  # that are taken from a file; more of them can be listed in the recipe

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hcat_core.cohort import Task
 from hcat_core.data.schema import TaskTable
+from hcat_core.layout import Task
 
 
 def tasks_of(name: str, table: TaskTable, categories: Sequence[str] = ()) -> tuple[Task, ...]:

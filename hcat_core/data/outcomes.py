@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hcat_core.cohort import Targets, Task
+from hcat_core.cohort import Targets
 from hcat_core.data.class_outcomes import read_classes
 from hcat_core.data.columns import PatientColumns, read_patient_columns
 from hcat_core.data.event_coding import coded_events
@@ -24,6 +24,7 @@ from hcat_core.data.number_outcomes import read_numbers
 from hcat_core.data.outcome_tasks import as_stored, tasks_of
 from hcat_core.data.schema import TargetsTable, TaskTable
 from hcat_core.errors import DataError
+from hcat_core.layout import Task
 from hcat_core.reading import Reader
 
 T = TypeVar("T")

@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hcat_core.cohort import Cohort, Outcome, Targets, Task
+from hcat_core.cohort import Cohort, Targets
 from hcat_core.data.columns import column_by_patient
 from hcat_core.data.event_times import horizon_beyond
 from hcat_core.data.schema import SplitTable
 from hcat_core.errors import DataError
+from hcat_core.layout import Outcome, Task
 from hcat_core.reading import Reader
 from hcat_core.text.quoting import shown
 

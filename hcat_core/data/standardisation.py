@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from hcat_core.cohort import Cohort, Layout
+from hcat_core.cohort import Cohort
+from hcat_core.layout import Layout
 from hcat_core.storage.tensor_shapes import refuse_other_shapes
 
 

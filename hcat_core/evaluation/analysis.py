@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from hcat_core.cohort import Cohort, Layout
+from hcat_core.cohort import Cohort
 from hcat_core.data.missingness_patterns import count_patterns
 from hcat_core.evaluation.headline import Headline, Observed
 from hcat_core.evaluation.other_outcomes import OtherScores, others_as_json, score_others
 from hcat_core.evaluation.scores import ScoringSettings, TaskScores, score_tasks, tasks_as_json
 from hcat_core.evaluation.shapley import MOST_MODALITIES, shapley_of, value_of_subsets
 from hcat_core.interfaces import Prediction
+from hcat_core.layout import Layout
 
 # -------------------------------------------------------------------- by missingness pattern
 

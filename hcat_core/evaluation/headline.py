@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hcat_core.cohort import Cohort, Outcome, TaskKind
+from hcat_core.cohort import Cohort
 from hcat_core.evaluation.other_outcomes import training_mean
 from hcat_core.evaluation.scores import ScoringSettings
+from hcat_core.layout import Outcome, TaskKind
 from hcat_core.metrics.censoring import known_weights
 from hcat_core.metrics.classes import known_classes, macro_auc, macro_auc_interval
 from hcat_core.metrics.discrimination import weighted_auc

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from hcat_core.cohort import Cohort, Outcome, Targets
+from hcat_core.cohort import Cohort, Targets
 from hcat_core.evaluation.other_outcomes import (
     ClassScores,
     OtherScores,
@@ -23,6 +23,7 @@ from hcat_core.evaluation.other_outcomes import (
 )
 from hcat_core.evaluation.scores import ScoringSettings
 from hcat_core.interfaces import Prediction
+from hcat_core.layout import Outcome
 from hcat_core.metrics.classes import class_numbers, paired_macro_auc_difference
 from hcat_core.metrics.values import paired_r2_difference
 

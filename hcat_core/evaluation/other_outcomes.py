@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hcat_core.cohort import Cohort, Outcome, Targets
+from hcat_core.cohort import Cohort, Targets
 from hcat_core.data.splits import SPLITS, Split
 from hcat_core.evaluation.scores import ScoringSettings, TaskScores, score_column, tasks_as_json
 from hcat_core.interfaces import Prediction
+from hcat_core.layout import Outcome
 from hcat_core.metrics.classes import (
     ClassMetrics,
     KnownClasses,

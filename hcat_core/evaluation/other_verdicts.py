@@ -23,7 +23,7 @@ from collections.abc import Mapping, Sequence
 from hcat_core.evaluation.analysis import PatternScores
 from hcat_core.evaluation.other_baselines import OtherBaseline, best_other_baseline
 from hcat_core.evaluation.other_outcomes import ClassScores, OtherScores, ValueScores
-from hcat_core.evaluation.verdict import Verdict, Word, not_known
+from hcat_core.evaluation.verdict import SimpleModel, Verdict, Word, compared, not_known
 from hcat_core.metrics.fewest import FEWEST_OF_EACH, FEWEST_TO_RESAMPLE
 from hcat_core.metrics.intervals import side_of
 
@@ -141,16 +141,8 @@ def _error(scores: ValueScores, best: Best, external: bool) -> str:
 
 
 def _compared(best: Best, measure: str, external: bool) -> str:
-    """How the model compares with the best simple one; what goes before has no full stop."""
-    if best is None:
-        return "." if external else ". No simple model was fitted to compare it with."
-    name, other = best
-    difference, low, high = other.difference or (0.0, 0.0, 0.0)
-    how = "better than" if low > 0 else "worse than" if high < 0 else "not detectably different from"
-    return (
-        f". It is {how} the best simple model, {name}, whose {measure} is {other.headline:.2f} (difference "
-        f"{difference:+.2f}, 95 % interval {low:+.2f} to {high:+.2f})."
-    )
+    simple = None if best is None else SimpleModel(best[0], best[1].headline, best[1].difference)
+    return compared(simple, measure, external)
 
 
 def _class_calibration(scores: ClassScores) -> str:

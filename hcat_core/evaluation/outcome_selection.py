@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from hcat_core.cohort import Cohort, Layout, Targets
+from hcat_core.cohort import Cohort, Targets
 from hcat_core.interfaces import Prediction
+from hcat_core.layout import Layout
 from hcat_core.recipe.outcome_kinds import kinds_of
 from hcat_core.recipe.recipe import Recipe
 from hcat_core.registry.catalog import Catalog

@@ -16,7 +16,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from hcat_core.cohort import Cohort, Outcome, Targets
+from hcat_core.cohort import Cohort, Targets
+from hcat_core.layout import Outcome
 from hcat_core.metrics.censoring import known_weights
 from hcat_core.metrics.classes import class_numbers
 from hcat_core.metrics.fewest import FEWEST_OF_EACH, FEWEST_TO_RESAMPLE
@@ -126,9 +127,7 @@ class SampleSize:
                 f"{has}: too few to evaluate any model, which takes {FEWEST_OF_EACH} of either outcome. "
                 f"Even {needs} (Riley et al. 2020)."
             )
-        if not self.enough:
-            return f"{has}: even {needs} (Riley et al. 2020). Scores will not be reliable."
-        return f"{has}; {needs}, a larger model more (Riley et al. 2020)."
+        return _has_and_needs(has, needs, self.enough)
 
 
 @dataclass(frozen=True)
@@ -176,9 +175,7 @@ class ClassSampleSize:
             return (
                 f"{has}: too few of the rarest class to evaluate any model, which takes {FEWEST_OF_EACH}."
             )
-        if not self.enough:
-            return f"{has}: even {needs} (Riley et al. 2020). Scores will not be reliable."
-        return f"{has}; {needs}, a larger model more (Riley et al. 2020)."
+        return _has_and_needs(has, needs, self.enough)
 
 
 @dataclass(frozen=True)
@@ -295,6 +292,13 @@ def _of_value(cohort: Cohort, targets: Targets, outcome: Outcome) -> ValueSample
 def sample_size_warnings(cohort: Cohort) -> list[str]:
     """A sentence for each outcome for which the cohort is too small."""
     return [size.message for size in check_sample_size(cohort) if not size.enough]
+
+
+def _has_and_needs(has: str, needs: str, enough: bool) -> str:
+    """The sentence on a cohort that can be evaluated."""
+    if not enough:
+        return f"{has}: even {needs} (Riley et al. 2020). Scores will not be reliable."
+    return f"{has}; {needs}, a larger model more (Riley et al. 2020)."
 
 
 def _count(number: int, what: str) -> str:

@@ -11,9 +11,10 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from hcat_core.cohort import Cohort, Targets, Task
+from hcat_core.cohort import Cohort, Targets
 from hcat_core.data.splits import SPLITS, Split
 from hcat_core.interfaces import Prediction
+from hcat_core.layout import Task
 from hcat_core.metrics.calibration import calibration
 from hcat_core.metrics.censoring import known_weights
 from hcat_core.metrics.discrimination import BinaryScores, binary_metrics

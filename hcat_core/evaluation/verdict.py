@@ -53,6 +53,21 @@ class Verdict:
         return f"{self.task}: {self.answer}"
 
 
+@dataclass(frozen=True)
+class SimpleModel:
+    """The best simple model of an outcome.
+
+    Attributes:
+        name: of the estimator.
+        score: on the same patients.
+        difference: of the judged model's score to it, with the ends of its 95 % interval.
+    """
+
+    name: str
+    score: float | None
+    difference: Sequence[float] | None
+
+
 def verdict_of(
     task: str,
     scores: TaskScores,
@@ -171,14 +186,25 @@ def _discrimination(scores: TaskScores, best: tuple[str, BaselineScores] | None,
     )
     if low <= 0.5:
         text += ", so that it may be no better than chance"
-    if best is None:
-        return f"{text}." if external else f"{text}. No simple model was fitted to compare it with."
-    name, other = best
-    difference, low, high = other.difference or (0.0, 0.0, 0.0)
+    simple = None if best is None else SimpleModel(best[0], best[1].auc, best[1].difference)
+    return text + compared(simple, "AUC", external)
+
+
+def compared(simple: SimpleModel | None, measure: str, external: bool) -> str:
+    """How the model compares with the best simple one; what goes before has no full stop.
+
+    Args:
+        simple: the best simple model; None where none was fitted.
+        measure: name of its score.
+        external: the patients are another cohort, on which no model is fitted.
+    """
+    if simple is None:
+        return "." if external else ". No simple model was fitted to compare it with."
+    difference, low, high = simple.difference or (0.0, 0.0, 0.0)
     how = "better than" if low > 0 else "worse than" if high < 0 else "not detectably different from"
     return (
-        f"{text}. It is {how} the best simple model, {name}, whose AUC is {other.auc:.2f} (difference "
-        f"{difference:+.2f}, 95 % interval {low:+.2f} to {high:+.2f})."
+        f". It is {how} the best simple model, {simple.name}, whose {measure} is {simple.score:.2f} "
+        f"(difference {difference:+.2f}, 95 % interval {low:+.2f} to {high:+.2f})."
     )
 
 

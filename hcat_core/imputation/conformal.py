@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hcat_core.cohort import Cohort, Layout
+from hcat_core.cohort import Cohort
 from hcat_core.imputation.calibrated_imputation import CalibratedImputation, FeatureMaps, Residuals
 from hcat_core.imputation.hidden_blocks import leave_one_block_out, mask_down
 from hcat_core.imputation.hidden_residuals import (
@@ -20,6 +20,7 @@ from hcat_core.imputation.hidden_residuals import (
 from hcat_core.imputation.normal_scores import NormalScores
 from hcat_core.imputation.residual_quantiles import normal_quantiles, shrunk_quantiles
 from hcat_core.interfaces import FitContext, Imputation, Imputer, traceable_form
+from hcat_core.layout import Layout
 from hcat_core.storage.tensor_names import with_prefix, without_prefix
 
 SHRINKAGE = 30.0  # number of patients at which a group's factor and the overall one count equally

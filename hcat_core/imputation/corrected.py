@@ -10,7 +10,7 @@ from typing import ClassVar, Protocol
 import torch
 from torch import Generator, Tensor, nn
 
-from hcat_core.cohort import Cohort, Layout
+from hcat_core.cohort import Cohort
 from hcat_core.imputation.correction_training import network_losses, train_corrections
 from hcat_core.imputation.declared_training import ImputerTraining
 from hcat_core.imputation.gaussian_likelihood import negative_log_likelihood
@@ -20,6 +20,7 @@ from hcat_core.imputation.pretraining import Pretraining, patients_to_choose_by
 from hcat_core.imputation.principal_axes import PrincipalAxes
 from hcat_core.imputation.zero_gate import Proposal, ZeroGate
 from hcat_core.interfaces import Average, FitContext, Imputation, Imputer, traceable_form
+from hcat_core.layout import Layout
 
 
 class CorrectionNetwork(Protocol):

@@ -15,7 +15,8 @@ import torch
 from scipy.special import ndtr, ndtri
 from torch import Tensor
 
-from hcat_core.cohort import Cohort, Layout
+from hcat_core.cohort import Cohort
+from hcat_core.layout import Layout
 
 KNOTS = 40  # of each curved feature: its quantiles at equally spaced scores, or up to 20 values
 NEAR_NORMAL = 0.985  # correlation with normal scores from which a feature is left as it is

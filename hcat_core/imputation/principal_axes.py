@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from hcat_core.cohort import Cohort, Layout, Modality
+from hcat_core.cohort import Cohort
+from hcat_core.layout import Layout, Modality
 
 MOST_AXES = 32
 LEAST_NOISE = 0.02  # variance of a standardised cell that no axis explains

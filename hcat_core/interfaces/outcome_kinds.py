@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
-from hcat_core.cohort import TaskKind
+from hcat_core.layout import TaskKind
 
 EVENTS: frozenset[TaskKind] = frozenset({"event"})
 EVENTS_AND_CLASSES: frozenset[TaskKind] = frozenset({"event", "class"})

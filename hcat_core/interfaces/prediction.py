@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hcat_core.cohort import CURVE_STEPS
+from hcat_core.layout import CURVE_STEPS
 
 
 @dataclass(frozen=True)

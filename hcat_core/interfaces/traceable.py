@@ -8,7 +8,8 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from hcat_core.cohort import Cohort, Layout
+from hcat_core.cohort import Cohort
+from hcat_core.layout import Layout
 
 
 @runtime_checkable

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from hcat_core.cohort import Layout, Targets
+from hcat_core.cohort import Targets
+from hcat_core.layout import Layout
 from hcat_core.metrics.survival import causes, counts_by_day, timed
 
 SMALLEST = 0.05  # probability of not being censored; bounds the weights

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from hcat_core.cohort import Task
 from hcat_core.interfaces import Prediction
+from hcat_core.layout import Task
 from hcat_core.metrics.recalibration import cumulative_hazard, scaled_curve
 
 

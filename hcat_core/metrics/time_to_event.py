@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hcat_core.cohort import Targets, Task
+from hcat_core.cohort import Targets
+from hcat_core.layout import Task
 from hcat_core.metrics.censoring import censoring_survival
 from hcat_core.metrics.fewest import FEWEST_OF_EACH
 from hcat_core.metrics.intervals import ENDS, Resampling

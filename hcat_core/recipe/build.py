@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hcat_core.cohort import Layout
 from hcat_core.errors import Problem, RecipeError
 from hcat_core.interfaces import Estimator, Fusion, Head, Imputer, Loss, Reader
+from hcat_core.layout import Layout
 from hcat_core.recipe.component_tables import construct
 from hcat_core.recipe.recipe import Recipe
 from hcat_core.registry.catalog import Catalog

@@ -11,7 +11,7 @@ import ast
 import builtins
 import importlib
 import importlib.util
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,12 +38,12 @@ def read_source(component: Component) -> ComponentSource | None:
     """The docstring and the parameters of a component's class; None where it must be imported."""
     module, _, name = component.target.partition(":")
     try:
-        tree = ast.parse(_source_file(module).read_text(encoding="utf-8"))
-        (cls,) = (node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name)
+        names = _Names.of(module)
+        cls = names.classes[name]
         documentation = ast.get_docstring(cls)
         if documentation is None or cls.decorator_list:
             return None
-        return ComponentSource(documentation, parameters_from(name, _keywords(cls, _Names(tree.body))))
+        return ComponentSource(documentation, parameters_from(name, _keywords(cls, names)))
     except Exception:  # importing the component shows what is wrong with it
         return None
 
@@ -58,7 +58,7 @@ def _source_file(module: str) -> Path:
 
 def _keywords(cls: ast.ClassDef, names: _Names) -> Iterable[Keyword]:
     """The keyword-only arguments of the class's constructor."""
-    constructor = _constructor(cls, names.classes)
+    constructor, names = _constructor(cls, names)
     arguments = constructor.args
     if constructor.decorator_list or arguments.kwarg is not None:
         raise UnusualSourceError(cls.name)
@@ -71,15 +71,19 @@ def _keywords(cls: ast.ClassDef, names: _Names) -> Iterable[Keyword]:
         yield Keyword(argument.arg, hint, ... if default is None else names.evaluate(default))
 
 
-def _constructor(cls: ast.ClassDef, classes: Mapping[str, ast.ClassDef]) -> ast.FunctionDef:
-    """The class's ``__init__``, or that of its only base class where the module has that too."""
+def _constructor(cls: ast.ClassDef, names: _Names) -> tuple[ast.FunctionDef, _Names]:
+    """The class's ``__init__``, or that of its only base class, with the names of the module it is in."""
     for node in cls.body:
         if isinstance(node, ast.FunctionDef) and node.name == "__init__":
-            return node
+            return node, names
     (base,) = cls.bases
-    if not isinstance(base, ast.Name) or base.id not in classes:
+    if not isinstance(base, ast.Name):
         raise UnusualSourceError(cls.name)
-    return _constructor(classes[base.id], classes)
+    if base.id in names.classes:
+        return _constructor(names.classes[base.id], names)
+    module, name = names.imported[base.id]
+    others = _Names.of(module)
+    return _constructor(others.classes[name], others)
 
 
 class _Names:
@@ -103,6 +107,11 @@ class _Names:
                 for target in statement.targets:
                     if isinstance(target, ast.Name):
                         self._assign(target.id, statement.value)
+
+    @classmethod
+    def of(cls, module: str) -> _Names:
+        """The names of a module that is not imported."""
+        return cls(ast.parse(_source_file(module).read_text(encoding="utf-8")).body)
 
     def evaluate(self, expression: ast.expr) -> object:
         """The value of an annotation or a default.

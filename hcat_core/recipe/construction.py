@@ -13,12 +13,12 @@ from typing import Any
 
 import torch
 
-from hcat_core.cohort import Layout, Modality
 from hcat_core.data.class_outcomes import text_of
 from hcat_core.data.outcome_tasks import tasks_of
 from hcat_core.data.schema import CohortTable
 from hcat_core.errors import Problem
 from hcat_core.interfaces import Fusion, Head, HeadCheckingLoss, HeadSpecificLoss, Loss
+from hcat_core.layout import Layout, Modality
 from hcat_core.recipe.component_tables import construct
 from hcat_core.recipe.schema import TrainingTable
 from hcat_core.registry.catalog import Catalog

@@ -78,6 +78,16 @@ def drop_neural_tables(tree: Tree, estimator: object) -> None:
             tree.pop(name, None)
 
 
+def applicable_sets(tree: Tree, sets: Sequence[str]) -> list[str]:
+    """Of settings for several recipes those that one of them can have.
+
+    A setting of the tables of the neural model applies only to recipes that have one.
+    """
+    if uses_neural(tree.get("estimator", {"use": NEURAL})):
+        return list(sets)
+    return [text for text in sets if text.split(".")[0].split("=")[0] not in NEURAL_TABLES]
+
+
 def declared_plugins(path: Path, sets: Sequence[str] = ()) -> Allowed | None:
     """The plugins that a recipe allows, read before any is imported; None if it has no such key.
 

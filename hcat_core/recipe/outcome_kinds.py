@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from hcat_core.cohort import TaskKind
 from hcat_core.data.schema import OutcomeKind, TargetsTable
 from hcat_core.errors import Problem
 from hcat_core.interfaces.outcome_kinds import EVENTS, EVENTS_AND_CLASSES, OutcomeKinds
+from hcat_core.layout import TaskKind
 from hcat_core.recipe.checks import Tables
 from hcat_core.recipe.component_tables import components_in
 from hcat_core.recipe.schema import TrainingTable

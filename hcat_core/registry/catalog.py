@@ -26,6 +26,11 @@ class BrokenPlugin:
     provider: Provider
     reason: str
 
+    @property
+    def message(self) -> str:
+        """One line for users."""
+        return f"plugin {self.provider} failed to load: {self.reason}"
+
 
 @dataclass(frozen=True)
 class Entry:

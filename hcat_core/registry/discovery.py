@@ -65,6 +65,8 @@ class Allowed:
 
 
 NO_PLUGINS = Allowed(((),), "--no-plugins")
+NO_PLUGINS_VARIABLE = "HCAT_NO_PLUGINS"
+"""The environment variable that, set to 1, lets in no plugin of any command or function."""
 
 
 def strictest(several: Iterable[Allowed | None]) -> Allowed | None:

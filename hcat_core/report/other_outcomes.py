@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from hcat_core.cohort import Outcome
 from hcat_core.data.splits import SPLITS
 from hcat_core.evaluation.headline import HEADLINES
 from hcat_core.evaluation.other_outcomes import ClassScores, OtherScores
+from hcat_core.layout import Outcome
 from hcat_core.report import other_captions as captions
 from hcat_core.report.inputs import ReportInputs
 from hcat_core.report.other_tables import brief_table, class_table, count_table, model_table, score_table

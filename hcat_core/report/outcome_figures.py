@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hcat_core.cohort import Cohort, Outcome, Targets
+from hcat_core.cohort import Cohort, Targets
 from hcat_core.evaluation.other_outcomes import ClassScores, OtherScores, classes_of, values_of
 from hcat_core.interfaces import Prediction
+from hcat_core.layout import Outcome
 from hcat_core.report import other_captions as captions
 from hcat_core.report import performance_figures
 from hcat_core.report.inputs import KnownOutcomes

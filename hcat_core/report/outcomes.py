@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from hcat_core.cohort import Task
+from hcat_core.layout import Task
 from hcat_core.metrics.survival import causes, kaplan_meier
 from hcat_core.report.formatting import counted, listed
 from hcat_core.report.inputs import ReportInputs

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hcat_core.cohort import Layout
 from hcat_core.data.missingness_patterns import count_patterns
+from hcat_core.layout import Layout
 from hcat_core.report import (
     captions,
     cohort_figures,

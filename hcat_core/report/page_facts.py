@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hcat_core import __version__
-from hcat_core.cohort import Layout, Outcome, Task
+from hcat_core.layout import Layout, Outcome, Task
 from hcat_core.report.formatting import counted, listed
 from hcat_core.report.inputs import ReportInputs
 

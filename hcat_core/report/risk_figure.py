@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 
-from hcat_core.cohort import Task
+from hcat_core.layout import Task
 from hcat_core.report.svg import BLUE, GREY, ORANGE, RED, draw
 
 GROUPS = ("lowest third", "middle third", "highest third")

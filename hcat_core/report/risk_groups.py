@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hcat_core.cohort import Task
 from hcat_core.data.event_times import DAYS
+from hcat_core.layout import Task
 from hcat_core.metrics.group_tests import compare_groups
 from hcat_core.metrics.survival import aalen_johansen, causes
 from hcat_core.report.formatting import counted, number

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from hcat_core.cohort import Task
 from hcat_core.data.splits import SPLITS
 from hcat_core.evaluation.baselines import BaselineScores
 from hcat_core.evaluation.scores import TaskScores
 from hcat_core.evaluation.verdict import observed_over_predicted
+from hcat_core.layout import Task
 from hcat_core.report import captions, outcomes, part_captions
 from hcat_core.report.formatting import counted, number, percent, signed
 from hcat_core.report.inputs import ReportInputs, few

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hcat_core.cohort import Task
+from hcat_core.layout import Task
 from hcat_core.report import captions, performance_figures
 from hcat_core.report.inputs import ReportInputs
 from hcat_core.report.risk_groups import RiskGroups, risk_groups

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 
 from hcat_core.cohort import Cohort
-from hcat_core.data.assembly import ReadReport
 from hcat_core.data.data_quality import QualityIssue, find_quality_issues
 from hcat_core.data.leakage import Leak, LeakCheck, describe_leaks, find_leaks, leak_check
+from hcat_core.data.schema import CohortTable
 from hcat_core.data.splits import Split, split_by_column, split_cohort
 from hcat_core.errors import DataError
+from hcat_core.evaluation.cohort_counts import describe_readers, inspect_cohort
 from hcat_core.evaluation.sample_size import AnySampleSize, check_sample_size
 from hcat_core.reading import Reader
 from hcat_core.recipe.recipe import Recipe
+from hcat_core.runs.recipe_cohort import GivenCohort
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class CohortCheck:
             "refusals": [] if self.refusal is None else [self.refusal],
             "leaks": [asdict(leak) for leak in self.leaks],
             "leaks_checked": asdict(self.checked),
-            "doubts": [asdict(issue) for issue in self.issues],
+            "warnings": [asdict(issue) for issue in self.issues],
             "sample_size": [size.as_json() for size in self.sizes],
         }
 
@@ -68,29 +71,46 @@ class CohortCheck:
         return self.split
 
 
-def check_cohort(
-    recipe: Recipe, cohort: Cohort, report: ReadReport, outcomes: Reader | None
-) -> CohortCheck:
-    """Split a cohort as a run does, and look for all that a run would say of it.
+def check_cohort(recipe: Recipe, given: GivenCohort) -> CohortCheck:
+    """Split a cohort as a run of the recipe does, and look for all that a run would say of it.
+
+    Without targets there is no split.
+    """
+    if given.cohort.targets is None:
+        return check_without_split(recipe.cohort, given)
+    try:
+        split = _split(recipe, given.cohort, given.readers.outcomes)
+    except DataError as error:
+        return check_without_split(recipe.cohort, given, str(error))
+    return _check(recipe.cohort, given, split, None)
+
+
+def check_without_split(table: CohortTable, given: GivenCohort, refusal: str | None = None) -> CohortCheck:
+    """Look for all that can be found without training patients: leaks by the names of features alone.
 
     Args:
-        recipe: of the run.
-        cohort: all patients; without targets there is no split.
-        report: of reading it.
-        outcomes: the reader of its outcomes.
+        table: the cohort as a recipe describes it.
+        given: the cohort.
+        refusal: why it cannot be split.
     """
-    split, refusal = None, None
-    try:
-        split = None if cohort.targets is None else _split(recipe, cohort, outcomes)
-    except DataError as error:
-        refusal = str(error)
+    return _check(table, given, None, refusal)
+
+
+def inspection_document(given: GivenCohort, check: CohortCheck) -> dict[str, Any]:
+    """What ``hcat inspect --json`` prints: counts, how files are laid out, and what a run would say."""
+    layouts = describe_readers(given.readers.modalities)
+    return inspect_cohort(given.cohort, given.report, layouts) | check.as_json()
+
+
+def _check(table: CohortTable, given: GivenCohort, split: Split | None, refusal: str | None) -> CohortCheck:
+    cohort = given.cohort
     train = torch.zeros(0, dtype=torch.int64) if split is None else split.train
     return CohortCheck(
         split=split,
         refusal=refusal,
-        leaks=find_leaks(cohort, train, recipe.cohort.targets, recipe.cohort.allow),
-        checked=leak_check(cohort, train, recipe.cohort.allow),
-        issues=find_quality_issues(cohort, report, split),
+        leaks=find_leaks(cohort, train, table.targets, table.allow),
+        checked=leak_check(cohort, train, table.allow),
+        issues=find_quality_issues(cohort, given.report, split),
         sizes=check_sample_size(cohort),
     )
 

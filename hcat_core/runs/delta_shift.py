@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from hcat_core.cohort import Layout
 from hcat_core.errors import UsageError
 from hcat_core.interfaces import Imputation
+from hcat_core.layout import Layout
 from hcat_core.text.spelling import did_you_mean
 
 

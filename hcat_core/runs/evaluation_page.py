@@ -39,7 +39,7 @@ OF_EVENTS = (
 OF_ALL = (
     ("missing", "Who lacks what"),
     ("groups", "Groups of patients"),
-    ("doubts", "What makes the scores doubtful"),
+    ("warnings", "What makes the scores doubtful"),
 )
 
 

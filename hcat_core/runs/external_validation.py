@@ -17,10 +17,7 @@ from hcat_core.evaluation.other_verdicts import verdict_of_other
 from hcat_core.evaluation.scores import ScoringSettings, TaskScores, score_tasks, tasks_as_json
 from hcat_core.evaluation.subgroups import subgroups
 from hcat_core.evaluation.verdict import Verdict, verdict_of
-from hcat_core.reading import Reader
-from hcat_core.recipe import build
-from hcat_core.registry.catalog import Catalog
-from hcat_core.runs.new_patients import PatientFiles, read_new_patients, warn_outside_training
+from hcat_core.runs.new_patients import NewPatients
 from hcat_core.runs.predict import PatientPredictions, predict_patients
 from hcat_core.runs.trained_run import TrainedRun
 
@@ -103,53 +100,22 @@ class Evaluation:
         return document
 
 
-def evaluate_run(
-    run: TrainedRun, catalog: Catalog, files: PatientFiles, groups: Sequence[str]
-) -> Evaluation:
-    """Read patients' files, and score the run on them as ``evaluate_cohort`` does.
-
-    Args:
-        run: whose model, recalibration and thresholds are used as they are.
-        catalog: of components, for the readers.
-        files: of the patients.
-        groups: columns of the outcomes file, or features, whose groups are scored separately.
-
-    Raises:
-        DataError: for a cohort without outcomes, or as the readers and ``align`` do.
-        UsageError: for a group that is neither a column nor a feature.
-    """
-    cohort, report, recipe = read_new_patients(run, catalog, files, outcomes=True)
-    missing = () if recipe.cohort.targets is None else recipe.cohort.targets.missing
-    targets = build.build_targets_reader(recipe, catalog)
-    return evaluate_cohort(run, cohort, report, targets, groups, missing)
-
-
-def evaluate_cohort(
-    run: TrainedRun,
-    cohort: Cohort,
-    report: ReadReport,
-    targets: Reader | None,
-    groups: Sequence[str],
-    missing: Sequence[str | float] = (),
-) -> Evaluation:
+def evaluate_run(run: TrainedRun, patients: NewPatients, groups: Sequence[str]) -> Evaluation:
     """Predict and score every patient with a modality.
 
     The distribution of censoring is estimated on the cohort itself.
 
     Args:
         run: whose model, recalibration and thresholds are used as they are.
-        cohort: N patients with outcomes, in the run's layout.
-        report: of reading them.
-        targets: the reader of the outcomes.
+        patients: N patients with outcomes.
         groups: columns of the outcomes, or features, whose groups are scored separately.
-        missing: what stands for an empty cell among the outcomes.
 
     Raises:
         DataError: for a cohort without outcomes.
         UsageError: for a group that is neither a column nor a feature.
     """
+    cohort, warnings = patients.cohort, list(patients.warnings)
     fingerprint = cohort.fingerprint()
-    warnings = [*report.findings, *warn_outside_training(run, cohort)]
     without = ~cohort.present.any(dim=1)
     if without.any():
         warnings.append(f"{int(without.sum())} patients have no modality and are left out")
@@ -177,14 +143,14 @@ def evaluate_cohort(
     for name in groups:
         parts = {
             group: (cohort[torch.from_numpy(rows)], predicted[rows], settings)
-            for group, rows in subgroups(cohort, name, targets, missing).items()
+            for group, rows in subgroups(cohort, name, patients.outcomes, patients.missing).items()
         }
         by_group[name] = {group: score_tasks(*part) for group, part in parts.items()}
         others_by_group[name] = {group: score_others(*part) for group, part in parts.items()}
     return Evaluation(
         run_folder=str(run.folder.path),
         data=fingerprint,
-        report=report,
+        report=patients.report,
         warnings=warnings,
         trained_on=trained_on,
         labels=count_outcomes(cohort),

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ from hcat_core.recipe.provenance import used_components
 from hcat_core.recipe.recipe import Recipe
 from hcat_core.registry.catalog import Catalog
 from hcat_core.registry.discovery import provenance
-from hcat_core.runs.outcomes_in_words import known_outcomes, likeliest_classes
+from hcat_core.runs.outcomes_in_words import known_outcomes, prediction_cells, prediction_columns
 from hcat_core.storage.atomic_files import PARTIAL
 from hcat_core.storage.checkpoint import write_text
 from hcat_core.storage.folder_lock import HOLDER, LOCK
@@ -159,14 +160,33 @@ class RunFolder:
             )
         return before
 
-    def read_summary(self) -> dict[str, object]:
-        """Read the summary of a finished run.
+    def of_another_version(self, path: Path, key: str) -> DataError:
+        """The error for a file of the run without a key that this version of hcat needs."""
+        return DataError(
+            f"{path}: written by an earlier version of hcat, without {key!r}, which hcat {__version__} "
+            f"needs. Train again with this version: hcat run {self.recipe} --outdir FOLDER"
+        )
+
+    def read_summary(self) -> dict[str, Any]:
+        """Read the summary of a finished run; a key that is asked for and missing is an error in words.
 
         Raises:
             DataError: if it is missing or damaged; the message explains how to write it again.
         """
+        return self._read_summary(lambda part: SummaryPart(self, part))
+
+    def read_plain_summary(self) -> dict[str, Any]:
+        """Read the summary of a finished run, for programs, as plain dictionaries.
+
+        Raises:
+            DataError: as ``read_summary``.
+        """
+        return self._read_summary(dict)
+
+    def _read_summary(self, make: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
         try:
-            summary: dict[str, object] = json.loads(self.summary.read_text(encoding="utf-8"))
+            text = self.summary.read_text(encoding="utf-8")
+            summary: dict[str, Any] = json.loads(text, object_hook=make)
         except (OSError, ValueError) as error:
             raise DataError(
                 f"{self.summary}: unreadable ({error}). Remove {self.trained.name} in the same folder; "
@@ -182,29 +202,35 @@ class RunFolder:
         """Write outcome, side of the split, prediction and interval of every patient with a modality."""
         buffer = io.StringIO()
         writer = csv.writer(buffer, lineterminator="\n")
-        layout = cohort.layout
-        names = [task.output_name for task in layout.tasks]
-        columns = [column for name in names for column in (name, f"{name}_low", f"{name}_high")]
+        layout, present = cohort.layout, cohort.present.numpy()
         known = {f"{name}_label": values for name, values in known_outcomes(cohort).items()}
-        likeliest = likeliest_classes(predicted, layout)
-        words = known | {f"{name}_predicted": values for name, values in likeliest.items()}
-        writer.writerow(["patient_id", "split", "modalities", *words, *columns])
+        columns = prediction_columns(predicted, layout)
+        writer.writerow(["patient_id", "split", "modalities", *known, *columns])
         sides = split.names(len(cohort))
-        present, estimate = cohort.present.numpy(), predicted.estimate.double().numpy()
         for row, patient in enumerate(cohort.ids_as_written()):
             if sides[row] == "left out":
                 continue
-            numbers = np.stack([estimate[row], predicted.low[row], predicted.high[row]], axis=1)
             writer.writerow(
                 [
                     patient,
                     sides[row],
                     " ".join(np.array(layout.names)[present[row]]),
-                    *(values[row] for values in words.values()),
-                    *(f"{number:.6f}" if np.isfinite(number) else "" for number in numbers.ravel()),
+                    *(values[row] for values in known.values()),
+                    *prediction_cells(columns, row),
                 ]
             )
         write_text(self.predictions, buffer.getvalue())
+
+
+class SummaryPart(dict[str, Any]):
+    """A table of a run's summary, in which a missing key means that another version has written it."""
+
+    def __init__(self, folder: RunFolder, values: dict[str, Any]) -> None:
+        super().__init__(values)
+        self.folder = folder
+
+    def __missing__(self, key: str) -> NoReturn:
+        raise self.folder.of_another_version(self.folder.summary, key)
 
 
 def environment(recipe: Recipe, catalog: Catalog, device: torch.device) -> dict[str, object]:

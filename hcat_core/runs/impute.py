@@ -83,7 +83,7 @@ class ImputedCohort:
         recipe = self.run.recipe
         document = {
             "imputer": recipe.imputer,
-            "outcome_informed": recipe.is_neural and recipe.training.imputer_gradient,
+            "outcome_informed": _is_outcome_informed(self.run),
             "training_data": self.run.training.data,
             "patients": len(self.cohort),
             "shift_sd": {name: self.shifts.get(name, 0.0) for name in self.cohort.layout.names},
@@ -123,6 +123,25 @@ def impute_patients(
             f"{run.folder.path}: the imputer {run.recipe.imputer['use']!r} leaves gaps as they are."
         )
     return ImputedCohort(run, cohort, parts, shifts or {})
+
+
+def imputation_warnings(run: TrainedRun, cohort: Cohort) -> list[str]:
+    """What to know before imputed values are used: how the imputer was trained, and who is left out."""
+    warnings = []
+    if _is_outcome_informed(run):
+        warnings.append(
+            "this imputer was trained with the prediction's gradient: its values are outcome-informed. Do "
+            "not use them as if they were measured in an analysis of the same outcome."
+        )
+    left_out = int((~cohort.present.any(dim=1)).sum())
+    if left_out:
+        warnings.append(f"{left_out} patients have no measured value in any modality and are left out")
+    return warnings
+
+
+def _is_outcome_informed(run: TrainedRun) -> bool:
+    """Whether the imputer learned from outcomes, through the prediction's gradient."""
+    return run.recipe.is_neural and run.recipe.training.imputer_gradient
 
 
 def write_completed(

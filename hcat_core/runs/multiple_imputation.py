@@ -19,9 +19,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from hcat_core.cohort import Cohort, Layout
+from hcat_core.cohort import Cohort
 from hcat_core.errors import DataError, UsageError
 from hcat_core.interfaces import PatientNumbers
+from hcat_core.layout import Layout
 from hcat_core.runs.impute import (
     CompletedModality,
     ImputedCohort,
@@ -50,6 +51,17 @@ class DrawPlan:
     draws: int
     seed: int
     format: Format = "h5"
+
+    @classmethod
+    def of(cls, run: TrainedRun, draws: int, seed: int | None, file_format: Format = "h5") -> DrawPlan:
+        """The plan of a run's draws, by default with the seed of its recipe.
+
+        Raises:
+            UsageError: for less than one draw.
+        """
+        if draws < 1:
+            raise UsageError(f"draws: a whole number from 1 on is needed, got {draws}.")
+        return cls(draws, run.recipe.seed if seed is None else seed, file_format)
 
 
 def write_draws(

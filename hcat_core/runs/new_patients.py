@@ -14,6 +14,7 @@ from hcat_core.data.alignment import align
 from hcat_core.data.assembly import ReadReport
 from hcat_core.data.schema import CohortTable
 from hcat_core.errors import UsageError
+from hcat_core.reading import Reader
 from hcat_core.recipe.file_readers import reader_for
 from hcat_core.recipe.recipe import Recipe, load_recipe
 from hcat_core.registry.catalog import Catalog
@@ -42,26 +43,41 @@ class PatientFiles:
     sets: Sequence[str] = ()
 
 
+@dataclass(frozen=True)
+class NewPatients:
+    """Patients of a trained run who were not in its training, as they were read.
+
+    Attributes:
+        cohort: in the run's layout.
+        report: of reading it.
+        warnings: what was found in the files, features that they lack, which count as not measured, columns
+            that are left out, and values outside the range of the training patients.
+        outcomes: the reader of their outcomes; None where these are not known.
+        missing: what stands for an empty cell among the outcomes.
+    """
+
+    cohort: Cohort
+    report: ReadReport
+    warnings: tuple[str, ...]
+    outcomes: Reader | None = None
+    missing: Sequence[str | float] = ()
+
+
 def read_new_patients(
     run: TrainedRun, catalog: Catalog, files: PatientFiles, *, outcomes: bool
-) -> tuple[Cohort, ReadReport, Recipe]:
-    """Read patients' files and align them to the run's layout.
-
-    Returns the cohort, the report of reading it, and the run's recipe with the new files in it. Outcomes
-    are read only with ``outcomes``. Findings of the report name features that the files lack, which count
-    as not measured, and columns that are left out.
+) -> NewPatients:
+    """Read patients' files as ``read_patients`` does; their outcomes only with ``outcomes``.
 
     Raises:
         UsageError: if no file is named, or outcomes are wanted and no file with outcomes is named.
         DataError: as the readers and ``align`` do.
     """
     recipe = _recipe_for(run, catalog, files, outcomes)
-    cohort, report = read_aligned(run, readers_of(recipe, catalog), recipe.cohort)
-    return cohort, report, recipe
+    return read_patients(run, readers_of(recipe, catalog), recipe.cohort)
 
 
-def read_aligned(run: TrainedRun, source: CohortReaders, table: CohortTable) -> tuple[Cohort, ReadReport]:
-    """Read patients from readers, and align them to the run's layout; the report names the differences.
+def read_patients(run: TrainedRun, source: CohortReaders, table: CohortTable) -> NewPatients:
+    """Read patients from readers, and align them to the run's layout.
 
     Args:
         run: a trained run.
@@ -73,7 +89,14 @@ def read_aligned(run: TrainedRun, source: CohortReaders, table: CohortTable) -> 
     """
     cohort, report = read_from(source, table, run.layout)
     aligned = align(cohort, run.layout)
-    return aligned.cohort, replace(report, differences=aligned.findings)
+    report = replace(report, differences=aligned.findings)
+    return NewPatients(
+        aligned.cohort,
+        report,
+        (*report.findings, *warn_outside_training(run, aligned.cohort)),
+        source.outcomes,
+        () if table.targets is None else table.targets.missing,
+    )
 
 
 def warn_outside_training(run: TrainedRun, cohort: Cohort) -> list[str]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from hcat_core.cohort import Cohort, Layout
+from hcat_core.cohort import Cohort
 from hcat_core.interfaces import Prediction
+from hcat_core.layout import Layout
 
 
 def known_outcomes(cohort: Cohort) -> dict[str, list[str]]:
@@ -31,6 +32,36 @@ def known_outcomes(cohort: Cohort) -> dict[str, list[str]]:
             values = targets.values[:, columns[0]].tolist()
             result[outcome.name] = [f"{value:.7g}" if np.isfinite(value) else "" for value in values]
     return result
+
+
+def prediction_columns(prediction: Prediction, layout: Layout) -> dict[str, np.ndarray]:
+    """The columns of tables of predictions, by name: what commands write and Python gives.
+
+    For each outcome of classes ``OUTCOME_predicted`` (N,), the class of the highest probability; then for
+    each task its output name, and the same with ``_low`` and ``_high``, (N,) numbers that are NaN where
+    there is no interval.
+    """
+    columns = {
+        f"{name}_predicted": np.array(classes, dtype=object)
+        for name, classes in likeliest_classes(prediction, layout).items()
+    }
+    estimate = prediction.estimate.double().numpy()
+    for place, task in enumerate(layout.tasks):
+        columns[task.output_name] = estimate[:, place]
+        columns[f"{task.output_name}_low"] = prediction.low[:, place]
+        columns[f"{task.output_name}_high"] = prediction.high[:, place]
+    return columns
+
+
+def prediction_cells(columns: dict[str, np.ndarray], row: int) -> list[str]:
+    """One patient's cells of ``prediction_columns`` as texts; empty where a number is NaN."""
+    values = (column[row] for column in columns.values())
+    return [value if isinstance(value, str) else number_cell(value) for value in values]
+
+
+def number_cell(value: float, digits: int = 6) -> str:
+    """A number for a table in text; an empty cell for one that is not finite."""
+    return f"{value:.{digits}f}" if np.isfinite(value) else ""
 
 
 def likeliest_classes(prediction: Prediction, layout: Layout) -> dict[str, list[str]]:

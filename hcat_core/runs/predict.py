@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from hcat_core.cohort import Cohort, Task
-from hcat_core.errors import DataError
+from hcat_core.cohort import Cohort
+from hcat_core.errors import DataError, UsageError
 from hcat_core.evaluation.shapley import MOST_MODALITIES, shapley_values
 from hcat_core.evaluation.tipping_point import Decisions, TippingPoints, tipping_points
 from hcat_core.evaluation.value_of_measuring import (
@@ -21,7 +21,13 @@ from hcat_core.evaluation.value_of_measuring import (
     width_if_measured,
 )
 from hcat_core.interfaces import Imputation, ImputingEstimator, Prediction
-from hcat_core.runs.outcomes_in_words import likeliest_classes
+from hcat_core.layout import Task
+from hcat_core.runs.outcomes_in_words import (
+    likeliest_classes,
+    number_cell,
+    prediction_cells,
+    prediction_columns,
+)
 from hcat_core.runs.trained_run import TrainedRun
 from hcat_core.training.fitting import Fitted
 
@@ -66,17 +72,22 @@ def predict_patients(run: TrainedRun, cohort: Cohort, explain: bool | None = Non
         run: a trained run.
         cohort: patients with at least one modality, in the run's layout.
         explain: compute contributions and what measuring a missing modality would change; None: for up to
-            ``EXPLAINED`` patients.
+            ``EXPLAINED`` patients of a run whose modalities are not too many.
 
     Raises:
         DataError: for a patient without any modality.
+        UsageError: for explanations of a run of too many modalities.
     """
     refuse_without_modality(cohort)
+    if explain and len(cohort.layout.modalities) > MOST_MODALITIES:
+        raise UsageError(
+            f"contributions are computed for up to {MOST_MODALITIES} modalities; this run has "
+            f"{len(cohort.layout.modalities)}."
+        )
     fitted, statistics = run.fitted, run.training
     cohort = cohort.without_targets()
     predicted = fitted.predict(cohort)
-    explain = len(cohort) <= EXPLAINED if explain is None else explain
-    explain = explain and len(cohort.layout.modalities) <= MOST_MODALITIES
+    explain = _explains(cohort) if explain is None else explain
     shapley = value = expected_width = tipping = None
     if explain:
         base_rate = np.array(statistics.base_rate)
@@ -104,6 +115,11 @@ def predict_patients(run: TrainedRun, cohort: Cohort, explain: bool | None = Non
         expected_width,
         tipping,
     )
+
+
+def _explains(cohort: Cohort) -> bool:
+    """Whether predictions are explained where the user has not decided it."""
+    return len(cohort) <= EXPLAINED and len(cohort.layout.modalities) <= MOST_MODALITIES
 
 
 def _width_of(fitted: Fitted) -> Callable[[Cohort], np.ndarray]:
@@ -146,24 +162,22 @@ def as_csv(predictions: PatientPredictions) -> str:
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(_csv_header(predictions))
     predicted, tasks = predictions.predicted, predictions.cohort.layout.tasks
-    estimate = predicted.estimate.double().numpy()
+    columns = prediction_columns(predicted, predictions.cohort.layout)
     for row, record in enumerate(as_records(predictions)):
         cells = [record["patient_id"], " ".join(record["modalities"]), " ".join(record["missing"])]
-        cells += record["classes"].values()
-        for column in range(len(tasks)):
-            cells += [_text(values[row, column]) for values in (estimate, predicted.low, predicted.high)]
+        cells += prediction_cells(columns, row)
         curves = [predicted.curves[row, column] for column, task in enumerate(tasks) if task.curve_days]
-        cells += [_text(value) for curve in curves for value in curve]
-        cells += [_text(value) for value in predictions.unresolved[row]]
+        cells += [number_cell(value) for curve in curves for value in curve]
+        cells += [number_cell(value) for value in predictions.unresolved[row]]
         for column, task in enumerate(tasks):
             if predictions.shapley is not None:
-                cells += [_text(value) for value in predictions.shapley[row, column]]
+                cells += [number_cell(value) for value in predictions.shapley[row, column]]
             if predictions.value is not None:
                 cells.append(record["tasks"][task.name]["measure_next"] or "")
-                cells += [_text(value, 8) for value in predictions.value.reduction[row, column]]
-                cells += [_text(value, 8) for value in predictions.value.error[row, column]]
+                cells += [number_cell(value, 8) for value in predictions.value.reduction[row, column]]
+                cells += [number_cell(value, 8) for value in predictions.value.error[row, column]]
             if predictions.tipping is not None and task.kind == "event":
-                cells += [_text(value, 2) for value in predictions.tipping.shift[row, column]]
+                cells += [number_cell(value, 2) for value in predictions.tipping.shift[row, column]]
         writer.writerow(cells)
     return buffer.getvalue()
 
@@ -252,10 +266,8 @@ def _predicted(predictions: PatientPredictions, row: int, column: int, task: Tas
 
 def _csv_header(predictions: PatientPredictions) -> list[str]:
     layout = predictions.cohort.layout
-    header = ["patient_id", "modalities", "missing"]
-    header += [f"{layout.tasks[family[0]].family}_predicted" for family in layout.families]
-    for task in layout.tasks:
-        header += [task.output_name, f"{task.output_name}_low", f"{task.output_name}_high"]
+    columns = prediction_columns(predictions.predicted, layout)
+    header = ["patient_id", "modalities", "missing", *columns]
     for task in layout.tasks:
         header += [f"p_{task.outcome}_by_{round(day)}d" for day in task.curve_days]
     header += [f"{name}_left_open_by_imputation" for name in layout.names]
@@ -278,8 +290,3 @@ def _finite(names: tuple[str, ...], values: np.ndarray) -> dict[str, float]:
 
 def _rounded(value: float) -> float:
     return round(float(value), 6)
-
-
-def _text(value: float, digits: int = 6) -> str:
-    """A number for CSV; an empty cell for NaN."""
-    return f"{value:.{digits}f}" if np.isfinite(value) else ""

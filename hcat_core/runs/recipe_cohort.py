@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from hcat_core.cohort import Cohort, Layout
+from hcat_core.cohort import Cohort
 from hcat_core.data.assembly import ReadReport, assemble_cohort
 from hcat_core.data.class_outcomes import with_trained_classes
 from hcat_core.data.data_quality import refuse_unmeasured
 from hcat_core.data.schema import CohortTable
 from hcat_core.errors import UsageError
+from hcat_core.layout import Layout
 from hcat_core.reading import Reader, VocabularyReader
 from hcat_core.recipe import build
 from hcat_core.recipe.recipe import Recipe

@@ -159,7 +159,7 @@ def _read(run: Run, strict: bool, given: GivenCohort | None) -> RunData:
     cohort, report = given.cohort, given.report
     if cohort.targets is None:
         raise UsageError(f"{recipe.source}: training needs outcomes: give cohort.targets.")
-    check = check_cohort(recipe, cohort, report, given.readers.outcomes)
+    check = check_cohort(recipe, given)
     if strict:
         refuse_quality_issues(list(check.issues))
     if check.split is not None:

@@ -13,10 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hcat_core.cohort import Cohort, Layout
+from hcat_core.cohort import Cohort
 from hcat_core.data.standardisation import Standardiser
 from hcat_core.errors import DataError, UsageError
 from hcat_core.interfaces import Estimator
+from hcat_core.layout import Layout
 from hcat_core.metrics.recalibration import Recalibration
 from hcat_core.metrics.value_intervals import ValueIntervals
 from hcat_core.recipe.build import build_estimator
@@ -24,7 +25,7 @@ from hcat_core.recipe.recipe import Recipe, load_recipe
 from hcat_core.registry.catalog import Catalog
 from hcat_core.runs.folder import RunFolder
 from hcat_core.storage.atomic_files import storage_errors, sync
-from hcat_core.storage.checkpoint import read_checkpoint, write_checkpoint
+from hcat_core.storage.checkpoint import TRAIN_AGAIN, read_checkpoint, write_checkpoint
 from hcat_core.storage.safe_path import safe_path
 from hcat_core.storage.tensor_shapes import refuse_other_shapes
 from hcat_core.training.context import TrainingContext
@@ -110,7 +111,7 @@ def load_run(path: Path, catalog: Catalog, device: torch.device | None = None) -
 
     Raises:
         UsageError: for a folder without a run, or with one that did not finish.
-        DataError: for files that are damaged.
+        DataError: for files that are damaged, or lack what this version needs.
         RecipeError: when a component of the recipe is not installed here.
     """
     folder = RunFolder.open(path)
@@ -140,7 +141,9 @@ def load_run(path: Path, catalog: Catalog, device: torch.device | None = None) -
         checkpoint = None if bound is None else (str(bound["name"]), str(bound["sha256"]))
         files: dict[str, str] = dict(header["estimator"])  # type: ignore[call-overload]
         _refuse_misfit(layout, training, (*recalibration.intercept, *recalibration.slope, *thresholds))
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+    except KeyError as error:
+        raise folder.of_another_version(folder.trained, error.args[0]) from None
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
         raise DataError(
             f"{folder.trained}: damaged, or of an older hcat ({error!r}). Remove it, and "
             f"hcat run --resume {path} makes it again."
@@ -194,7 +197,7 @@ def _load_estimator(estimator: Estimator, folder: Path, context: TrainingContext
     try:
         estimator.load(folder, context)
     except (KeyError, ValueError, TypeError, IndexError, RuntimeError, AttributeError, OSError) as error:
-        raise DataError(f"{folder}: does not fit this run's recipe ({error}).") from error
+        raise DataError(f"{folder}: does not fit this run's recipe ({error}). {TRAIN_AGAIN}") from error
 
 
 def _files(folder: Path) -> list[str]:

@@ -18,6 +18,7 @@ from hcat_core.errors import DataError
 from hcat_core.storage.atomic_files import atomic_write
 
 FORMAT = 3
+TRAIN_AGAIN = "If an earlier version of hcat made the run, train again with this one."
 # One entry, not several: safetensors writes them in random order, and equal runs leave equal files.
 ENTRY = "hcat-checkpoint"
 
@@ -70,7 +71,7 @@ def read_checkpoint(path: Path, recipe: str | None = None) -> tuple[dict[str, Te
     except (SafetensorError, OSError) as error:
         raise DataError(f"{path}: damaged or truncated checkpoint ({error}).") from None
     if text is None:
-        raise DataError(f"{path}: not an hcat checkpoint, or one written by an older hcat.")
+        raise DataError(f"{path}: not an hcat checkpoint of this version. {TRAIN_AGAIN}")
     try:
         document = json.loads(text)
         manifest, header = document["manifest"], document["header"]
@@ -78,10 +79,13 @@ def read_checkpoint(path: Path, recipe: str | None = None) -> tuple[dict[str, Te
         version, written_under = manifest["hcat"], manifest["recipe"]
         known = manifest["format"] == FORMAT
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise DataError(f"{path}: damaged checkpoint: its manifest is unreadable ({error!r}).") from None
+        raise DataError(
+            f"{path}: damaged checkpoint: its manifest is unreadable ({error!r}). {TRAIN_AGAIN}"
+        ) from None
     if not known:
         raise DataError(
-            f"{path}: written by hcat {version} in a format that hcat {__version__} cannot read."
+            f"{path}: written by hcat {version} in a format that hcat {__version__} cannot read. "
+            "Train again with this version."
         )
     if described != _described(tensors) or digest != _digest(manifest, header, tensors):
         raise DataError(

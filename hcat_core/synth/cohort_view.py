@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from hcat_core.cohort import Cohort, Layout, Modality, Targets
+from hcat_core.cohort import Cohort, Targets
+from hcat_core.layout import Layout, Modality
 from hcat_core.synth.generator import SyntheticCohort
 from hcat_core.synth.outcomes import TASKS
 

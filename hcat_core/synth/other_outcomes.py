@@ -16,7 +16,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from hcat_core.cohort import Cohort, Targets, Task
+from hcat_core.cohort import Cohort, Targets
+from hcat_core.layout import Task
 from hcat_core.synth.cohort_view import to_cohort
 from hcat_core.synth.generator import SyntheticCohort
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hcat_core.cohort import Task
+from hcat_core.layout import Task
 
 TASKS = (Task("survival", 1826.0, "death"), Task("recurrence", 730.0, "recurrence"))
 SHAPE = 1.2

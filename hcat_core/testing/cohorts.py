@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from hcat_core.cohort import Cohort, Layout, Modality, Targets, Task
+from hcat_core.cohort import Cohort, Targets
+from hcat_core.layout import Layout, Modality, Task
 
 TASKS = (Task("survival", 1826.0, "death"), Task("recurrence", 730.0, "recurrence"))
 

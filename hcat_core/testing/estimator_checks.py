@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from hcat_core.cohort import CURVE_STEPS, Cohort, Targets
+from hcat_core.cohort import Cohort, Targets
 from hcat_core.interfaces import FitContext, Prediction, RefittingEstimator
+from hcat_core.layout import CURVE_STEPS
 from hcat_core.recipe.loading import uses_neural
 from hcat_core.recipe.recipe import load_recipe
 from hcat_core.testing.harness import Check, Subject, require

@@ -14,9 +14,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from hcat_core.cohort import Cohort, TaskKind
+from hcat_core.cohort import Cohort
 from hcat_core.data.standardisation import Standardiser
 from hcat_core.interfaces import FitContext, Fused
+from hcat_core.layout import TaskKind
 from hcat_core.recipe.component_tables import construct
 from hcat_core.recipe.outcome_kinds import kinds_of
 from hcat_core.registry.catalog import Catalog

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hcat_core.cohort import Cohort, Layout, Modality, Targets
+from hcat_core.cohort import Cohort, Targets
 from hcat_core.interfaces import Average, FitContext, Imputation, Imputer
+from hcat_core.layout import Layout, Modality
 from hcat_core.testing.harness import TEST, Check, Subject, require, same_state, state_of, through_a_file
 
 DRAWS = 400

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from hcat_core.cohort import Cohort, Outcome, Targets
+from hcat_core.cohort import Cohort, Targets
 from hcat_core.interfaces import Estimator, FitContext, Fused, GatedFusion, ResidualHead
+from hcat_core.layout import Outcome
 from hcat_core.training.model import HcatModel, add_evidence, evidence_of
 
 SPREAD = 1.5  # prior standard deviation of what all gates share, and of the evidence's log factor

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from hcat_core.cohort import CURVE_STEPS, Cohort, Layout
+from hcat_core.cohort import Cohort
 from hcat_core.interfaces import CommonNumbers, Imputation, Prediction
+from hcat_core.layout import CURVE_STEPS, Layout
 from hcat_core.metrics.value_intervals import HALF_WIDTH
 from hcat_core.training.common_random import common_dropout
 from hcat_core.training.model import HcatModel

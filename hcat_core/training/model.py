@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from hcat_core.cohort import CURVE_STEPS, Cohort, Layout, Outcome, concatenate
+from hcat_core.cohort import Cohort, concatenate
 from hcat_core.interfaces import (
     AdditiveEstimator,
     EvidenceHead,
@@ -22,6 +22,7 @@ from hcat_core.interfaces import (
     StatefulComponent,
     TimedHead,
 )
+from hcat_core.layout import CURVE_STEPS, Layout, Outcome
 from hcat_core.storage.tensor_names import without_prefix
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from hcat_core.cohort import Cohort, Layout
+from hcat_core.cohort import Cohort
 from hcat_core.data.folds import at_most, joint_folds
 from hcat_core.data.standardisation import Standardiser
 from hcat_core.errors import DataError
@@ -21,6 +21,7 @@ from hcat_core.interfaces import (
     PatientNumbers,
     Prediction,
 )
+from hcat_core.layout import Layout
 from hcat_core.registry.parameter_types import Count
 from hcat_core.storage.atomic_files import make_folder
 from hcat_core.storage.checkpoint import read_checkpoint, write_checkpoint

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hcat_core.cohort import Layout
 from hcat_core.imputation.conformal import Calibrated
 from hcat_core.interfaces import AdditiveEstimator
+from hcat_core.layout import Layout
 from hcat_core.recipe import build
 from hcat_core.recipe.build import WeightedLoss
 from hcat_core.recipe.recipe import Recipe

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from hcat_core.cohort import Cohort, Layout, concatenate
+from hcat_core.cohort import Cohort, concatenate
 from hcat_core.data.standardisation import Standardiser
 from hcat_core.errors import DataError
 from hcat_core.interfaces import (
@@ -21,8 +21,9 @@ from hcat_core.interfaces import (
     FitContext,
     PreparedFusion,
 )
+from hcat_core.layout import Layout
 from hcat_core.storage.atomic_files import make_folder
-from hcat_core.storage.checkpoint import read_checkpoint
+from hcat_core.storage.checkpoint import TRAIN_AGAIN, read_checkpoint
 from hcat_core.storage.tensor_names import with_prefix, without_prefix
 from hcat_core.training.checkpoints import LAST, Checkpoints, Progress
 from hcat_core.training.context import CheckpointFolder, TrainingContext, parts_of
@@ -181,7 +182,7 @@ def load_member(
         standardiser = Standardiser.from_state(tensors, "standardiser.")
         standardiser.refuse_another_layout(plan.layout)
     except (KeyError, RuntimeError, ValueError, IndexError, TypeError) as error:
-        raise DataError(f"{path}: does not fit this run's recipe ({error}).") from None
+        raise DataError(f"{path}: does not fit this run's recipe ({error}). {TRAIN_AGAIN}") from None
     model.to(context.device)
     return TrainedMember(standardiser, model)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from hcat_core.cohort import Cohort, Layout
+from hcat_core.cohort import Cohort
 from hcat_core.data.standardisation import Standardiser
 from hcat_core.interfaces import (
     AdditiveEstimator,
@@ -17,6 +17,7 @@ from hcat_core.interfaces import (
     TracedBatch,
     traceable_form,
 )
+from hcat_core.layout import Layout
 from hcat_core.metrics.recalibration import Recalibration
 from hcat_core.training.model import HcatModel
 from hcat_core.training.neural_training import TrainedMember

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from hcat_core.cohort import Task
+from hcat_core.layout import Task
 from hcat_core.metrics.horizons import tasks_by_event
 from hcat_core.metrics.recalibration import Recalibration
 

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hcat_core.cohort import Cohort, Outcome
+from hcat_core.cohort import Cohort
 from hcat_core.interfaces import Prediction, ResidualHead
+from hcat_core.layout import Outcome
 from hcat_core.metrics.censoring import all_known_weights
 from hcat_core.metrics.discrimination import best_threshold, binary_metrics
 from hcat_core.training.checkpoints import TaskMetrics

@@ -164,7 +164,7 @@ def test_outcomes_of_which_few_ids_match_are_told_by_inspect_and_run(cohort, out
 
 def test_outcomes_of_a_part_of_the_patients_whose_ids_match_are_told_nothing(cohort, outcomes):
     code, out, err = cohort(PLAIN, table=outcomes[::3])("inspect", "r.toml", "--json")
-    assert code == 0 and json.loads(out)["doubts"] == []
+    assert code == 0 and json.loads(out)["warnings"] == []
 
 
 def test_ids_that_begin_with_zeros_are_shown_as_the_files_have_them(hcat, tmp_path, outcomes):

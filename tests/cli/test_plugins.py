@@ -2,10 +2,13 @@
 
 import json
 import sys
+import warnings
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+import hcat_core as api
 from hcat_core.recipe.recipe import load_recipe
 from hcat_core.registry.catalog import load_catalog
 from hcat_core.registry.discovery import NO_PLUGINS, Allowed, Provider, strictest
@@ -164,6 +167,39 @@ def test_a_comparison_lets_in_what_every_recipe_does(hcat, spy, recipe):
     code, _, err = hcat("compare", free, strict, "--outdir=c")
     assert code == 2 and f"which plugins = [] of {strict} does not allow" in err
     assert not spy()
+
+
+def test_python_imports_no_plugin_that_a_recipe_does_not_let_in(spy, recipe, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = recipe("plugins = []\n[evaluation]\nbaselines = []\nbootstrap = 0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", api.FindingWarning)
+        cohort = api.Cohort.from_files(path)
+        api.inspect(cohort, path)
+        api.fit(cohort, path, outdir="run")
+        api.load("run").predict(cohort)
+        api.compare(cohort, [path], folds=2, repeats=1, baselines=False)
+    frame = pd.DataFrame({"x": [1.0, 2.0]}, index=["a", "b"])
+    assert len(api.Cohort.from_frames({"rna": frame})) == 2
+    assert not spy()
+    free = recipe("", "free.toml")
+    monkeypatch.setenv("HCAT_NO_PLUGINS", "1")
+    api.Cohort.from_files(free)
+    assert not spy()
+    monkeypatch.delenv("HCAT_NO_PLUGINS")
+    api.Cohort.from_files(free)
+    assert spy()
+
+
+def test_python_warns_of_a_plugin_that_fails_to_load_as_a_command_does(hcat, spy, recipe, tmp_path):
+    plugin = tmp_path / "site" / "spy_plugin.py"
+    plugin.write_text("raise RuntimeError('no licence')\n")
+    _, _, err = hcat("inspect", recipe())
+    with pytest.warns(api.FindingWarning) as caught:
+        api.Cohort.from_files(recipe())
+    message = str(caught[0].message)
+    assert "spy (spy-dist 3.1) failed to load: RuntimeError: no licence" in message
+    assert f"hcat: warning: {message}" in err
 
 
 def test_lists_are_joined_to_the_strictest():

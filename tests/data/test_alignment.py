@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hcat_core.cohort import Layout, Modality
+from hcat_core.layout import Layout, Modality
 from hcat_core.data.alignment import align
 from hcat_core.errors import DataError
 from hcat_core.testing.cohorts import random_cohort

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from hcat_core.cohort import Cohort, Layout, Modality
+from hcat_core.cohort import Cohort
+from hcat_core.layout import Layout, Modality
 from hcat_core.data.assembly import ModalityReport, ReadReport
 from hcat_core.data.data_quality import (
     find_quality_issues,

@@ -5,7 +5,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from hcat_builtin.readers.tables.reader import TableReader
-from hcat_core.cohort import Layout, Modality
+from hcat_core.layout import Layout, Modality
 from hcat_core.data.assembly import assemble_cohort
 from hcat_core.data.leakage import FEWEST, _single_feature_aucs, find_leaks, leak_check, refuse_leaks
 from hcat_core.data.schema import TargetsTable

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from hcat_core.cohort import Layout, Modality
+from hcat_core.layout import Layout, Modality
 from hcat_core.data.class_outcomes import with_trained_classes
 from hcat_core.data.outcome_tasks import safe_names
 from hcat_core.data.outcomes import read_targets

@@ -5,8 +5,9 @@ import dataclasses
 import pytest
 import torch
 
-from hcat_core.cohort import Cohort, Layout, Modality
+from hcat_core.cohort import Cohort
 from hcat_core.imputation.normal_scores import KNOTS, NormalScores
+from hcat_core.layout import Layout, Modality
 
 N = 400
 NORMAL, SKEWED, COUNT, BINARY, CONSTANT = range(5)

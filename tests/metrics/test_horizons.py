@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.isotonic import IsotonicRegression
 
-from hcat_core.cohort import Task
 from hcat_core.interfaces import Prediction
+from hcat_core.layout import Task
 from hcat_core.metrics.horizons import on_one_curve, tasks_by_event
 
 TIMES = ("days", "dead")

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from sksurv.metrics import brier_score, concordance_index_ipcw, integrated_brier_score
 from sksurv.util import Surv
 
-from hcat_core.cohort import Targets, Task
+from hcat_core.cohort import Targets
+from hcat_core.layout import Task
 from hcat_core.metrics.intervals import Resampling
 from hcat_core.metrics.recalibration import sigmoid
 from hcat_core.metrics.time_to_event import TimeScores, _uno_c, c_index_interval, time_metrics

@@ -90,6 +90,27 @@ def test_a_plain_third_party_component_is_not_imported(written):
     ]
 
 
+def test_the_parameters_of_a_base_in_another_module_are_found_without_importing_it(written, tmp_path):
+    base = """
+        FEW = 3
+
+        class Base:
+            def __init__(self, layout, *, rank: int = FEW) -> None: ...
+    """
+    (tmp_path / "acme_base.py").write_text(textwrap.dedent(base))
+    component = written(
+        """
+        from acme_base import Base
+
+        class One(Base):
+            \"\"\"An imputer.\"\"\"
+        """
+    )
+    found = document_component(component)
+    assert not {"acme_component", "acme_base"} & set(sys.modules)
+    assert [(row.name, row.default) for row in found.parameters] == [("rank", 3)]
+
+
 @pytest.mark.parametrize("source", OTHERS.values(), ids=OTHERS)
 def test_one_that_its_source_does_not_tell_is_imported(written, source):
     component = written(source)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from hcat_core.cohort import Layout
+from hcat_core.layout import Layout
 from hcat_core.report import data_checks
 from hcat_core.report.page import render
 

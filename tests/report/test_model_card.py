@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from hcat_core.cohort import Layout, Modality
 from hcat_core.data.splits import Split
+from hcat_core.layout import Layout, Modality
 from hcat_core.report.model_card import model_card
 
 

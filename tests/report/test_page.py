@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from hcat_core.cohort import Layout, Modality
+from hcat_core.layout import Layout, Modality
 from hcat_core.report import performance_figures
 from hcat_core.report.page import render, write_report
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from hcat_core.cohort import Layout
 from hcat_core.data.splits import Split
+from hcat_core.layout import Layout
 from hcat_core.report.words import NO_TEST_PATIENTS, purpose, summary_in_words, too_few
 
 

@@ -5,11 +5,10 @@ import pandas as pd
 import pytest
 
 from hcat_core.errors import DataError
-from hcat_core.recipe.build import build_targets_reader
 from hcat_core.recipe.recipe import load_recipe
 from hcat_core.registry.catalog import load_catalog
 from hcat_core.runs.cohort_checks import check_cohort
-from hcat_core.runs.recipe_cohort import read_recipe_cohort
+from hcat_core.runs.recipe_cohort import given_by
 from hcat_core.runs.run import run_recipe
 
 CATALOG = load_catalog()
@@ -40,8 +39,8 @@ def checked(tmp_path):
 
     def check(*sets):
         recipe, _ = load_recipe(tmp_path / "r.toml", CATALOG, sets=sets)
-        cohort, report = read_recipe_cohort(recipe, CATALOG)
-        return recipe, cohort, check_cohort(recipe, cohort, report, build_targets_reader(recipe, CATALOG))
+        given = given_by(recipe, CATALOG)
+        return recipe, given.cohort, check_cohort(recipe, given)
 
     return check
 

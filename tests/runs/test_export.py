@@ -56,6 +56,16 @@ mc_samples = 2
 bootstrap = 0
 baselines = []
 """
+
+
+def heads(**trained):
+    """The tables of heads, each with the loss that trains it: by task, the names of both."""
+    return "".join(
+        f'[heads.{task}]\nuse = "{head}"\n[[losses]]\nuse = "{loss}"\nhead = "{task}"\n'
+        for task, (head, loss) in trained.items()
+    )
+
+
 FULL = """
 [estimator]
 use = "neural"
@@ -67,29 +77,8 @@ n_iterations = 1
 hidden = 16
 fit_epochs = 1
 first = { use = "vae", latent_dim = 4, hidden = 16, fit_epochs = 1, rank = 2, components = 2 }
-[heads]
-survival = { use = "discrete_hazard" }
-recurrence = { use = "cox" }
-[[losses]]
-use = "hazard"
-head = "survival"
-[[losses]]
-use = "cox"
-head = "recurrence"
-"""
-ONE_MEMBER = """
-[imputer]
-use = "mean"
-[heads]
-survival = { use = "binary" }
-recurrence = { use = "binary" }
-[[losses]]
-use = "bce"
-head = "survival"
-[[losses]]
-use = "bce"
-head = "recurrence"
-"""
+""" + heads(survival=("discrete_hazard", "hazard"), recurrence=("cox", "cox"))
+ONE_MEMBER = '[imputer]\nuse = "mean"\n' + heads(survival=("binary", "bce"), recurrence=("binary", "bce"))
 
 
 @pytest.fixture(scope="module")

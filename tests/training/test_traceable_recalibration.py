@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from hcat_core.cohort import Task
 from hcat_core.interfaces import Prediction
+from hcat_core.layout import Task
 from hcat_core.metrics.horizons import on_one_curve
 from hcat_core.metrics.recalibration import Recalibration
 from hcat_core.training.traceable_recalibration import TraceableRecalibration

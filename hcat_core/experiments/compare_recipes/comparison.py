@@ -12,6 +12,7 @@ from hcat_core.cohort import Cohort
 from hcat_core.data.folds import joint_folds, per_task_folds
 from hcat_core.data.leakage import refuse_leaks
 from hcat_core.evaluation.baselines import baseline_recipes
+from hcat_core.experiments.compare_recipes.baseline_names import BASELINES
 from hcat_core.experiments.compare_recipes.document import (
     Findings,
     FoldPlan,
@@ -31,7 +32,6 @@ from hcat_core.storage.checkpoint import write_text
 from hcat_core.storage.folder_lock import folder_lock
 from hcat_core.storage.safe_path import safe_path
 
-BASELINES = ("logistic", "random_forest", "hist_gradient_boosting", "coxnet", "survival_forest")
 PAGE = "compare.html"
 
 Finished = Callable[[FoldResult, int, int], None]
@@ -62,6 +62,12 @@ def with_baselines(recipes: Mapping[str, Recipe], cohort: Cohort, catalog: Catal
     for name, recipe in baseline_recipes(BASELINES, present, first, catalog, cohort).items():
         every[f"{name} (baseline)" if name in every else name] = recipe
     return every
+
+
+def baselines_beside(name: str, recipe: Recipe, cohort: Cohort, catalog: Catalog) -> dict[str, Recipe]:
+    """The simple models that ``with_baselines`` puts beside a recipe of this name."""
+    every = with_baselines({name: recipe}, cohort, catalog)
+    return {one: baseline for one, baseline in every.items() if one != name}
 
 
 def plan_comparison(recipes: Mapping[str, Recipe], cohort: Cohort, plan: FoldPlan) -> PlannedComparison:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hcat_core.cohort import Cohort, Outcome
+from hcat_core.cohort import Cohort
 from hcat_core.experiments.compare_recipes import table
 from hcat_core.experiments.compare_recipes.differences import (
     MEAN_OF_TASKS,
@@ -33,6 +33,7 @@ from hcat_core.experiments.compare_recipes.verdict import (
     as_json,
     comparison_verdict,
 )
+from hcat_core.layout import Outcome
 from hcat_core.metrics.fewest import FEWEST_OF_EACH
 from hcat_core.metrics.resampling import group_numbers
 from hcat_core.metrics.survival import timed

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hcat_core.cohort import Cohort, Outcome
+from hcat_core.cohort import Cohort
 from hcat_core.experiments.compare_recipes.differences import (
     Difference,
     auc_with_two_hidden,
@@ -21,6 +21,7 @@ from hcat_core.experiments.compare_recipes.table import (
     fall_without,
     spread_of_scores,
 )
+from hcat_core.layout import Outcome
 from hcat_core.metrics.classes import KnownClasses, class_calibration_slope, class_numbers
 from hcat_core.metrics.fewest import FEWEST_TO_RESAMPLE
 from hcat_core.metrics.resampling import units_of_each

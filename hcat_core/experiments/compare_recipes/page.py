@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hcat_core.cohort import TaskKind
 from hcat_core.experiments.compare_recipes.differences import ALL_MODALITIES, Difference
 from hcat_core.experiments.compare_recipes.document import Findings, difference_notes
 from hcat_core.experiments.compare_recipes.failures import failed_folds, worst_folds
@@ -16,6 +15,7 @@ from hcat_core.experiments.compare_recipes.score_tables import (
     score_table,
     scored_outcomes,
 )
+from hcat_core.layout import TaskKind
 from hcat_core.report.forest_plot import ForestRow, ForestScale, forest_figure
 from hcat_core.report.formatting import listed, number
 from hcat_core.report.page_facts import PageFacts

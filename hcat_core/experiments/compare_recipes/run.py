@@ -39,16 +39,27 @@ class RecipeOnFold:
 
 def fold_job(name: str, recipe: Recipe, fold: Fold, data: str) -> Job[RecipeOnFold]:
     """The job of one recipe on one fold of the cohort whose fingerprint is ``data``."""
-    key = job_key(
+    return Job(name, fold_key(recipe, fold, data, test=fold.test.tolist()), RecipeOnFold(recipe, fold))
+
+
+def fold_key(recipe: Recipe, fold: Fold, data: str, **patients: object) -> str:
+    """The name of a result's file, which changes with all that the result depends on.
+
+    Args:
+        recipe: that is fitted.
+        fold: whose patients are scored.
+        data: fingerprint of the cohort.
+        patients: which of them are on either side of the fold.
+    """
+    return job_key(
         method=recipe.method(),
         scoring=SCORING,
         mc_samples=recipe.evaluation.mc_samples,
         seed=recipe.seed,
         data=data,
         fold=[fold.repeat, fold.number, list(fold.tasks)],
-        test=fold.test.tolist(),
+        **patients,
     )
-    return Job(name, key, RecipeOnFold(recipe, fold))
 
 
 def run_job(job: Job[RecipeOnFold], cohort: Cohort, allowed: Allowed | None) -> FoldResult:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hcat_core.cohort import Layout, TaskKind
+from hcat_core.layout import Layout, TaskKind
 from hcat_core.report.formatting import number
 from hcat_core.report.page_tables import Cell, PageTable, TableRow, figure_cell, numbers, texts
 

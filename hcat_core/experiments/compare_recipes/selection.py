@@ -16,9 +16,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hcat_core.cohort import Cohort, Outcome, Targets, TaskKind
+from hcat_core.cohort import Cohort, Targets
 from hcat_core.evaluation.headline import averaged
 from hcat_core.experiments.compare_recipes.results import FoldResult, FoldScores
+from hcat_core.layout import Outcome, TaskKind
 from hcat_core.metrics.classes import KnownClasses, class_numbers, macro_aucs
 from hcat_core.metrics.intervals import aucs
 from hcat_core.metrics.resampling import CELLS, group_numbers

@@ -9,8 +9,8 @@ import torch
 
 from hcat_core.cohort import Cohort
 from hcat_core.data.folds import Fold, joint_folds
-from hcat_core.experiments.compare_recipes.run import SCORING, RecipeOnFold
-from hcat_core.experiments.jobs import Job, job_key
+from hcat_core.experiments.compare_recipes.run import RecipeOnFold, fold_key
+from hcat_core.experiments.jobs import Job
 from hcat_core.recipe.recipe import Recipe
 
 
@@ -69,15 +69,7 @@ def nested_job(name: str, recipe: Recipe, fold: Fold, data: str) -> Job[RecipeOn
     Its key has the patients on both sides: inner folds of two outer ones may test the same patients.
     """
     rows = hashlib.sha256(fold.rest.numpy().tobytes() + b"/" + fold.test.numpy().tobytes())
-    key = job_key(
-        method=recipe.method(),
-        scoring=SCORING,
-        mc_samples=recipe.evaluation.mc_samples,
-        seed=recipe.seed,
-        data=data,
-        fold=[fold.repeat, fold.number, list(fold.tasks)],
-        rows=rows.hexdigest(),
-    )
+    key = fold_key(recipe, fold, data, rows=rows.hexdigest())
     return Job(name, key, RecipeOnFold(recipe, fold, subsets=False))
 
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from hcat_core.cohort import Outcome
 from hcat_core.evaluation.headline import HEADLINES
 from hcat_core.experiments.compare_recipes.differences import MEAN_OF_TASKS, score_by_fold
 from hcat_core.experiments.compare_recipes.results import FoldResult
 from hcat_core.experiments.tune.nested_folds import SearchPlan
 from hcat_core.experiments.tune.space import Dimension
+from hcat_core.layout import Outcome
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hcat_core.cohort import Cohort, Layout
+from hcat_core.cohort import Cohort
 from hcat_core.interfaces import Fused, Head, Imputation, TracedBatch, traceable_form
+from hcat_core.layout import Layout
 from hcat_core.recipe.component_tables import components_in, construct
 from hcat_core.recipe.recipe import Recipe
 from hcat_core.registry.catalog import Catalog

@@ -7,8 +7,9 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from hcat_core.cohort import Cohort, Layout
+from hcat_core.cohort import Cohort
 from hcat_core.interfaces import BinaryLogitHead, Outputs
+from hcat_core.layout import Layout
 
 
 class BrierLoss:

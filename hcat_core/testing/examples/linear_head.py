@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from hcat_core.cohort import Cohort, Layout
+from hcat_core.cohort import Cohort
 from hcat_core.interfaces import Fused, Prediction
+from hcat_core.layout import Layout
 
 
 class LinearHead(nn.Module):

@@ -8,8 +8,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from hcat_core.cohort import Cohort, Layout
+from hcat_core.cohort import Cohort
 from hcat_core.interfaces import FitContext, Prediction
+from hcat_core.layout import Layout
 from hcat_core.registry.parameter_types import Positive
 
 

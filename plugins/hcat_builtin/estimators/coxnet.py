@@ -12,9 +12,10 @@ from torch import Tensor
 from hcat_builtin.estimators.patient_features import FEATURES, FeatureChoice, PatientFeatures
 from hcat_builtin.estimators.penalised_regression import CoxLikelihood, fit_penalised, inner_folds
 from hcat_builtin.estimators.serialisation import load_models, save_models
-from hcat_core.cohort import Cohort, Layout
+from hcat_core.cohort import Cohort
 from hcat_core.errors import DataError
 from hcat_core.interfaces import EVENTS, FitContext, Prediction
+from hcat_core.layout import Layout
 from hcat_core.metrics.survival import FINE_STEPS, breslow, causes, cumulative_incidence, fine_days
 from hcat_core.registry.parameter_types import Count, FoldCount, Share, TailShare
 from hcat_core.storage.tensor_names import with_prefix, without_prefix

@@ -24,8 +24,9 @@ from hcat_builtin.estimators.outcome_regression import (
 from hcat_builtin.estimators.patient_features import FEATURES, FeatureChoice, PatientFeatures
 from hcat_builtin.estimators.penalised_regression import inner_folds
 from hcat_builtin.estimators.serialisation import load_models, save_models
-from hcat_core.cohort import CURVE_STEPS, Cohort, Layout, Task
+from hcat_core.cohort import Cohort
 from hcat_core.interfaces import ALL_KINDS, FitContext, Prediction
+from hcat_core.layout import CURVE_STEPS, Layout, Task
 from hcat_core.metrics.survival import FINE_STEPS, cumulative_incidence, fine_days
 from hcat_core.registry.parameter_types import Count, CountOrZero, FoldCount, Share, TailShare
 from hcat_core.storage.tensor_names import with_prefix, without_prefix

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from hcat_builtin.estimators.forest_score import RAREST, ForestScore, Trees
 from hcat_builtin.estimators.modality_pairs import ModalityPairs
-from hcat_core.cohort import Cohort, Layout
+from hcat_core.cohort import Cohort
+from hcat_core.layout import Layout
 from hcat_core.storage.tensor_names import without_prefix
 
 LARGEST = 10.0  # log hazard ratio of one modality, either way

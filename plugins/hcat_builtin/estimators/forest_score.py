@@ -15,7 +15,8 @@ from hcat_builtin.estimators.outcome_regression import Outcomes
 from hcat_builtin.estimators.patient_features import FEATURES, FeatureChoice, PatientFeatures
 from hcat_builtin.estimators.saved_models import check_nodes
 from hcat_builtin.estimators.survival_forest import new_forest
-from hcat_core.cohort import Cohort, Layout, Task
+from hcat_core.cohort import Cohort
+from hcat_core.layout import Layout, Task
 from hcat_core.storage.tensor_names import with_prefix, without_prefix
 from hcat_core.storage.tensor_shapes import refuse_other_shapes
 

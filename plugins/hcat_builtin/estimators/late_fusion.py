@@ -11,9 +11,10 @@ from torch import Tensor
 
 from hcat_builtin.estimators.nested_fit import fit_copy
 from hcat_builtin.estimators.serialisation import load_models, save_models
-from hcat_core.cohort import CURVE_STEPS, Cohort, Layout
+from hcat_core.cohort import Cohort
 from hcat_core.errors import DataError
 from hcat_core.interfaces import ALL_KINDS, Estimator, FitContext, Prediction
+from hcat_core.layout import CURVE_STEPS, Layout
 from hcat_core.storage.tensor_shapes import refuse_other_shapes
 
 FEWEST = 10  # training patients of known outcome with which a modality is used

@@ -7,7 +7,7 @@ from typing import Any
 from hcat_builtin.estimators.outcome_models import OutcomeModels
 from hcat_builtin.estimators.patient_features import FeatureChoice, PatientFeatures
 from hcat_builtin.estimators.saved_models import check_linear
-from hcat_core.cohort import Layout
+from hcat_core.layout import Layout
 from hcat_core.registry.parameter_types import Count, Positive, TailShare
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hcat_core.cohort import Cohort, Layout
+from hcat_core.cohort import Cohort
+from hcat_core.layout import Layout
 from hcat_core.storage.tensor_shapes import Shape
 
 FARTHEST = 3.0  # standard deviations; scores beyond it would dominate their products

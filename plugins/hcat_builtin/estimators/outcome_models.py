@@ -13,8 +13,9 @@ from torch import Tensor
 from hcat_builtin.estimators.patient_features import PatientFeatures
 from hcat_builtin.estimators.saved_models import named
 from hcat_builtin.estimators.serialisation import load_models, save_models
-from hcat_core.cohort import Cohort, Layout, Outcome, Targets
+from hcat_core.cohort import Cohort, Targets
 from hcat_core.interfaces import ALL_KINDS, FitContext, Prediction
+from hcat_core.layout import Layout, Outcome
 from hcat_core.metrics.censoring import all_known_weights
 from hcat_core.storage.tensor_shapes import refuse_other_shapes
 

@@ -8,7 +8,8 @@ from typing import Literal
 import numpy as np
 import torch
 
-from hcat_core.cohort import Cohort, Layout
+from hcat_core.cohort import Cohort
+from hcat_core.layout import Layout
 from hcat_core.storage.tensor_names import without_prefix
 from hcat_core.storage.tensor_shapes import Shape
 

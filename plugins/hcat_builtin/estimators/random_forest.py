@@ -10,7 +10,7 @@ from hcat_builtin.estimators.forest_growing import grow
 from hcat_builtin.estimators.outcome_models import OutcomeModels
 from hcat_builtin.estimators.patient_features import FeatureChoice, PatientFeatures
 from hcat_builtin.estimators.saved_models import check_forest
-from hcat_core.cohort import Layout
+from hcat_core.layout import Layout
 from hcat_core.registry.parameter_types import Count
 
 

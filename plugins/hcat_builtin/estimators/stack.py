@@ -13,10 +13,11 @@ from scipy.optimize import minimize
 from torch import Tensor
 
 from hcat_builtin.estimators.nested_fit import fit_copy
-from hcat_core.cohort import Cohort, Layout, Targets
+from hcat_core.cohort import Cohort, Targets
 from hcat_core.data.folds import at_most, joint_folds
 from hcat_core.errors import DataError
 from hcat_core.interfaces import ALL_KINDS, Estimator, FitContext, Prediction
+from hcat_core.layout import Layout
 from hcat_core.metrics.censoring import all_known_weights
 from hcat_core.metrics.discrimination import best_threshold
 from hcat_core.metrics.recalibration import Recalibration, logit, scaled_curve, sigmoid

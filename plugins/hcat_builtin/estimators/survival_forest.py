@@ -14,9 +14,10 @@ from hcat_builtin.estimators.outcome_regression import Outcomes
 from hcat_builtin.estimators.patient_features import FeatureChoice, PatientFeatures
 from hcat_builtin.estimators.saved_models import check_forest, named
 from hcat_builtin.estimators.serialisation import load_models, save_models
-from hcat_core.cohort import CURVE_STEPS, Cohort, Layout
+from hcat_core.cohort import Cohort
 from hcat_core.errors import DataError
 from hcat_core.interfaces import EVENTS_AND_CLASSES, FitContext, Prediction
+from hcat_core.layout import CURVE_STEPS, Layout
 from hcat_core.metrics.horizons import tasks_by_event
 from hcat_core.registry.parameter_types import Count, PositiveShare
 from hcat_core.storage.tensor_shapes import refuse_other_shapes

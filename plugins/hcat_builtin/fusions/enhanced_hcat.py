@@ -22,8 +22,9 @@ from hcat_builtin.fusions.enhanced_hcat_parts import (
     SemanticProjection,
     UncertaintyWeighting,
 )
-from hcat_core.cohort import Cohort, Layout
+from hcat_core.cohort import Cohort
 from hcat_core.interfaces import Fused, Imputation
+from hcat_core.layout import Layout
 from hcat_core.registry.parameter_types import Count, CountOrZero, Fraction, LayerCount
 
 

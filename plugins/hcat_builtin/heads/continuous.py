@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from hcat_builtin.heads.mlp import HeadNetwork, most_likely_bias
-from hcat_core.cohort import Cohort, Layout, Targets
+from hcat_core.cohort import Cohort, Targets
 from hcat_core.errors import DataError
 from hcat_core.interfaces import Fused, Prediction
+from hcat_core.layout import Layout
 from hcat_core.metrics.value_intervals import HALF_WIDTH
 from hcat_core.registry.parameter_types import CountOrZero, Fraction
 

@@ -7,8 +7,9 @@ from torch import Tensor, nn
 
 from hcat_builtin.heads.event_times import refuse_without_times
 from hcat_builtin.heads.mlp import HeadNetwork
-from hcat_core.cohort import Cohort, Layout, Targets
+from hcat_core.cohort import Cohort, Targets
 from hcat_core.interfaces import Fused, Prediction
+from hcat_core.layout import Layout
 from hcat_core.metrics.survival import breslow, cumulative_incidence, fine_days, timed
 from hcat_core.registry.parameter_types import CountOrZero, Fraction
 

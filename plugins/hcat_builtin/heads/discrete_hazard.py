@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 from hcat_builtin.heads.event_times import refuse_without_times
 from hcat_builtin.heads.mlp import HeadNetwork, most_likely_bias
-from hcat_core.cohort import Cohort, Layout, Targets
+from hcat_core.cohort import Cohort, Targets
 from hcat_core.interfaces import Fused, Prediction
+from hcat_core.layout import Layout
 from hcat_core.metrics.survival import aalen_johansen, causes, timed
 from hcat_core.registry.parameter_types import Count, CountOrZero, Fraction
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from hcat_core.cohort import Layout, Targets
+from hcat_core.cohort import Targets
 from hcat_core.errors import DataError
+from hcat_core.layout import Layout
 from hcat_core.metrics.survival import timed
 
 

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from hcat_builtin.heads.mlp import HeadNetwork, most_likely_bias
-from hcat_core.cohort import Cohort, Layout, Targets
+from hcat_core.cohort import Cohort, Targets
 from hcat_core.interfaces import Fused, Prediction
+from hcat_core.layout import Layout
 from hcat_core.registry.parameter_types import CountOrZero, Fraction
 
 

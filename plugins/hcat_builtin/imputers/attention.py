@@ -6,11 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from hcat_builtin.imputers.gaussian import GaussianImputer
-from hcat_core.cohort import Cohort, Layout
+from hcat_core.cohort import Cohort
 from hcat_core.imputation.corrected import CorrectedImputer
 from hcat_core.imputation.networks import ModalityDecoder, MultiScaleEncoder, modality_attention
 from hcat_core.imputation.pretraining import Pretraining
 from hcat_core.imputation.zero_gate import Proposal
+from hcat_core.layout import Layout
 from hcat_core.registry.parameter_types import Count, CountOrZero, Fraction, LayerCount, Positive
 
 

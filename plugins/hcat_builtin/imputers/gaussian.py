@@ -21,9 +21,10 @@ from hcat_builtin.imputers.factor_mixture import (
 from hcat_builtin.imputers.factor_mixture_by_row import MixtureByRow
 from hcat_builtin.imputers.factor_mixture_choice import FIRST_RANK, Judge, Search, predict_hidden_blocks
 from hcat_builtin.imputers.factor_mixture_fit import TrainingRows, fit_factor_mixture, improve
-from hcat_core.cohort import Cohort, Layout
+from hcat_core.cohort import Cohort
 from hcat_core.imputation.pretraining import FEWEST_TO_CHOOSE_BY, patients_to_choose_by
 from hcat_core.interfaces import FitContext, Imputation
+from hcat_core.layout import Layout
 from hcat_core.registry.parameter_types import Count
 from hcat_core.storage.tensor_shapes import refuse_other_shapes
 

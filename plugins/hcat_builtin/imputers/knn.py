@@ -7,7 +7,8 @@ from sklearn.impute import KNNImputer
 from torch import Tensor
 
 from hcat_builtin.imputers.stored_patients import StoredPatientsImputer
-from hcat_core.cohort import Cohort, Layout
+from hcat_core.cohort import Cohort
+from hcat_core.layout import Layout
 from hcat_core.registry.parameter_types import Count
 
 

@@ -10,8 +10,9 @@ from sklearn.impute import IterativeImputer
 from torch import Tensor
 
 from hcat_builtin.imputers.stored_patients import StoredPatientsImputer
-from hcat_core.cohort import Cohort, Layout
+from hcat_core.cohort import Cohort
 from hcat_core.interfaces import FitContext
+from hcat_core.layout import Layout
 from hcat_core.registry.parameter_types import Count
 from hcat_core.storage.tensor_shapes import refuse_other_shapes
 

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from hcat_core.cohort import Cohort, Layout
+from hcat_core.cohort import Cohort
 from hcat_core.interfaces import FitContext, Imputation
+from hcat_core.layout import Layout
 
 
 class NoImputer:

@@ -12,10 +12,11 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
-from hcat_core.cohort import Cohort, Layout
+from hcat_core.cohort import Cohort
 from hcat_core.data.splits import random_part
 from hcat_core.imputation.hidden_blocks import leave_one_block_out
 from hcat_core.interfaces import FitContext, Imputation, Imputer
+from hcat_core.layout import Layout
 from hcat_core.storage.tensor_shapes import refuse_other_shapes
 
 ERROR_PRIOR = 20.0  # number of patients that the prior counts for: all features of a block err alike

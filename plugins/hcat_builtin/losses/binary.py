@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from hcat_core.cohort import Cohort, Layout
+from hcat_builtin.losses.of_one_head import HeadLoss, targets_of
+from hcat_core.cohort import Cohort
 from hcat_core.interfaces import BinaryLogitHead, Head, Outputs, PatientWeightingHead
+from hcat_core.layout import Layout
 from hcat_core.registry.parameter_types import NonNegative
 
 
@@ -31,18 +33,13 @@ class KnownOutcomes:
     pos_weight: Tensor
 
 
-class BinaryLoss(ABC):
+class BinaryLoss(HeadLoss):
     """A weighted mean of the patients' cross-entropies.
 
     Args:
         layout: not used; every loss receives it.
         head: name of the head whose logits are trained.
     """
-
-    needs_second_view = False
-
-    def __init__(self, layout: Layout, *, head: str) -> None:
-        self.head = head
 
     def refuse_head(self, head: Head) -> str | None:
         """Why the loss cannot train a head: one that does not give one logit per patient."""
@@ -114,12 +111,11 @@ def known_outcomes(outputs: Outputs, batch: Cohort, name: str) -> KnownOutcomes:
         column, pos_weight = head.column, head.pos_weight
     except AttributeError:  # isinstance does not find torch buffers from Python 3.12 on
         raise ValueError(f'head "{name}" gives no binary logit: use a loss made for it') from None
-    if batch.targets is None:
-        raise ValueError("a supervised loss needs a batch with targets")
-    labels = batch.targets.labels[:, column]
+    targets = targets_of(batch)
+    labels = targets.labels[:, column]
     known = labels >= 0
     logits = outputs.raw[name][known]
     weights = torch.ones_like(logits)
     if isinstance(head, PatientWeightingHead):
-        weights = head.weights(batch.targets[known])
+        weights = head.weights(targets[known])
     return KnownOutcomes(logits, labels[known].float(), weights, pos_weight)

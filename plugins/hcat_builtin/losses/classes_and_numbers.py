@@ -6,12 +6,14 @@ from torch import Tensor, nn
 
 from hcat_builtin.heads.continuous import ContinuousHead
 from hcat_builtin.heads.multiclass import MulticlassHead
-from hcat_core.cohort import Cohort, Layout, Targets
+from hcat_builtin.losses.of_one_head import HeadLoss, targets_of
+from hcat_core.cohort import Cohort
 from hcat_core.interfaces import Outputs
+from hcat_core.layout import Layout
 from hcat_core.registry.parameter_types import Positive
 
 
-class CrossEntropy:
+class CrossEntropy(HeadLoss):
     """Mean cross-entropy of patients whose class is known, with the head's weights of classes.
 
     Args:
@@ -19,11 +21,7 @@ class CrossEntropy:
         head: name of the ``multiclass`` head that is trained.
     """
 
-    needs_second_view = False
     made_for = "multiclass"
-
-    def __init__(self, layout: Layout, *, head: str) -> None:
-        self.head = head
 
     def __call__(self, outputs: Outputs, batch: Cohort) -> Tensor:
         """A scalar; 0 where no class of the batch is known.
@@ -34,13 +32,13 @@ class CrossEntropy:
         head, raw = outputs.heads[self.head], outputs.raw[self.head]
         if not isinstance(head, MulticlassHead):
             raise ValueError(f'head "{self.head}" has no logits of classes: use a multiclass head')
-        known, place = head.places(_targets(batch))
+        known, place = head.places(targets_of(batch))
         if not known.any():
             return raw.sum() * 0
         return nn.functional.cross_entropy(raw[known], place[known], weight=head.class_weight)
 
 
-class GaussianLoss:
+class GaussianLoss(HeadLoss):
     """Mean negative log density of the values of patients in whom they are known, in nats.
 
     Args:
@@ -48,11 +46,7 @@ class GaussianLoss:
         head: name of the ``continuous`` head that is trained.
     """
 
-    needs_second_view = False
     made_for = "continuous"
-
-    def __init__(self, layout: Layout, *, head: str) -> None:
-        self.head = head
 
     def __call__(self, outputs: Outputs, batch: Cohort) -> Tensor:
         """A scalar; 0 where no value of the batch is known.
@@ -61,12 +55,12 @@ class GaussianLoss:
             ValueError: for another kind of head, or a batch without targets.
         """
         head, raw = _continuous(outputs, self.head), outputs.raw[self.head]
-        density = head.log_likelihood(raw, _targets(batch))
+        density = head.log_likelihood(raw, targets_of(batch))
         known = density.isfinite()
         return -density[known].mean() if known.any() else raw.sum() * 0
 
 
-class HuberLoss:
+class HuberLoss(HeadLoss):
     """Mean Huber loss of standardised values: squared for small errors, absolute for large ones.
 
     It does not train the head's variance; intervals are made from held-out patients all the same.
@@ -77,11 +71,10 @@ class HuberLoss:
         delta: error, in standard deviations of the training patients, from which it is absolute.
     """
 
-    needs_second_view = False
     made_for = "continuous"
 
     def __init__(self, layout: Layout, *, head: str, delta: Positive = 1.5) -> None:
-        self.head = head
+        super().__init__(layout, head=head)
         self.delta = delta
 
     def __call__(self, outputs: Outputs, batch: Cohort) -> Tensor:
@@ -91,7 +84,7 @@ class HuberLoss:
             ValueError: for another kind of head, or a batch without targets.
         """
         head, raw = _continuous(outputs, self.head), outputs.raw[self.head]
-        value = head.standardised(_targets(batch))
+        value = head.standardised(targets_of(batch))
         known = value.isfinite()
         if not known.any():
             return raw.sum() * 0
@@ -103,9 +96,3 @@ def _continuous(outputs: Outputs, name: str) -> ContinuousHead:
     if not isinstance(head, ContinuousHead):
         raise ValueError(f'head "{name}" predicts no number: use a continuous head')
     return head
-
-
-def _targets(batch: Cohort) -> Targets:
-    if batch.targets is None:
-        raise ValueError("a supervised loss needs a batch with targets")
-    return batch.targets

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from hcat_core.cohort import Cohort, Layout
+from hcat_core.cohort import Cohort
 from hcat_core.interfaces import Outputs
+from hcat_core.layout import Layout
 
 
 class ImputerLoss:

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from hcat_builtin.heads.cox import CoxHead
 from hcat_builtin.heads.discrete_hazard import DiscreteHazardHead
-from hcat_core.cohort import Cohort, Layout
+from hcat_builtin.losses.of_one_head import HeadLoss, targets_of
+from hcat_core.cohort import Cohort
 from hcat_core.interfaces import Outputs
 from hcat_core.metrics.survival import partial_likelihood, timed
 
@@ -23,21 +24,7 @@ class KnownTimes:
     cause: Tensor
 
 
-class SurvivalLoss:
-    """Base of the losses of one survival head.
-
-    Args:
-        layout: not used; every loss receives it.
-        head: name of the head that is trained.
-    """
-
-    needs_second_view = False
-
-    def __init__(self, layout: Layout, *, head: str) -> None:
-        self.head = head
-
-
-class CoxLoss(SurvivalLoss):
+class CoxLoss(HeadLoss):
     """Mean negative log partial likelihood (Cox 1972; Efron's ties) among the patients of a batch.
 
     Of a head with two causes, it is the sum of both.
@@ -64,7 +51,7 @@ class CoxLoss(SurvivalLoss):
         return torch.stack(terms).sum()
 
 
-class HazardLoss(SurvivalLoss):
+class HazardLoss(HeadLoss):
     """Mean negative log likelihood of a ``discrete_hazard`` head over patients whose time is known.
 
     Args:
@@ -83,12 +70,11 @@ class HazardLoss(SurvivalLoss):
         head, raw = outputs.heads[self.head], outputs.raw[self.head]
         if not isinstance(head, DiscreteHazardHead):
             raise ValueError(f'head "{self.head}" has no hazards of intervals: use a discrete_hazard head')
-        if batch.targets is None:
-            raise ValueError("a supervised loss needs a batch with targets")
-        known = timed(batch.targets, head.column)
+        targets = targets_of(batch)
+        known = timed(targets, head.column)
         if not known.any():
             return raw.sum() * 0
-        return -head.log_likelihood(raw[known], batch.targets[known]).mean()
+        return -head.log_likelihood(raw[known], targets[known]).mean()
 
 
 def known_times(raw: Tensor, batch: Cohort, column: int) -> KnownTimes:
@@ -102,7 +88,6 @@ def known_times(raw: Tensor, batch: Cohort, column: int) -> KnownTimes:
     Raises:
         ValueError: for a batch without targets.
     """
-    if batch.targets is None:
-        raise ValueError("a supervised loss needs a batch with targets")
-    known = timed(batch.targets, column)
-    return KnownTimes(raw[known], batch.targets.time[known, column], batch.targets.event[known, column])
+    targets = targets_of(batch)
+    known = timed(targets, column)
+    return KnownTimes(raw[known], targets.time[known, column], targets.event[known, column])

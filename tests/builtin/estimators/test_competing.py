@@ -14,9 +14,10 @@ from hcat_builtin.estimators.logistic import LogisticEstimator
 from hcat_builtin.estimators.random_forest import RandomForestEstimator
 from hcat_builtin.estimators.stack import StackEstimator
 from hcat_builtin.estimators.survival_forest import SurvivalForestEstimator
-from hcat_core.cohort import Layout, Targets, Task
+from hcat_core.cohort import Targets
 from hcat_core.data.outcomes import derive_labels, with_competing_events
 from hcat_core.interfaces import FitContext
+from hcat_core.layout import Layout, Task
 from hcat_core.metrics.calibration import calibration
 from hcat_core.metrics.survival import aalen_johansen, causes
 from hcat_core.testing.cohorts import random_cohort

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from hcat_core.cohort import Task
 from hcat_core.data.outcomes import derive_labels
+from hcat_core.layout import Task
 from hcat_core.training import fitting
 
 TIMES = ("days", "dead")

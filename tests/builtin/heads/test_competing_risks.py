@@ -9,8 +9,9 @@ import torch
 from hcat_builtin.heads.cox import CoxHead
 from hcat_builtin.heads.discrete_hazard import DiscreteHazardHead
 from hcat_builtin.losses.survival import CoxLoss, HazardLoss
-from hcat_core.cohort import Layout, Targets, Task
+from hcat_core.cohort import Targets
 from hcat_core.interfaces import Fused, Imputation, Outputs
+from hcat_core.layout import Layout, Task
 from hcat_core.metrics.survival import aalen_johansen, causes, kaplan_meier
 from hcat_core.testing.cohorts import random_cohort
 from hcat_core.training.model import HcatModel

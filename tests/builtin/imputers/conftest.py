@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 import pytest
 import torch
 
-from hcat_core.cohort import Cohort, Layout
+from hcat_core.cohort import Cohort
 from hcat_core.data.standardisation import Standardiser
+from hcat_core.layout import Layout
 from hcat_core.registry.catalog import load_catalog
 from hcat_core.synth.cohort_view import to_cohort
 from hcat_core.synth.generator import SynthSpec, generate

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from hcat_core.cohort import Cohort, Layout, Modality, Targets, Task
+from hcat_core.cohort import Cohort, Targets
 from hcat_core.experiments.compare_recipes import run
 from hcat_core.experiments.jobs import Backend
 from hcat_core.experiments.tune.nested_folds import SearchPlan
@@ -16,6 +16,7 @@ from hcat_core.experiments.tune.search import Progress, plan_search
 from hcat_core.experiments.tune.space_check import space_of
 from hcat_core.experiments.tune.tuning import tune
 from hcat_core.interfaces import Prediction
+from hcat_core.layout import Layout, Modality, Task
 from hcat_core.recipe.recipe import load_recipe
 from hcat_core.recipe.search_tables import TuneTable
 from hcat_core.registry.catalog import load_catalog

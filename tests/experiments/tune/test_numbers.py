@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from hcat_core.cohort import Task
 from hcat_core.experiments.compare_recipes import run
 from hcat_core.experiments.tune.results import Trial, best_first, score_name
 from hcat_core.interfaces import Prediction
+from hcat_core.layout import Task
 
 
 @pytest.fixture

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from hcat_core.cohort import Layout, Targets, Task
+from hcat_core.cohort import Targets
 from hcat_core.experiments.compare_recipes import run
 from hcat_core.experiments.tune.nested_folds import SearchPlan
 from hcat_core.interfaces import Prediction
+from hcat_core.layout import Layout, Task
 from hcat_core.recipe.recipe import load_recipe
 from hcat_core.registry.hooks import hookimpl
 

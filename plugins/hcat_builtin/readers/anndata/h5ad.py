@@ -74,10 +74,6 @@ class H5adReader(IsolatedReader):
         self.source = str(path)
         self.path = path
         self.patient_id = patient_id
-        self.layer = layer
-        self.obsm = obsm
-        self.weight = weight
-        self.quality = quality
         self.selection = Selection(layer, obsm, weight, quality)
 
     def read_here(self) -> Iterator[ModalityTable]:

@@ -50,10 +50,6 @@ class H5muReader(IsolatedReader):
         self.path = path
         self.modality = modality
         self.patient_id = patient_id
-        self.layer = layer
-        self.obsm = obsm
-        self.weight = weight
-        self.quality = quality
         self.selection = Selection(layer, obsm, weight, quality)
 
     def read_here(self) -> Iterator[ModalityTable]:
