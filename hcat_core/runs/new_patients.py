@@ -53,7 +53,7 @@ def read_new_patients(
 
     Returns the cohort, the report of reading it, and the run's recipe with the new files in it. Outcomes
     are read only with ``outcomes``. Findings of the report name features that the files lack, which count
-    as not measured, and columns that are left out.
+    as not measured, columns that are left out, and modalities in which nothing was measured.
 
     Raises:
         UsageError: if no file is named, or outcomes are wanted and no file with outcomes is named; for new
@@ -78,7 +78,19 @@ def read_aligned(run: TrainedRun, source: CohortReaders, table: CohortTable) -> 
     """
     cohort, report = read_from(source, table, run.layout)
     aligned = align(cohort, run.layout)
-    return aligned.cohort, replace(report, differences=aligned.findings)
+    differences = (*aligned.findings, *_unmeasured(aligned.cohort, report))
+    return aligned.cohort, replace(report, differences=differences)
+
+
+def _unmeasured(cohort: Cohort, report: ReadReport) -> list[str]:
+    """Modalities whose file was read and has no value of any patient, in the features of training."""
+    seen = dict(zip(cohort.layout.names, cohort.present.any(dim=0).tolist(), strict=True))
+    return [
+        f"{one.source}: no patient has a measured value of {one.name}: every cell of the features of "
+        "training is empty or not a finite number. The modality counts as missing. Is it the right file?"
+        for one in report.modalities
+        if not seen[one.name]
+    ]
 
 
 def warn_outside_training(run: TrainedRun, cohort: Cohort) -> list[str]:
