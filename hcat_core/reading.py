@@ -164,6 +164,19 @@ class SurveyingReader(Protocol):
 
 
 @runtime_checkable
+class TextColumnReader(Protocol):
+    """A reader of files in which numbers have a spelling: 01 and 1 are one number and two names."""
+
+    def read_text_columns(self, names: list[str]) -> ColumnTable:
+        """Columns as ``read_columns`` has them, with all cells as text, as it stands in the file.
+
+        Raises:
+            DataError: as ``read_columns``.
+        """
+        ...
+
+
+@runtime_checkable
 class VocabularyReader(Protocol):
     """A reader that makes features from what it finds in the file, such as one for each category."""
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from hcat_core.cli.console import Output, common_options, open_catalog
-from hcat_core.cli.recipe_options import given_inputs
+from hcat_core.cli.recipe_options import by_name, given_inputs
 from hcat_core.errors import UsageError
 from hcat_core.recipe.options import INPUTS
 
@@ -119,8 +118,8 @@ def init(target: Path, as_json: bool, quiet: bool, **arguments: Any) -> None:
         inputs=given_inputs(arguments),
         target=target,
         horizon_days=_horizon(arguments.pop("horizon"), arguments.pop("horizon_days")),
-        slide_maps={name: Path(file) for name, file in _by_name(arguments.pop("slide_maps")).items()},
-        patient_ids=_by_name(arguments.pop("patient_ids")),
+        slide_maps={name: Path(file) for name, file in by_name(arguments.pop("slide_maps")).items()},
+        patient_ids=by_name(arguments.pop("patient_ids")),
         **{name: value for name, value in arguments.items() if name not in (*INPUTS, "input_pairs")},
     )
     if wanted.event is not None and wanted.censored is not None:
@@ -172,13 +171,4 @@ def _horizon(text: str | None, days: float | None) -> float | None:
     found = horizon_in_days(text)
     if found is None:
         raise UsageError(f'--horizon: expected a time such as 5y, 24m or 730d, got "{text}".')
-    return found
-
-
-def _by_name(pairs: Sequence[str]) -> Mapping[str, str]:
-    """Values by the name before ``=``, or by "" where there is none."""
-    found = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        found[name if equals else ""] = value if equals else pair
     return found

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hcat_core.cli.console import Output, open_catalog
-from hcat_core.cli.recipe_options import given_inputs, recipe_of
+from hcat_core.cli.recipe_options import by_name, given_inputs, recipe_of
 from hcat_core.recipe.options import INPUTS
 
 if TYPE_CHECKING:
@@ -33,6 +33,13 @@ def patient_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Change how files are read, such as cohort.modalities.clinical.path=FILE; repeatable.",
         ),
         click.option(
+            "--slide-map",
+            "slide_maps",
+            metavar="[NAME=]FILE",
+            multiple=True,
+            help="A CSV of the new slides and their patients, for a modality of slides; repeatable.",
+        ),
+        click.option(
             "--root",
             type=click.Path(path_type=Path, exists=True, file_okay=False),
             help="Folder that has files of the same names as in training.",
@@ -54,7 +61,13 @@ def files_from(arguments: Mapping[str, Any], targets: Path | None = None) -> Pat
     """The files that the options of ``patient_options`` name."""
     from hcat_core.runs.new_patients import PatientFiles
 
-    return PatientFiles(given_inputs(arguments), arguments["root"], targets, arguments["sets"])
+    return PatientFiles(
+        given_inputs(arguments),
+        arguments["root"],
+        targets,
+        arguments["sets"],
+        {name: Path(file) if file else None for name, file in by_name(arguments["slide_maps"]).items()},
+    )
 
 
 def read_patients(run: Path, arguments: Mapping[str, Any], output: Output) -> tuple[TrainedRun, Cohort]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -129,3 +129,12 @@ def given_inputs(arguments: Mapping[str, Any]) -> dict[str, Path]:
             raise UsageError(f"--input: {name} is given twice")
         inputs[name] = Path(file)
     return inputs
+
+
+def by_name(pairs: Sequence[str]) -> Mapping[str, str]:
+    """Values by the name before ``=``, or by "" where there is none."""
+    found = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        found[name if equals else ""] = value if equals else pair
+    return found

@@ -11,7 +11,7 @@ import torch
 
 from hcat_core.cohort import Cohort, Targets
 from hcat_core.data.aggregation import PatientEmbeddings, aggregate_spatial
-from hcat_core.data.columns import column_by_patient
+from hcat_core.data.group_names import group_names
 from hcat_core.data.outcomes import read_targets
 from hcat_core.data.patient_ids import refuse_case_twins
 from hcat_core.data.patient_index import PatientIndex
@@ -216,8 +216,8 @@ def _read_groups(
     """The group of each patient; one without a group is a group alone."""
     if reader is None or targets is None:
         raise DataError("cohort.groups names a column of the targets file: give cohort.targets too.")
-    values = column_by_patient(reader, column, index, targets.missing)
-    return tuple(f"patient {row}" if value is None else str(value) for row, value in enumerate(values))
+    names = group_names(reader, column, index, targets.missing)
+    return tuple(f"patient {row}" if name is None else name for row, name in enumerate(names))
 
 
 def _refuse_unshared_ids(cohort: Cohort, reports: Sequence[ModalityReport]) -> None:

@@ -12,7 +12,7 @@ from hcat_core.data.column import Column, parse_column
 from hcat_core.data.missing_values import Missing
 from hcat_core.data.patient_ids import IdNormaliser
 from hcat_core.errors import DataError
-from hcat_core.reading import Reader
+from hcat_core.reading import Reader, TextColumnReader
 
 SHOWN = 3
 
@@ -35,7 +35,7 @@ class PatientColumns:
 
 
 def read_patient_columns(
-    reader: Reader, names: Sequence[str], missing: Sequence[str | float] = ()
+    reader: Reader, names: Sequence[str], missing: Sequence[str | float] = (), *, as_text: bool = False
 ) -> PatientColumns:
     """Read columns of a file with one or more rows per patient.
 
@@ -45,12 +45,16 @@ def read_patient_columns(
         reader: of the file.
         names: of the columns.
         missing: what stands for an empty cell in them.
+        as_text: whether the cells of a text file stay as they stand there, where 01 and 1 are two.
 
     Raises:
         DataError: for a missing column, dates, an invalid patient id, one id written in two ways, or rows
             of one patient that contradict each other.
     """
-    table = reader.read_columns(list(names))
+    if as_text and isinstance(reader, TextColumnReader):
+        table = reader.read_text_columns(list(names))
+    else:
+        table = reader.read_columns(list(names))
     normaliser = IdNormaliser(reader.source)
     ids = np.array(normaliser.normalize(table.ids), dtype=object)
     empty = Missing.of(missing)

@@ -20,6 +20,7 @@ from hcat_core.data.class_outcomes import read_classes
 from hcat_core.data.columns import PatientColumns, read_patient_columns
 from hcat_core.data.event_coding import coded_events
 from hcat_core.data.event_times import strange_times, times_in_days
+from hcat_core.data.group_names import refuse_two_spellings
 from hcat_core.data.number_outcomes import read_numbers
 from hcat_core.data.outcome_tasks import as_stored, tasks_of
 from hcat_core.data.schema import TargetsTable, TaskTable
@@ -102,7 +103,7 @@ def read_targets(reader: Reader, table: TargetsTable) -> tuple[tuple[Task, ...],
     with _faults_together() as try_each:
         others = try_each(
             (name for name, task in table.tasks.items() if task.kind != "event"),
-            lambda name: _read_other(columns, name, table.tasks[name]),
+            lambda name: _read_other(reader, columns, name, table),
         )
     parts = [of_events.get(name) or others[name] for name in table.tasks]
     tasks = tuple(task for part in parts for task in part.tasks)
@@ -156,10 +157,12 @@ def _read_events(
     return made, strange
 
 
-def _read_other(columns: PatientColumns, name: str, task: TaskTable) -> _OneOutcome:
+def _read_other(reader: Reader, columns: PatientColumns, name: str, table: TargetsTable) -> _OneOutcome:
     """An outcome of classes, or of numbers, neither of which has a time."""
-    n, values = len(columns.ids), None
+    task, n, values = table.tasks[name], len(columns.ids), None
     if task.kind == "multiclass":
+        if task.classes is None:
+            refuse_two_spellings(reader, str(task.label), table.missing)
         classes = read_classes(columns.columns[str(task.label)], name, task)
         tasks, labels = tasks_of(name, task, classes.categories), torch.from_numpy(classes.labels)
     else:

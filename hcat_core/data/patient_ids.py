@@ -52,6 +52,11 @@ def normalize_pid(raw: object) -> str:
         raise ValueError(f"{raw!r} holds a control character")
     if _SHORTENED.fullmatch(text):
         raise ValueError(f"{raw!r} is a number that a spreadsheet shortened, not a patient id")
+    return without_padding(text)
+
+
+def without_padding(text: str) -> str:
+    """The text, of a whole number without zeros in front and decimals: ``001`` and ``1.0`` are ``1``."""
     whole = _INTEGRAL.fullmatch(text)
     return (whole[1].lstrip("0") or "0") if whole else text
 

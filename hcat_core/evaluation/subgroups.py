@@ -8,6 +8,7 @@ import numpy as np
 
 from hcat_core.cohort import Cohort
 from hcat_core.data.columns import column_by_patient
+from hcat_core.data.group_names import refuse_two_spellings
 from hcat_core.data.patient_ids import normalize_pid
 from hcat_core.errors import DataError, UsageError
 from hcat_core.reading import Reader
@@ -89,26 +90,41 @@ def _from_column(cohort: Cohort, name: str, reader: Reader, missing: Sequence[st
     """(N,) values of a column of the outcomes file, None where empty.
 
     Raises:
-        UsageError: for a column that is not there, or that is not one value for each patient.
+        UsageError: for a column that is not there, or that is not one value for each patient; for one of
+            few numbers of which two may be one name (01 and 1).
     """
     try:
-        return np.array(column_by_patient(reader, name, cohort.patient_ids, missing), dtype=object)
+        values = np.array(column_by_patient(reader, name, cohort.patient_ids, missing), dtype=object)
+        if not _in_thirds(*_numbers(values)):
+            refuse_two_spellings(reader, name, missing)
+        return values
     except DataError as error:
         raise UsageError(f"--by {name}: no feature has this name, and as a column: {error}") from None
 
 
-def _grouped(values: np.ndarray) -> dict[str, np.ndarray]:
-    """Row numbers by group of (N,) values."""
+def _numbers(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) values as numbers, NaN for a text, and (N,) whether there is none."""
     numbers = np.full(len(values), np.nan)
     for row, value in enumerate(values):
         try:
             numbers[row] = float(value)
         except (TypeError, ValueError):
             continue
-    missing = np.array([v is None or v == "" or v != v for v in values], dtype=bool)
-    distinct = np.unique(numbers[~missing])  # NaN for a text
+    return numbers, np.array([v is None or v == "" or v != v for v in values], dtype=bool)
+
+
+def _in_thirds(numbers: np.ndarray, missing: np.ndarray) -> bool:
+    """Whether the values are numbers, and too many of them for a group each."""
+    distinct = np.unique(numbers[~missing])
+    return bool(np.isfinite(distinct).all() and len(distinct) > MOST_GROUPS)
+
+
+def _grouped(values: np.ndarray) -> dict[str, np.ndarray]:
+    """Row numbers by group of (N,) values."""
+    numbers, missing = _numbers(values)
+    distinct = np.unique(numbers[~missing])
     groups: dict[str, np.ndarray] = {}
-    if np.isfinite(distinct).all() and len(distinct) > MOST_GROUPS:
+    if _in_thirds(numbers, missing):
         low, high = np.quantile(numbers[~missing], [1 / 3, 2 / 3])
         place = np.where(missing, -1, np.digitize(numbers, [low, high], right=True))
         names = (f"up to {low:.4g}", f"{low:.4g} to {high:.4g}", f"above {high:.4g}")

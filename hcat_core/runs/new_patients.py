@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -19,6 +19,7 @@ from hcat_core.recipe.file_readers import reader_for
 from hcat_core.recipe.recipe import Recipe, load_recipe
 from hcat_core.registry.catalog import Catalog
 from hcat_core.runs.recipe_cohort import CohortReaders, read_from, readers_of
+from hcat_core.runs.slide_maps import KEY, maps_by_modality, with_maps
 from hcat_core.runs.trained_run import TrainedRun
 from hcat_core.storage.safe_path import resolved
 
@@ -35,12 +36,15 @@ class PatientFiles:
         root: a folder with files named as in training; None where ``inputs`` or ``sets`` name the files.
         targets: file with the outcomes; None for the recipe's own.
         sets: overrides ``cohort.KEY=VALUE`` of the run's recipe.
+        slide_maps: files that name the patients of slides, by modality; "" for all that were trained with
+            one; None: no map, each slide is called as its patient.
     """
 
     inputs: Mapping[str, Path]
     root: Path | None = None
     targets: Path | None = None
     sets: Sequence[str] = ()
+    slide_maps: Mapping[str, Path | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,8 @@ class NewPatients:
         cohort: in the run's layout.
         report: of reading it.
         warnings: what was found in the files, features that they lack, which count as not measured, columns
-            that are left out, and values outside the range of the training patients.
+            that are left out, modalities in which nothing was measured, and values outside the range of the
+            training patients.
         outcomes: the reader of their outcomes; None where these are not known.
         missing: what stands for an empty cell among the outcomes.
     """
@@ -69,7 +74,8 @@ def read_new_patients(
     """Read patients' files as ``read_patients`` does; their outcomes only with ``outcomes``.
 
     Raises:
-        UsageError: if no file is named, or outcomes are wanted and no file with outcomes is named.
+        UsageError: if no file is named, or outcomes are wanted and no file with outcomes is named; for new
+            slides without a map, where the run was trained with one.
         DataError: as the readers and ``align`` do.
     """
     recipe = _recipe_for(run, catalog, files, outcomes)
@@ -89,7 +95,7 @@ def read_patients(run: TrainedRun, source: CohortReaders, table: CohortTable) ->
     """
     cohort, report = read_from(source, table, run.layout)
     aligned = align(cohort, run.layout)
-    report = replace(report, differences=aligned.findings)
+    report = replace(report, differences=(*aligned.findings, *_unmeasured(aligned.cohort, report)))
     return NewPatients(
         aligned.cohort,
         report,
@@ -97,6 +103,17 @@ def read_patients(run: TrainedRun, source: CohortReaders, table: CohortTable) ->
         source.outcomes,
         () if table.targets is None else table.targets.missing,
     )
+
+
+def _unmeasured(cohort: Cohort, report: ReadReport) -> list[str]:
+    """Modalities whose file was read and has no value of any patient, in the features of training."""
+    seen = dict(zip(cohort.layout.names, cohort.present.any(dim=0).tolist(), strict=True))
+    return [
+        f"{one.source}: no patient has a measured value of {one.name}: every cell of the features of "
+        "training is empty or not a finite number. The modality counts as missing. Is it the right file?"
+        for one in report.modalities
+        if not seen[one.name]
+    ]
 
 
 def warn_outside_training(run: TrainedRun, cohort: Cohort) -> list[str]:
@@ -153,6 +170,10 @@ def _recipe_for(run: TrainedRun, catalog: Catalog, files: PatientFiles, outcomes
         modality_of = {str(t.get("path")): name for name, t in run.recipe.cohort.modalities.items()}
         if modality_of.get(trained_with.path) not in files.inputs:
             raise UsageError("name the file that holds the outcomes: --targets FILE.")
+    maps = maps_by_modality(files.slide_maps, run.recipe)
+    sets += [
+        f"cohort.modalities.{name}.{KEY}={_quoted(path)}" for name, path in maps.items() if path is not None
+    ]
     recipe, _ = load_recipe(
         run.folder.recipe,
         catalog,
@@ -161,10 +182,23 @@ def _recipe_for(run: TrainedRun, catalog: Catalog, files: PatientFiles, outcomes
         keep_others=root_named,
         trained=True,
     )
+    set_keys = [text.partition("=")[0].strip() for text in files.sets]
+    recipe = with_maps(
+        recipe,
+        maps,
+        moved=[*files.inputs, *_modalities_of(set_keys, "path")],
+        named=[*filter(None, files.slide_maps), *_modalities_of(set_keys, KEY)],
+    )
     if outcomes:
         return recipe
     without_outcomes = recipe.cohort.model_copy(update={"targets": None, "groups": None})
     return replace(recipe, cohort=without_outcomes)
+
+
+def _modalities_of(keys: Sequence[str], parameter: str) -> list[str]:
+    """The modalities of which ``--set`` changes one parameter."""
+    parts = (key.split(".") for key in keys)
+    return [one[2] for one in parts if one[:2] == ["cohort", "modalities"] and one[3:] == [parameter]]
 
 
 def _quoted(path: Path) -> str:

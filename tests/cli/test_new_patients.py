@@ -92,6 +92,18 @@ def one_patient(files, folder, modalities, edit=lambda name, cells: cells):
     return patient.decode(), arguments
 
 
+def test_a_file_without_any_measured_value_is_warned_of(hcat, trained, files, tmp_path):
+    def edit(name, cells):
+        return np.full_like(cells, np.nan) if name == "semantic" else cells
+
+    _, arguments = one_patient(files, tmp_path / "one", ["clinical", "semantic"], edit)
+    for command, more in (("predict", ["-q", "-o", "one.csv"]), ("impute", ["--outdir", "imputed"])):
+        code, _, err = hcat(command, trained["neural"], *arguments, *more)
+        assert code == 0
+        assert "semantic.h5: no patient has a measured value of semantic: every cell" in err
+        assert "no patient has a measured value of clinical" not in err
+
+
 def test_one_patient_with_one_modality_and_with_all(hcat, trained, files, tmp_path):
     patient, arguments = one_patient(files, tmp_path / "one", ["clinical"])
     code, out, _ = hcat("predict", trained["neural"], *arguments, "--json")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401  (makes the next import work)
 from sklearn.impute import IterativeImputer
@@ -22,7 +23,9 @@ class ChainedEquationsImputer(StoredPatientsImputer):
 
     With hundreds of features per modality, one regression per feature and round takes hours. A modality
     wider than ``basis`` is therefore reduced to that many principal components of its training patients,
-    imputed there, and mapped back; a message says so. The state is the training patients in that basis,
+    imputed there, and mapped back; a message says so. What is imputed lies within the range of the training
+    patients, of each feature or component: among few patients, regressions on one another would otherwise
+    grow from round to round without bound. The state is the training patients in that basis,
     from which the regressions are fitted again. ``std`` is the error on hidden blocks.
 
     Args:
@@ -77,8 +80,14 @@ class ChainedEquationsImputer(StoredPatientsImputer):
 
     def make_imputer(self) -> IterativeImputer:
         """scikit-learn's imputer, with all features as predictors."""
+        lowest, highest = _limits(self.patients.numpy())
         return IterativeImputer(
-            max_iter=self.rounds, n_nearest_features=None, keep_empty_features=True, random_state=0
+            max_iter=self.rounds,
+            n_nearest_features=None,
+            keep_empty_features=True,
+            random_state=0,
+            min_value=lowest,
+            max_value=highest,
         )
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -110,3 +119,16 @@ class ChainedEquationsImputer(StoredPatientsImputer):
             _, _, v = torch.linalg.svd(centred, full_matrices=False)
             directions = min(self.basis, len(v))
             self.directions[column, :width, :directions] = v[:directions].T
+
+
+def _limits(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(F,) lowest and highest value of each column of (P, F) patients; none where all are missing.
+
+    scikit-learn wants them to differ: those of a column of one value are 1 apart from it.
+    """
+    missing = np.isnan(table)
+    lowest = np.where(missing, np.inf, table).min(axis=0)
+    highest = np.where(missing, -np.inf, table).max(axis=0)
+    one, none = lowest == highest, missing.all(axis=0)
+    lowest, highest = lowest - one, highest + one
+    return np.where(none, -np.inf, lowest), np.where(none, np.inf, highest)

@@ -3,7 +3,8 @@
 HDF5 does not compare what a chunk unpacks to with its shape. The rest of a short one is whatever was in
 memory, such as cells of the file before, and different each time. The usual filters (shuffle, gzip, LZF)
 are undone here, at HDF5's own speed, and the length is checked. Data of other types or filters is unpacked
-by HDF5, after the lengths are checked as far as the filters state them.
+by HDF5, after the lengths are checked as far as the filters state them; those that do not state it are in
+``bit_packed_chunks``.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import h5py
 import numpy as np
 from h5py import h5d, h5t, h5z
 
+from hcat_builtin.readers.hdf5.bit_packed_chunks import BIT_FILTERS, is_whole, memory_chunks
 from hcat_builtin.readers.hdf5.lzf import lzf_unpacked
 from hcat_core.errors import DataError
 
@@ -55,6 +57,14 @@ class Chunking:
         return f"{self.dataset.file.filename}: {str(self.dataset.name or '').lstrip('/')}"
 
 
+@dataclass(frozen=True)
+class Stage:
+    """Bytes of a chunk after some filters are undone; ``mask`` has a bit for each of them."""
+
+    data: bytes
+    mask: int
+
+
 def read_values(dataset: h5py.Dataset, part: slice = slice(None), axis: int = 0) -> np.ndarray:
     """The values of a dataset, or a part of them along one axis, as numpy has them in the file's type.
 
@@ -71,7 +81,10 @@ def read_values(dataset: h5py.Dataset, part: slice = slice(None), axis: int = 0)
     if not _unpacked_here(dataset, chunking):
         for offset, _, _ in _pieces(bounds, chunking.shape):
             _refuse_other_length(dataset, chunking, offset)
-        return np.asarray(dataset[selection])
+        values = np.asarray(dataset[selection])
+        if any(one.code in BIT_FILTERS for one in chunking.filters):
+            _refuse_broken_off(dataset, chunking, bounds, values)
+        return values
     values = np.empty([last - first for first, last in bounds], dataset.dtype)
     for offset, inside, target in _pieces(bounds, chunking.shape):
         values[target] = _chunk(dataset, chunking, offset)[inside]
@@ -217,26 +230,67 @@ def _refuse_other_length(dataset: h5py.Dataset, chunking: Chunking, offset: tupl
     info = dataset.id.get_chunk_info_by_coord(offset)
     if info.byte_offset is None:
         _refuse_gap(dataset, chunking, offset)
+    elif not _filters_of(chunking, info.filter_mask):
+        _refuse_length(info.size, chunking, offset)
+    else:
+        _refuse_stated_length(_last_bits(dataset, chunking, offset), chunking, offset)
+
+
+def _refuse_stated_length(stage: Stage, chunking: Chunking, offset: tuple[int, ...]) -> None:
+    """Refuse what unpacks to another length; n-bit and scale-offset always unpack to that of the shape."""
+    filters = [*_filters_of(chunking, stage.mask).values()]
+    if not filters:
+        _refuse_length(len(stage.data), chunking, offset)
         return
-    filters = [one for place, one in enumerate(chunking.filters) if not info.filter_mask >> place & 1]
-    length: int = info.size
-    if filters:
-        data = dataset.id.read_direct_chunk(offset)[1]
-        length = _stated_length(data, filters, chunking, offset)
-    _refuse_length(length, chunking, offset)
+    *before, last = filters
+    text = chunking.dataset.dtype.kind == "O"
+    if text or any(one.code not in (h5z.FILTER_SHUFFLE, h5z.FILTER_FLETCHER32) for one in before):
+        raise DataError(
+            f"{chunking.where}: is {'text' if text else 'packed by one filter and then'} packed by "
+            f"{BIT_FILTERS[last.code]}: hcat cannot see whether such chunks are whole. "
+            "Repack it: h5repack -f GZIP=4 OLD NEW."
+        )
+    if last.code == h5z.FILTER_SZIP:
+        sums = sum(one.code == h5z.FILTER_FLETCHER32 for one in before)
+        _refuse_length(int.from_bytes(stage.data[:4], "little") - CHECKSUM * sums, chunking, offset)
 
 
-def _stated_length(data: Packed, filters: list[Filter], chunking: Chunking, offset: tuple[int, ...]) -> int:
-    """What a chunk unpacks to; its proper length where a filter does not state it."""
-    while filters:
-        one = filters.pop()
-        if one.code == h5z.FILTER_SZIP:
-            sums = sum(other.code == h5z.FILTER_FLETCHER32 for other in filters)
-            return int(int.from_bytes(bytes(data[:4]), "little") - CHECKSUM * sums)
-        if one.code not in (*KNOWN, h5z.FILTER_FLETCHER32):
-            return chunking.nbytes
+def _refuse_broken_off(
+    dataset: h5py.Dataset, chunking: Chunking, bounds: list[tuple[int, int]], values: np.ndarray
+) -> None:
+    """Refuse values that HDF5 took from other memory, as a chunk of szip, n-bit or scale-offset ended."""
+    with memory_chunks(dataset) as memory:
+        for offset, inside, target in _pieces(bounds, chunking.shape):
+            if dataset.id.get_chunk_info_by_coord(offset).byte_offset is None:
+                continue
+            stage = _last_bits(dataset, chunking, offset)
+            if not _filters_of(chunking, stage.mask):
+                continue
+            if not is_whole(stage.data, memory.without(stage.mask), inside, values[target]):
+                raise DataError(
+                    f"{chunking.where}: damaged: the chunk at {_at(offset)} ends before its values do. "
+                    f"{AGAIN}"
+                )
+
+
+def _filters_of(chunking: Chunking, mask: int) -> dict[int, Filter]:
+    """The filters that change the bytes of a chunk, by their places, without those of ``mask``."""
+    return {
+        place: one
+        for place, one in enumerate(chunking.filters)
+        if not mask >> place & 1 and not (one.code == h5z.FILTER_NBIT and one.parameters[1:2] == (1,))
+    }
+
+
+def _last_bits(dataset: h5py.Dataset, chunking: Chunking, offset: tuple[int, ...]) -> Stage:
+    """A chunk after all filters are undone that follow the last one of szip, n-bit or scale-offset."""
+    mask, data = dataset.id.read_direct_chunk(offset)
+    for place, one in reversed(_filters_of(chunking, mask).items()):
+        if one.code in BIT_FILTERS:
+            break
         data = _undone(one, data, chunking, offset)
-    return len(data)
+        mask |= 1 << place
+    return Stage(bytes(data), mask)
 
 
 def _refuse_length(length: int, chunking: Chunking, offset: tuple[int, ...]) -> None:

@@ -172,11 +172,22 @@ class TableReader:
         Raises:
             DataError: naming the columns that the file lacks and those it has.
         """
+        return self._columns(names, as_text=False)
+
+    def read_text_columns(self, names: list[str]) -> ColumnTable:
+        """Columns by name, all as text as it stands in the file: where 01 and 1 are two names.
+
+        Raises:
+            DataError: as ``read_columns``.
+        """
+        return self._columns(names, as_text=True)
+
+    def _columns(self, names: list[str], *, as_text: bool) -> ColumnTable:
         table = self._open()
         ids = id_column(table.names, self.choices.patient_id, self.source)
         require(names, table.names, self.source)
         refuse_repeated(table.names, names, self.source)
-        raw_ids, columns = table.columns(ids, names)
+        raw_ids, columns = table.columns(ids, names, as_text)
         return ColumnTable(raw_ids, columns, table.findings)
 
     def _open(self) -> TableFile:
