@@ -23,9 +23,10 @@ from collections.abc import Mapping, Sequence
 from hcat_core.evaluation.analysis import PatternScores
 from hcat_core.evaluation.other_baselines import OtherBaseline, best_other_baseline
 from hcat_core.evaluation.other_outcomes import ClassScores, OtherScores, ValueScores
-from hcat_core.evaluation.verdict import Verdict, Word, not_known
+from hcat_core.evaluation.verdict import Verdict, Word, for_whom, not_known
 from hcat_core.metrics.fewest import FEWEST_OF_EACH, FEWEST_TO_RESAMPLE
 from hcat_core.metrics.intervals import side_of
+from hcat_core.text.percent import percent, percent_range
 
 LEVEL = 0.9
 Best = tuple[str, OtherBaseline] | None
@@ -61,8 +62,11 @@ def verdict_of_other(
     else:
         word, because = _word_of_value(scores, best)
         reasons = (_error(scores, best, external), _coverage(scores))
-    for_whom = _for_whom(outcome, scores, patterns, external)
-    return Verdict(outcome, word, (*reasons, for_whom), because)
+    measured = f"known {'class' if isinstance(scores, ClassScores) else 'value'}"
+    enough = [not one.others[outcome].few for one in patterns]
+    return Verdict(
+        outcome, word, (*reasons, for_whom(scores.patients, measured, enough, external)), because
+    )
 
 
 def _word_of_classes(scores: ClassScores, best: Best) -> tuple[Word, str]:
@@ -155,7 +159,8 @@ def _compared(best: Best, measure: str, external: bool) -> str:
 
 def _class_calibration(scores: ClassScores) -> str:
     right = (
-        f"Probabilities: the likeliest class was the right one for {scores.accuracy:.0%} of the patients"
+        f"Probabilities: the likeliest class was the right one for {percent(scores.accuracy or 0)} of the "
+        "patients"
     )
     slope, pair = scores.calibration_slope, scores.calibration_slope_95
     if slope is None or pair is None:
@@ -174,31 +179,17 @@ def _class_calibration(scores: ClassScores) -> str:
 def _coverage(scores: ValueScores) -> str:
     if scores.coverage_90 is None or scores.coverage_90_95 is None:
         return "Intervals: there are none, so that how far off a patient's value may be is not known."
-    low, high = scores.coverage_90_95
-    found = {0: "as they should", 1: "they are wider than they need to be", -1: "they are too narrow"}
+    found = {
+        0: "as they should",
+        1: "more than they should: intervals are wider than they need to be",
+        -1: "fewer than they should: intervals are too narrow",
+    }[side_of(scores.coverage_90_95, LEVEL)]
     return (
-        f"Intervals: {scores.coverage_90:.0%} (95 % interval {low:.0%} to {high:.0%}) of the values lie in "
-        f"their 90 % intervals, {found[side_of(scores.coverage_90_95, LEVEL)]}. These are "
+        f"Intervals: {percent(scores.coverage_90)} of the values (95 % interval "
+        f"{percent_range(scores.coverage_90_95)}) lie in their 90 % intervals, {found}. An interval is "
         f"{scores.width_90:.3g}{_unit(scores)} wide on average."
     )
 
 
 def _unit(scores: ValueScores) -> str:
     return f" {scores.unit}" if scores.unit else ""
-
-
-def _for_whom(outcome: str, scores: OtherScores, patterns: Sequence[PatternScores], external: bool) -> str:
-    what = "class" if isinstance(scores, ClassScores) else "value"
-    who = "patients" if external else "test patients"
-    text = f"Measured on {scores.patients} {who} with a known {what}"
-    if len(patterns) > 1:
-        enough = sum(not one.others[outcome].few for one in patterns)
-        text += (
-            f"; of {len(patterns)} combinations of modalities among them, {enough} had enough patients to "
-            "be measured alone"
-        )
-    return (
-        f"{text}."
-        if external
-        else f"{text}. At another hospital it has to be measured again (hcat evaluate)."
-    )

@@ -22,8 +22,10 @@ from hcat_core.evaluation.analysis import PatternScores
 from hcat_core.evaluation.baselines import BaselineScores, best_simple_model
 from hcat_core.evaluation.scores import TaskScores
 from hcat_core.metrics.fewest import FEWEST_OF_EACH
+from hcat_core.text.percent import percent
 
 Word = Literal["usable", "not usable", "not known"]
+ELSEWHERE = "Patients of another hospital may differ: measure it there before use (hcat evaluate)."
 
 
 @dataclass(frozen=True)
@@ -77,10 +79,12 @@ def verdict_of(
         return unknown
     best = None if external else best_simple_model(task, baselines)
     word, because = _word(scores, best)
+    measured = f"known outcome, {scores.events} of them with the event"
+    enough = [one.tasks[task].rarer_outcome >= FEWEST_OF_EACH for one in patterns]
     reasons = (
         _discrimination(scores, best, external),
         _calibration(scores),
-        _for_whom(task, scores, patterns, external),
+        for_whom(scores.patients, measured, enough, external),
     )
     return Verdict(task, word, reasons, because)
 
@@ -185,8 +189,8 @@ def _discrimination(scores: TaskScores, best: tuple[str, BaselineScores] | None,
 def _calibration(scores: TaskScores) -> str:
     assert scores.mean_predicted is not None and scores.observed is not None
     text = (
-        f"Probabilities: on average {100 * scores.mean_predicted:.0f} % were predicted, and "
-        f"{100 * scores.observed:.0f} % had the event"
+        f"Probabilities: on average {percent(scores.mean_predicted)} were predicted, and "
+        f"{percent(scores.observed)} had the event"
     )
     ratio = observed_over_predicted(scores)
     events = side_of(_ends(ratio), 1.0)
@@ -210,18 +214,22 @@ def _calibration(scores: TaskScores) -> str:
     )
 
 
-def _for_whom(task: str, scores: TaskScores, patterns: Sequence[PatternScores], external: bool) -> str:
+def for_whom(patients: int, measured: str, enough: Sequence[bool], external: bool) -> str:
+    """A sentence on whom an outcome of any kind was measured on.
+
+    Args:
+        patients: how many.
+        measured: what is known of them, such as ``known class``.
+        enough: for each combination of modalities, whether enough patients have it.
+        external: they are another cohort, instead of the test patients of a run.
+    """
     who = "patients of this cohort" if external else "test patients"
-    text = (
-        f"For whom: measured on {scores.patients} {who} with a known outcome, {scores.events} of them with"
-    )
-    text += " the event"
-    if len(patterns) > 1:
-        enough = sum(one.tasks[task].rarer_outcome >= FEWEST_OF_EACH for one in patterns)
+    text = f"For whom: measured on {patients} {who} with a {measured}"
+    if len(enough) > 1:
         text += (
-            f"; of the {len(patterns)} combinations of modalities that they have, {enough} "
-            f"{'is' if enough == 1 else 'are'} common enough to be measured alone"
+            f"; of the {len(enough)} combinations of modalities that they have, {sum(enough)} "
+            f"{'is' if sum(enough) == 1 else 'are'} common enough to be measured alone"
         )
     if external:
         return f"{text}."
-    return f"{text}. Patients of another hospital may differ: measure it there before use (hcat evaluate)."
+    return f"{text}. {ELSEWHERE}"

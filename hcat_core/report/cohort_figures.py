@@ -13,6 +13,7 @@ from hcat_core.cohort import Cohort
 from hcat_core.data.missingness_patterns import count_patterns
 from hcat_core.metrics.fewest import FEWEST_OF_EACH
 from hcat_core.report.svg import BLUE, COLOURS, GREY, Captioned, draw, shortened
+from hcat_core.text.percent import percent
 from hcat_core.training.checkpoints import Epoch, TaskMetrics
 
 MOST_PATTERNS = 12
@@ -30,7 +31,7 @@ def patterns_figure(cohort: Cohort) -> str:
             for column, has in enumerate(pattern):
                 face = BLUE if has else "#ffffff"
                 axes.plot(column, row, "s", markersize=11, markerfacecolor=face, markeredgecolor=GREY)
-            axes.text(len(names) - 0.35, row, f"{patients} ({patients / total:.0%})", va="center")
+            axes.text(len(names) - 0.35, row, f"{patients} ({percent(patients / total)})", va="center")
         axes.set(xlim=(-0.6, len(names) + 1.1), ylim=(len(shown) - 0.4, -0.6), title="Missingness patterns")
         axes.set_xticks(range(len(names)), names, rotation=35, ha="left")
         axes.set_yticks([])

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 
 from hcat_core.report.formatting import number, signed
 from hcat_core.report.svg import BLUE, GREY, draw, shortened
+from hcat_core.text.percent import percent, percent_range
 
 LABEL = 22  # characters
 
@@ -40,6 +41,7 @@ class ForestScale:
         signed: numbers have a sign.
         ends: of the axis; None for as wide as the intervals are.
         digits: of the numbers.
+        share: they are shares, shown as whole per cent.
     """
 
     axis: str
@@ -47,9 +49,12 @@ class ForestScale:
     signed: bool = False
     ends: tuple[float | None, float | None] = (None, None)
     digits: int = 2
+    share: bool = False
 
     def in_words(self, row: ForestRow) -> str:
         """The estimate with its interval, as text."""
+        if self.share and row.mean is not None:
+            return percent(row.mean) + (f" ({percent_range(row.interval)})" if row.interval else "")
         form = signed if self.signed else number
         values = [value for value in (row.mean, *(row.interval or ())) if value is not None]
         text, *ends = (form(value, self.digits) for value in values)
@@ -88,6 +93,8 @@ def forest_figure(name: str, rows: Sequence[ForestRow], scale: ForestScale, labe
             text.set_fontweight("bold" if row.mean is None else "normal")
         axes.set(ylim=(len(rows) - 0.5, -0.7), xlim=_ends(drawn, scale), xlabel=scale.axis)
         axes.grid(visible=False, axis="y")
+        if scale.share:
+            axes.xaxis.set_major_formatter(lambda value, _: percent(value))
 
     return draw(name, paint, label=label, width=5.2, height=0.9 + 0.26 * len(rows))
 

@@ -11,11 +11,6 @@ def number(value: object, digits: int = 3) -> str:
     return _unsigned_zero(f"{value:.{digits}f}") if isinstance(value, (int, float)) else "–"
 
 
-def percent(share: float) -> str:
-    """A share as whole per cent: ``13 %``."""
-    return _unsigned_zero(f"{100 * share:.0f}") + " %"
-
-
 def signed(value: float, digits: int = 3) -> str:
     """A number with its sign, which 0 does not have."""
     text = f"{value:+.{digits}f}"

@@ -16,6 +16,7 @@ from hcat_core.report.formatting import counted, interval, listed, number
 from hcat_core.report.inputs import ReportInputs, few
 from hcat_core.report.other_tables import significant
 from hcat_core.report.page_facts import PageFacts
+from hcat_core.report.page_tables import DASH, Cell, figure_cell, share_cell
 from hcat_core.report.words import NO_TEST_PATIENTS, purpose, summary_in_words
 from hcat_core.storage.checkpoint import write_text
 from hcat_core.text.quoting import printable
@@ -153,17 +154,16 @@ def _figures_of_others(inputs: ReportInputs) -> Iterator[str]:
     classes, values = [], []
     for outcome, one in test.items():
         if isinstance(one, ClassScores):
-            scores = ((one.auc, one.auc_95), (one.accuracy, one.accuracy_95))
-            slope = (one.calibration_slope, one.calibration_slope_95)
-            cells = [
-                "–" if one.few else f"{number(v, 2)} {interval(p)}".strip() for v, p in (*scores, slope)
-            ]
-            classes.append((outcome, str(one.patients), *cells, number(one.log_loss)))
+            scores = (
+                figure_cell(one.auc, one.auc_95, 2),
+                share_cell(one.accuracy, one.accuracy_95),
+                figure_cell(one.calibration_slope, one.calibration_slope_95, 2),
+            )
+            classes.append((outcome, str(one.patients), *_texts(scores, one.few), number(one.log_loss)))
         else:
-            scores = ((one.r2, one.r2_95), (one.coverage_90, one.coverage_90_95))
-            cells = ["–" if one.few else f"{number(v, 2)} {interval(p)}".strip() for v, p in scores]
+            cells = (figure_cell(one.r2, one.r2_95, 2), share_cell(one.coverage_90, one.coverage_90_95))
             error = f"{significant(one.mae)}{f' {one.unit}' if one.unit else ''}"
-            values.append((outcome, str(one.patients), *cells, error))
+            values.append((outcome, str(one.patients), *_texts(cells, one.few), error))
     tables = (
         (("outcome", "patients", "macro AUC", "accuracy", "calibration slope", "log loss"), classes),
         (("outcome", "patients", "R²", "share in the 90 % interval", "mean absolute error"), values),
@@ -172,6 +172,11 @@ def _figures_of_others(inputs: ReportInputs) -> Iterator[str]:
         if rows:
             yield ""
             yield from _table(headings, rows)
+
+
+def _texts(cells: Sequence[Cell], few: bool) -> list[str]:
+    """Numbers with their intervals as text; dashes of too few patients."""
+    return [DASH if few else f"{one.text} {one.soft}".strip() for one in cells]
 
 
 def _limits(inputs: ReportInputs) -> Iterator[str]:

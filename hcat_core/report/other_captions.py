@@ -9,6 +9,7 @@ from hcat_core.metrics.values import KnownValues
 from hcat_core.report.formatting import counted
 from hcat_core.report.inputs import KnownOutcomes, ReportInputs
 from hcat_core.report.other_figures import MOST_POINTS
+from hcat_core.text.percent import percent
 
 
 def counts(classes: bool, unit: str) -> str:
@@ -115,7 +116,7 @@ def predicted_observed(known: KnownValues, who: str = "test patient") -> str:
     if n > MOST_POINTS:
         text = f"{MOST_POINTS} of {n} {who}s, drawn at random: observed against predicted value."
     if known.with_interval:
-        text += f" Lines are 90 % intervals; {known.inside.mean():.0%} of all values lie in theirs."
+        text += f" Lines are 90 % intervals; {percent(known.inside.mean())} of all values lie in theirs."
     return f"{text} On the dashed line they are equal."
 
 

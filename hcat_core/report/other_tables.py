@@ -18,11 +18,13 @@ from hcat_core.report.page_tables import (
     TableRow,
     figure_cell,
     numbers,
+    share_cell,
     texts,
 )
 
-Form = Literal["ranking", "score", "share", "quantity"]
-"""How a score is shown: a ranking is hidden of few patients, a quantity has three significant digits."""
+Form = Literal["ranking", "score", "ratio", "share", "quantity"]
+"""How a score is shown: a ranking is hidden of few patients, a ratio has two decimals, a share is in
+per cent, a quantity has three significant digits."""
 
 CLASS_MEASURES: Sequence[tuple[str, Form, str]] = (
     ("macro AUC", "ranking", "auc"),
@@ -30,13 +32,13 @@ CLASS_MEASURES: Sequence[tuple[str, Form, str]] = (
     ("Brier score", "score", "brier"),
     ("accuracy", "share", "accuracy"),
     ("balanced accuracy", "share", "balanced_accuracy"),
-    ("calibration slope", "share", "calibration_slope"),
+    ("calibration slope", "ratio", "calibration_slope"),
 )
 VALUE_MEASURES: Sequence[tuple[str, Form, str]] = (
     ("R²", "ranking", "r2"),
     ("mean absolute error", "quantity", "mae"),
     ("root mean squared error", "quantity", "rmse"),
-    ("rank correlation", "share", "spearman"),
+    ("rank correlation", "ratio", "spearman"),
     ("share in the 90 % interval", "share", "coverage_90"),
     ("width of the 90 % interval", "quantity", "width_90"),
 )
@@ -109,7 +111,7 @@ def class_table(scores: ClassScores, caption: str) -> PageTable:
                 str(one.events),
                 figure_cell(None if few(one) else one.auc, one.auc_95),
                 figure_cell(one.calibration_slope, one.calibration_slope_95, 2),
-                *(figure_cell(share, digits=2) for share in shares),
+                *map(share_cell, shares),
             ]
         )
     headings = (
@@ -158,8 +160,10 @@ def _cell(scores: OtherScores, form: Form, key: str) -> Cell:
     if form == "quantity":
         ends = f"({significant(pair[0])} to {significant(pair[1])})" if pair and value is not None else ""
         return Cell(significant(value), ends)
+    if form == "share":
+        return share_cell(value, pair)
     hidden = form == "ranking" and scores.few
-    return figure_cell(None if hidden else value, pair, 2 if form == "share" else 3)
+    return figure_cell(None if hidden else value, pair, 2 if form == "ratio" else 3)
 
 
 def _count_cells(counts: OtherCounts) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from hcat_core.report.formatting import interval, number
+from hcat_core.text.percent import percent, percent_range
 
 Kind = Literal["text", "number", "mark"]
 NARROW = 44  # characters of a row that fit a phone
@@ -115,3 +116,10 @@ def numbers(*headings: str) -> list[Column]:
 def figure_cell(value: object, pair: Sequence[float] | None = None, digits: int = 3) -> Cell:
     """A number with its interval, to two digits; a dash for None."""
     return Cell(number(value, digits), interval(pair) if value is not None else "")
+
+
+def share_cell(share: float | None, pair: Sequence[float] | None = None) -> Cell:
+    """A share as whole per cent with its interval; a dash for None."""
+    if share is None:
+        return Cell(DASH)
+    return Cell(percent(share), f"({percent_range(pair)})" if pair else "")

@@ -10,7 +10,7 @@ from hcat_core.evaluation.baselines import BaselineScores
 from hcat_core.evaluation.scores import TaskScores
 from hcat_core.evaluation.verdict import observed_over_predicted
 from hcat_core.report import captions, outcomes, part_captions
-from hcat_core.report.formatting import counted, number, percent, signed
+from hcat_core.report.formatting import counted, number, signed
 from hcat_core.report.inputs import ReportInputs, few
 from hcat_core.report.page_tables import (
     DASH,
@@ -20,6 +20,7 @@ from hcat_core.report.page_tables import (
     TableRow,
     figure_cell,
     numbers,
+    share_cell,
     texts,
 )
 from hcat_core.report.score_intervals import ScoreIntervals, score_intervals
@@ -91,7 +92,7 @@ def calibration(inputs: ReportInputs) -> PageTable:
         row: TableRow = [
             side,
             task,
-            *(DASH if v is None else percent(v) for v in (one.mean_predicted, one.observed)),
+            *map(share_cell, (one.mean_predicted, one.observed)),
             _unless(few(one), None if ratio is None else ratio[0], pair, 2),
             _unless(few(one), one.calibration_slope, one.calibration_slope_95, 2),
             figure_cell(one.brier, found.brier),
@@ -166,7 +167,7 @@ def patterns(inputs: ReportInputs) -> PageTable:
                     f"{one.events}/{one.patients}",
                     _unless(few(one), one.auc, one.auc_95),
                     _unless(few(one), one.calibration_slope, one.calibration_slope_95, 2),
-                    *(figure_cell(value, digits=2) for value in (one.mean_predicted, one.observed)),
+                    *map(share_cell, (one.mean_predicted, one.observed)),
                     figure_cell(one.brier),
                 ]
             )

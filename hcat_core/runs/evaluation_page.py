@@ -13,19 +13,19 @@ from hcat_core.metrics.intervals import Resampling
 from hcat_core.metrics.resampling import group_numbers
 from hcat_core.report import captions, other_captions, performance_figures
 from hcat_core.report.forest_plot import ForestRow, ForestScale, forest_figure
-from hcat_core.report.formatting import percent
 from hcat_core.report.inputs import KnownOutcomes, few
 from hcat_core.report.other_outcomes import OutcomeSection, outcome_title
 from hcat_core.report.other_tables import brief_table, class_table, score_table
 from hcat_core.report.outcome_figures import PatientGroup, outcome_figures
 from hcat_core.report.page_facts import PageFacts
-from hcat_core.report.page_tables import Cell, PageTable, TableRow, figure_cell, numbers, texts
+from hcat_core.report.page_tables import Cell, PageTable, TableRow, figure_cell, numbers, share_cell, texts
 from hcat_core.report.page_template import render_page
 from hcat_core.report.svg import Captioned
 from hcat_core.report.verdict_figure import VERDICT_KINDS
 from hcat_core.report.words import too_few
 from hcat_core.runs.external_validation import Evaluation
 from hcat_core.runs.trained_run import TrainedRun
+from hcat_core.text.percent import percent
 
 HERE, THERE = "this cohort", "test set of the run"
 SCALES = {
@@ -178,7 +178,7 @@ def _probabilities(metrics: Mapping[str, TaskScores]) -> PageTable:
     rows: list[TableRow] = [
         [
             task,
-            *_predicted_and_observed(one),
+            *map(share_cell, (one.mean_predicted, one.observed)),
             _unless(few(one), one.calibration_slope, one.calibration_slope_95),
             figure_cell(one.brier),
         ]
@@ -191,10 +191,6 @@ def _probabilities(metrics: Mapping[str, TaskScores]) -> PageTable:
         "error: smaller is better."
     )
     return PageTable(columns, rows, caption)
-
-
-def _predicted_and_observed(one: TaskScores) -> list[str]:
-    return ["–" if value is None else percent(value) for value in (one.mean_predicted, one.observed)]
 
 
 def _task_figures(run: TrainedRun, evaluation: Evaluation) -> Iterator[dict[str, Any]]:
@@ -286,7 +282,7 @@ def _by_group(name: str, scored: Sequence[tuple[str, str, TaskScores]], title: s
             f"{one.events}/{one.patients}",
             _unless(few(one), one.auc, one.auc_95),
             _unless(few(one), one.calibration_slope, one.calibration_slope_95),
-            *_predicted_and_observed(one),
+            *map(share_cell, (one.mean_predicted, one.observed)),
         ]
         for group, task, one in scored
     ]

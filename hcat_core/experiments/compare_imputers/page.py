@@ -13,10 +13,11 @@ from hcat_core.experiments.compare_imputers.settings import LIMIT, ORACLE
 from hcat_core.experiments.compare_imputers.table import BASELINE, Estimate, Row
 from hcat_core.experiments.compare_imputers.verdict import ImputerVerdict, is_imputer
 from hcat_core.report.forest_plot import ForestRow, ForestScale, forest_figure
-from hcat_core.report.formatting import number, percent
+from hcat_core.report.formatting import number
 from hcat_core.report.page_tables import Cell, PageTable, TableRow, numbers, texts
 from hcat_core.report.page_template import render_page
 from hcat_core.report.svg import Captioned
+from hcat_core.text.percent import percent
 
 VERDICT_KINDS = {"an imputer is better": "good", "no detectable difference": "", "not known": "unknown"}
 SCORES = ("r2", "crps", "coverage_90")
@@ -77,7 +78,7 @@ def _figures(rows: Sequence[Row]) -> list[Captioned]:
         "R²: the share of the variance of hidden values that is explained; 0 is imputing the training "
         "mean. Lines are 95 % intervals over random seeds.",
     )
-    scale = ForestScale("share inside the 90 % interval", 0.9)
+    scale = ForestScale("share inside the 90 % interval", 0.9, share=True)
     coverage = Captioned(
         forest_figure("coverage", _forest(rows, "coverage_90"), scale, "coverage by imputer"),
         "The share of hidden values inside their 90 % intervals: to the left of the dashed line intervals "
@@ -117,7 +118,7 @@ def _score_table(rows: Sequence[Row], setting: str) -> PageTable:
                 _estimate(v["r2"]),
                 "–" if share is None or row.name in (ORACLE, LIMIT) else percent(share.mean),
                 _estimate(v["crps"]),
-                *(_estimate(v[name], 2) for name in ("coverage_50", "coverage_90")),
+                *(_share(v[name]) for name in ("coverage_50", "coverage_90")),
                 "–" if v["fit_seconds"] is None else number(v["fit_seconds"].mean, 1),
                 _estimate(v["auc"]),
                 _estimate(v["auc_over_none"]),
@@ -134,6 +135,12 @@ def _estimate(one: Estimate | None, digits: int = 3) -> Cell:
     if np.isnan(one.low):
         return Cell(number(one.mean, digits))
     return Cell(number(one.mean, digits), f"± {(one.high - one.low) / 2:.{digits}f}")
+
+
+def _share(one: Estimate | None) -> Cell:
+    if one is None:
+        return Cell("–")
+    return Cell(percent(one.mean), "" if np.isnan(one.low) else f"± {percent((one.high - one.low) / 2)}")
 
 
 def _modality_table(results: Sequence[ImputerResult]) -> PageTable:
@@ -185,7 +192,8 @@ def _means(scores: Sequence[Any]) -> list[str]:
     means = []
     for name in SCORES:
         known = [value for one in scores if (value := getattr(one, name)) is not None]
-        means.append(number(float(np.mean(known)), 2 if name == "coverage_90" else 3) if known else "–")
+        form = percent if name == "coverage_90" else number
+        means.append(form(float(np.mean(known))) if known else "–")
     return means
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from hcat_core.cohort import Layout, TaskKind
 from hcat_core.report.formatting import number
 from hcat_core.report.page_tables import Cell, PageTable, TableRow, figure_cell, numbers, texts
+from hcat_core.text.percent import percent
 
-Decimals = int | None  # None: three significant digits, of a quantity in the unit of the number
+Decimals = int | None | Literal["%"]
+"""Of a score; None: three significant digits, of a quantity in the unit of the number; "%": a share."""
 
 SCORES: Mapping[TaskKind, Sequence[tuple[str, str, Decimals]]] = {
     "event": (
@@ -25,8 +27,8 @@ SCORES: Mapping[TaskKind, Sequence[tuple[str, str, Decimals]]] = {
         ("macro AUC ± SD", "auc", 3),
         ("log loss", "log_loss", 3),
         ("Brier score", "brier", 3),
-        ("accuracy", "accuracy", 2),
-        ("balanced accuracy", "balanced_accuracy", 2),
+        ("accuracy", "accuracy", "%"),
+        ("balanced accuracy", "balanced_accuracy", "%"),
     ),
     "continuous": (
         ("R² ± SD", "r2", 3),
@@ -120,7 +122,7 @@ def calibration_table(outcome: ScoredOutcome) -> PageTable:
     for name, scores in outcome.recipes.items():
         if outcome.kind == "continuous":
             rows.append(
-                [name, _spread(scores["coverage_90"], False, 2), _spread(scores["width_90"], False, None)]
+                [name, _spread(scores["coverage_90"], False, "%"), _spread(scores["width_90"], False, None)]
             )
             continue
         pooled = scores["pooled_calibration"]
@@ -169,6 +171,8 @@ def _spread(spread: Mapping[str, float] | None, hidden: bool, decimals: Decimals
     if spread is None or hidden:
         return Cell("–")
     mean, sd = spread["mean"], spread["sd"]
+    if decimals == "%":
+        return Cell(percent(mean), "" if sd is None else f"± {percent(sd)}")
     if decimals is None:
         return Cell(f"{mean:.3g}", "" if sd is None else f"± {sd:.2g}")
     return Cell(number(mean, decimals), "" if sd is None else f"± {sd:.{decimals}f}")

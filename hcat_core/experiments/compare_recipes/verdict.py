@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any, Literal
 
+from hcat_core.evaluation.verdict import ELSEWHERE
 from hcat_core.experiments.compare_recipes.differences import (
     ALL_MODALITIES,
     LEVEL,
@@ -47,9 +48,9 @@ class Measured:
         """A sentence for whom the verdict holds."""
         times = "once" if self.repeats == 1 else f"{self.repeats} times"
         return (
-            f"Measured on {self.patients} patients of one cohort, divided {times} into {self.folds} parts: "
-            "each part was predicted by models that were fitted to the others. At another hospital this "
-            "has to be measured again (hcat evaluate)."
+            f"For whom: measured on {self.patients} patients of one cohort, divided {times} into "
+            f"{self.folds} parts; each part was predicted by models that were fitted to the others. "
+            f"{ELSEWHERE}"
         )
 
 
