@@ -172,7 +172,7 @@ def _class_calibration(scores: ClassScores) -> str:
     }[side_of(pair, 1.0)]
     return (
         f"{right}. {found} (calibration slope {slope:.2f}, 95 % interval {pair[0]:.2f} to {pair[1]:.2f}; 1 "
-        "is right)."
+        "is ideal)."
     )
 
 

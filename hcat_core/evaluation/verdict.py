@@ -210,7 +210,7 @@ def _calibration(scores: TaskScores) -> str:
     }[side_of(pair, 1.0)]
     return (
         f"{text}; {found} (calibration slope {slope:.2f}, 95 % interval {pair[0]:.2f} to "
-        f"{pair[1]:.2f}; ideal is 1)."
+        f"{pair[1]:.2f}; 1 is ideal)."
     )
 
 
@@ -226,9 +226,10 @@ def for_whom(patients: int, measured: str, enough: Sequence[bool], external: boo
     who = "patients of this cohort" if external else "test patients"
     text = f"For whom: measured on {patients} {who} with a {measured}"
     if len(enough) > 1:
+        common = {0: "none is", 1: "1 is"}.get(sum(enough), f"{sum(enough)} are")
         text += (
-            f"; of the {len(enough)} combinations of modalities that they have, {sum(enough)} "
-            f"{'is' if sum(enough) == 1 else 'are'} common enough to be measured alone"
+            f"; of the {len(enough)} combinations of modalities that they have, {common} common enough to "
+            "be measured alone"
         )
     if external:
         return f"{text}."

@@ -11,10 +11,12 @@ import numpy as np
 from hcat_core.cohort import Cohort, Outcome
 from hcat_core.experiments.compare_recipes import table
 from hcat_core.experiments.compare_recipes.differences import (
+    FEWEST_FOLDS,
     MEAN_OF_TASKS,
     Difference,
     auc_with_two_hidden,
     paired_differences,
+    too_few_folds,
 )
 from hcat_core.experiments.compare_recipes.other_outcomes import (
     CLASS_METRICS,
@@ -184,8 +186,14 @@ def _selection_notes(selection: Selection | None) -> list[str]:
 
 
 def difference_notes(differences: Sequence[Difference]) -> list[str]:
-    """The sentence about how many differences are tested, and what verdicts allow for."""
+    """The sentence about how many differences are tested, and what verdicts allow for; or why none is."""
     tested = [d for d in differences if d.p is not None]
+    few = [d.folds for d in differences if d.too_few_folds]
+    if few and not tested:
+        return [
+            f"{too_few_folds(max(few)).capitalize()} whether recipes differ: a difference has an interval "
+            f"and a verdict from {FEWEST_FOLDS} test folds on (--folds, --repeats)."
+        ]
     recipes = len({d.name for d in tested})
     if recipes < 2:
         return []

@@ -13,6 +13,7 @@ from hcat_core.experiments.compare_recipes.differences import (
     LEVEL,
     MEAN_OF_TASKS,
     Difference,
+    too_few_folds,
 )
 from hcat_core.experiments.compare_recipes.selection import Selection
 
@@ -103,7 +104,10 @@ def as_json(verdict: ComparisonVerdict) -> dict[str, Any]:
 def _not_known(differences: Sequence[Difference]) -> str:
     if not differences:
         return "Nothing to compare: fewer than two recipes were scored on the same folds."
-    return "Not known: there are too few patients, or folds, to tell recipes apart."
+    few = [one.folds for one in differences if one.too_few_folds]
+    if len(few) == len(differences):
+        return f"Not known: {too_few_folds(max(few))} which recipe is better."
+    return "Not known: there are too few patients to tell recipes apart."
 
 
 def _beside(of_numbers: Sequence[Difference]) -> list[str]:

@@ -79,9 +79,15 @@ def _forest(result: TuningResult) -> Figure:
     )
     return Figure(
         svg,
-        f"{result.score}: mean over outer folds, with Nadeau-Bengio 95 % intervals. The last row is the "
+        f"{result.score}: mean over outer folds{_with_intervals(result)}. The last row is the "
         "best trial's score on the folds by which it was chosen; it is no estimate of what to expect.",
     )
+
+
+def _with_intervals(result: TuningResult) -> str:
+    """What the lines of the figure are; nothing where there are none."""
+    some = any(score.low is not None for score in result.outer.values())
+    return ", with Nadeau-Bengio 95 % intervals" if some else ""
 
 
 def _pair(score: OuterScore) -> tuple[float, float] | None:

@@ -254,3 +254,21 @@ def test_a_number_with_few_patients_has_no_verdict():
     document = document_of(results_of(few), few)
     assert document["numbers"]["score"]["too_few"] and document["selection"] is None
     assert document["numbers"]["score"]["differences"][0]["verdict"] == "not tested"
+
+
+def test_two_folds_give_no_interval_and_no_verdict_and_every_output_says_why(undrawn):
+    two = [one for one in RESULTS if one.repeat == 0 and one.fold < 2]
+    plan = FoldPlan(2, 1, "joint", 0)
+    found = find_differences(two, NAMES, MIXED, plan)
+    document = comparison_document(found, two, NAMES, MIXED, plan)
+    for one in (*document["differences"], *document["numbers"]["score"]["differences"]):
+        assert (one["low"], one["high"], one["p"], one["p_adjusted"]) == (None,) * 4
+        assert one["verdict"] == "2 folds are too few to say"
+    assert document["verdict"]["word"] == "not known"
+    assert document["verdict"]["title"] == "Not known: 2 folds are too few to say which recipe is better."
+    console = Console(width=160, record=True)
+    print_comparison(console, document)
+    page = comparison_page(document, two, found, PageFacts("synthetic", 240, MIXED.layout, "", "today"))
+    for text in (console.export_text(), page):
+        assert "2 folds are too few to say whether recipes differ" in text
+        assert "Nadeau" not in text and " to +" not in text
