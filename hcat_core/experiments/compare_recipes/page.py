@@ -33,6 +33,7 @@ def comparison_page(
     results: Sequence[FoldResult],
     found: Findings,
     facts: PageFacts,
+    warnings: Sequence[str] = (),
 ) -> str:
     """Render the page of a comparison of recipes.
 
@@ -41,6 +42,7 @@ def comparison_page(
         results: of all folds.
         found: differences to the first recipe, and the verdict.
         facts: what the page is about.
+        warnings: of other cohorts in the recipes.
     """
     verdict, differences = found.verdict, [*found.differences, *found.of_numbers]
     scored = scored_outcomes(document, facts.layout)
@@ -51,6 +53,7 @@ def comparison_page(
         facts=facts.pairs(),
         sections=_sections(kinds),
         kinds=kinds,
+        warnings=warnings,
         verdict=verdict,
         verdict_kind=VERDICT_KINDS[verdict.word],
         forests=_forests(differences),
