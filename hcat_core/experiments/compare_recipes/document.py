@@ -38,6 +38,9 @@ from hcat_core.experiments.compare_recipes.verdict import (
 from hcat_core.metrics.fewest import FEWEST_OF_EACH
 from hcat_core.metrics.resampling import group_numbers
 from hcat_core.metrics.survival import timed
+from hcat_core.report.formatting import listed
+
+WITHOUT = "Without scores of every outcome on every fold, and so no candidate"
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,7 @@ def comparison_document(
         "selection": None if selection is None else asdict(selection),
         "notes": [
             *_few_notes(few),
-            *_selection_notes(selection),
+            *_selection_notes(selection, names),
             *difference_notes([*differences, *found.of_numbers]),
         ],
     }
@@ -171,17 +174,18 @@ def _few_notes(few: dict[str, int]) -> list[str]:
     ]
 
 
-def _selection_notes(selection: Selection | None) -> list[str]:
-    """The sentence about the best recipe."""
+def _selection_notes(selection: Selection | None, names: Sequence[str]) -> list[str]:
+    """The sentence about the best recipe, and about those that it was not chosen among."""
     if selection is None:
         return []
     score, several = selection.score, len(selection.tasks) > 1
     low, high = score.corrected_95
+    left = [name for name in names if name not in selection.candidates]
     return [
         f"Best here: {selection.winner}, {'mean ' if several else ''}{selection.measure} "
         f"{score.apparent:.3f}; corrected "
         f"for having been chosen among {len(selection.candidates)}: {score.corrected:.3f} "
-        f"[{low:.3f}, {high:.3f}]."
+        f"[{low:.3f}, {high:.3f}]." + (f" {WITHOUT}: {listed(left)}." if left else "")
     ]
 
 

@@ -149,6 +149,19 @@ def test_the_mean_of_tasks_is_that_of_aucs_without_r2():
     assert chosen.tasks["subtype"].apparent == pytest.approx(np.mean(every), abs=1e-4)
 
 
+def test_a_recipe_without_scores_of_a_number_is_not_best():
+    names = ("blind", *NAMES)  # it predicts events and classes as well as "good", and the number not at all
+    blind = [replace(one, name="blind", numbers={}) for one in RESULTS if one.name == "good"]
+    results = [*blind, *RESULTS]
+    chosen = select_best(results, names, MIXED, resamples=20)
+    assert (chosen.winner, chosen.candidates) == ("good", NAMES)
+    notes = comparison_document(find_differences(results, names, MIXED, PLAN), results, names, MIXED, PLAN)[
+        "notes"
+    ]
+    (best,) = (note for note in notes if note.startswith("Best here"))
+    assert best.startswith("Best here: good") and "no candidate: blind." in best
+
+
 def test_where_all_outcomes_are_numbers_a_recipe_is_chosen_by_r2():
     numbers = with_columns(MIXED, (5,))
     results = results_of(numbers)
