@@ -63,12 +63,14 @@ class PageFacts:
 
 
 def cohort_name(recipe: Mapping[str, Any]) -> str:
-    """The last two folders of the cohort's path; a cohort without files was given in Python.
+    """Its name, else the last two folders of its path; a cohort without files was given in Python.
 
     Args:
         recipe: resolved, as plain values.
     """
     cohort = recipe["cohort"]
+    if "name" in cohort:
+        return str(cohort["name"])
     if not any("path" in table for table in cohort.get("modalities", {}).values()):
         return "given in Python"
     return "/".join(Path(cohort["root"]).parts[-2:])

@@ -54,7 +54,8 @@ def evaluation_page(run: TrainedRun, evaluation: Evaluation, date: str) -> str:
     cohort, name = evaluation.cohort, run.folder.path.resolve().name
     summary: Any = run.folder.read_summary()
     others = _other_sections(run, evaluation)
-    method = f"{run.recipe.estimator['use']}, trained in {name}"
+    on = f" on {run.recipe.cohort.name}" if run.recipe.cohort.name else ""
+    method = f"{run.recipe.estimator['use']}, trained in {name}{on}"
     facts = PageFacts(_cohort_name(evaluation), len(cohort), cohort.layout, method, date)
     return render_page(
         "evaluation.html.j2",

@@ -8,6 +8,7 @@ import torch
 from hcat_core.cohort import Layout, Modality
 from hcat_core.data.splits import Split
 from hcat_core.report.model_card import model_card
+from hcat_core.report.page import render
 
 
 def section(text, name):
@@ -26,6 +27,16 @@ def test_the_card_has_use_data_figures_limits_and_what_is_not_known(analysed):
     assert all(f"**{v.task}: {v.answer}.**" in figures for v in made.summary.verdicts)
     assert "nothing but zeros" in section(text, "Limits")
     assert "another hospital" in section(text, "What is not known")
+
+
+def test_the_card_and_the_page_call_the_cohort_by_the_name_of_the_recipe(inputs):
+    made = inputs(
+        recipe={"cohort": {"root": "some/folder", "name": "HANCOCK", "modalities": {"a": {"path": "a.h5"}}}}
+    )
+    nameless = inputs(recipe={"cohort": {"root": "some/folder", "modalities": {"a": {"path": "a.h5"}}}})
+    assert "- cohort: HANCOCK, 400 patients" in section(model_card(made), "Model")
+    assert "<dt>cohort</dt><dd>HANCOCK, 400 patients</dd>" in render(made)
+    assert "- cohort: some/folder, 400 patients" in section(model_card(nameless), "Model")
 
 
 def test_few_patients_and_no_test_patients_have_no_figures(inputs, few_events, split):
