@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from hcat_core.cohort import Cohort
 from hcat_core.data.missingness_patterns import count_patterns
+from hcat_core.evaluation.analysis import Intervals, Means
 from hcat_core.metrics.fewest import FEWEST_OF_EACH
 from hcat_core.report.svg import BLUE, COLOURS, GREY, Captioned, draw, shortened
 from hcat_core.text.percent import percent
@@ -121,8 +122,8 @@ def _enough(scores: TaskMetrics) -> float:
     return math.nan if auc is None or min(events, patients - events) < FEWEST_OF_EACH else float(auc)
 
 
-def bars_figure(name: str, title: str, values: Mapping[str, Mapping[str, float]], label: str) -> str:
-    """Draw horizontal bars by modality, in one colour per task."""
+def bars_figure(name: str, title: str, values: Means, intervals: Intervals, label: str) -> str:
+    """Draw horizontal bars by modality, in one colour per task, with lines for 95 % intervals."""
     tasks = list(values)
     names = list(dict.fromkeys(n for task in tasks for n in values[task]))
     height = 0.8 / max(1, len(tasks))
@@ -132,6 +133,9 @@ def bars_figure(name: str, title: str, values: Mapping[str, Mapping[str, float]]
             at = np.arange(len(names)) + (place - (len(tasks) - 1) / 2) * height
             widths = [values[task].get(n, 0.0) for n in names]
             axes.barh(at, widths, height=height * 0.9, color=colour, label=shortened(task))
+            ends = {row: pair for row, n in zip(at, names, strict=True) if (pair := intervals[task].get(n))}
+            if ends:
+                axes.hlines(list(ends), *zip(*ends.values(), strict=True), color="black", linewidth=1)
         axes.axvline(0, color=GREY, linewidth=0.8)
         axes.set_yticks(range(len(names)), [shortened(n) for n in names])
         axes.set(ylim=(len(names) - 0.4, -0.6), title=title)

@@ -111,10 +111,12 @@ def imputation(inputs: ReportInputs) -> PageTable | None:
     beside = found.references.get("gaussian")
     rows: list[TableRow] = []
     for name, m in found.model.items():
-        row = [name, str(m.blocks), number(m.r2)]
-        row += [number(beside[name].r2)] if beside is not None else []
-        row += [number(one.crps) for one in (m, *(table[name] for table in found.references.values()))]
-        rows.append([*row, *(number(value, 2) for value in (m.coverage_50, m.coverage_90, m.width_90))])
+        row: list[Cell | str] = [name, str(m.blocks), figure_cell(m.r2, m.r2_95)]
+        row += [figure_cell(beside[name].r2, beside[name].r2_95)] if beside is not None else []
+        every = (m, *(table[name] for table in found.references.values()))
+        row += [figure_cell(one.crps, one.crps_95) for one in every]
+        row += [share_cell(m.coverage_50, m.coverage_50_95), share_cell(m.coverage_90, m.coverage_90_95)]
+        rows.append([*row, figure_cell(m.width_90, m.width_90_95, 2)])
     headings = ["patients", "R²", *(["R² gaussian"] if beside is not None else []), "CRPS"]
     headings += [f"CRPS {name}" for name in found.references]
     headings += ["50 % coverage", "90 % coverage", "90 % width"]
