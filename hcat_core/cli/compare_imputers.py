@@ -19,7 +19,7 @@ from hcat_core.cli.tracking import track_option
 from hcat_core.errors import TrainingError, UsageError
 from hcat_core.storage.safe_path import safe_path
 from hcat_core.synth.spec import PRESETS
-from hcat_core.text.percent import percent
+from hcat_core.text.numbers import percent
 
 if TYPE_CHECKING:
     from hcat_core.experiments.compare_imputers.table import Estimate, Row

@@ -11,7 +11,7 @@ from rich.table import Table
 from hcat_core.cli.score_cells import number, with_interval
 from hcat_core.cli.tables import print_table
 from hcat_core.metrics.fewest import FEWEST_OF_EACH, FEWEST_TO_RESAMPLE
-from hcat_core.text.percent import percent, percent_range
+from hcat_core.text.numbers import percent, percent_range, quantity
 
 MULTICLASS = "multiclass"
 
@@ -118,17 +118,17 @@ def _value_cells(scores: Mapping[str, Any]) -> list[str]:
     return [
         str(scores["patients"]),
         "-" if too_few(scores) else with_interval(scores["r2"], scores["r2_95"]),
-        quantity(scores["mae"], scores["unit"]),
-        quantity(scores["rmse"], scores["unit"]),
+        with_unit(scores["mae"], scores["unit"]),
+        with_unit(scores["rmse"], scores["unit"]),
         number(scores["spearman"], 2),
         share(scores["coverage_90"], scores["coverage_90_95"]),
-        quantity(scores["width_90"], scores["unit"]),
+        with_unit(scores["width_90"], scores["unit"]),
     ]
 
 
-def quantity(value: float | None, unit: str) -> str:
+def with_unit(value: float | None, unit: str) -> str:
     """A number of three significant digits with its unit, or a dash for None."""
-    return "-" if value is None else f"{value:.3g}{' ' + unit if unit else ''}"
+    return "-" if value is None else f"{quantity(value)}{' ' + unit if unit else ''}"
 
 
 def share(value: float | None, pair: Sequence[float] | None) -> str:
@@ -176,9 +176,9 @@ def print_number_comparison(console: Console, outcome: str, found: Mapping[str, 
             table.add_row(name, "no scores")
             continue
         cells = ["-" if found["too_few"] else mean(one["r2"], 3, with_sd=True)]
-        cells += [quantity(None if one[key] is None else one[key]["mean"], "") for key in ("mae", "rmse")]
+        cells += [with_unit(None if one[key] is None else one[key]["mean"], "") for key in ("mae", "rmse")]
         cells += [mean(one["spearman"], 2), mean_share(one["coverage_90"])]
-        cells += [quantity(None if one["width_90"] is None else one["width_90"]["mean"], "")]
+        cells += [with_unit(None if one["width_90"] is None else one["width_90"]["mean"], "")]
         table.add_row(name, *cells, "-" if found["too_few"] else number(one["r2_two_hidden"]))
     print_table(console, table, keys=1)
 

@@ -4,8 +4,8 @@ As of an event (``verdict``), the word follows from patients whom the model did 
 classes is
 
 - not known, where a class has fewer than ten patients, or the interval of the macro AUC holds 0.5;
-- not usable, where the best simple model is better beyond noise, or the interval of the calibration slope
-  of all classes lies wholly on one side of 1;
+- not usable, where the best simple model is better or the macro AUC is below 0.5, both beyond noise, or the
+  interval of the calibration slope of all classes lies wholly on one side of 1;
 - usable otherwise.
 
 A model of a number is
@@ -26,7 +26,7 @@ from hcat_core.evaluation.other_outcomes import ClassScores, OtherScores, ValueS
 from hcat_core.evaluation.verdict import Verdict, Word, for_whom, not_known
 from hcat_core.metrics.fewest import FEWEST_OF_EACH, FEWEST_TO_RESAMPLE
 from hcat_core.metrics.intervals import side_of
-from hcat_core.text.percent import percent, percent_range
+from hcat_core.text.numbers import percent, percent_range, quantity
 
 LEVEL = 0.9
 Best = tuple[str, OtherBaseline] | None
@@ -73,10 +73,12 @@ def _word_of_classes(scores: ClassScores, best: Best) -> tuple[Word, str]:
     """The word and the first reason for it."""
     if _worse(best):
         return "not usable", f"the simple model {best[0] if best else ''} tells classes apart better"
+    if side_of(scores.auc_95, 0.5) < 0:
+        return "not usable", "it tells classes apart worse than chance"
     slope = side_of(scores.calibration_slope_95, 1.0)
     if slope:
         return "not usable", f"its probabilities are too {'moderate' if slope > 0 else 'extreme'}"
-    if side_of(scores.auc_95, 0.5) <= 0:
+    if side_of(scores.auc_95, 0.5) == 0:
         return "not known", "it may tell classes apart no better than chance"
     simple = ", no simple model is better" if best is not None else ""
     return (
@@ -123,25 +125,23 @@ def _too_few(scores: OtherScores, who: str) -> str:
 def _ranking(scores: ClassScores, best: Best, external: bool) -> str:
     assert scores.auc is not None and scores.auc_95 is not None
     low, high = scores.auc_95
+    chance = {0: ", so that it may be no better than chance", -1: ", which is worse than chance"}
     text = (
         f"Telling classes apart: the macro AUC, the mean over classes, is {scores.auc:.2f} (95 % interval "
         f"{low:.2f} to {high:.2f}; 0.5 is chance, 1 is without error)"
     )
-    if low <= 0.5:
-        text += ", so that it may be no better than chance"
-    return text + _compared(best, "macro AUC", external)
+    return text + chance.get(side_of(scores.auc_95, 0.5), "") + _compared(best, "macro AUC", external)
 
 
 def _error(scores: ValueScores, best: Best, external: bool) -> str:
     assert scores.r2 is not None and scores.r2_95 is not None
     text = (
-        f"Error: predictions are off by {scores.mae:.3g}{_unit(scores)} on average. R² is {scores.r2:.2f} "
+        f"Error: predictions are off by {_quantity(scores.mae, scores)} on average. R² is {scores.r2:.2f} "
         f"(95 % interval {scores.r2_95[0]:.2f} to {scores.r2_95[1]:.2f}; 0 is predicting the mean of the "
         "training patients for everyone, 1 is without error)"
     )
-    if scores.r2_95[0] <= 0:
-        text += ", so that it may be no better than that mean"
-    return text + _compared(best, "R²", external)
+    mean = {0: ", so that it may be no better than that mean", -1: ", which is worse than that mean"}
+    return text + mean.get(side_of(scores.r2_95, 0.0), "") + _compared(best, "R²", external)
 
 
 def _compared(best: Best, measure: str, external: bool) -> str:
@@ -187,9 +187,11 @@ def _coverage(scores: ValueScores) -> str:
     return (
         f"Intervals: {percent(scores.coverage_90)} of the values (95 % interval "
         f"{percent_range(scores.coverage_90_95)}) lie in their 90 % intervals, {found}. An interval is "
-        f"{scores.width_90:.3g}{_unit(scores)} wide on average."
+        f"{_quantity(scores.width_90, scores)} wide on average."
     )
 
 
-def _unit(scores: ValueScores) -> str:
-    return f" {scores.unit}" if scores.unit else ""
+def _quantity(value: float | None, scores: ValueScores) -> str:
+    """A number with its unit."""
+    assert value is not None
+    return f"{quantity(value)}{f' {scores.unit}' if scores.unit else ''}"

@@ -5,9 +5,9 @@ them better than chance, and than the best simple model? Are its probabilities r
 measured? A model is
 
 - not known, where patients are too few, or the interval of its AUC holds 0.5;
-- not usable, where the best simple model is better beyond noise, the calibration slope's interval lies
-  wholly on one side of 1 (probabilities are too extreme, or too moderate), or that of the ratio of observed
-  to predicted events does (too few, or too many, events are predicted);
+- not usable, where the best simple model is better or the AUC is below 0.5, both beyond noise, the interval
+  of the calibration slope lies wholly on one side of 1 (probabilities are too extreme, or too moderate), or
+  that of the ratio of observed to predicted events does (too few, or too many, events are predicted);
 - usable otherwise: for patients like these, until it was measured on others.
 """
 
@@ -22,7 +22,8 @@ from hcat_core.evaluation.analysis import PatternScores
 from hcat_core.evaluation.baselines import BaselineScores, best_simple_model
 from hcat_core.evaluation.scores import TaskScores
 from hcat_core.metrics.fewest import FEWEST_OF_EACH
-from hcat_core.text.percent import percent
+from hcat_core.metrics.intervals import side_of
+from hcat_core.text.numbers import percent
 
 Word = Literal["usable", "not usable", "not known"]
 ELSEWHERE = "Patients of another hospital may differ: measure it there before use (hcat evaluate)."
@@ -131,13 +132,15 @@ def _word(scores: TaskScores, best: tuple[str, BaselineScores] | None) -> tuple[
     """The word and the first reason for it."""
     if best is not None and best[1].difference is not None and best[1].difference[2] < 0:
         return "not usable", f"the simple model {best[0]} ranks patients better"
+    if side_of(scores.auc_95, 0.5) < 0:
+        return "not usable", "it ranks patients worse than chance"
     slope = side_of(scores.calibration_slope_95, 1.0)
     if slope:
         return "not usable", f"its probabilities are too {'moderate' if slope > 0 else 'extreme'}"
     events = side_of(_ends(observed_over_predicted(scores)), 1.0)
     if events:
         return "not usable", f"it predicts too {'few' if events > 0 else 'many'} events"
-    if side_of(scores.auc_95, 0.5) <= 0:
+    if side_of(scores.auc_95, 0.5) == 0:
         return "not known", "it may rank patients no better than chance"
     simple = ", no simple model is better" if best is not None else ""
     return (
@@ -148,13 +151,6 @@ def _word(scores: TaskScores, best: tuple[str, BaselineScores] | None) -> tuple[
 
 def _ends(ratio: tuple[float, float, float] | None) -> tuple[float, float] | None:
     return None if ratio is None else ratio[1:]
-
-
-def side_of(pair: Sequence[float] | None, value: float) -> int:
-    """1 where an interval lies wholly above a value, -1 wholly below, 0 where it holds it or is missing."""
-    if pair is None:
-        return 0
-    return 1 if pair[0] > value else -1 if pair[1] < value else 0
 
 
 def _too_few(scores: TaskScores, who: str) -> str:
@@ -173,8 +169,8 @@ def _discrimination(scores: TaskScores, best: tuple[str, BaselineScores] | None,
         f"Ranking: the AUC is {scores.auc:.2f} (95 % interval {low:.2f} to {high:.2f}; 0.5 is "
         "chance, 1 is without error)"
     )
-    if low <= 0.5:
-        text += ", so that it may be no better than chance"
+    chance = {0: ", so that it may be no better than chance", -1: ", which is worse than chance"}
+    text += chance.get(side_of(scores.auc_95, 0.5), "")
     if best is None:
         return f"{text}." if external else f"{text}. No simple model was fitted to compare it with."
     name, other = best

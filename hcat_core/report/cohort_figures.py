@@ -14,7 +14,7 @@ from hcat_core.data.missingness_patterns import count_patterns
 from hcat_core.evaluation.analysis import Intervals, Means
 from hcat_core.metrics.fewest import FEWEST_OF_EACH
 from hcat_core.report.svg import BLUE, COLOURS, GREY, Captioned, draw, shortened
-from hcat_core.text.percent import percent
+from hcat_core.text.numbers import percent
 from hcat_core.training.checkpoints import Epoch, TaskMetrics
 
 MOST_PATTERNS = 12
@@ -91,7 +91,7 @@ def learning_figures(history: Sequence[Epoch]) -> list[Captioned]:
                 axes.plot(epochs, _with_gaps(history, values), color=colour, label=shortened(name))
             axes.set(title="AUC of held-out patients", xlabel="epoch")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-            axes.legend()
+            axes.figure.legend(loc="outside lower center", ncols=3)  # inside, it would cover lines
 
         svg = draw("validation", paint_validation, label="AUC of held-out patients by epoch", height=2.8)
         caption = "The AUC of patients who were held out of training and chose the epoch that is kept."
@@ -139,6 +139,7 @@ def bars_figure(name: str, title: str, values: Means, intervals: Intervals, labe
         axes.axvline(0, color=GREY, linewidth=0.8)
         axes.set_yticks(range(len(names)), [shortened(n) for n in names])
         axes.set(ylim=(len(names) - 0.4, -0.6), title=title)
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=5))  # more would touch each other
         axes.set_xlabel(label)
         axes.figure.legend(loc="outside lower center", ncols=3)  # inside, it would cover bars
 

@@ -44,15 +44,15 @@ def contribution_figures(inputs: ReportInputs) -> list[Captioned]:
     values = _numbers(inputs)
     shapley, falls = _measures(inputs)
     rest = shapley.values.keys() - values
+    lines = "Lines are 95 % intervals. " if inputs.resampling.resamples else ""
     bars = (
         ("shapley", "Mean absolute Shapley value", shapley.of(rest), "change of the probability",
          "The Shapley value is the change of a patient's predicted probability that is due to a modality. "
          "Shown is its mean size over the test patients who have the modality, computed exactly over all "
-         "subsets of modalities. " + _of_classes(inputs) + drawn_patients(inputs)),
+         f"subsets of modalities. {lines}{_of_classes(inputs)}{drawn_patients(inputs)}"),
         ("leave-one-out", "Loss when it is hidden", falls.of(rest), "fall of the AUC",
          "How much the AUC of test patients falls when the modality is hidden from all of them; below 0, "
-         "it rose. "
-         + outcomes.weighting(inputs)),
+         f"it rose. {lines}{outcomes.weighting(inputs)}"),
         ("shapley-numbers", "Mean absolute Shapley value", shapley.of(values), "change of the value",
          "The same of predicted numbers: the change of a patient's predicted value that is due to a "
          "modality, in the unit of the value."),

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from hcat_core.report.formatting import number, signed
 from hcat_core.report.svg import BLUE, GREY, draw, shortened
-from hcat_core.text.percent import percent, percent_range
+from hcat_core.text.numbers import percent, percent_range
 
 LABEL = 22  # characters
 

@@ -21,6 +21,7 @@ from hcat_core.report.page_tables import (
     share_cell,
     texts,
 )
+from hcat_core.text.numbers import quantity
 
 Form = Literal["ranking", "score", "ratio", "share", "quantity"]
 """How a score is shown: a ranking is hidden of few patients, a ratio has two decimals, a share is in
@@ -76,7 +77,7 @@ def score_table(sides: Mapping[str, OtherScores], caption: str) -> PageTable:
 def brief_table(
     first: Sequence[Column], rows: Sequence[tuple[Sequence[str], OtherScores]], caption: str, title: str
 ) -> PageTable:
-    """The main scores of one outcome, one row for each group of patients.
+    """The main scores of one outcome, one row for each group of patients that is large enough for scores.
 
     Args:
         first: columns that name the group.
@@ -88,6 +89,7 @@ def brief_table(
     cells: list[TableRow] = [
         [*names, str(one.patients), *(_cell(one, form, key) for _, form, key in measures)]
         for names, one in rows
+        if not one.few
     ]
     headings = ("patients", *(heading for heading, _, _ in measures))
     return PageTable([*first, *numbers(*headings)], cells, caption, title)
@@ -141,7 +143,7 @@ def model_table(own: OtherScores, others: Mapping[str, OtherBaseline], caption: 
 
 def significant(value: float | None) -> str:
     """A number of three significant digits; a dash for None."""
-    return DASH if value is None else f"{value:.3g}"
+    return DASH if value is None else quantity(value)
 
 
 def _measures(scores: OtherScores) -> list[tuple[str, Form, str]]:

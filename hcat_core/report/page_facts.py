@@ -57,7 +57,7 @@ class PageFacts:
         """By outcome, what a verdict on it is about: ``Death within 5 years (survival)``."""
         words = {outcome.name: outcome_in_words(self.layout, outcome) for outcome in self.layout.outcomes}
         return {
-            name: f"{text[:1].upper()}{text[1:]}{'' if text == name else f' ({name})'}"
+            name: f"{text[:1].upper()}{text[1:]}{'' if text.startswith(name) else f' ({name})'}"
             for name, text in words.items()
         }
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from hcat_core.report.formatting import interval, number
-from hcat_core.text.percent import percent, percent_range
+from hcat_core.text.numbers import percent, percent_range
 
 Kind = Literal["text", "number", "mark"]
 NARROW = 44  # characters of a row that fit a phone
@@ -15,7 +15,7 @@ DASH = "–"
 SHEET = 100  # characters of a row that fit a sheet of paper
 LONGEST = 40  # characters of a cell, from which on its text is wrapped
 LONG = 12  # rows from which on a table with a title is folded
-WHOLE = 20  # rows up to which a printed table is not divided among two sheets
+WHOLE = 34  # rows up to which a printed table is not divided among two sheets
 
 
 @dataclass(frozen=True)

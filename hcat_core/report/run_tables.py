@@ -75,7 +75,7 @@ def discrimination(inputs: ReportInputs) -> PageTable:
                 figure_cell(one.threshold),
             ]
         )
-    headings = ["events/n", "AUC", "AP", "Uno's C", "sensitivity", "specificity", "threshold"]
+    headings = ["events/patients", "AUC", "AP", "Uno's C", "sensitivity", "specificity", "threshold"]
     if not _timed(inputs):
         headings.remove("Uno's C")
         rows = [[*row[:5], *row[6:]] for row in rows]
@@ -160,20 +160,23 @@ def gates(inputs: ReportInputs) -> PageTable | None:
 def patterns(inputs: ReportInputs) -> PageTable:
     """Scores by the modalities that patients have."""
     rows: list[TableRow] = []
-    for pattern in inputs.summary.analysis.patterns or ():
+    found = inputs.summary.analysis.patterns or ()
+    for pattern in found:
         for task, one in pattern.tasks.items():
+            if few(one):
+                continue
             rows.append(
                 [
                     *("●" if has else "○" for has in pattern.present),
                     task,
                     f"{one.events}/{one.patients}",
-                    _unless(few(one), one.auc, one.auc_95),
-                    _unless(few(one), one.calibration_slope, one.calibration_slope_95, 2),
+                    figure_cell(one.auc, one.auc_95),
+                    figure_cell(one.calibration_slope, one.calibration_slope_95, 2),
                     *map(share_cell, (one.mean_predicted, one.observed)),
                     figure_cell(one.brier),
                 ]
             )
-    headings = ("events/n", "AUC", "slope", "predicted", "observed", "Brier score")
+    headings = ("events/patients", "AUC", "slope", "predicted", "observed", "Brier score")
     columns = [*_marks(inputs), *texts("task"), *numbers(*headings)]
     return PageTable(columns, rows, captions.patterns(inputs), title="Scores by missingness pattern")
 

@@ -8,7 +8,7 @@ from hcat_core.report.formatting import counted, listed
 from hcat_core.report.inputs import KnownOutcomes, ReportInputs
 from hcat_core.report.outcomes import competing_in_short
 from hcat_core.report.page_facts import event_in_words, outcome_in_words
-from hcat_core.text.percent import percent
+from hcat_core.text.numbers import percent
 
 NO_TEST_PATIENTS = "There are no test patients: how well the model predicts others was not measured."
 

@@ -69,6 +69,14 @@ def test_a_number_whose_intervals_are_too_narrow_is_not_usable(half, word, said,
 def test_a_number_that_is_worse_than_its_mean_is_not_usable(judged, predicted):
     verdict = judged("score", predicted(shift=30.0))
     assert verdict.word == "not usable" and "mean of the training patients" in verdict.because
+    assert "which is worse than that mean" in verdict.reasons[0]
+
+
+def test_classes_that_are_told_apart_the_wrong_way_round_are_not_usable(judged, predicted):
+    wrong = predicted(stretch=-1)
+    verdict = judged("subtype", wrong)
+    assert verdict.answer == "not usable, because it tells classes apart worse than chance"
+    assert "which is worse than chance" in verdict.reasons[0]
 
 
 @pytest.mark.parametrize("outcome", ["subtype", "score"])

@@ -15,7 +15,7 @@ import numpy as np
 from hcat_core.experiments.compare_imputers.settings import LIMIT, ORACLE
 from hcat_core.experiments.compare_imputers.table import Row
 from hcat_core.storage.safe_path import safe_path
-from hcat_core.text.percent import percent
+from hcat_core.text.numbers import percent
 
 NOMINAL = {"coverage_90": 0.9, "coverage_50": 0.5}
 

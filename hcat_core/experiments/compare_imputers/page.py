@@ -17,7 +17,7 @@ from hcat_core.report.formatting import number
 from hcat_core.report.page_tables import Cell, PageTable, TableRow, numbers, texts
 from hcat_core.report.page_template import render_page
 from hcat_core.report.svg import Captioned
-from hcat_core.text.percent import percent
+from hcat_core.text.numbers import percent
 
 VERDICT_KINDS = {"an imputer is better": "good", "no detectable difference": "", "not known": "unknown"}
 SCORES = ("r2", "crps", "coverage_90")

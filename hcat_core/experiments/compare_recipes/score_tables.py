@@ -9,7 +9,7 @@ from typing import Any, Literal
 from hcat_core.cohort import Layout, TaskKind
 from hcat_core.report.formatting import number
 from hcat_core.report.page_tables import Cell, PageTable, TableRow, figure_cell, numbers, texts
-from hcat_core.text.percent import percent
+from hcat_core.text.numbers import percent, quantity
 
 Decimals = int | None | Literal["%"]
 """Of a score; None: three significant digits, of a quantity in the unit of the number; "%": a share."""
@@ -174,5 +174,5 @@ def _spread(spread: Mapping[str, float] | None, hidden: bool, decimals: Decimals
     if decimals == "%":
         return Cell(percent(mean), "" if sd is None else f"± {percent(sd)}")
     if decimals is None:
-        return Cell(f"{mean:.3g}", "" if sd is None else f"± {sd:.2g}")
+        return Cell(quantity(mean), "" if sd is None else f"± {quantity(sd)}")
     return Cell(number(mean, decimals), "" if sd is None else f"± {sd:.{decimals}f}")

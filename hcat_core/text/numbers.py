@@ -1,4 +1,4 @@
-"""Shares as whole per cent, the same on the terminal, in pages and in sentences."""
+"""Shares and quantities as text, the same on the terminal, in pages and in sentences."""
 
 from __future__ import annotations
 
@@ -13,6 +13,12 @@ def percent(share: float) -> str:
 def percent_range(pair: Sequence[float]) -> str:
     """The two ends of an interval of a share: ``9 to 17 %``."""
     return f"{_whole(pair[0])} to {_whole(pair[1])} %"
+
+
+def quantity(value: float) -> str:
+    """A number in a unit of its own, with three significant digits: ``0.0123``, ``12.0``, ``1234``."""
+    text = f"{value:.0f}" if abs(value) >= 100 else f"{value:#.3g}".rstrip(".")
+    return "0" if float(text) == 0 else text
 
 
 def _whole(share: float) -> str:
