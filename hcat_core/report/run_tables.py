@@ -246,8 +246,11 @@ def _scored(inputs: ReportInputs) -> Iterator[tuple[str, str, TaskScores]]:
 
 def _intervals(inputs: ReportInputs, side: str, task: str) -> ScoreIntervals:
     """Further intervals of test patients; those of other sides are of too optimistic figures anyway."""
-    if side != "test":
-        return ScoreIntervals()
+    return intervals_of_test_patients(inputs, task) if side == "test" else ScoreIntervals()
+
+
+def intervals_of_test_patients(inputs: ReportInputs, task: str) -> ScoreIntervals:
+    """Intervals of scores of test patients that the summary has none of."""
     column = inputs.cohort.layout.task_names.index(task)
     return score_intervals(inputs.known_test_outcomes(column), inputs.summary.run.thresholds[column])
 
