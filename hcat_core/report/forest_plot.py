@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from hcat_core.report.formatting import number, signed
 from hcat_core.report.svg import BLUE, GREY, draw, shortened
 from hcat_core.text.numbers import percent, percent_range
 
-LABEL = 22  # characters
+LABEL, HEADING = 22, 30  # characters
 
 
 @dataclass(frozen=True)
@@ -88,15 +89,20 @@ def forest_figure(name: str, rows: Sequence[ForestRow], scale: ForestScale, labe
                 xycoords=("axes fraction", "data"), annotation_clip=False,
             )  # fmt: skip
         axes.axvline(scale.reference, color=GREY, linewidth=1, linestyle="--")
-        axes.set_yticks(range(len(rows)), [shortened(row.label, LABEL) for row in rows])
+        axes.set_yticks(range(len(rows)), list(map(_label, rows)))
         for text, row in zip(axes.get_yticklabels(), rows, strict=True):
             text.set_fontweight("bold" if row.mean is None else "normal")
         axes.set(ylim=(len(rows) - 0.5, -0.7), xlim=_ends(drawn, scale), xlabel=scale.axis)
         axes.grid(visible=False, axis="y")
         if scale.share:
+            axes.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))  # whole per cent
             axes.xaxis.set_major_formatter(lambda value, _: percent(value))
 
     return draw(name, paint, label=label, width=5.2, height=0.9 + 0.26 * len(rows))
+
+
+def _label(row: ForestRow) -> str:
+    return shortened(row.label, LABEL if row.mean is not None else HEADING)
 
 
 def _ends(rows: Sequence[ForestRow], scale: ForestScale) -> tuple[float, float]:

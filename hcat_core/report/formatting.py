@@ -23,7 +23,7 @@ def _unsigned_zero(text: str) -> str:
 
 def interval(pair: Sequence[float] | None, digits: int = 2) -> str:
     """An interval in brackets; an empty string for None."""
-    return f"({pair[0]:.{digits}f} to {pair[1]:.{digits}f})" if pair else ""
+    return f"({number(pair[0], digits)} to {number(pair[1], digits)})" if pair else ""
 
 
 def counted(n: int, singular: str, plural: str = "") -> str:

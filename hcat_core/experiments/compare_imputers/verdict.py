@@ -124,8 +124,8 @@ def _quality(results: Sequence[ImputerResult], best: str) -> list[str]:
     if worth is not None:
         pair = "" if math.isnan(worth.low) else f" (95 % interval {worth.low:+.3f} to {worth.high:+.3f})"
         sentences.append(
-            "A linear model predicts outcomes from values it imputed with an AUC that differs by "
-            f"{worth.mean:+.3f}{pair} from one that is given the gaps."
+            f"The AUC of a linear model that is given the values that {best} imputed, minus that of one "
+            f"that is given the gaps: {worth.mean:+.3f}{pair}."
         )
     return sentences
 

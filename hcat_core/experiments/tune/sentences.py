@@ -61,13 +61,17 @@ def with_interval(score: OuterScore) -> str:
     )
 
 
+def _in_sentence(score: OuterScore) -> str:
+    return with_interval(score).replace("(", "(95 % interval ")
+
+
 def _honest(result: TuningResult) -> list[str]:
     if result.tuned.mean is None:
         return [f"No outer fold could be scored: the {result.score} of the tuned recipe is not known."]
     folds = len(result.tuned.by_fold)
     few = f" {too_few_folds(folds).capitalize()} how far off it may be." if folds < FEWEST_FOLDS else ""
     return [
-        f"Report this: {result.score} {with_interval(result.tuned)} of the tuned recipe, over "
+        f"Report this: {result.score} {_in_sentence(result.tuned)} of the tuned recipe, over "
         f"{counted(folds, 'outer fold')}, whose patients took no part in the choice of values.{few}"
     ]
 
@@ -76,9 +80,10 @@ def _difference(result: TuningResult) -> list[str]:
     found = difference_to_untuned(result)
     if found is None:
         return []
-    interval = "" if found["low"] is None else f" ({found['low']:+.3f} to {found['high']:+.3f})"
+    ends = "" if found["low"] is None else f"{found['low']:+.3f} to {found['high']:+.3f}"
+    interval = f" (95 % interval {ends})" if ends else ""
     return [
-        f"The recipe as it is has {with_interval(result.untuned)} on the same folds; tuned minus as it is: "
+        f"The recipe as it is has {_in_sentence(result.untuned)} on the same folds; tuned minus as it is: "
         f"{found['mean']:+.3f}{interval}, {found['verdict']}."
     ]
 
