@@ -94,8 +94,8 @@ def forest_figure(name: str, rows: Sequence[ForestRow], scale: ForestScale, labe
             text.set_fontweight("bold" if row.mean is None else "normal")
         axes.set(ylim=(len(rows) - 0.5, -0.7), xlim=_ends(drawn, scale), xlabel=scale.axis)
         axes.grid(visible=False, axis="y")
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10]))  # 0.025 is 3 %, rounded
         if scale.share:
-            axes.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))  # whole per cent
             axes.xaxis.set_major_formatter(lambda value, _: percent(value))
 
     return draw(name, paint, label=label, width=5.2, height=0.9 + 0.26 * len(rows))

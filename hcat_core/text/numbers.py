@@ -15,9 +15,9 @@ def percent_range(pair: Sequence[float]) -> str:
     return f"{_whole(pair[0])} to {_whole(pair[1])} %"
 
 
-def quantity(value: float) -> str:
+def quantity(value: float, digits: int = 3) -> str:
     """A number in a unit of its own, with three significant digits: ``0.0123``, ``12.0``, ``1234``."""
-    text = f"{value:.0f}" if abs(value) >= 100 else f"{value:#.3g}".rstrip(".")
+    text = f"{value:.0f}" if abs(value) >= 10 ** (digits - 1) else f"{value:#.{digits}g}".rstrip(".")
     return "0" if float(text) == 0 else text
 
 

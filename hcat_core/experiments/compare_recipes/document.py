@@ -6,18 +6,16 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-
 from hcat_core.cohort import Cohort, Outcome
 from hcat_core.experiments.compare_recipes import table
 from hcat_core.experiments.compare_recipes.differences import (
     FEWEST_FOLDS,
     MEAN_OF_TASKS,
     Difference,
-    auc_with_two_hidden,
     paired_differences,
     too_few_folds,
 )
+from hcat_core.experiments.compare_recipes.hidden_modalities import hidden_entry
 from hcat_core.experiments.compare_recipes.other_outcomes import (
     CLASS_METRICS,
     VALUE_METRICS,
@@ -229,11 +227,9 @@ def _event_entry(results: Sequence[FoldResult], outcome: Outcome, cohort: Cohort
     assert cohort.targets is not None
     task, scores = outcome.name, [r.tasks[outcome.name] for r in results]
     labels = cohort.targets.labels[:, outcome.columns[0]].numpy()
-    hidden = [value for value in map(auc_with_two_hidden, scores) if value is not None]
     pooled = table.pooled_calibration(results, task, labels, group_numbers(cohort.groups))
     return {
         **{m: table.as_plain(table.spread_of_scores(scores, m)) for m in table.METRICS},
         "pooled_calibration": asdict(pooled),
-        "auc_two_hidden": float(np.mean(hidden)) if hidden else None,
-        "auc_fall_without": table.fall_without(scores, cohort.layout.names),
+        **hidden_entry(scores, "auc", cohort.layout.names),
     }

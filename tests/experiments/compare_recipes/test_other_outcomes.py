@@ -121,6 +121,11 @@ def test_the_document_tells_recipes_apart_by_macro_auc_and_by_r2():
     assert score["differences"][0]["verdict"] == "worse" and score["unit"] == "points"
     assert score["recipes"]["good"]["r2"]["mean"] > score["recipes"]["bad"]["r2"]["mean"]
     assert "score" not in document["recipes"]["good"]
+    of_good = [one.numbers["score"].subsets for one in results if one.name == "good"]
+    falls = [one["a+b+c"] - one["b+c"] for one in of_good]
+    entry = score["recipes"]["good"]
+    assert entry["r2_fall_without"]["a"] == pytest.approx(np.mean(falls))
+    assert entry["r2_fall_without_sd"]["a"] == pytest.approx(np.std(falls, ddof=1))
     assert document["selection"]["winner"] == "good" and document["selection"]["measure"] == "AUC"
     text = comparison_csv(results, NAMES, cohort).splitlines()
     assert len(text) == 1 + 2 * 2 and {"log_loss", "r2", "mae_sd"} <= set(text[0].split(","))
@@ -223,7 +228,7 @@ def test_the_page_has_the_scores_of_every_kind_of_outcome(undrawn):
         "share in the 90 % interval",
         "by the mean macro AUC of the recipes",
         "by the mean R² of the recipes",
-        "by how much the mean R² falls",
+        "by how much the R² falls when one modality is hidden",
         "Differences of the R², all modalities",
     ):
         assert words in page, words
