@@ -21,7 +21,7 @@ from hcat_core.registry.discovery import Allowed
 Method = str | Path | Mapping[str, Any] | Recipe
 """A shipped recipe's name, a file, the tables of a recipe, or a recipe that was loaded."""
 
-OF_THE_COHORT = ("cohort.allow",)  # keys of the cohort that are not how it is read
+OF_THE_COHORT = ("cohort.allow", "cohort.name")  # keys of the cohort that are not how it is read
 
 
 def recipe_for(

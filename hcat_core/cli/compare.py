@@ -90,12 +90,13 @@ def compare(
 
     add_trackers(catalog, trackers)
     loaded = _load(recipes, catalog, sets, output)
-    for warning in other_cohort_warnings(list(loaded.values())):
+    warnings = other_cohort_warnings(list(loaded.values()))
+    for warning in warnings:
         output.warn(warning)
     cohort = read_cohort(next(iter(loaded.values())), catalog, output, strict)
     if baselines:
         loaded = with_baselines(loaded, cohort, catalog)
-    planned = plan_comparison(loaded, cohort, FoldPlan(folds, repeats, split, seed))
+    planned = plan_comparison(loaded, cohort, FoldPlan(folds, repeats, split, seed), warnings)
     with ComparisonProgress(output, len(planned.jobs), outdir) as progress:
         document = run_comparison(
             planned, catalog, outdir, backend=where, finished=progress.finished, warn=output.warn

@@ -20,6 +20,7 @@ from hcat_core.cli.tracking import track_option
 from hcat_core.errors import TrainingError, UsageError
 from hcat_core.storage.safe_path import safe_path
 from hcat_core.synth.spec import PRESETS
+from hcat_core.text.numbers import percent
 
 if TYPE_CHECKING:
     from hcat_core.experiments.compare_imputers.table import Estimate, Row
@@ -206,7 +207,7 @@ def _print(output: Output, rows: list[Row]) -> None:
 
     for mechanism, rate in dict.fromkeys((row.mechanism, row.missing_rate) for row in rows):
         table = Table(
-            title=f"{mechanism.upper()}, {rate:.0%} of blocks missing",
+            title=f"{mechanism.upper()}, {percent(rate)} of blocks missing",
             title_justify="left",
             title_style="bold",
             box=None,
@@ -224,8 +225,10 @@ def _print(output: Output, rows: list[Row]) -> None:
                 _shown(v["r2"]),
                 _shown(v["share_of_limit"]),
                 _shown(v["crps"]),
-                _shown(v["coverage_50"]),
-                _shown(v["coverage_90"]),
+                *(
+                    "-" if one is None else percent(one.mean)
+                    for one in (v["coverage_50"], v["coverage_90"])
+                ),
                 _shown(v["fit_seconds"], digits=1),
                 _shown(v["auc"]),
                 _shown(v["auc_over_none"], spread=True, sign=True),

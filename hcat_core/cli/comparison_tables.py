@@ -71,9 +71,8 @@ def _print_differences(console: Console, differences: Sequence[dict[str, Any]], 
     if not differences:
         return
     other = differences[0]["other"]
-    console.print(
-        f"{score} minus that of {other} on the same folds (Nadeau-Bengio 95 % interval)", markup=False
-    )
+    how = " (Nadeau-Bengio 95 % interval)" if any(d["low"] is not None for d in differences) else ""
+    console.print(f"{score} minus that of {other} on the same folds{how}", markup=False)
     for task, what in dict.fromkeys((d["task"], d["what"]) for d in differences):
         block = [d for d in differences if (d["task"], d["what"]) == (task, what)]
         rows = {d["name"]: [_difference(d), d["verdict"]] for d in block}
@@ -112,7 +111,7 @@ def _calibration(values: dict[str, Any] | None, hidden: Collection[str]) -> list
 
 def _difference(difference: dict[str, Any]) -> str:
     if difference["low"] is None:
-        return "-"
+        return f"{difference['mean']:+.3f}" if difference["verdict"] != "not tested" else "-"
     return f"{difference['mean']:+.3f} [{difference['low']:+.3f}, {difference['high']:+.3f}]"
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hcat_core.cli.console import Output, common_options, open_catalog
-from hcat_core.cli.other_outcome_tables import quantity
+from hcat_core.cli.other_outcome_tables import with_unit
 from hcat_core.cli.recipe_options import RecipePath, recipe_from_command_line, recipe_options
 from hcat_core.cli.tables import print_table
 from hcat_core.cli.waiting import Waiting
@@ -149,7 +149,7 @@ def _print_outcomes(console: Console, found: dict[str, Any]) -> None:
             print_table(console, classes)
         else:
             described = (counts[key] for key in ("mean", "sd", "lowest", "highest"))
-            cells = [quantity(value, counts["unit"]) for value in described]
+            cells = [with_unit(value, counts["unit"]) for value in described]
             numbers.add_row(name, str(counts["known"]), str(counts["unknown"]), *cells)
     if numbers.row_count:
         print_table(console, numbers)

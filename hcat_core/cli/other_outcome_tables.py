@@ -8,9 +8,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from hcat_core.cli.score_cells import interval, number, with_interval
+from hcat_core.cli.score_cells import number, with_interval
 from hcat_core.cli.tables import print_table
 from hcat_core.metrics.fewest import FEWEST_OF_EACH, FEWEST_TO_RESAMPLE
+from hcat_core.text.numbers import percent, percent_range, quantity
 
 MULTICLASS = "multiclass"
 
@@ -107,31 +108,34 @@ def _class_cells(scores: Mapping[str, Any]) -> list[str]:
         str(scores["patients"]),
         "-" if too_few(scores) else with_interval(scores["auc"], scores["auc_95"]),
         number(scores["log_loss"]),
-        number(scores["accuracy"], 2),
-        number(scores["balanced_accuracy"], 2),
+        share(scores["accuracy"], None),
+        share(scores["balanced_accuracy"], None),
         with_interval(scores["calibration_slope"], scores["calibration_slope_95"], 2),
     ]
 
 
 def _value_cells(scores: Mapping[str, Any]) -> list[str]:
-    coverage = "-"
-    if scores["coverage_90"] is not None:
-        ends = scores["coverage_90_95"]
-        coverage = number(scores["coverage_90"], 2) + (f" ({interval(ends, 2)})" if ends else "")
     return [
         str(scores["patients"]),
         "-" if too_few(scores) else with_interval(scores["r2"], scores["r2_95"]),
-        quantity(scores["mae"], scores["unit"]),
-        quantity(scores["rmse"], scores["unit"]),
+        with_unit(scores["mae"], scores["unit"]),
+        with_unit(scores["rmse"], scores["unit"]),
         number(scores["spearman"], 2),
-        coverage,
-        quantity(scores["width_90"], scores["unit"]),
+        share(scores["coverage_90"], scores["coverage_90_95"]),
+        with_unit(scores["width_90"], scores["unit"]),
     ]
 
 
-def quantity(value: float | None, unit: str) -> str:
+def with_unit(value: float | None, unit: str) -> str:
     """A number of three significant digits with its unit, or a dash for None."""
-    return "-" if value is None else f"{value:.3g}{' ' + unit if unit else ''}"
+    return "-" if value is None else f"{quantity(value)}{' ' + unit if unit else ''}"
+
+
+def share(value: float | None, pair: Sequence[float] | None) -> str:
+    """A share in per cent with its interval, or a dash for None."""
+    if value is None:
+        return "-"
+    return percent(value) + (f" ({percent_range(pair)})" if pair else "")
 
 
 def print_class_comparison(
@@ -155,7 +159,7 @@ def print_class_comparison(
         pooled = one["pooled_calibration"]
         cells = [mean(one["auc"], 3, with_sd=True)] if not few else ["-"]
         cells += [mean(one[key], 3) for key in ("log_loss", "brier")]
-        cells += [mean(one[key], 2) for key in ("accuracy", "balanced_accuracy")]
+        cells += [mean_share(one[key]) for key in ("accuracy", "balanced_accuracy")]
         cells += [with_interval(pooled["slope"], pooled["slope_95"], 2)]
         table.add_row(name, *cells, "-" if few else number(one["auc_two_hidden"]))
     print_table(console, table, keys=1)
@@ -172,9 +176,9 @@ def print_number_comparison(console: Console, outcome: str, found: Mapping[str, 
             table.add_row(name, "no scores")
             continue
         cells = ["-" if found["too_few"] else mean(one["r2"], 3, with_sd=True)]
-        cells += [quantity(None if one[key] is None else one[key]["mean"], "") for key in ("mae", "rmse")]
-        cells += [mean(one[key], 2) for key in ("spearman", "coverage_90")]
-        cells += [quantity(None if one["width_90"] is None else one["width_90"]["mean"], "")]
+        cells += [with_unit(None if one[key] is None else one[key]["mean"], "") for key in ("mae", "rmse")]
+        cells += [mean(one["spearman"], 2), mean_share(one["coverage_90"])]
+        cells += [with_unit(None if one["width_90"] is None else one["width_90"]["mean"], "")]
         table.add_row(name, *cells, "-" if found["too_few"] else number(one["r2_two_hidden"]))
     print_table(console, table, keys=1)
 
@@ -185,6 +189,11 @@ def mean(spread: Mapping[str, Any] | None, digits: int, *, with_sd: bool = False
         return "-"
     text = number(spread["mean"], digits)
     return f"{text} ±{spread['sd']:.{digits}f}" if with_sd and spread["sd"] is not None else text
+
+
+def mean_share(spread: Mapping[str, Any] | None) -> str:
+    """A mean share over folds in per cent; a dash for None."""
+    return "-" if spread is None else percent(spread["mean"])
 
 
 def _folds(scored: Mapping[str, Any], key: str) -> int:

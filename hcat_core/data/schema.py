@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import StringConstraints
 
 from hcat_core.registry.parameter_types import Count, Fraction, Positive, Table
 
 TimeUnit = Literal["days", "months", "years"]
+CohortName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 OutcomeKind = Literal["event", "multiclass", "continuous"]
 
 
@@ -123,6 +126,9 @@ class DemoTable(Table):
 class CohortTable(Table):
     """The files of one cohort. ``modalities`` holds a reader's component table for each modality."""
 
+    name: CohortName | None = None
+    """Its name on top of pages and in the model card; the last two folders of its path when not given.
+    Removed when a recipe that extends this one, or the command line, names a root or a file."""
     root: str | None = None
     """Folder of relative paths, itself relative to the current one; the recipe's folder when not given."""
     demo: DemoTable | None = None

@@ -16,6 +16,8 @@ from hcat_core.evaluation.scores import ScoringSettings, TaskScores, score_tasks
 from hcat_core.evaluation.shapley import MOST_MODALITIES, shapley_of, value_of_subsets
 from hcat_core.interfaces import Prediction
 from hcat_core.layout import Layout
+from hcat_core.metrics.intervals import Resampling
+from hcat_core.metrics.ratio_intervals import ratio_intervals
 
 # -------------------------------------------------------------------- by missingness pattern
 
@@ -56,6 +58,12 @@ def score_patterns(cohort: Cohort, predicted: Prediction, settings: ScoringSetti
 # --------------------------------------------------------------- by subset and by modality
 
 
+Pair = tuple[float, float]
+Means = Mapping[str, Mapping[str, float]]
+Intervals = Mapping[str, Mapping[str, Pair | None]]
+"""Both by outcome and modality."""
+
+
 @dataclass(frozen=True)
 class SubsetScores:
     """AUC by outcome, of a number R2, when only the modalities in ``kept`` are shown.
@@ -79,14 +87,18 @@ class ModalityAnalysis:
         subsets: all 2^M - 1 subsets of modalities, the largest first.
         shapley: by outcome and modality, the mean absolute Shapley value of patients who have the modality;
             of classes, half the sum over them: the probability that moves from one class to another.
+        shapley_95: their 95 % intervals; None where few patients have the modality.
         leave_one_out: by outcome and modality, the fall of the AUC, or of R2, when the modality is hidden
             from everyone.
+        leave_one_out_95: their 95 % intervals, of paired differences; None with few patients.
         patients: how many were looked at; drawn from the test patients where there are very many.
     """
 
     subsets: Sequence[SubsetScores]
-    shapley: Mapping[str, Mapping[str, float]]
-    leave_one_out: Mapping[str, Mapping[str, float]]
+    shapley: Means
+    shapley_95: Intervals
+    leave_one_out: Means
+    leave_one_out_95: Intervals
     patients: int
 
     def as_json(self) -> dict[str, object]:
@@ -98,7 +110,9 @@ class ModalityAnalysis:
             ],
             "importance": {
                 "shapley": self.shapley,
+                "shapley_95": self.shapley_95,
                 "leave_one_out": self.leave_one_out,
+                "leave_one_out_95": self.leave_one_out_95,
                 "patients": self.patients,
             },
         }
@@ -138,26 +152,45 @@ def analyse_modalities(
         )
         for subset in by_size
     ]
+    contributions = _contributions(shapley_of(values), cohort, settings.resampling(cohort))
+    falls = _falls(found, layout)
     return ModalityAnalysis(
-        subsets, _contributions(shapley_of(values), cohort), _falls(found, layout), len(cohort)
+        subsets, *contributions, falls, _fall_intervals(values, observed, layout), len(cohort)
     )
 
 
-def _contributions(shapley: np.ndarray, cohort: Cohort) -> dict[str, dict[str, float]]:
-    """Mean size, by outcome and modality, of (N, T, M) Shapley values of patients who have the modality."""
+def _contributions(shapley: np.ndarray, cohort: Cohort, resampling: Resampling) -> tuple[Means, Intervals]:
+    """Mean size, by outcome and modality, of (N, T, M) Shapley values of patients who have the modality.
+
+    And their intervals over resampled patients.
+    """
     size = {
         outcome.name: np.abs(shapley[:, list(outcome.columns)]).sum(axis=1)
         / (2 if outcome.kind == "class" else 1)
         for outcome in cohort.layout.outcomes
     }
-    has = cohort.present.numpy()
-    return {
-        outcome: {
-            name: float(values[has[:, place], place].mean())
-            for place, name in enumerate(cohort.layout.names)
-            if has[:, place].any()
+    has = cohort.present.numpy().astype(float)
+    there = {name: place for place, name in enumerate(cohort.layout.names) if has[:, place].any()}
+    means: dict[str, dict[str, float]] = {}
+    intervals: dict[str, dict[str, Pair | None]] = {}
+    for outcome, values in size.items():
+        ends = ratio_intervals(values * has, has, resampling)
+        means[outcome] = {
+            name: float((values * has)[:, at].sum() / has[:, at].sum()) for name, at in there.items()
         }
-        for outcome, values in size.items()
+        intervals[outcome] = {name: ends[at] for name, at in there.items()}
+    return means, intervals
+
+
+def _fall_intervals(values: np.ndarray, observed: Sequence[Observed], layout: Layout) -> Intervals:
+    """Paired intervals of falls, from (N, 2^M, T) predictions with each subset of modalities."""
+    everything, names = values.shape[1] - 1, layout.names if len(layout.names) > 1 else ()
+    return {
+        one.outcome.name: {
+            name: one.difference(values[:, everything], values[:, everything & ~(1 << place)])
+            for place, name in enumerate(names)
+        }
+        for one in observed
     }
 
 

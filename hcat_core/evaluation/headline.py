@@ -16,10 +16,15 @@ from hcat_core.evaluation.other_outcomes import training_mean
 from hcat_core.evaluation.scores import ScoringSettings
 from hcat_core.layout import Outcome, TaskKind
 from hcat_core.metrics.censoring import known_weights
-from hcat_core.metrics.classes import known_classes, macro_auc, macro_auc_interval
+from hcat_core.metrics.classes import (
+    known_classes,
+    macro_auc,
+    macro_auc_interval,
+    paired_macro_auc_difference,
+)
 from hcat_core.metrics.discrimination import weighted_auc
-from hcat_core.metrics.intervals import Resampling, auc_interval
-from hcat_core.metrics.values import KnownValues, r2_influence, r2_interval
+from hcat_core.metrics.intervals import Resampling, auc_interval, paired_auc_difference
+from hcat_core.metrics.values import KnownValues, paired_r2_difference, r2_influence, r2_interval
 
 HEADLINES: Mapping[TaskKind, str] = {"event": "AUC", "class": "macro AUC", "continuous": "R2"}
 
@@ -78,6 +83,23 @@ class Observed:
             )
         return observed
 
+    def difference(self, estimate: np.ndarray, other: np.ndarray) -> tuple[float, float] | None:
+        """The paired 95 % interval of the number of predictions (N, T) minus that of others.
+
+        None where there are too few patients.
+        """
+        both = [one[:, list(self.outcome.columns)] for one in (estimate, other)]
+        if self.outcome.kind == "event":
+            first, second = (one[:, 0] for one in both)
+            found = paired_auc_difference(first, second, self.labels[:, 0], self.weights, self.resampling)
+        elif self.outcome.kind == "class":
+            classes = [known_classes(one, self.labels, self.resampling.groups) for one in both]
+            found = paired_macro_auc_difference(classes[0], classes[1], self.resampling)
+        else:
+            values = [self._known_values(one[:, 0]) for one in both]
+            found = paired_r2_difference(values[0], values[1], self.resampling)
+        return None if found is None else (found[1], found[2])
+
     def headline(self, estimate: np.ndarray) -> Headline:
         """The outcome's number for predictions (N, T): probabilities, and values of numbers."""
         own = estimate[:, list(self.outcome.columns)]
@@ -93,9 +115,14 @@ class Observed:
         return Headline(weighted_auc(*scored), auc_interval(*scored, self.resampling))
 
     def _r2(self, predicted: np.ndarray) -> Headline:
+        values = self._known_values(predicted)
+        found = r2_influence(values)
+        return Headline(None if found is None else found.r2, r2_interval(values, self.resampling))
+
+    def _known_values(self, predicted: np.ndarray) -> KnownValues:
         known, groups = np.isfinite(self.values), self.resampling.groups
         none = np.full(int(known.sum()), np.nan)
-        values = KnownValues(
+        return KnownValues(
             self.values[known],
             predicted[known],
             none,
@@ -103,5 +130,3 @@ class Observed:
             self.training_mean,
             None if groups is None else groups[known],
         )
-        found = r2_influence(values)
-        return Headline(None if found is None else found.r2, r2_interval(values, self.resampling))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
 
 from hcat_core.cohort import Cohort
@@ -13,10 +15,14 @@ from hcat_core.imputation.conformal import Calibrated
 from hcat_core.imputation.hidden_blocks import HiddenBlock, leave_one_block_out
 from hcat_core.imputation.scores import covered, gaussian_crps
 from hcat_core.interfaces import FitContext, Imputation, Imputer
+from hcat_core.metrics.intervals import Resampling
+from hcat_core.metrics.ratio_intervals import ratio_intervals
 from hcat_core.recipe.component_tables import check_component, construct
 from hcat_core.recipe.recipe import Recipe
 from hcat_core.registry.catalog import Catalog
 
+Pair = tuple[float, float]
+NO_INTERVALS = Resampling(0, 0)
 CLOSED_FORM = "gaussian"  # the imputer that networks have to beat
 
 
@@ -32,6 +38,12 @@ class ImputationQuality:
             interval that ends at a value which many patients have, such as 0, covers more.
         coverage_90: share of cells within their 90 % interval, over the same features.
         width_90: mean width of the 90 % intervals, in standard deviations of the training patients.
+        r2_95: 95 % interval of ``r2`` over resampled patients, as are the next ones; None with fewer than
+            twenty patients.
+        crps_95: of ``crps``.
+        coverage_50_95: of ``coverage_50``.
+        coverage_90_95: of ``coverage_90``.
+        width_90_95: of ``width_90``.
     """
 
     blocks: int
@@ -40,6 +52,11 @@ class ImputationQuality:
     coverage_50: float | None = None
     coverage_90: float | None = None
     width_90: float | None = None
+    r2_95: Pair | None = None
+    crps_95: Pair | None = None
+    coverage_50_95: Pair | None = None
+    coverage_90_95: Pair | None = None
+    width_90_95: Pair | None = None
 
 
 @dataclass(frozen=True)
@@ -92,6 +109,7 @@ def analyse_imputation(
     test: Cohort,
     standardiser: Standardiser,
     closed_form: Imputer | None,
+    resampling: Resampling = NO_INTERVALS,
 ) -> ImputationAnalysis:
     """Score an imputer, the mean, and the closed form where it is given, on the same hidden blocks.
 
@@ -102,8 +120,9 @@ def analyse_imputation(
         test: patients that it was not fitted on.
         standardiser: of the training patients; scores are in its units.
         closed_form: not yet fitted; None where the imputer is it.
+        resampling: of the test patients.
     """
-    quality = imputation_quality(impute, test, standardiser)
+    quality = imputation_quality(impute, test, standardiser, resampling)
     if not any(one.r2 is not None for one in quality.values()):
         return ImputationAnalysis(quality, {}, len(test))
 
@@ -112,7 +131,7 @@ def analyse_imputation(
         emb = torch.where(filled, standardiser.mean, patients.emb)
         return Imputation(emb, filled * standardiser.scale, filled)
 
-    references = {"mean": imputation_quality(mean, test, standardiser)}
+    references = {"mean": imputation_quality(mean, test, standardiser, resampling)}
     if closed_form is not None:
         standard = standardiser.apply(training.without_targets())
         fitted = Calibrated(training.layout, closed_form)  # in normal scores, as the run's imputer
@@ -124,7 +143,7 @@ def analyse_imputation(
             emb = standardiser.invert(imputation.emb)
             return Imputation(emb, imputation.std * standardiser.scale, imputation.filled)
 
-        references[CLOSED_FORM] = imputation_quality(conditional, test, standardiser)
+        references[CLOSED_FORM] = imputation_quality(conditional, test, standardiser, resampling)
     return ImputationAnalysis(
         quality, references, len(test), len(training) if closed_form is not None else 0
     )
@@ -142,7 +161,10 @@ def closed_form_imputer(recipe: Recipe, catalog: Catalog, cohort: Cohort) -> Imp
 
 
 def imputation_quality(
-    impute: Callable[[Cohort], Imputation], cohort: Cohort, standardiser: Standardiser
+    impute: Callable[[Cohort], Imputation],
+    cohort: Cohort,
+    standardiser: Standardiser,
+    resampling: Resampling = NO_INTERVALS,
 ) -> dict[str, ImputationQuality]:
     """Score an imputer by modality, on the modality's measured blocks, hidden one at a time.
 
@@ -150,45 +172,86 @@ def imputation_quality(
         impute: cohort -> imputation, in the units of the files.
         cohort: patients that the imputer was not fitted on.
         standardiser: of the training patients; scores are in its units.
+        resampling: of the patients.
     """
     two_valued = cohort.two_valued()
     return {
         cohort.layout.names[block.column]: _quality(
-            block, impute(block.cohort), standardiser, two_valued[block.column]
+            _Scored(block, impute(block.cohort), standardiser, two_valued[block.column]),
+            resampling.of(block.rows.numpy()),
         )
         for block in leave_one_block_out(cohort.without_targets())
     }
 
 
-def _quality(
-    block: HiddenBlock, imputation: Imputation, standardiser: Standardiser, two_valued: torch.Tensor
-) -> ImputationQuality:
-    blocks = len(block.rows)
-    mean, scale = standardiser.mean[block.column], standardiser.scale[block.column]
-    cells = block.measured & imputation.filled[:, block.column]
-    if not bool(cells.any()):
+@dataclass(frozen=True)
+class _Scored:
+    """A hidden block of n patients, and what was imputed for it.
+
+    ``two_valued`` (D,) are features that take two values.
+    """
+
+    block: HiddenBlock
+    imputation: Imputation
+    standardiser: Standardiser
+    two_valued: torch.Tensor
+
+    @property
+    def cells(self) -> torch.Tensor:
+        """(n, D) bool: measured and imputed."""
+        return self.block.measured & self.imputation.filled[:, self.block.column]
+
+    def standard(self, values: torch.Tensor) -> torch.Tensor:
+        """(n, D) values of the modality in standard deviations of the training patients."""
+        column = self.block.column
+        scaled: torch.Tensor = (values - self.standardiser.mean[column]) / self.standardiser.scale[column]
+        return scaled
+
+    def ends(self, level: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """(n, D) ends of the intervals."""
+        low, high = (self.standard(end[:, self.block.column]) for end in self.imputation.interval(level))
+        return low, high
+
+    def sums(self) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+        """By score, what each of n patients adds to its numerator and to its denominator.
+
+        Of ``r2`` the numerator is the squared error, which the ratio is the share of that is left.
+        """
+        column, cells = self.block.column, self.cells
+        truth = self.standard(self.block.truth)
+        imputed = self.standard(self.imputation.emb[:, column])
+        std = self.imputation.std[:, column] / self.standardiser.scale[column]
+        several = cells & ~self.two_valued
+        low, high = self.ends(0.9)
+        every = {
+            "r2": ((truth - imputed).square(), truth.square(), cells),
+            "crps": (gaussian_crps(truth, imputed, std), torch.ones(()), cells),
+            "coverage_50": (covered(truth, *self.ends(0.5)), torch.ones(()), several),
+            "coverage_90": (covered(truth, low, high), torch.ones(()), several),
+            "width_90": (high - low, torch.ones(()), several),
+        }
+        return {name: (_sum(value, where), _sum(of, where)) for name, (value, of, where) in every.items()}
+
+
+def _sum(values: torch.Tensor, where: torch.Tensor) -> torch.Tensor:
+    """(n,) sums over the features of a modality, of the cells in ``where`` (n, D) alone."""
+    return torch.where(where, values.double(), 0.0).sum(dim=1)
+
+
+def _quality(scored: _Scored, resampling: Resampling) -> ImputationQuality:
+    blocks = len(scored.block.rows)
+    if not bool(scored.cells.any()):
         return ImputationQuality(blocks)
-    truth = ((block.truth - mean) / scale)[cells]
-    imputed = ((imputation.emb[:, block.column] - mean) / scale)[cells]
-    std = (imputation.std[:, block.column] / scale)[cells]
-    total = truth.square().sum()
-    r2 = float(1 - (truth - imputed).square().sum() / total) if total > 0 else None
-    crps = float(gaussian_crps(truth, imputed, std).mean())
-    several = cells & ~two_valued
-    if not bool(several.any()):
-        return ImputationQuality(blocks, r2, crps)
-    truth = ((block.truth - mean) / scale)[several]
-
-    def ends(level: float) -> tuple[torch.Tensor, torch.Tensor]:
-        low, high = (((end[:, block.column] - mean) / scale) for end in imputation.interval(level))
-        return low[several], high[several]
-
-    low, high = ends(0.9)
-    return ImputationQuality(
-        blocks,
-        r2,
-        crps,
-        coverage_50=float(covered(truth, *ends(0.5)).float().mean()),
-        coverage_90=float(covered(truth, low, high).float().mean()),
-        width_90=float((high - low).mean()),
-    )
+    sums = scored.sums()
+    above, below = (torch.stack([pair[side] for pair in sums.values()], dim=1).numpy() for side in (0, 1))
+    total = below.sum(axis=0)
+    points = np.divide(above.sum(axis=0), total, out=np.full(len(total), np.nan), where=total > 0)
+    ends = ratio_intervals(above, below, resampling)
+    found: dict[str, Any] = {}
+    for name, point, pair in zip(sums, points, ends, strict=True):
+        found |= {name: float(point) if np.isfinite(point) else None, f"{name}_95": pair}
+    if found["r2"] is not None:
+        found["r2"] = 1 - found["r2"]
+    if found["r2_95"] is not None:
+        found["r2_95"] = 1 - found["r2_95"][1], 1 - found["r2_95"][0]
+    return ImputationQuality(blocks, **found)

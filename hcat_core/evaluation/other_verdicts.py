@@ -4,8 +4,8 @@ As of an event (``verdict``), the word follows from patients whom the model did 
 classes is
 
 - not known, where a class has fewer than ten patients, or the interval of the macro AUC holds 0.5;
-- not usable, where the best simple model is better beyond noise, or the interval of the calibration slope
-  of all classes lies wholly on one side of 1;
+- not usable, where the best simple model is better or the macro AUC is below 0.5, both beyond noise, or the
+  interval of the calibration slope of all classes lies wholly on one side of 1;
 - usable otherwise.
 
 A model of a number is
@@ -23,9 +23,10 @@ from collections.abc import Mapping, Sequence
 from hcat_core.evaluation.analysis import PatternScores
 from hcat_core.evaluation.other_baselines import OtherBaseline, best_other_baseline
 from hcat_core.evaluation.other_outcomes import ClassScores, OtherScores, ValueScores
-from hcat_core.evaluation.verdict import SimpleModel, Verdict, Word, compared, not_known
+from hcat_core.evaluation.verdict import SimpleModel, Verdict, Word, compared, for_whom, not_known
 from hcat_core.metrics.fewest import FEWEST_OF_EACH, FEWEST_TO_RESAMPLE
 from hcat_core.metrics.intervals import side_of
+from hcat_core.text.numbers import percent, percent_range, quantity
 
 LEVEL = 0.9
 Best = tuple[str, OtherBaseline] | None
@@ -61,18 +62,23 @@ def verdict_of_other(
     else:
         word, because = _word_of_value(scores, best)
         reasons = (_error(scores, best, external), _coverage(scores))
-    for_whom = _for_whom(outcome, scores, patterns, external)
-    return Verdict(outcome, word, (*reasons, for_whom), because)
+    measured = f"known {'class' if isinstance(scores, ClassScores) else 'value'}"
+    enough = [not one.others[outcome].few for one in patterns]
+    return Verdict(
+        outcome, word, (*reasons, for_whom(scores.patients, measured, enough, external)), because
+    )
 
 
 def _word_of_classes(scores: ClassScores, best: Best) -> tuple[Word, str]:
     """The word and the first reason for it."""
     if _worse(best):
         return "not usable", f"the simple model {best[0] if best else ''} tells classes apart better"
+    if side_of(scores.auc_95, 0.5) < 0:
+        return "not usable", "it tells classes apart worse than chance"
     slope = side_of(scores.calibration_slope_95, 1.0)
     if slope:
         return "not usable", f"its probabilities are too {'moderate' if slope > 0 else 'extreme'}"
-    if side_of(scores.auc_95, 0.5) <= 0:
+    if side_of(scores.auc_95, 0.5) == 0:
         return "not known", "it may tell classes apart no better than chance"
     simple = ", no simple model is better" if best is not None else ""
     return (
@@ -119,25 +125,23 @@ def _too_few(scores: OtherScores, who: str) -> str:
 def _ranking(scores: ClassScores, best: Best, external: bool) -> str:
     assert scores.auc is not None and scores.auc_95 is not None
     low, high = scores.auc_95
+    chance = {0: ", so that it may be no better than chance", -1: ", which is worse than chance"}
     text = (
         f"Telling classes apart: the macro AUC, the mean over classes, is {scores.auc:.2f} (95 % interval "
         f"{low:.2f} to {high:.2f}; 0.5 is chance, 1 is without error)"
     )
-    if low <= 0.5:
-        text += ", so that it may be no better than chance"
-    return text + _compared(best, "macro AUC", external)
+    return text + chance.get(side_of(scores.auc_95, 0.5), "") + _compared(best, "macro AUC", external)
 
 
 def _error(scores: ValueScores, best: Best, external: bool) -> str:
     assert scores.r2 is not None and scores.r2_95 is not None
     text = (
-        f"Error: predictions are off by {scores.mae:.3g}{_unit(scores)} on average. R² is {scores.r2:.2f} "
+        f"Error: predictions are off by {_quantity(scores.mae, scores)} on average. R² is {scores.r2:.2f} "
         f"(95 % interval {scores.r2_95[0]:.2f} to {scores.r2_95[1]:.2f}; 0 is predicting the mean of the "
         "training patients for everyone, 1 is without error)"
     )
-    if scores.r2_95[0] <= 0:
-        text += ", so that it may be no better than that mean"
-    return text + _compared(best, "R²", external)
+    mean = {0: ", so that it may be no better than that mean", -1: ", which is worse than that mean"}
+    return text + mean.get(side_of(scores.r2_95, 0.0), "") + _compared(best, "R²", external)
 
 
 def _compared(best: Best, measure: str, external: bool) -> str:
@@ -147,7 +151,8 @@ def _compared(best: Best, measure: str, external: bool) -> str:
 
 def _class_calibration(scores: ClassScores) -> str:
     right = (
-        f"Probabilities: the likeliest class was the right one for {scores.accuracy:.0%} of the patients"
+        f"Probabilities: the likeliest class was the right one for {percent(scores.accuracy or 0)} of the "
+        "patients"
     )
     slope, pair = scores.calibration_slope, scores.calibration_slope_95
     if slope is None or pair is None:
@@ -159,38 +164,26 @@ def _class_calibration(scores: ClassScores) -> str:
     }[side_of(pair, 1.0)]
     return (
         f"{right}. {found} (calibration slope {slope:.2f}, 95 % interval {pair[0]:.2f} to {pair[1]:.2f}; 1 "
-        "is right)."
+        "is ideal)."
     )
 
 
 def _coverage(scores: ValueScores) -> str:
     if scores.coverage_90 is None or scores.coverage_90_95 is None:
         return "Intervals: there are none, so that how far off a patient's value may be is not known."
-    low, high = scores.coverage_90_95
-    found = {0: "as they should", 1: "they are wider than they need to be", -1: "they are too narrow"}
+    found = {
+        0: "as they should",
+        1: "more than they should: intervals are wider than they need to be",
+        -1: "fewer than they should: intervals are too narrow",
+    }[side_of(scores.coverage_90_95, LEVEL)]
     return (
-        f"Intervals: {scores.coverage_90:.0%} (95 % interval {low:.0%} to {high:.0%}) of the values lie in "
-        f"their 90 % intervals, {found[side_of(scores.coverage_90_95, LEVEL)]}. These are "
-        f"{scores.width_90:.3g}{_unit(scores)} wide on average."
+        f"Intervals: {percent(scores.coverage_90)} of the values (95 % interval "
+        f"{percent_range(scores.coverage_90_95)}) lie in their 90 % intervals, {found}. An interval is "
+        f"{_quantity(scores.width_90, scores)} wide on average."
     )
 
 
-def _unit(scores: ValueScores) -> str:
-    return f" {scores.unit}" if scores.unit else ""
-
-
-def _for_whom(outcome: str, scores: OtherScores, patterns: Sequence[PatternScores], external: bool) -> str:
-    what = "class" if isinstance(scores, ClassScores) else "value"
-    who = "patients" if external else "test patients"
-    text = f"Measured on {scores.patients} {who} with a known {what}"
-    if len(patterns) > 1:
-        enough = sum(not one.others[outcome].few for one in patterns)
-        text += (
-            f"; of {len(patterns)} combinations of modalities among them, {enough} had enough patients to "
-            "be measured alone"
-        )
-    return (
-        f"{text}."
-        if external
-        else f"{text}. At another hospital it has to be measured again (hcat evaluate)."
-    )
+def _quantity(value: float | None, scores: ValueScores) -> str:
+    """A number with its unit."""
+    assert value is not None
+    return f"{quantity(value)}{f' {scores.unit}' if scores.unit else ''}"

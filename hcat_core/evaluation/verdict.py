@@ -5,9 +5,9 @@ them better than chance, and than the best simple model? Are its probabilities r
 measured? A model is
 
 - not known, where patients are too few, or the interval of its AUC holds 0.5;
-- not usable, where the best simple model is better beyond noise, the calibration slope's interval lies
-  wholly on one side of 1 (probabilities are too extreme, or too moderate), or that of the ratio of observed
-  to predicted events does (too few, or too many, events are predicted);
+- not usable, where the best simple model is better or the AUC is below 0.5, both beyond noise, the interval
+  of the calibration slope lies wholly on one side of 1 (probabilities are too extreme, or too moderate), or
+  that of the ratio of observed to predicted events does (too few, or too many, events are predicted);
 - usable otherwise: for patients like these, until it was measured on others.
 """
 
@@ -22,8 +22,11 @@ from hcat_core.evaluation.analysis import PatternScores
 from hcat_core.evaluation.baselines import BaselineScores, best_simple_model
 from hcat_core.evaluation.scores import TaskScores
 from hcat_core.metrics.fewest import FEWEST_OF_EACH
+from hcat_core.metrics.intervals import side_of
+from hcat_core.text.numbers import percent
 
 Word = Literal["usable", "not usable", "not known"]
+ELSEWHERE = "Patients of another hospital may differ: measure it there before use (hcat evaluate)."
 
 
 @dataclass(frozen=True)
@@ -92,10 +95,12 @@ def verdict_of(
         return unknown
     best = None if external else best_simple_model(task, baselines)
     word, because = _word(scores, best)
+    measured = f"known outcome, {scores.events} of them with the event"
+    enough = [one.tasks[task].rarer_outcome >= FEWEST_OF_EACH for one in patterns]
     reasons = (
         _discrimination(scores, best, external),
         _calibration(scores),
-        _for_whom(task, scores, patterns, external),
+        for_whom(scores.patients, measured, enough, external),
     )
     return Verdict(task, word, reasons, because)
 
@@ -142,13 +147,15 @@ def _word(scores: TaskScores, best: tuple[str, BaselineScores] | None) -> tuple[
     """The word and the first reason for it."""
     if best is not None and best[1].difference is not None and best[1].difference[2] < 0:
         return "not usable", f"the simple model {best[0]} ranks patients better"
+    if side_of(scores.auc_95, 0.5) < 0:
+        return "not usable", "it ranks patients worse than chance"
     slope = side_of(scores.calibration_slope_95, 1.0)
     if slope:
         return "not usable", f"its probabilities are too {'moderate' if slope > 0 else 'extreme'}"
     events = side_of(_ends(observed_over_predicted(scores)), 1.0)
     if events:
         return "not usable", f"it predicts too {'few' if events > 0 else 'many'} events"
-    if side_of(scores.auc_95, 0.5) <= 0:
+    if side_of(scores.auc_95, 0.5) == 0:
         return "not known", "it may rank patients no better than chance"
     simple = ", no simple model is better" if best is not None else ""
     return (
@@ -159,13 +166,6 @@ def _word(scores: TaskScores, best: tuple[str, BaselineScores] | None) -> tuple[
 
 def _ends(ratio: tuple[float, float, float] | None) -> tuple[float, float] | None:
     return None if ratio is None else ratio[1:]
-
-
-def side_of(pair: Sequence[float] | None, value: float) -> int:
-    """1 where an interval lies wholly above a value, -1 wholly below, 0 where it holds it or is missing."""
-    if pair is None:
-        return 0
-    return 1 if pair[0] > value else -1 if pair[1] < value else 0
 
 
 def _too_few(scores: TaskScores, who: str) -> str:
@@ -184,8 +184,8 @@ def _discrimination(scores: TaskScores, best: tuple[str, BaselineScores] | None,
         f"Ranking: the AUC is {scores.auc:.2f} (95 % interval {low:.2f} to {high:.2f}; 0.5 is "
         "chance, 1 is without error)"
     )
-    if low <= 0.5:
-        text += ", so that it may be no better than chance"
+    chance = {0: ", so that it may be no better than chance", -1: ", which is worse than chance"}
+    text += chance.get(side_of(scores.auc_95, 0.5), "")
     simple = None if best is None else SimpleModel(best[0], best[1].auc, best[1].difference)
     return text + compared(simple, "AUC", external)
 
@@ -211,8 +211,8 @@ def compared(simple: SimpleModel | None, measure: str, external: bool) -> str:
 def _calibration(scores: TaskScores) -> str:
     assert scores.mean_predicted is not None and scores.observed is not None
     text = (
-        f"Probabilities: on average {100 * scores.mean_predicted:.0f} % were predicted, and "
-        f"{100 * scores.observed:.0f} % had the event"
+        f"Probabilities: on average {percent(scores.mean_predicted)} were predicted, and "
+        f"{percent(scores.observed)} had the event"
     )
     ratio = observed_over_predicted(scores)
     events = side_of(_ends(ratio), 1.0)
@@ -232,22 +232,27 @@ def _calibration(scores: TaskScores) -> str:
     }[side_of(pair, 1.0)]
     return (
         f"{text}; {found} (calibration slope {slope:.2f}, 95 % interval {pair[0]:.2f} to "
-        f"{pair[1]:.2f}; ideal is 1)."
+        f"{pair[1]:.2f}; 1 is ideal)."
     )
 
 
-def _for_whom(task: str, scores: TaskScores, patterns: Sequence[PatternScores], external: bool) -> str:
+def for_whom(patients: int, measured: str, enough: Sequence[bool], external: bool) -> str:
+    """A sentence on whom an outcome of any kind was measured on.
+
+    Args:
+        patients: how many.
+        measured: what is known of them, such as ``known class``.
+        enough: for each combination of modalities, whether enough patients have it.
+        external: they are another cohort, instead of the test patients of a run.
+    """
     who = "patients of this cohort" if external else "test patients"
-    text = (
-        f"For whom: measured on {scores.patients} {who} with a known outcome, {scores.events} of them with"
-    )
-    text += " the event"
-    if len(patterns) > 1:
-        enough = sum(one.tasks[task].rarer_outcome >= FEWEST_OF_EACH for one in patterns)
+    text = f"For whom: measured on {patients} {who} with a {measured}"
+    if len(enough) > 1:
+        common = {0: "none is", 1: "1 is"}.get(sum(enough), f"{sum(enough)} are")
         text += (
-            f"; of the {len(patterns)} combinations of modalities that they have, {enough} "
-            f"{'is' if enough == 1 else 'are'} common enough to be measured alone"
+            f"; of the {len(enough)} combinations of modalities that they have, {common} common enough to "
+            "be measured alone"
         )
     if external:
         return f"{text}."
-    return f"{text}. Patients of another hospital may differ: measure it there before use (hcat evaluate)."
+    return f"{text}. {ELSEWHERE}"

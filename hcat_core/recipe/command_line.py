@@ -82,7 +82,7 @@ def apply_inputs(
     outcomes_named: bool = False,
     keep_others: bool = False,
 ) -> list[Problem]:
-    """Read modalities from the given files, in place: the demo is removed, other modalities become absent.
+    """Read modalities from the given files, in place: name and demo go, other modalities become absent.
 
     If the outcomes were in the file of one of these modalities, they are read from its new file, else from
     where they were. They may not stay those of the demo.
@@ -117,6 +117,7 @@ def apply_inputs(
         new_tables = {**modalities, **new_tables}
     absent = [name for name in dict.fromkeys([*absent, *modalities]) if name not in new_tables]
     demo = cohort.pop("demo", None)
+    cohort.pop("name", None)
     cohort["modalities"] = new_tables
     cohort["absent"] = absent
     if isinstance(targets, dict) and str(targets.get("path")) in moved:

@@ -49,7 +49,7 @@ def read_recipe_tree(path: Path) -> Tree:
     for tree in reversed(trees):
         cohort = tree.get("cohort")
         if isinstance(cohort, dict) and "root" in cohort:
-            drop_demo(merged)
+            drop_name_and_demo(merged)
         if "estimator" in tree:
             # A table without ``use`` changes keys of the estimator that the parent names.
             parent_estimator = merged.get("estimator", {"use": NEURAL})
@@ -59,10 +59,14 @@ def read_recipe_tree(path: Path) -> Tree:
     return merged
 
 
-def drop_demo(tree: Tree) -> None:
-    """Remove the demo cohort, in place: users who name their own data must never get the demo instead."""
+def drop_name_and_demo(tree: Tree) -> None:
+    """Remove the cohort's name and the demo, in place, where other data are named.
+
+    Users who name their own data must never get the demo instead, nor a page with the name of others.
+    """
     if isinstance(tree.get("cohort"), dict):
         tree["cohort"].pop("demo", None)
+        tree["cohort"].pop("name", None)
 
 
 def uses_neural(table: object) -> bool:
@@ -155,7 +159,7 @@ def apply_sets(tree: Tree, sets: Sequence[str]) -> tuple[Tree, list[Problem]]:
         parsed.append((path, _value(value_text.strip())))
     parsed.sort(key=lambda item: (item[0][-1] != "use", len(item[0]) if item[0][-1] == "use" else 0))
     if any(path == ["cohort", "root"] for path, _ in parsed):
-        drop_demo(tree)
+        drop_name_and_demo(tree)
     named = [{path[-1]: value} for path, value in parsed if path[0] == "estimator"]
     if any("use" in table for table in named):
         drop_neural_tables(tree, named)

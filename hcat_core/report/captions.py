@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hcat_core.evaluation.scores import TaskScores
-from hcat_core.metrics.fewest import FEWEST_TO_RESAMPLE
+from hcat_core.metrics.fewest import FEWEST_OF_EACH, FEWEST_TO_RESAMPLE
 from hcat_core.report.formatting import counted, listed
 from hcat_core.report.inputs import KnownOutcomes, ReportInputs, few
 from hcat_core.report.method import thresholds
 from hcat_core.report.outcomes import weighting
 from hcat_core.report.performance_figures import band_resamples
 
+EACH = f"{FEWEST_OF_EACH} patients of either outcome"
+EACH_GROUP = f"{FEWEST_OF_EACH} groups with either outcome"
 FEW = "A dash stands where ten patients of either outcome are needed and there are fewer."
 FEW_GROUPS = "A dash stands where ten groups with either outcome are needed and there are fewer."
 
@@ -166,10 +168,30 @@ def decision_figure(task: str, known: KnownOutcomes) -> str:
 def patterns(inputs: ReportInputs) -> str:
     """The caption of the table by missingness pattern."""
     found = inputs.summary.analysis.patterns or ()
-    scores = [one for pattern in found for one in pattern.tasks.values()]
+    every = [one for pattern in found for one in pattern.tasks.values()]
+    enough = [one for one in every if not few(one)]
     parts = ["Test patients grouped by the modalities they have (●) or lack (○)."]
-    parts += [_auc_intervals(inputs, scores), dashes(inputs, scores), weighting(inputs)]
+    parts += [
+        left_out(len(enough), len(every), EACH if inputs.groups is None else EACH_GROUP),
+        _auc_intervals(inputs, enough),
+        weighting(inputs) if enough else "",
+    ]
     return _joined(parts)
+
+
+def left_out(shown: int, every: int, needed: str = EACH) -> str:
+    """A sentence on groups of patients without scores; empty where all have them.
+
+    Args:
+        shown: groups with scores.
+        every: groups.
+        needed: what scores take.
+    """
+    if shown == every:
+        return ""
+    if not shown:
+        return f"None of {every} groups has the {needed} that scores take."
+    return f"Not shown: {every - shown} of {every} groups, without the {needed} that scores take."
 
 
 def subsets(inputs: ReportInputs) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,8 +11,10 @@ from matplotlib.ticker import MaxNLocator
 
 from hcat_core.cohort import Cohort
 from hcat_core.data.missingness_patterns import count_patterns
+from hcat_core.evaluation.analysis import Intervals, Means
 from hcat_core.metrics.fewest import FEWEST_OF_EACH
 from hcat_core.report.svg import BLUE, COLOURS, GREY, Captioned, draw, shortened
+from hcat_core.text.numbers import percent
 from hcat_core.training.checkpoints import Epoch, TaskMetrics
 
 MOST_PATTERNS = 12
@@ -30,7 +32,7 @@ def patterns_figure(cohort: Cohort) -> str:
             for column, has in enumerate(pattern):
                 face = BLUE if has else "#ffffff"
                 axes.plot(column, row, "s", markersize=11, markerfacecolor=face, markeredgecolor=GREY)
-            axes.text(len(names) - 0.35, row, f"{patients} ({patients / total:.0%})", va="center")
+            axes.text(len(names) - 0.35, row, f"{patients} ({percent(patients / total)})", va="center")
         axes.set(xlim=(-0.6, len(names) + 1.1), ylim=(len(shown) - 0.4, -0.6), title="Missingness patterns")
         axes.set_xticks(range(len(names)), names, rotation=35, ha="left")
         axes.set_yticks([])
@@ -89,7 +91,7 @@ def learning_figures(history: Sequence[Epoch]) -> list[Captioned]:
                 axes.plot(epochs, _with_gaps(history, values), color=colour, label=shortened(name))
             axes.set(title="AUC of held-out patients", xlabel="epoch")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-            axes.legend()
+            axes.figure.legend(loc="outside lower center", ncols=3)  # inside, it would cover lines
 
         svg = draw("validation", paint_validation, label="AUC of held-out patients by epoch", height=2.8)
         caption = "The AUC of patients who were held out of training and chose the epoch that is kept."
@@ -120,8 +122,8 @@ def _enough(scores: TaskMetrics) -> float:
     return math.nan if auc is None or min(events, patients - events) < FEWEST_OF_EACH else float(auc)
 
 
-def bars_figure(name: str, title: str, values: Mapping[str, Mapping[str, float]], label: str) -> str:
-    """Draw horizontal bars by modality, in one colour per task."""
+def bars_figure(name: str, title: str, values: Means, intervals: Intervals, label: str) -> str:
+    """Draw horizontal bars by modality, in one colour per task, with lines for 95 % intervals."""
     tasks = list(values)
     names = list(dict.fromkeys(n for task in tasks for n in values[task]))
     height = 0.8 / max(1, len(tasks))
@@ -131,9 +133,13 @@ def bars_figure(name: str, title: str, values: Mapping[str, Mapping[str, float]]
             at = np.arange(len(names)) + (place - (len(tasks) - 1) / 2) * height
             widths = [values[task].get(n, 0.0) for n in names]
             axes.barh(at, widths, height=height * 0.9, color=colour, label=shortened(task))
+            ends = {row: pair for row, n in zip(at, names, strict=True) if (pair := intervals[task].get(n))}
+            if ends:
+                axes.hlines(list(ends), *zip(*ends.values(), strict=True), color="black", linewidth=1)
         axes.axvline(0, color=GREY, linewidth=0.8)
         axes.set_yticks(range(len(names)), [shortened(n) for n in names])
         axes.set(ylim=(len(names) - 0.4, -0.6), title=title)
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=5))  # more would touch each other
         axes.set_xlabel(label)
         axes.figure.legend(loc="outside lower center", ncols=3)  # inside, it would cover bars
 

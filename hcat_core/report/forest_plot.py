@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from hcat_core.report.formatting import number, signed
 from hcat_core.report.svg import BLUE, GREY, draw, shortened
+from hcat_core.text.numbers import percent, percent_range
 
-LABEL = 22  # characters
+LABEL, HEADING = 22, 30  # characters
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class ForestScale:
         signed: numbers have a sign.
         ends: of the axis; None for as wide as the intervals are.
         digits: of the numbers.
+        share: they are shares, shown as whole per cent.
     """
 
     axis: str
@@ -47,9 +50,12 @@ class ForestScale:
     signed: bool = False
     ends: tuple[float | None, float | None] = (None, None)
     digits: int = 2
+    share: bool = False
 
     def in_words(self, row: ForestRow) -> str:
         """The estimate with its interval, as text."""
+        if self.share and row.mean is not None:
+            return percent(row.mean) + (f" ({percent_range(row.interval)})" if row.interval else "")
         form = signed if self.signed else number
         values = [value for value in (row.mean, *(row.interval or ())) if value is not None]
         text, *ends = (form(value, self.digits) for value in values)
@@ -83,13 +89,20 @@ def forest_figure(name: str, rows: Sequence[ForestRow], scale: ForestScale, labe
                 xycoords=("axes fraction", "data"), annotation_clip=False,
             )  # fmt: skip
         axes.axvline(scale.reference, color=GREY, linewidth=1, linestyle="--")
-        axes.set_yticks(range(len(rows)), [shortened(row.label, LABEL) for row in rows])
+        axes.set_yticks(range(len(rows)), list(map(_label, rows)))
         for text, row in zip(axes.get_yticklabels(), rows, strict=True):
             text.set_fontweight("bold" if row.mean is None else "normal")
         axes.set(ylim=(len(rows) - 0.5, -0.7), xlim=_ends(drawn, scale), xlabel=scale.axis)
         axes.grid(visible=False, axis="y")
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10]))  # 0.025 is 3 %, rounded
+        if scale.share:
+            axes.xaxis.set_major_formatter(lambda value, _: percent(value))
 
     return draw(name, paint, label=label, width=5.2, height=0.9 + 0.26 * len(rows))
+
+
+def _label(row: ForestRow) -> str:
+    return shortened(row.label, LABEL if row.mean is not None else HEADING)
 
 
 def _ends(rows: Sequence[ForestRow], scale: ForestScale) -> tuple[float, float]:

@@ -11,11 +11,6 @@ def number(value: object, digits: int = 3) -> str:
     return _unsigned_zero(f"{value:.{digits}f}") if isinstance(value, (int, float)) else "–"
 
 
-def percent(share: float) -> str:
-    """A share as whole per cent: ``13 %``."""
-    return _unsigned_zero(f"{100 * share:.0f}") + " %"
-
-
 def signed(value: float, digits: int = 3) -> str:
     """A number with its sign, which 0 does not have."""
     text = f"{value:+.{digits}f}"
@@ -28,7 +23,7 @@ def _unsigned_zero(text: str) -> str:
 
 def interval(pair: Sequence[float] | None, digits: int = 2) -> str:
     """An interval in brackets; an empty string for None."""
-    return f"({pair[0]:.{digits}f} to {pair[1]:.{digits}f})" if pair else ""
+    return f"({number(pair[0], digits)} to {number(pair[1], digits)})" if pair else ""
 
 
 def counted(n: int, singular: str, plural: str = "") -> str:

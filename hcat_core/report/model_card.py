@@ -12,10 +12,12 @@ from hcat_core.evaluation.cohort_counts import ClassCounts, OtherCounts
 from hcat_core.evaluation.other_outcomes import ClassScores
 from hcat_core.evaluation.verdict import observed_over_predicted
 from hcat_core.report import data_checks, method, outcomes
-from hcat_core.report.formatting import counted, interval, listed, number
+from hcat_core.report.formatting import counted, listed
 from hcat_core.report.inputs import ReportInputs, few
 from hcat_core.report.other_tables import significant
 from hcat_core.report.page_facts import PageFacts
+from hcat_core.report.page_tables import DASH, Cell, figure_cell, share_cell
+from hcat_core.report.run_tables import intervals_of_test_patients
 from hcat_core.report.words import NO_TEST_PATIENTS, purpose, summary_in_words
 from hcat_core.storage.checkpoint import write_text
 from hcat_core.text.quoting import printable
@@ -117,9 +119,11 @@ def _figures(inputs: ReportInputs) -> Iterator[str]:
     yield "Test patients, who took no part in training. In brackets: 95 % intervals."
     yield from _figures_of_events(inputs)
     yield from _figures_of_others(inputs)
+    subjects = PageFacts.of_run(inputs).subjects()
     for verdict in inputs.summary.verdicts:
         yield ""
-        yield f"**{_plain(f'{verdict.task}: {verdict.answer}')}.** {_plain(' '.join(verdict.reasons))}"
+        answer = _plain(f"{subjects[verdict.task]}: {verdict.answer}")
+        yield f"**{answer}.** {_plain(' '.join(verdict.reasons))}"
 
 
 def _figures_of_events(inputs: ReportInputs) -> Iterator[str]:
@@ -131,8 +135,9 @@ def _figures_of_events(inputs: ReportInputs) -> Iterator[str]:
             (one.calibration_slope, one.calibration_slope_95),
             (ratio[0], ratio[1:]) if ratio is not None else (None, None),
         )
-        cells = ["–" if few(one) else f"{number(v, 2)} {interval(pair)}".strip() for v, pair in scores]
-        rows.append((task, f"{one.events}/{one.patients}", *cells, number(one.brier)))
+        cells = _texts([figure_cell(v, pair, 2) for v, pair in scores], few(one))
+        brier = figure_cell(one.brier, intervals_of_test_patients(inputs, task).brier)
+        rows.append((task, f"{one.events}/{one.patients}", *cells, *_texts([brier], False)))
     if not rows:
         return
     yield ""
@@ -153,17 +158,18 @@ def _figures_of_others(inputs: ReportInputs) -> Iterator[str]:
     classes, values = [], []
     for outcome, one in test.items():
         if isinstance(one, ClassScores):
-            scores = ((one.auc, one.auc_95), (one.accuracy, one.accuracy_95))
-            slope = (one.calibration_slope, one.calibration_slope_95)
-            cells = [
-                "–" if one.few else f"{number(v, 2)} {interval(p)}".strip() for v, p in (*scores, slope)
-            ]
-            classes.append((outcome, str(one.patients), *cells, number(one.log_loss)))
+            scores = (
+                figure_cell(one.auc, one.auc_95, 2),
+                share_cell(one.accuracy, one.accuracy_95),
+                figure_cell(one.calibration_slope, one.calibration_slope_95, 2),
+            )
+            loss = figure_cell(one.log_loss, one.log_loss_95)
+            classes.append((outcome, str(one.patients), *_texts(scores, one.few), *_texts([loss], False)))
         else:
-            scores = ((one.r2, one.r2_95), (one.coverage_90, one.coverage_90_95))
-            cells = ["–" if one.few else f"{number(v, 2)} {interval(p)}".strip() for v, p in scores]
-            error = f"{significant(one.mae)}{f' {one.unit}' if one.unit else ''}"
-            values.append((outcome, str(one.patients), *cells, error))
+            cells = (figure_cell(one.r2, one.r2_95, 2), share_cell(one.coverage_90, one.coverage_90_95))
+            ends = f" ({significant(one.mae_95[0])} to {significant(one.mae_95[1])})" if one.mae_95 else ""
+            error = f"{significant(one.mae)}{ends}{f' {one.unit}' if one.unit else ''}"
+            values.append((outcome, str(one.patients), *_texts(cells, one.few), error))
     tables = (
         (("outcome", "patients", "macro AUC", "accuracy", "calibration slope", "log loss"), classes),
         (("outcome", "patients", "R²", "share in the 90 % interval", "mean absolute error"), values),
@@ -174,13 +180,19 @@ def _figures_of_others(inputs: ReportInputs) -> Iterator[str]:
             yield from _table(headings, rows)
 
 
+def _texts(cells: Sequence[Cell], few: bool) -> list[str]:
+    """Numbers with their intervals as text; dashes of too few patients."""
+    return [DASH if few else f"{one.text} {one.soft}".strip() for one in cells]
+
+
 def _limits(inputs: ReportInputs) -> Iterator[str]:
     findings = inputs.summary.analysis.findings
     limits = [sentence for sentence in summary_in_words(inputs) if sentence != NO_TEST_PATIENTS]
     limits += [data_checks.leakage(inputs)]
-    found = counted(len(findings), "finding")
-    limits += [f"The checks of the data left {found}: {listed(list(findings))}."] if findings else []
     yield from (f"- {_plain(text)}" for text in limits)
+    if findings:
+        yield f"- The checks of the data left {counted(len(findings), 'finding')}:"
+        yield from (f"  - {_plain(finding)}" for finding in findings)
 
 
 def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

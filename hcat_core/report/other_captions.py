@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hcat_core.evaluation.other_baselines import FREQUENCIES, TRAINING_MEAN
 from hcat_core.evaluation.other_outcomes import ClassScores, OtherScores
 from hcat_core.metrics.fewest import FEWEST_OF_EACH, FEWEST_TO_RESAMPLE
 from hcat_core.metrics.values import KnownValues
+from hcat_core.report import captions
 from hcat_core.report.formatting import counted
 from hcat_core.report.inputs import KnownOutcomes, ReportInputs
 from hcat_core.report.other_figures import MOST_POINTS
+from hcat_core.text.numbers import percent
 
 
 def counts(classes: bool, unit: str) -> str:
@@ -115,7 +119,7 @@ def predicted_observed(known: KnownValues, who: str = "test patient") -> str:
     if n > MOST_POINTS:
         text = f"{MOST_POINTS} of {n} {who}s, drawn at random: observed against predicted value."
     if known.with_interval:
-        text += f" Lines are 90 % intervals; {known.inside.mean():.0%} of all values lie in theirs."
+        text += f" Lines are 90 % intervals; {percent(known.inside.mean())} of all values lie in theirs."
     return f"{text} On the dashed line they are equal."
 
 
@@ -132,9 +136,19 @@ def baselines(test: OtherScores) -> str:
     )
 
 
-def patterns() -> str:
-    """The caption of the table by missingness pattern."""
-    return "Test patients grouped by the modalities they have (●) or lack (○)."
+def patterns(scores: Sequence[OtherScores]) -> str:
+    """The caption of the table by missingness pattern, of an outcome's scores in each."""
+    return f"Test patients grouped by the modalities they have (●) or lack (○). {left_out(scores)}".strip()
+
+
+def left_out(scores: Sequence[OtherScores]) -> str:
+    """A sentence on groups that are too small for scores; empty without any."""
+    needed = (
+        f"{FEWEST_OF_EACH} patients of each class"
+        if isinstance(scores[0], ClassScores)
+        else f"{FEWEST_TO_RESAMPLE} patients"
+    )
+    return captions.left_out(sum(not one.few for one in scores), len(scores), needed)
 
 
 def subsets(inputs: ReportInputs, test: OtherScores) -> str:

@@ -9,8 +9,10 @@ from matplotlib.axes import Axes
 
 from hcat_core.metrics.values import KnownValues
 from hcat_core.report.svg import BLUE, GREY, HEIGHT, RED, WIDTH, draw, shortened
+from hcat_core.text.numbers import percent
 
 MOST_POINTS = 400  # patients that are drawn; more would cover each other
+SHORT = 8  # characters of a class, up to which its name fits below its column
 DARK = 0.55  # share of a row from which on its text is white
 
 
@@ -33,10 +35,13 @@ def confusion_figure(
         axes.pcolormesh(share, cmap="Blues", vmin=0, vmax=1, edgecolor="white")  # imshow is no vector
         for row, column in np.ndindex(counts.shape):
             colour = "white" if share[row, column] > DARK else "black"
-            text = f"{counts[row, column]}\n{share[row, column]:.0%}"
+            text = f"{counts[row, column]}\n{percent(share[row, column])}"
             axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", color=colour, fontsize=8)
         middles = np.arange(len(names)) + 0.5
-        axes.set_xticks(middles, names, rotation=35, ha="right")
+        if max(map(len, names)) > SHORT:
+            axes.set_xticks(middles, names, rotation=35, ha="right")
+        else:
+            axes.set_xticks(middles, names)
         axes.set_yticks(middles, names)
         axes.grid(visible=False)
         axes.tick_params(length=0)

@@ -104,7 +104,12 @@ def _closer_look(inputs: ReportInputs, outcome: Outcome, test: OtherScores) -> l
     return [
         class_table(test, captions.by_class()) if by_class and isinstance(test, ClassScores) else None,
         model_table(test, models, captions.baselines(test)) if models else None,
-        brief_table(_marks(inputs), patterns, captions.patterns(), "Scores by missingness pattern")
+        brief_table(
+            _marks(inputs),
+            patterns,
+            captions.patterns([one for _, one in patterns]),
+            "Scores by missingness pattern",
+        )
         if patterns
         else None,
         None if test.few else _subsets(inputs, outcome, test),
@@ -124,7 +129,7 @@ def _subsets(inputs: ReportInputs, outcome: Outcome, test: OtherScores) -> PageT
         ]
         for one in found.subsets[:SUBSETS_SHOWN]
     ]
-    title = f"{measure} when only some modalities are available"
+    title = f"{measure[:1].upper()}{measure[1:]} when only some modalities are available"
     return PageTable([*_marks(inputs), *numbers(measure)], rows, captions.subsets(inputs, test), title)
 
 

@@ -18,11 +18,14 @@ from hcat_core.report.page_tables import (
     TableRow,
     figure_cell,
     numbers,
+    share_cell,
     texts,
 )
+from hcat_core.text.numbers import quantity
 
-Form = Literal["ranking", "score", "share", "quantity"]
-"""How a score is shown: a ranking is hidden of few patients, a quantity has three significant digits."""
+Form = Literal["ranking", "score", "ratio", "share", "quantity"]
+"""How a score is shown: a ranking is hidden of few patients, a ratio has two decimals, a share is in
+per cent, a quantity has three significant digits."""
 
 CLASS_MEASURES: Sequence[tuple[str, Form, str]] = (
     ("macro AUC", "ranking", "auc"),
@@ -30,13 +33,13 @@ CLASS_MEASURES: Sequence[tuple[str, Form, str]] = (
     ("Brier score", "score", "brier"),
     ("accuracy", "share", "accuracy"),
     ("balanced accuracy", "share", "balanced_accuracy"),
-    ("calibration slope", "share", "calibration_slope"),
+    ("calibration slope", "ratio", "calibration_slope"),
 )
 VALUE_MEASURES: Sequence[tuple[str, Form, str]] = (
     ("R²", "ranking", "r2"),
     ("mean absolute error", "quantity", "mae"),
     ("root mean squared error", "quantity", "rmse"),
-    ("rank correlation", "share", "spearman"),
+    ("rank correlation", "ratio", "spearman"),
     ("share in the 90 % interval", "share", "coverage_90"),
     ("width of the 90 % interval", "quantity", "width_90"),
 )
@@ -74,7 +77,7 @@ def score_table(sides: Mapping[str, OtherScores], caption: str) -> PageTable:
 def brief_table(
     first: Sequence[Column], rows: Sequence[tuple[Sequence[str], OtherScores]], caption: str, title: str
 ) -> PageTable:
-    """The main scores of one outcome, one row for each group of patients.
+    """The main scores of one outcome, one row for each group of patients that is large enough for scores.
 
     Args:
         first: columns that name the group.
@@ -86,6 +89,7 @@ def brief_table(
     cells: list[TableRow] = [
         [*names, str(one.patients), *(_cell(one, form, key) for _, form, key in measures)]
         for names, one in rows
+        if not one.few
     ]
     headings = ("patients", *(heading for heading, _, _ in measures))
     return PageTable([*first, *numbers(*headings)], cells, caption, title)
@@ -109,7 +113,7 @@ def class_table(scores: ClassScores, caption: str) -> PageTable:
                 str(one.events),
                 figure_cell(None if few(one) else one.auc, one.auc_95),
                 figure_cell(one.calibration_slope, one.calibration_slope_95, 2),
-                *(figure_cell(share, digits=2) for share in shares),
+                *map(share_cell, shares),
             ]
         )
     headings = (
@@ -139,7 +143,7 @@ def model_table(own: OtherScores, others: Mapping[str, OtherBaseline], caption: 
 
 def significant(value: float | None) -> str:
     """A number of three significant digits; a dash for None."""
-    return DASH if value is None else f"{value:.3g}"
+    return DASH if value is None else quantity(value)
 
 
 def _measures(scores: OtherScores) -> list[tuple[str, Form, str]]:
@@ -158,8 +162,10 @@ def _cell(scores: OtherScores, form: Form, key: str) -> Cell:
     if form == "quantity":
         ends = f"({significant(pair[0])} to {significant(pair[1])})" if pair and value is not None else ""
         return Cell(significant(value), ends)
+    if form == "share":
+        return share_cell(value, pair)
     hidden = form == "ranking" and scores.few
-    return figure_cell(None if hidden else value, pair, 2 if form == "share" else 3)
+    return figure_cell(None if hidden else value, pair, 2 if form == "ratio" else 3)
 
 
 def _count_cells(counts: OtherCounts) -> list[str]:

@@ -19,8 +19,9 @@ from hcat_core.report import (
     part_captions,
     run_tables,
 )  # fmt: skip
+from hcat_core.report.contributions import contribution_figures, contribution_tables
 from hcat_core.report.formatting import counted
-from hcat_core.report.inputs import ReportInputs, few
+from hcat_core.report.inputs import ReportInputs
 from hcat_core.report.other_outcomes import OutcomeSection, other_sections
 from hcat_core.report.page_facts import PageFacts
 from hcat_core.report.page_template import render_page
@@ -94,7 +95,8 @@ def render(inputs: ReportInputs) -> str:
         tasks=tasks,
         analysis=analysis,
         subsets=run_tables.subsets(inputs, [one.task.name for one in tasks if one.none]),
-        importance=_importance(inputs),
+        importance=contribution_figures(inputs),
+        contributions=contribution_tables(inputs),
         tripod=tripod_items(inputs, tasks),
         tables=run_tables,
         captions=captions,
@@ -147,64 +149,6 @@ def _patterns_caption(inputs: ReportInputs) -> str:
     )
     text += " A filled square is a modality that these patients have."
     return text if bool(cohort.present.all()) else f"{text} {method.missing_modalities(inputs)}"
-
-
-def _importance(inputs: ReportInputs) -> list[Captioned]:
-    """Figures, with captions, of Shapley values and of leaving one modality out, where there are any.
-
-    The fall of an AUC needs ten patients of either outcome.
-    """
-    modalities = inputs.summary.analysis.modalities
-    if modalities is None:
-        return []
-    test = inputs.summary.metrics["test"]
-    others, numbers = inputs.summary.others.get("test", {}), _numbers(inputs)
-    enough = {outcome for outcome, one in others.items() if not one.few}
-    enough |= {task for task, one in test.items() if not few(one)}
-    falls = {outcome: by for outcome, by in modalities.leave_one_out.items() if outcome in enough}
-    moved, moved_numbers = _divided(modalities.shapley, numbers)
-    falls_of_auc, falls_of_r2 = _divided(falls, numbers)
-    bars = (
-        ("shapley", "Mean absolute Shapley value", moved, "change of the probability",
-         "The Shapley value is the change of a patient's predicted probability that is due to a modality. "
-         "Shown is its mean size over the test patients who have the modality, computed exactly over all "
-         "subsets of modalities. " + _of_classes(inputs) + captions.drawn_patients(inputs)),
-        ("leave-one-out", "Loss when it is hidden", falls_of_auc, "fall of the AUC",
-         "How much the AUC of test patients falls when the modality is hidden from all of them; below 0, "
-         "it rose. "
-         + outcomes.weighting(inputs)),
-        ("shapley-numbers", "Mean absolute Shapley value", moved_numbers, "change of the value",
-         "The same of predicted numbers: the change of a patient's predicted value that is due to a "
-         "modality, in the unit of the value."),
-        ("leave-one-out-numbers", "Loss when it is hidden", falls_of_r2, "fall of R²",
-         "How much R² of test patients falls when the modality is hidden from all of them."),
-    )  # fmt: skip
-    return [
-        Captioned(cohort_figures.bars_figure(name, title, values, label), caption)
-        for name, title, values, label, caption in bars
-        if any(values.values())
-    ]
-
-
-def _numbers(inputs: ReportInputs) -> set[str]:
-    return {outcome.name for outcome in inputs.cohort.layout.outcomes if outcome.kind == "continuous"}
-
-
-def _divided(
-    values: Mapping[str, Mapping[str, float]], numbers: set[str]
-) -> tuple[dict[str, Mapping[str, float]], dict[str, Mapping[str, float]]]:
-    """Values by outcome, of events and classes, and of numbers."""
-    return (
-        {outcome: by for outcome, by in values.items() if outcome not in numbers},
-        {outcome: by for outcome, by in values.items() if outcome in numbers},
-    )
-
-
-def _of_classes(inputs: ReportInputs) -> str:
-    """What is shown of an outcome of classes; empty without any."""
-    if not inputs.cohort.layout.families:
-        return ""
-    return "Of classes it is half the sum over them: the probability that moves from one to another. "
 
 
 def _environment(environment: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -57,18 +57,20 @@ class PageFacts:
         """By outcome, what a verdict on it is about: ``Death within 5 years (survival)``."""
         words = {outcome.name: outcome_in_words(self.layout, outcome) for outcome in self.layout.outcomes}
         return {
-            name: f"{text[:1].upper()}{text[1:]}{'' if text == name else f' ({name})'}"
+            name: f"{text[:1].upper()}{text[1:]}{'' if text.startswith(name) else f' ({name})'}"
             for name, text in words.items()
         }
 
 
 def cohort_name(recipe: Mapping[str, Any]) -> str:
-    """The last two folders of the cohort's path; a cohort without files was given in Python.
+    """Its name, else the last two folders of its path; a cohort without files was given in Python.
 
     Args:
         recipe: resolved, as plain values.
     """
     cohort = recipe["cohort"]
+    if "name" in cohort:
+        return str(cohort["name"])
     if not any("path" in table for table in cohort.get("modalities", {}).values()):
         return "given in Python"
     return "/".join(Path(cohort["root"]).parts[-2:])

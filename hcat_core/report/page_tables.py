@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from hcat_core.report.formatting import interval, number
+from hcat_core.text.numbers import percent, percent_range
 
 Kind = Literal["text", "number", "mark"]
 NARROW = 44  # characters of a row that fit a phone
@@ -14,7 +15,7 @@ DASH = "–"
 SHEET = 100  # characters of a row that fit a sheet of paper
 LONGEST = 40  # characters of a cell, from which on its text is wrapped
 LONG = 12  # rows from which on a table with a title is folded
-WHOLE = 20  # rows up to which a printed table is not divided among two sheets
+WHOLE = 34  # rows up to which a printed table is not divided among two sheets
 
 
 @dataclass(frozen=True)
@@ -115,3 +116,10 @@ def numbers(*headings: str) -> list[Column]:
 def figure_cell(value: object, pair: Sequence[float] | None = None, digits: int = 3) -> Cell:
     """A number with its interval, to two digits; a dash for None."""
     return Cell(number(value, digits), interval(pair) if value is not None else "")
+
+
+def share_cell(share: float | None, pair: Sequence[float] | None = None) -> Cell:
+    """A share as whole per cent with its interval; a dash for None."""
+    if share is None:
+        return Cell(DASH)
+    return Cell(percent(share), f"({percent_range(pair)})" if pair else "")

@@ -7,8 +7,6 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from hcat_core.report.formatting import interval, listed, number
-from hcat_core.report.inputs import few
 from hcat_core.text.quoting import printable
 
 
@@ -35,13 +33,10 @@ def render_part(template: str, **values: object) -> Markup:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
+    return Environment(
         loader=PackageLoader("hcat_core.report", "templates"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True, finalize=_visible,
     )  # fmt: skip
-    environment.filters |= {"number": number, "interval": interval, "listed": listed}
-    environment.tests["few"] = few
-    return environment
 
 
 def _visible(value: object) -> object:

@@ -30,6 +30,11 @@ def imputation(inputs: ReportInputs) -> str:
             " Coverage is the share of values inside their 50 % and 90 % intervals; width is that of the "
             "90 % interval, in standard deviations. Both leave out features with only two values."
         )
+    if any(one.r2_95 for one in analysis.model.values()):
+        units = "patients" if inputs.groups is None else "groups of records as wholes"
+        text += (
+            f" In brackets: 95 % intervals from {inputs.resampling.resamples} bootstrap samples of {units}."
+        )
     return text
 
 

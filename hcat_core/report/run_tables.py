@@ -10,7 +10,7 @@ from hcat_core.evaluation.scores import TaskScores
 from hcat_core.evaluation.verdict import observed_over_predicted
 from hcat_core.layout import Task
 from hcat_core.report import captions, outcomes, part_captions
-from hcat_core.report.formatting import counted, number, percent, signed
+from hcat_core.report.formatting import counted, number, signed
 from hcat_core.report.inputs import ReportInputs, few
 from hcat_core.report.page_tables import (
     DASH,
@@ -20,6 +20,7 @@ from hcat_core.report.page_tables import (
     TableRow,
     figure_cell,
     numbers,
+    share_cell,
     texts,
 )
 from hcat_core.report.score_intervals import ScoreIntervals, score_intervals
@@ -74,7 +75,7 @@ def discrimination(inputs: ReportInputs) -> PageTable:
                 figure_cell(one.threshold),
             ]
         )
-    headings = ["events/n", "AUC", "AP", "Uno's C", "sensitivity", "specificity", "threshold"]
+    headings = ["events/patients", "AUC", "AP", "Uno's C", "sensitivity", "specificity", "threshold"]
     if not _timed(inputs):
         headings.remove("Uno's C")
         rows = [[*row[:5], *row[6:]] for row in rows]
@@ -91,7 +92,7 @@ def calibration(inputs: ReportInputs) -> PageTable:
         row: TableRow = [
             side,
             task,
-            *(DASH if v is None else percent(v) for v in (one.mean_predicted, one.observed)),
+            *map(share_cell, (one.mean_predicted, one.observed)),
             _unless(few(one), None if ratio is None else ratio[0], pair, 2),
             _unless(few(one), one.calibration_slope, one.calibration_slope_95, 2),
             figure_cell(one.brier, found.brier),
@@ -110,10 +111,12 @@ def imputation(inputs: ReportInputs) -> PageTable | None:
     beside = found.references.get("gaussian")
     rows: list[TableRow] = []
     for name, m in found.model.items():
-        row = [name, str(m.blocks), number(m.r2)]
-        row += [number(beside[name].r2)] if beside is not None else []
-        row += [number(one.crps) for one in (m, *(table[name] for table in found.references.values()))]
-        rows.append([*row, *(number(value, 2) for value in (m.coverage_50, m.coverage_90, m.width_90))])
+        row: list[Cell | str] = [name, str(m.blocks), figure_cell(m.r2, m.r2_95)]
+        row += [figure_cell(beside[name].r2, beside[name].r2_95)] if beside is not None else []
+        every = (m, *(table[name] for table in found.references.values()))
+        row += [figure_cell(one.crps, one.crps_95) for one in every]
+        row += [share_cell(m.coverage_50, m.coverage_50_95), share_cell(m.coverage_90, m.coverage_90_95)]
+        rows.append([*row, figure_cell(m.width_90, m.width_90_95, 2)])
     headings = ["patients", "R²", *(["R² gaussian"] if beside is not None else []), "CRPS"]
     headings += [f"CRPS {name}" for name in found.references]
     headings += ["50 % coverage", "90 % coverage", "90 % width"]
@@ -157,20 +160,23 @@ def gates(inputs: ReportInputs) -> PageTable | None:
 def patterns(inputs: ReportInputs) -> PageTable:
     """Scores by the modalities that patients have."""
     rows: list[TableRow] = []
-    for pattern in inputs.summary.analysis.patterns or ():
+    found = inputs.summary.analysis.patterns or ()
+    for pattern in found:
         for task, one in pattern.tasks.items():
+            if few(one):
+                continue
             rows.append(
                 [
                     *("●" if has else "○" for has in pattern.present),
                     task,
                     f"{one.events}/{one.patients}",
-                    _unless(few(one), one.auc, one.auc_95),
-                    _unless(few(one), one.calibration_slope, one.calibration_slope_95, 2),
-                    *(figure_cell(value, digits=2) for value in (one.mean_predicted, one.observed)),
+                    figure_cell(one.auc, one.auc_95),
+                    figure_cell(one.calibration_slope, one.calibration_slope_95, 2),
+                    *map(share_cell, (one.mean_predicted, one.observed)),
                     figure_cell(one.brier),
                 ]
             )
-    headings = ("events/n", "AUC", "slope", "predicted", "observed", "Brier score")
+    headings = ("events/patients", "AUC", "slope", "predicted", "observed", "Brier score")
     columns = [*_marks(inputs), *texts("task"), *numbers(*headings)]
     return PageTable(columns, rows, captions.patterns(inputs), title="Scores by missingness pattern")
 
@@ -240,8 +246,11 @@ def _scored(inputs: ReportInputs) -> Iterator[tuple[str, str, TaskScores]]:
 
 def _intervals(inputs: ReportInputs, side: str, task: str) -> ScoreIntervals:
     """Further intervals of test patients; those of other sides are of too optimistic figures anyway."""
-    if side != "test":
-        return ScoreIntervals()
+    return intervals_of_test_patients(inputs, task) if side == "test" else ScoreIntervals()
+
+
+def intervals_of_test_patients(inputs: ReportInputs, task: str) -> ScoreIntervals:
+    """Intervals of scores of test patients that the summary has none of."""
     column = inputs.cohort.layout.task_names.index(task)
     return score_intervals(inputs.known_test_outcomes(column), inputs.summary.run.thresholds[column])
 

@@ -8,6 +8,7 @@ from hcat_core.report.formatting import counted, listed
 from hcat_core.report.inputs import KnownOutcomes, ReportInputs
 from hcat_core.report.outcomes import competing_in_short
 from hcat_core.report.page_facts import event_in_words, outcome_in_words
+from hcat_core.text.numbers import percent
 
 NO_TEST_PATIENTS = "There are no test patients: how well the model predicts others was not measured."
 
@@ -67,7 +68,7 @@ def _cohort(inputs: ReportInputs) -> str:
     """How many patients there are, and how many lack nothing."""
     patients, modalities = len(inputs.cohort), inputs.cohort.layout.names
     complete = int(inputs.cohort.present.all(dim=1).sum())
-    share = f"{complete} ({complete / max(1, patients):.0%})"
+    share = f"{complete} ({percent(complete / max(1, patients))})"
     if len(modalities) == 1:
         return (
             f"The cohort has {counted(patients, 'patient')} and one modality, which {share} of them have."

@@ -7,23 +7,29 @@ from os.path import commonpath
 from pathlib import Path
 from typing import Any
 
-from hcat_core.evaluation.other_outcomes import ClassScores, OtherScores, ValueScores
+from hcat_core.evaluation.other_outcomes import ClassScores, ValueScores
 from hcat_core.evaluation.scores import TaskScores
 from hcat_core.metrics.intervals import Resampling
 from hcat_core.metrics.resampling import group_numbers
 from hcat_core.report import captions, other_captions, performance_figures
 from hcat_core.report.forest_plot import ForestRow, ForestScale, forest_figure
-from hcat_core.report.formatting import percent
 from hcat_core.report.inputs import KnownOutcomes, few
 from hcat_core.report.other_outcomes import OutcomeSection, outcome_title
-from hcat_core.report.other_tables import brief_table, class_table, score_table
+from hcat_core.report.other_tables import class_table, score_table
 from hcat_core.report.outcome_figures import PatientGroup, outcome_figures
 from hcat_core.report.page_facts import PageFacts
-from hcat_core.report.page_tables import Cell, PageTable, TableRow, figure_cell, numbers, texts
+from hcat_core.report.page_tables import Cell, PageTable, TableRow, figure_cell, numbers, share_cell, texts
 from hcat_core.report.page_template import render_page
+from hcat_core.report.score_intervals import ScoreIntervals, score_intervals
 from hcat_core.report.svg import Captioned
 from hcat_core.report.verdict_figure import VERDICT_KINDS
 from hcat_core.report.words import too_few
+from hcat_core.runs.evaluation_groups import (
+    group_tables,
+    missing_table,
+    other_pattern_tables,
+    pattern_table,
+)
 from hcat_core.runs.external_validation import Evaluation
 from hcat_core.runs.trained_run import TrainedRun
 
@@ -54,8 +60,10 @@ def evaluation_page(run: TrainedRun, evaluation: Evaluation, date: str) -> str:
     cohort, name = evaluation.cohort, run.folder.path.resolve().name
     summary: Any = run.folder.read_summary()
     others = _other_sections(run, evaluation)
-    method = f"{run.recipe.estimator['use']}, trained in {name}"
+    on = f" on {run.recipe.cohort.name}" if run.recipe.cohort.name else ""
+    method = f"{run.recipe.estimator['use']}, trained in {name}{on}"
     facts = PageFacts(_cohort_name(evaluation), len(cohort), cohort.layout, method, date)
+    intervals = _intervals(run, evaluation)
     return render_page(
         "evaluation.html.j2",
         title=f"{name} on another cohort",
@@ -70,13 +78,13 @@ def evaluation_page(run: TrainedRun, evaluation: Evaluation, date: str) -> str:
         verdict_kinds=VERDICT_KINDS,
         both=_both_cohorts(evaluation, summary),
         others=others,
-        ranking=_ranking([(task, scores) for task, scores in evaluation.metrics.items()], ["outcome"]),
-        probabilities=_probabilities(evaluation.metrics),
+        ranking=_ranking(evaluation.metrics, intervals),
+        probabilities=_probabilities(evaluation.metrics, intervals),
         tasks=list(_task_figures(run, evaluation)),
-        missing=_missing(evaluation, summary["data"]),
-        patterns=_patterns(evaluation),
-        other_patterns=_other_patterns(evaluation),
-        groups=list(_groups(evaluation)),
+        missing=missing_table(evaluation, summary["data"]),
+        patterns=pattern_table(evaluation),
+        other_patterns=other_pattern_tables(evaluation),
+        groups=list(group_tables(evaluation)),
         warnings=evaluation.warnings,
     )
 
@@ -129,7 +137,11 @@ def _other_sections(run: TrainedRun, evaluation: Evaluation) -> list[OutcomeSect
         if outcome.kind == "event":
             continue
         anchor, scores = f"outcome{place}", evaluation.others[outcome.name]
-        first = [score_table({HERE: scores}, other_captions.measures(scores))] if scores.patients else []
+        first = (
+            [score_table({HERE: scores}, f"{other_captions.measures(scores)} In brackets: 95 % intervals.")]
+            if scores.patients
+            else []
+        )
         if isinstance(scores, ClassScores) and scores.patients:
             first.append(class_table(scores, other_captions.by_class("Patients")))
         none = other_captions.too_few(outcome.name, scores, "patient") if scores.few else ""
@@ -138,10 +150,10 @@ def _other_sections(run: TrainedRun, evaluation: Evaluation) -> list[OutcomeSect
     return sections
 
 
-def _ranking(scored: Sequence[tuple[str, TaskScores]], first: Sequence[str]) -> PageTable:
+def _ranking(metrics: Mapping[str, TaskScores], intervals: Mapping[str, ScoreIntervals]) -> PageTable:
     rows: list[TableRow] = []
-    for name, one in scored:
-        hidden = few(one)
+    for name, one in metrics.items():
+        hidden, found = few(one), intervals[name]
         rows.append(
             [
                 name,
@@ -149,7 +161,8 @@ def _ranking(scored: Sequence[tuple[str, TaskScores]], first: Sequence[str]) -> 
                 _unless(hidden, one.auc, one.auc_95),
                 _unless(hidden, one.average_precision, one.average_precision_95),
                 _unless(hidden, one.c_index, one.c_index_95),
-                *(_unless(hidden, value) for value in (one.sensitivity, one.specificity)),
+                _unless(hidden, one.sensitivity, found.sensitivity),
+                _unless(hidden, one.specificity, found.specificity),
                 figure_cell(one.threshold, digits=2),
             ]
         )
@@ -160,12 +173,12 @@ def _ranking(scored: Sequence[tuple[str, TaskScores]], first: Sequence[str]) -> 
         "Uno's C",
         "sensitivity",
         "specificity",
-        "from",
+        "threshold",
     )
-    columns = [*texts(*first), *numbers(*headings)]
+    columns = [*texts("outcome"), *numbers(*headings)]
     caption = (
-        "In brackets: 95 % intervals. Sensitivity and specificity are those of calling the event from the "
-        "probability in the last column on, the threshold that was chosen in training."
+        "In brackets: 95 % intervals. Sensitivity and specificity are those of calling the event from a "
+        "probability on: the threshold that was chosen in training."
     )
     return PageTable(columns, rows, caption).without_dashes()
 
@@ -174,13 +187,13 @@ def _unless(hidden: bool, value: float | None, pair: Sequence[float] | None = No
     return figure_cell(None if hidden else value, pair, 2)
 
 
-def _probabilities(metrics: Mapping[str, TaskScores]) -> PageTable:
+def _probabilities(metrics: Mapping[str, TaskScores], intervals: Mapping[str, ScoreIntervals]) -> PageTable:
     rows: list[TableRow] = [
         [
             task,
-            *_predicted_and_observed(one),
+            *map(share_cell, (one.mean_predicted, one.observed)),
             _unless(few(one), one.calibration_slope, one.calibration_slope_95),
-            figure_cell(one.brier),
+            figure_cell(one.brier, intervals[task].brier),
         ]
         for task, one in metrics.items()
     ]
@@ -193,8 +206,16 @@ def _probabilities(metrics: Mapping[str, TaskScores]) -> PageTable:
     return PageTable(columns, rows, caption)
 
 
-def _predicted_and_observed(one: TaskScores) -> list[str]:
-    return ["–" if value is None else percent(value) for value in (one.mean_predicted, one.observed)]
+def _intervals(run: TrainedRun, evaluation: Evaluation) -> dict[str, ScoreIntervals]:
+    """Intervals of each event's scores that the summary has none of."""
+    cohort, predicted = evaluation.cohort, evaluation.predictions.predicted
+    assert cohort.targets is not None
+    return {
+        cohort.layout.tasks[column].name: score_intervals(
+            KnownOutcomes.of(cohort, predicted, column, cohort.targets), run.fitted.thresholds[column]
+        )
+        for column in cohort.layout.event_columns
+    }
 
 
 def _task_figures(run: TrainedRun, evaluation: Evaluation) -> Iterator[dict[str, Any]]:
@@ -214,82 +235,9 @@ def _task_figures(run: TrainedRun, evaluation: Evaluation) -> Iterator[dict[str,
         yield {
             "none": "",
             "roc": Captioned(
-                roc, f"{task.name}: the dashed line is a model that ranks patients at random."
+                roc,
+                f"{task.name}: the dashed line is a model that ranks patients at random. A band is a "
+                "pointwise 95 % interval.",
             ),
             "calibration": Captioned(calibration, captions.calibration_figure(task.name, known, "patient")),
         }
-
-
-def _missing(evaluation: Evaluation, data: Mapping[str, Any]) -> PageTable:
-    """How many patients have each modality, here and in training."""
-    cohort = evaluation.cohort
-    here = cohort.present.double().mean(dim=0).tolist()
-    before = {n: one["patients"] / max(1, data["patients"]) for n, one in data["modalities"].items()}
-    rows: list[TableRow] = [
-        [name, percent(share), percent(before[name]) if name in before else "–"]
-        for name, share in zip(cohort.layout.names, here, strict=True)
-    ]
-    return PageTable(
-        [*texts("modality"), *numbers("patients here who have it", "patients in the cohort of training")],
-        rows,
-    )
-
-
-def _patterns(evaluation: Evaluation) -> PageTable:
-    names = evaluation.cohort.layout.names
-    scored = [
-        (", ".join(n for n, has in zip(names, one.present, strict=True) if has), task, scores)
-        for one in evaluation.patterns
-        for task, scores in one.tasks.items()
-    ]
-    return _by_group("patients have", scored, "Scores by the modalities that patients have")
-
-
-def _other_patterns(evaluation: Evaluation) -> list[PageTable]:
-    names = evaluation.cohort.layout.names
-    scored = [
-        (", ".join(n for n, has in zip(names, one.present, strict=True) if has), one.others)
-        for one in evaluation.patterns
-    ]
-    return _others_by_group("patients have", scored)
-
-
-def _groups(evaluation: Evaluation) -> Iterator[tuple[str, list[PageTable]]]:
-    """The name of each grouping, and its tables: one of events, one of each other outcome."""
-    for name, groups in evaluation.groups.items():
-        events = [(group, task, one) for group, tasks in groups.items() for task, one in tasks.items()]
-        tables = [_by_group(name, events, f"Scores by {name}")] if events else []
-        yield name, tables + _others_by_group(name, list(evaluation.other_groups.get(name, {}).items()))
-
-
-def _others_by_group(name: str, scored: Sequence[tuple[str, Mapping[str, OtherScores]]]) -> list[PageTable]:
-    """A table for each outcome of classes, and for each number, one row for each group."""
-    outcomes = dict.fromkeys(outcome for _, others in scored for outcome in others)
-    return [
-        brief_table(
-            texts(name),
-            [([group], others[outcome]) for group, others in scored if outcome in others],
-            f"{outcome}: in brackets 95 % intervals.",
-            f"Scores of {outcome} by what {name}"
-            if name == "patients have"
-            else f"Scores of {outcome} by {name}",
-        )
-        for outcome in outcomes
-    ]
-
-
-def _by_group(name: str, scored: Sequence[tuple[str, str, TaskScores]], title: str) -> PageTable:
-    rows: list[TableRow] = [
-        [
-            group,
-            task,
-            f"{one.events}/{one.patients}",
-            _unless(few(one), one.auc, one.auc_95),
-            _unless(few(one), one.calibration_slope, one.calibration_slope_95),
-            *_predicted_and_observed(one),
-        ]
-        for group, task, one in scored
-    ]
-    headings = ("events/patients", "AUC", "slope (95 %)", "predicted", "observed")
-    columns = [*texts(name, "outcome"), *numbers(*headings)]
-    return PageTable(columns, rows, title=title)

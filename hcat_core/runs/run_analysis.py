@@ -56,6 +56,7 @@ def analyse_run(
             analysed,
             standardiser,
             closed_form,
+            settings.resampling(analysed),
         )
         if isinstance(estimator, GatedEstimator):
             gates = _summarise_gates(estimator, estimator.impute(analysed), analysed, standardiser)

@@ -270,6 +270,20 @@ def test_a_recipe_of_other_modalities_is_named_with_the_keys_that_differ(two_rec
     assert "one.toml: cohort.modalities.spatial (not in the first)." in warning
 
 
+def test_the_page_says_first_that_a_recipe_names_another_cohort(hcat, two_recipes, tmp_path):
+    two_recipes('[cohort.modalities.spatial]\npath = "spatial.h5"')
+    recipes, outdir = [str(tmp_path / f"{name}.toml") for name in ("one", "two")], tmp_path / "c"
+    options = ("--folds=3", "--repeats=1", "--no-baselines", "--jobs=1", f"--outdir={outdir}")
+    code, _, err = hcat("compare", *recipes, *options)
+    page = (outdir / "compare.html").read_text()
+    sentence = "two.toml: its cohort is not used"
+    assert code == 0 and sentence in err and sentence in page
+    assert page.index("Not all recipes were written for these patients") < page.index(sentence)
+    assert page.index(sentence) < page.index("For whom: measured on")
+    (warning,) = json.loads((outdir / "comparison.json").read_text())["warnings"]
+    assert sentence in warning
+
+
 def test_the_same_files_named_in_two_ways_are_the_same_cohort(two_recipes, cohort):
     recipes = two_recipes("")
     assert other_cohort_warnings(recipes) == ()

@@ -78,7 +78,7 @@ def test_another_cohort_is_evaluated_on_every_outcome(hcat, four_outcomes, four_
     for words in (
         "subtype: classes",
         "age: a number",
-        "Age in years (age): not known",
+        "Age in years: not known",
         "mean absolute error",
     ):
         assert words in page, words

@@ -100,6 +100,7 @@ def test_every_decision_is_written_with_its_reason(cohort):
     for line in ('"slide_id"', '"diagnosed"', '"notes"', '"sex"'):
         assert any(line in one and "# " in one for one in text.splitlines())
     assert '# missing = ["NA", "-999"]' in text
+    assert '# name = "my cohort"' in text and "name" not in written()["cohort"]
     assert "female (" in text and "text with 120 different values" in text
     assert max(map(len, text.splitlines())) <= 108
 

@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from hcat_core.data.standardisation import Standardiser
 from hcat_core.evaluation.imputation_quality import imputation_quality
 from hcat_core.interfaces import Imputation
+from hcat_core.metrics.intervals import Resampling
 from hcat_core.testing.cohorts import random_cohort
 
 WIDE = 100.0  # standard deviation of what is imputed for features of two values: their intervals hold all
@@ -37,6 +39,27 @@ def test_coverage_and_width_leave_out_features_of_two_values():
         assert one[name].coverage_90 == other[name].coverage_90
         assert one[name].width_90 == other[name].width_90 < 10
         assert one[name].crps < other[name].crps, "other scores are over all features"
+
+
+def test_scores_have_intervals_over_patients_or_groups_of_them():
+    cohort = random_cohort(300, {"clinical": 4, "spatial": 4}, missing=0.2, gaps=0)
+    standardiser = Standardiser.fit(cohort)
+    groups = np.arange(300) // 10
+
+    def half(batch):
+        filled = imputed(batch, torch.ones(4))
+        return replace(filled, emb=torch.where(batch.measured, batch.emb, standardiser.mean + 0.3))
+
+    none = imputation_quality(half, cohort, standardiser)["clinical"]
+    assert none.r2_95 is none.coverage_90_95 is None
+    for resampling in (Resampling(400, 0), Resampling(400, 0, groups)):
+        quality = imputation_quality(half, cohort, standardiser, resampling)["clinical"]
+        assert quality.r2 == none.r2 and quality.crps == none.crps
+        for score in ("r2", "crps", "coverage_50", "coverage_90"):
+            low, high = getattr(quality, f"{score}_95")
+            assert low < getattr(quality, score) < high < low + 0.2, score
+    few = imputation_quality(half, cohort[slice(0, 18)], standardiser, Resampling(400, 0))["clinical"]
+    assert few.r2 is not None and few.r2_95 is None
 
 
 def test_the_mean_has_no_r2_and_the_truth_one():

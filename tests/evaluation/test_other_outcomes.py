@@ -1,6 +1,7 @@
 """Scores of classes and numbers beside events: each outcome once, on the patients in whom it is known."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -99,6 +100,16 @@ def test_patterns_and_subsets_hold_every_outcome(mixed, predicted, settings):
     cells = np.abs(mixed.emb[:, 0, 0].numpy())[mixed.present[:, 0].numpy()]
     assert found.shapley["score"]["a"] == pytest.approx(cells.mean(), rel=1e-5)
     assert found.shapley["survival"]["a"] < 0.3  # of a probability
+    low, high = found.shapley_95["score"]["a"]
+    half = 1.96 * cells.std() / np.sqrt(len(cells))
+    assert (high - low) / 2 == pytest.approx(half, rel=0.3) and low < cells.mean() < high
+    for outcome in ("survival", "subtype", "score"):
+        low, high = found.leave_one_out_95[outcome]["a"]
+        assert low < found.leave_one_out[outcome]["a"] < high
+    contributions = found.as_json()["importance"]
+    assert contributions["shapley_95"]["score"]["a"] == found.shapley_95["score"]["a"]
+    none = analyse_modalities(predict, mixed, base, replace(settings, resamples=0))
+    assert none.shapley_95["score"]["a"] is None and none.leave_one_out_95["score"]["a"] is None
 
 
 def test_what_moves_between_classes_counts_once(mixed, settings):

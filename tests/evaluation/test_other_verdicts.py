@@ -1,5 +1,6 @@
 """The verdict on classes and numbers: each word where it is due, and its reason."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -33,8 +34,22 @@ def test_a_good_model_is_usable_and_says_for_whom(outcome, judged, predicted):
     verdict = judged(outcome, predicted(), predicted())
     assert verdict.word == "usable" and "no simple model is better" in verdict.because
     assert "not detectably different from the best simple model, ridge" in verdict.reasons[0]
-    assert "Measured on 300 test patients" in verdict.reasons[2] and "hcat evaluate" in verdict.reasons[2]
-    assert "hcat evaluate" not in judged(outcome, predicted(), external=True).reasons[2]
+    assert verdict.reasons[2].startswith("For whom: measured on 300 test patients")
+    assert "hcat evaluate" in verdict.reasons[2]
+    external = judged(outcome, predicted(), external=True).reasons[2]
+    assert external.startswith("For whom: measured on 300 patients of this cohort")
+    assert "hcat evaluate" not in external
+
+
+@pytest.mark.parametrize("half", [3.0, 8.0, 30.0])
+def test_shares_are_whole_per_cent_with_a_space_before_the_sign(half, judged, predicted):
+    for outcome in ("subtype", "score"):
+        for reason in judged(outcome, predicted(half=half)).reasons:
+            assert re.search(r"\d%|interval 0\.\d+ to 0\.\d+\) of the values", reason) is None
+    assert re.search(
+        r"interval \d+ to \d+ %\) lie in their 90 % intervals",
+        judged("score", predicted(half=half)).reasons[1],
+    )
 
 
 @pytest.mark.parametrize(("stretch", "said"), [(4.0, "too extreme"), (0.25, "too moderate")])
@@ -54,6 +69,14 @@ def test_a_number_whose_intervals_are_too_narrow_is_not_usable(half, word, said,
 def test_a_number_that_is_worse_than_its_mean_is_not_usable(judged, predicted):
     verdict = judged("score", predicted(shift=30.0))
     assert verdict.word == "not usable" and "mean of the training patients" in verdict.because
+    assert "which is worse than that mean" in verdict.reasons[0]
+
+
+def test_classes_that_are_told_apart_the_wrong_way_round_are_not_usable(judged, predicted):
+    wrong = predicted(stretch=-1)
+    verdict = judged("subtype", wrong)
+    assert verdict.answer == "not usable, because it tells classes apart worse than chance"
+    assert "which is worse than chance" in verdict.reasons[0]
 
 
 @pytest.mark.parametrize("outcome", ["subtype", "score"])

@@ -53,6 +53,13 @@ def test_a_good_model_is_usable_and_says_for_whom():
     assert "test patients with a known outcome" in whom and "hcat evaluate" in whom
 
 
+def test_a_model_that_ranks_patients_the_wrong_way_round_is_not_usable_and_says_so():
+    right = predictions(1.5)
+    verdict = judged(Prediction(1 - right.event_probability))
+    assert verdict.answer == "not usable, because it ranks patients worse than chance"
+    assert "which is worse than chance" in verdict.reasons[0] and "may be no" not in verdict.reasons[0]
+
+
 def test_a_model_no_better_than_chance_is_not_known():
     verdict = judged(predictions(0.0))
     assert verdict.word == "not known"

@@ -186,6 +186,24 @@ def test_whoever_names_data_never_gets_the_demo(catalog, tmp_path):
     assert file.cohort.demo is None
 
 
+def test_a_cohorts_name_stays_with_its_data(catalog, tmp_path):
+    named = tmp_path / "named.toml"
+    named.write_text(f'extends = "{RECIPES / "hancock.toml"}"\n[cohort]\nname = " HANCOCK "\n')
+    other, same = tmp_path / "other.toml", tmp_path / "same.toml"
+    other.write_text('extends = "named.toml"\n[cohort]\nroot = "elsewhere"\n')
+    same.write_text('extends = "named.toml"\nseed = 3\n')
+
+    def name(path, **options):
+        return load_recipe(path, catalog, **options)[0].cohort.name
+
+    assert name(named) == name(same) == "HANCOCK"
+    assert name(other) is None and name(named, sets=["cohort.root=elsewhere"]) is None
+    assert name(named, inputs={"clinical": Path("c.h5")}) is None
+    assert name(named, sets=["cohort.root=moved", "cohort.name=HANCOCK"]) == "HANCOCK"
+    with pytest.raises(RecipeError, match=r"cohort\.name"):
+        load_recipe(named, catalog, sets=["cohort.name=''"])
+
+
 def test_named_inputs_leave_the_others_absent_and_take_the_outcomes_along(catalog, tmp_path):
     recipe, _ = load_recipe(
         RECIPES / "enhanced.toml",

@@ -114,13 +114,15 @@ def make_analysed(*arguments, **changes):
         t: BaselineScores(**vars(scores[t]), difference=[0.1, 0.02, 0.2] if enough[t] else None)
         for t in scores
     }
+    resampled = {"r2_95": (0.33, 0.48), "coverage_90_95": (0.86, 0.94)}
+    ends = resampled if made.resampling.resamples else {}
     return with_analysis(
         made,
         findings=[f"{made.cohort.layout.names[0]}: nothing but zeros"],
         patterns=score_patterns(test, made.predicted[made.split.test.numpy()], settings),
         modalities=analyse_modalities(predict, test, [0.3] * tasks, settings),
         imputation=ImputationAnalysis(
-            {"clinical": ImputationQuality(9, 0.41, 0.3, 0.5, 0.9)},
+            {"clinical": ImputationQuality(90, 0.41, 0.3, 0.5, 0.9, **ends)},
             {"mean": {"clinical": ImputationQuality(9, 0.0, 0.6, 0.5, 0.9)}},
             patients=len(test),
         ),

@@ -99,7 +99,11 @@ def test_subsets_and_patterns_have_an_interval_or_a_dash(analysed, few_events):
     assert "No intervals were computed" in captions.subsets(none)
     patterns = [one for p in made.summary.analysis.patterns for one in p.tasks.values()]
     assert any(few(one) and one.auc is not None for one in patterns)  # which the page does not show
-    assert captions.FEW in captions.patterns(made)
+    text, left = captions.patterns(made), sum(map(few, patterns))
+    assert f"Not shown: {left} of {len(patterns)} groups, without the 10 patients of either outcome" in text
+    shown = section(render(made), "patterns").split("AUC when only some")[0]
+    assert all(f"{one.events}/{one.patients}" in shown for one in patterns if not few(one))
+    assert not any(f" {one.events}/{one.patients} " in shown for one in patterns if few(one))
 
 
 def test_the_learning_curve_shows_no_auc_of_few_patients(inputs, changed):

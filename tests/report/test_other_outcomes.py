@@ -8,15 +8,17 @@ import torch
 
 from hcat_core.data.splits import Split
 from hcat_core.evaluation.other_baselines import compare_references
-from hcat_core.evaluation.other_outcomes import score_others_split
+from hcat_core.evaluation.other_outcomes import score_others, score_others_split
 from hcat_core.evaluation.outcome_selection import prediction_of_columns, with_columns
 from hcat_core.evaluation.scores import ScoringSettings, score_split
 from hcat_core.interfaces import Prediction
 from hcat_core.metrics.recalibration import Recalibration
-from hcat_core.report import other_figures
+from hcat_core.report import other_captions, other_figures
 from hcat_core.report.method import recalibration
 from hcat_core.report.other_outcomes import other_sections
+from hcat_core.report.other_tables import brief_table
 from hcat_core.report.page import render
+from hcat_core.report.page_tables import texts
 from hcat_core.report.tripod import tripod_items
 from hcat_core.report.words import purpose
 from hcat_core.synth.generator import SynthSpec, generate
@@ -99,6 +101,25 @@ def test_with_few_test_patients_there_are_numbers_of_patients_and_no_figures(run
     assert "too few to measure" in number.html and "<svg" not in number.html
     none = Split(ROWS, ROWS[:0], ROWS[:0], ROWS[:0])
     assert "performance was not measured" in other_sections(run(split=none))[0].html
+
+
+@pytest.mark.parametrize(
+    ("outcome", "needed"), [("score", "20 patients"), ("subtype", "10 patients of each class")]
+)
+def test_groups_that_are_too_small_have_no_row_and_the_caption_says_so(outcome, needed):
+    settings = ScoringSettings([0.5] * 6, MIXED.targets, 50, 0)
+    groups = {"small": ROWS[:15], "large": ROWS[15:], "tiny": ROWS[:1]}
+    scored = [
+        ([name], score_others(MIXED[rows], predicted()[rows.numpy()], settings)[outcome])
+        for name, rows in groups.items()
+    ]
+    table = brief_table(
+        texts("group"), scored, other_captions.patterns([one for _, one in scored]), "Scores"
+    )
+    assert [row[0].text for row in table.cells] == ["large"]
+    assert f"Not shown: 2 of 3 groups, without the {needed} that scores take." in table.caption
+    none = [one for name, one in scored if name != ["large"]]
+    assert other_captions.left_out(none) == f"None of 2 groups has the {needed} that scores take."
 
 
 def test_sentences_on_the_method_name_each_outcome_once(run):

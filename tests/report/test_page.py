@@ -224,6 +224,18 @@ def test_a_run_without_resamples_has_a_page_without_blanks(analysed, undrawn):
     assert "bootstrap samples" not in text and "95 % intervals from" not in text
 
 
+def test_contributions_and_imputation_scores_come_with_their_intervals(analysed, undrawn):
+    made = analysed()
+    page, found = render(made), made.summary.analysis.modalities
+    for value, (low, high) in (
+        (found.shapley["survival"]["clinical"], found.shapley_95["survival"]["clinical"]),
+        (found.leave_one_out["survival"]["clinical"], found.leave_one_out_95["survival"]["clinical"]),
+    ):
+        assert f'{value:.3f} <span class="soft">({low:.3f} to {high:.3f})' in page
+    assert '0.410 <span class="soft">(0.33 to 0.48)' in page
+    assert '90 % <span class="soft">(86 to 94 %)' in page
+
+
 def test_the_curves_over_time_are_of_aalen_and_johansen_where_an_event_competes(inputs, competing):
     assert "Aalen-Johansen" in render(inputs(competing))
     assert "Aalen-Johansen" not in render(inputs())

@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from hcat_core.experiments.compare_imputers.settings import LIMIT, ORACLE
 from hcat_core.experiments.compare_imputers.table import Row
 from hcat_core.storage.safe_path import safe_path
+from hcat_core.text.numbers import percent
 
 NOMINAL = {"coverage_90": 0.9, "coverage_50": 0.5}
 
@@ -28,7 +29,7 @@ def draw_figures(rows: Sequence[Row], folder: Path) -> list[Path]:
 def _panels(rows: Sequence[Row]) -> dict[str, list[Row]]:
     panels: dict[str, list[Row]] = {}
     for row in rows:
-        panels.setdefault(f"{row.mechanism.upper()}, {row.missing_rate:.0%} missing", []).append(row)
+        panels.setdefault(f"{row.mechanism.upper()}, {percent(row.missing_rate)} missing", []).append(row)
     return panels
 
 
@@ -58,7 +59,7 @@ def _coverage(rows: Sequence[Row], path: Path) -> Path:
                 range(len(values)),
                 "o",
                 color=colour,
-                label=f"{NOMINAL[column]:.0%} interval",
+                label=f"{percent(NOMINAL[column])} interval",
             )
             axis.axvline(NOMINAL[column], color=colour, lw=1, ls="--")
         axis.set_xlim(0, 1)

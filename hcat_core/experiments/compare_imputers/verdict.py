@@ -12,7 +12,8 @@ import numpy as np
 from hcat_core.experiments.compare_imputers.results import ImputerResult
 from hcat_core.experiments.compare_imputers.settings import LIMIT, ORACLE
 from hcat_core.experiments.compare_imputers.table import BASELINE, Estimate
-from hcat_core.report.formatting import counted, listed, percent
+from hcat_core.report.formatting import counted, listed
+from hcat_core.text.numbers import percent
 
 Word = Literal["an imputer is better", "no detectable difference", "not known"]
 MOST_OFF = 0.05  # of the coverage of 90 % intervals, from which on they are called too narrow or too wide
@@ -123,8 +124,8 @@ def _quality(results: Sequence[ImputerResult], best: str) -> list[str]:
     if worth is not None:
         pair = "" if math.isnan(worth.low) else f" (95 % interval {worth.low:+.3f} to {worth.high:+.3f})"
         sentences.append(
-            "A linear model predicts outcomes from values it imputed with an AUC that differs by "
-            f"{worth.mean:+.3f}{pair} from one that is given the gaps."
+            f"The AUC of a linear model that is given the values that {best} imputed, minus that of one "
+            f"that is given the gaps: {worth.mean:+.3f}{pair}."
         )
     return sentences
 
@@ -136,6 +137,6 @@ def _measured(results: Sequence[ImputerResult]) -> str:
     how = listed([why[name] for name in dict.fromkeys(one.mechanism for one in settings)])
     seeds = counted(len({one.seed for one in settings}), "random seed")
     return (
-        f"Measured on values that were hidden on purpose ({how}), with {seeds}. Values that are really "
-        "missing may be missing for other reasons."
+        f"For which gaps: measured on values that were hidden on purpose ({how}), with {seeds}. "
+        "Values that are really missing may be missing for other reasons."
     )

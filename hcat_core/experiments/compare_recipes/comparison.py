@@ -46,12 +46,14 @@ class PlannedComparison:
         names: of the recipes, in the order of the tables.
         folds: how patients are divided.
         jobs: each recipe on each fold.
+        warnings: of other cohorts in the recipes, for the top of the page.
     """
 
     cohort: Cohort
     names: tuple[str, ...]
     folds: FoldPlan
     jobs: Sequence[Job[RecipeOnFold]]
+    warnings: Sequence[str] = ()
 
 
 def with_baselines(recipes: Mapping[str, Recipe], cohort: Cohort, catalog: Catalog) -> dict[str, Recipe]:
@@ -70,13 +72,16 @@ def baselines_beside(name: str, recipe: Recipe, cohort: Cohort, catalog: Catalog
     return {one: baseline for one, baseline in every.items() if one != name}
 
 
-def plan_comparison(recipes: Mapping[str, Recipe], cohort: Cohort, plan: FoldPlan) -> PlannedComparison:
+def plan_comparison(
+    recipes: Mapping[str, Recipe], cohort: Cohort, plan: FoldPlan, warnings: Sequence[str] = ()
+) -> PlannedComparison:
     """Divide the patients, the same for all recipes.
 
     Args:
         recipes: by name; differences are to the first one, which says which leaks are allowed.
         cohort: with outcomes.
         plan: number of folds and repeats.
+        warnings: of other cohorts in the recipes.
 
     Raises:
         DataError: for a feature that gives an outcome away in any fold, and too few patients.
@@ -88,7 +93,7 @@ def plan_comparison(recipes: Mapping[str, Recipe], cohort: Cohort, plan: FoldPla
         refuse_leaks(cohort, fold.rest, first.cohort.targets, first.cohort.allow)
     data = cohort.fingerprint()
     jobs = [fold_job(name, recipe, fold, data) for fold in folds for name, recipe in recipes.items()]
-    return PlannedComparison(cohort, tuple(recipes), plan, jobs)
+    return PlannedComparison(cohort, tuple(recipes), plan, jobs, warnings)
 
 
 def run_comparison(
@@ -127,6 +132,7 @@ def run_comparison(
         )
         found = find_differences(results, names, cohort, planned.folds)
         document = comparison_document(found, results, names, cohort, planned.folds)
+        document["warnings"] = list(planned.warnings)
         notifier.finished(document)
         write_text(folder / "comparison.json", json.dumps(document, indent=1, allow_nan=False) + "\n")
         write_text(folder / "comparison.csv", comparison_csv(results, names, cohort))
@@ -142,4 +148,4 @@ def _page(
 
     cohort, recipe = planned.cohort, planned.jobs[0].task.recipe.as_dict()
     facts = PageFacts(cohort_name(recipe), len(cohort), cohort.layout, "", today())
-    return comparison_page(document, results, found, facts)
+    return comparison_page(document, results, found, facts, planned.warnings)

@@ -16,13 +16,16 @@ from scipy import stats
 from hcat_core.experiments.compare_recipes.results import FoldResult, FoldScores
 
 MEAN_OF_TASKS = "mean of tasks"
+ENDS = {"AUC": (-1.0, 1.0), "R2": (-math.inf, math.inf)}  # of differences
 ALL_MODALITIES, TWO_HIDDEN = "all modalities", "two hidden"
 LEVEL = 0.05  # of a test
+FEWEST_FOLDS = 3
+"""From which a mean has an interval: of two, the t quantile is 12.7, and a small spread is mostly luck."""
 
 
 @dataclass(frozen=True)
 class PairedTest:
-    """The 95 % interval of a mean difference and its two-sided p value; NaN with fewer than two folds."""
+    """The 95 % interval of a mean difference and its two-sided p value; NaN where there is none."""
 
     low: float
     high: float
@@ -39,6 +42,7 @@ class Difference:
         task: the outcome, or ``MEAN_OF_TASKS``.
         what: ``ALL_MODALITIES`` or ``TWO_HIDDEN``.
         mean: over folds.
+        folds: on which both were scored.
         low: lower end of the Nadeau-Bengio 95 % interval of this difference alone; None where not tested.
         high: its upper end.
         p: two-sided p value of this difference alone.
@@ -51,6 +55,7 @@ class Difference:
     task: str
     what: str
     mean: float
+    folds: int
     low: float | None = None
     high: float | None = None
     p: float | None = None
@@ -58,8 +63,20 @@ class Difference:
     measure: str = "AUC"
 
     @property
+    def too_few_folds(self) -> bool:
+        """Whether there is no interval because of the number of folds."""
+        return self.folds < FEWEST_FOLDS
+
+    @property
+    def shown(self) -> bool:
+        """Whether there are patients enough for the difference to say anything."""
+        return self.p is not None or self.too_few_folds
+
+    @property
     def verdict(self) -> str:
         """The difference in words; a difference is claimed only by the adjusted p value."""
+        if self.too_few_folds:
+            return too_few_folds(self.folds)
         if self.p is None or self.p_adjusted is None:
             return "not tested"
         if self.p >= LEVEL:
@@ -68,21 +85,38 @@ class Difference:
         return direction if self.p_adjusted < LEVEL else f"{direction} if tested alone"
 
 
-def nadeau_bengio(differences: np.ndarray, n_folds: int) -> PairedTest:
-    """Test a mean paired difference over resampled folds (Nadeau and Bengio 2003).
+def too_few_folds(folds: int) -> str:
+    """Why there is no interval of a mean over so few folds, in words."""
+    return f"{folds} {'fold is' if folds == 1 else 'folds are'} too few to say"
 
-    Folds share training patients: the variance of the mean of J differences is s^2 (1 / J + q), q the
+
+def nadeau_bengio(
+    values: np.ndarray, n_folds: int, ends: tuple[float, float] = (-math.inf, math.inf)
+) -> PairedTest:
+    """Test whether a mean over resampled folds, as of paired differences, is 0 (Nadeau and Bengio 2003).
+
+    Folds share training patients: the variance of the mean of J values is s^2 (1 / J + q), q the
     ratio of test to training patients, 1 / (n_folds - 1).
+
+    Args:
+        values: (J,) of the folds.
+        n_folds: how many parts the patients were divided into.
+        ends: between which the mean must be; an interval ends there.
+
+    Returns:
+        NaN with fewer than ``FEWEST_FOLDS`` values, and where all are the same but not 0: folds without a
+        spread do not say how far off their mean may be.
     """
-    j = len(differences)
-    if j < 2:
-        return PairedTest(math.nan, math.nan, math.nan)
-    mean = float(differences.mean())
-    error = float(differences.std(ddof=1)) * math.sqrt(1 / j + 1 / (n_folds - 1))
+    j, nothing = len(values), PairedTest(math.nan, math.nan, math.nan)
+    if j < FEWEST_FOLDS:
+        return nothing
+    mean = float(values.mean())
+    error = float(values.std(ddof=1)) * math.sqrt(1 / j + 1 / (n_folds - 1))
+    if math.isclose(error, 0, abs_tol=1e-12):
+        return PairedTest(0.0, 0.0, 1.0) if math.isclose(mean, 0, abs_tol=1e-12) else nothing
     half = float(stats.t.ppf(1 - LEVEL / 2, j - 1)) * error
-    if error == 0:
-        return PairedTest(mean, mean, float(mean == 0))
-    return PairedTest(mean - half, mean + half, float(2 * stats.t.sf(abs(mean) / error, j - 1)))
+    low, high = max(mean - half, ends[0]), min(mean + half, ends[1])
+    return PairedTest(low, high, float(2 * stats.t.sf(abs(mean) / error, j - 1)))
 
 
 def holm(p: Sequence[float]) -> list[float]:
@@ -125,8 +159,9 @@ def paired_differences(
                 by_fold = np.array([own[fold] - base[fold] for fold in sorted(own.keys() & base.keys())])
                 if not len(by_fold):
                     continue
-                one = Difference(name, reference, task, what, float(by_fold.mean()), measure=measure)
-                test = nadeau_bengio(by_fold, n_folds)
+                mean, folds = float(by_fold.mean()), len(by_fold)
+                one = Difference(name, reference, task, what, mean, folds, measure=measure)
+                test = nadeau_bengio(by_fold, n_folds, ENDS[measure])
                 if math.isfinite(test.p) and not set(wanted) & set(untested):
                     one = replace(one, low=test.low, high=test.high, p=test.p)
                 family.append(one)

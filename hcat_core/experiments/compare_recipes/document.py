@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-
 from hcat_core.cohort import Cohort
 from hcat_core.experiments.compare_recipes import table
 from hcat_core.experiments.compare_recipes.differences import (
+    FEWEST_FOLDS,
     MEAN_OF_TASKS,
     Difference,
-    auc_with_two_hidden,
     paired_differences,
+    too_few_folds,
 )
+from hcat_core.experiments.compare_recipes.hidden_modalities import hidden_entry
 from hcat_core.experiments.compare_recipes.other_outcomes import (
     CLASS_METRICS,
     VALUE_METRICS,
@@ -37,6 +37,9 @@ from hcat_core.layout import Outcome
 from hcat_core.metrics.fewest import FEWEST_OF_EACH
 from hcat_core.metrics.resampling import group_numbers
 from hcat_core.metrics.survival import timed
+from hcat_core.report.formatting import listed
+
+WITHOUT = "Without scores of every outcome on every fold, and so no candidate"
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,7 @@ def comparison_document(
         "selection": None if selection is None else asdict(selection),
         "notes": [
             *_few_notes(few),
-            *_selection_notes(selection),
+            *_selection_notes(selection, names),
             *difference_notes([*differences, *found.of_numbers]),
         ],
     }
@@ -170,23 +173,30 @@ def _few_notes(few: dict[str, int]) -> list[str]:
     ]
 
 
-def _selection_notes(selection: Selection | None) -> list[str]:
-    """The sentence about the best recipe."""
+def _selection_notes(selection: Selection | None, names: Sequence[str]) -> list[str]:
+    """The sentence about the best recipe, and about those that it was not chosen among."""
     if selection is None:
         return []
     score, several = selection.score, len(selection.tasks) > 1
     low, high = score.corrected_95
+    left = [name for name in names if name not in selection.candidates]
     return [
         f"Best here: {selection.winner}, {'mean ' if several else ''}{selection.measure} "
         f"{score.apparent:.3f}; corrected "
         f"for having been chosen among {len(selection.candidates)}: {score.corrected:.3f} "
-        f"[{low:.3f}, {high:.3f}]."
+        f"[{low:.3f}, {high:.3f}]." + (f" {WITHOUT}: {listed(left)}." if left else "")
     ]
 
 
 def difference_notes(differences: Sequence[Difference]) -> list[str]:
-    """The sentence about how many differences are tested, and what verdicts allow for."""
+    """The sentence about how many differences are tested, and what verdicts allow for; or why none is."""
     tested = [d for d in differences if d.p is not None]
+    few = [d.folds for d in differences if d.too_few_folds]
+    if few and not tested:
+        return [
+            f"{too_few_folds(max(few)).capitalize()} whether recipes differ: a difference has an interval "
+            f"and a verdict from {FEWEST_FOLDS} test folds on (--folds, --repeats)."
+        ]
     recipes = len({d.name for d in tested})
     if recipes < 2:
         return []
@@ -218,11 +228,9 @@ def _event_entry(results: Sequence[FoldResult], outcome: Outcome, cohort: Cohort
     assert cohort.targets is not None
     task, scores = outcome.name, [r.tasks[outcome.name] for r in results]
     labels = cohort.targets.labels[:, outcome.columns[0]].numpy()
-    hidden = [value for value in map(auc_with_two_hidden, scores) if value is not None]
     pooled = table.pooled_calibration(results, task, labels, group_numbers(cohort.groups))
     return {
         **{m: table.as_plain(table.spread_of_scores(scores, m)) for m in table.METRICS},
         "pooled_calibration": asdict(pooled),
-        "auc_two_hidden": float(np.mean(hidden)) if hidden else None,
-        "auc_fall_without": table.fall_without(scores, cohort.layout.names),
+        **hidden_entry(scores, "auc", cohort.layout.names),
     }

@@ -36,7 +36,7 @@ def cohort_differences(first: Recipe, other: Recipe) -> list[str]:
 def _cohort(recipe: Recipe) -> dict[str, Any]:
     """The table ``cohort`` with whole paths, so that one file named in two ways is the same."""
     table: dict[str, Any] = _with_whole_paths(recipe.as_dict()["cohort"], recipe.root)
-    return {key: value for key, value in table.items() if key not in ("demo", "root")}
+    return {key: value for key, value in table.items() if key not in ("demo", "name", "root")}
 
 
 def _with_whole_paths(table: Mapping[str, Any], root: Path) -> dict[str, Any]:

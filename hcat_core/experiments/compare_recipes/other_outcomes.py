@@ -11,14 +11,13 @@ import numpy as np
 from hcat_core.cohort import Cohort
 from hcat_core.experiments.compare_recipes.differences import (
     Difference,
-    auc_with_two_hidden,
     paired_differences,
 )
+from hcat_core.experiments.compare_recipes.hidden_modalities import hidden_entry
 from hcat_core.experiments.compare_recipes.results import FoldResult, FoldScores
 from hcat_core.experiments.compare_recipes.table import (
     PooledCalibration,
     as_plain,
-    fall_without,
     spread_of_scores,
 )
 from hcat_core.layout import Outcome
@@ -48,13 +47,11 @@ def class_entry(results: Sequence[FoldResult], outcome: Outcome, cohort: Cohort)
         cohort: with outcomes.
     """
     scores = [r.tasks[outcome.name] for r in results]
-    hidden = [value for value in map(auc_with_two_hidden, scores) if value is not None]
     return {
         "kind": "multiclass",
         **{metric: as_plain(spread_of_scores(scores, metric)) for metric in CLASS_METRICS},
         "pooled_calibration": asdict(_pooled_calibration(scores, outcome, cohort)),
-        "auc_two_hidden": float(np.mean(hidden)) if hidden else None,
-        "auc_fall_without": fall_without(scores, cohort.layout.names),
+        **hidden_entry(scores, "auc", cohort.layout.names),
     }
 
 
@@ -118,11 +115,9 @@ def _number_entry(
     scores = [r.numbers[outcome.name] for r in own if outcome.name in r.numbers]
     if not scores:
         return None
-    hidden = [value for value in map(auc_with_two_hidden, scores) if value is not None]
     return {
         **{metric: as_plain(spread_of_scores(scores, metric)) for metric in VALUE_METRICS},
-        "r2_two_hidden": float(np.mean(hidden)) if hidden else None,
-        "r2_fall_without": fall_without(scores, cohort.layout.names),
+        **hidden_entry(scores, "r2", cohort.layout.names),
     }
 
 

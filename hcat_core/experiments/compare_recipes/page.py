@@ -19,7 +19,7 @@ from hcat_core.layout import TaskKind
 from hcat_core.report.forest_plot import ForestRow, ForestScale, forest_figure
 from hcat_core.report.formatting import listed, number
 from hcat_core.report.page_facts import PageFacts
-from hcat_core.report.page_tables import Cell, PageTable, TableRow, numbers, texts
+from hcat_core.report.page_tables import DASH, Cell, PageTable, TableRow, numbers, texts
 from hcat_core.report.page_template import render_page
 from hcat_core.report.svg import Captioned
 
@@ -33,6 +33,7 @@ def comparison_page(
     results: Sequence[FoldResult],
     found: Findings,
     facts: PageFacts,
+    warnings: Sequence[str] = (),
 ) -> str:
     """Render the page of a comparison of recipes.
 
@@ -41,6 +42,7 @@ def comparison_page(
         results: of all folds.
         found: differences to the first recipe, and the verdict.
         facts: what the page is about.
+        warnings: of other cohorts in the recipes.
     """
     verdict, differences = found.verdict, [*found.differences, *found.of_numbers]
     scored = scored_outcomes(document, facts.layout)
@@ -51,6 +53,7 @@ def comparison_page(
         facts=facts.pairs(),
         sections=_sections(kinds),
         kinds=kinds,
+        warnings=warnings,
         verdict=verdict,
         verdict_kind=VERDICT_KINDS[verdict.word],
         forests=_forests(differences),
@@ -85,7 +88,7 @@ def _forests(differences: Sequence[Difference]) -> list[Captioned]:
         block = [one for one in differences if (one.what, one.measure) == (what, measure)]
         for task in dict.fromkeys(one.task for one in block):
             rows.append(ForestRow(task))
-            rows += [_row(one) for one in block if one.task == task]
+            rows += [_row(one) for one in block if one.task == task and one.shown]
         first, (score, does) = block[0].other, DIFFERENCE[measure]
         scale = ForestScale(f"{score} minus that of {first}", reference=0.0, signed=True, digits=3)
         whom = "With all modalities that a patient has" if what == ALL_MODALITIES else (
@@ -93,12 +96,21 @@ def _forests(differences: Sequence[Difference]) -> list[Captioned]:
         )  # fmt: skip
         caption = (
             f"{whom}. To the right of the dashed line a recipe {does} better than {first}, to the "
-            "left worse. Lines are 95 % intervals of Nadeau and Bengio, which allow for folds that share "
-            "training patients; each is that of one difference alone. Coloured: found to differ."
+            f"left worse. {_intervals(block)}"
         )
         svg = forest_figure(f"forest{len(figures)}", rows, scale, f"Differences of the {score}, {what}")
         figures.append(Captioned(svg, caption))
     return figures
+
+
+def _intervals(block: Sequence[Difference]) -> str:
+    """What the lines of a forest plot are, or why there are none."""
+    if any(one.p is not None for one in block):
+        return (
+            "Lines are 95 % intervals of Nadeau and Bengio, which allow for folds that share training "
+            "patients; each is that of one difference alone. Coloured: found to differ."
+        )
+    return f"There are no intervals: {block[0].verdict}."
 
 
 def _row(one: Difference) -> ForestRow:
@@ -121,18 +133,23 @@ def _difference_table(differences: Sequence[Difference]) -> PageTable:
         for one in differences
     ]
     first = differences[0].other if differences else ""
+    difference = "difference (95 %)" if any(one.p is not None for one in differences) else "difference"
     columns = [
-        *texts("task", "score", "modalities", "recipe"), *numbers("difference (95 %)", "p", "p adjusted"),
+        *texts("task", "score", "modalities", "recipe"), *numbers(difference, "p", "p adjusted"),
         *texts("verdict"),
     ]  # fmt: skip
-    caption = (
-        f"The score minus that of {first} on the same folds. The adjusted p value allows for the number of "
-        "recipes that are tested in the same task, with the same modalities (Holm)."
-    )
-    return PageTable(columns, rows, caption, title="All differences as numbers")
+    caption = f"The score minus that of {first} on the same folds."
+    if any(one.p is not None for one in differences):
+        caption += (
+            " The adjusted p value allows for the number of recipes that are tested in the same task, with "
+            "the same modalities (Holm)."
+        )
+    return PageTable(columns, rows, caption, title="All differences as numbers").without_dashes()
 
 
 def _signed(one: Difference) -> Cell:
+    if not one.shown:
+        return Cell(DASH)
     if one.low is None or one.high is None:
         return Cell(f"{one.mean:+.3f}")
     return Cell(f"{one.mean:+.3f}", f"({one.low:+.3f} to {one.high:+.3f})")

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from hcat_core.layout import Layout, TaskKind
 from hcat_core.report.formatting import number
 from hcat_core.report.page_tables import Cell, PageTable, TableRow, figure_cell, numbers, texts
+from hcat_core.text.numbers import percent, quantity
 
-Decimals = int | None  # None: three significant digits, of a quantity in the unit of the number
+Decimals = int | None | Literal["%"]
+"""Of a score; None: three significant digits, of a quantity in the unit of the number; "%": a share."""
 
 SCORES: Mapping[TaskKind, Sequence[tuple[str, str, Decimals]]] = {
     "event": (
-        ("AUC ± SD", "auc", 3),
+        ("AUC", "auc", 3),
         ("average precision", "average_precision", 3),
         ("Uno's C", "c_index", 3),
         ("Brier score", "brier", 3),
@@ -22,14 +24,14 @@ SCORES: Mapping[TaskKind, Sequence[tuple[str, str, Decimals]]] = {
         ("F1", "f1", 3),
     ),
     "class": (
-        ("macro AUC ± SD", "auc", 3),
+        ("macro AUC", "auc", 3),
         ("log loss", "log_loss", 3),
         ("Brier score", "brier", 3),
-        ("accuracy", "accuracy", 2),
-        ("balanced accuracy", "balanced_accuracy", 2),
+        ("accuracy", "accuracy", "%"),
+        ("balanced accuracy", "balanced_accuracy", "%"),
     ),
     "continuous": (
-        ("R² ± SD", "r2", 3),
+        ("R²", "r2", 3),
         ("mean absolute error", "mae", None),
         ("root mean squared error", "rmse", None),
         ("rank correlation", "spearman", 2),
@@ -106,7 +108,7 @@ def score_table(outcome: ScoredOutcome) -> PageTable:
             for _, one, decimals in columns
         ]
         hidden = None if outcome.few else scores[f"{key}_two_hidden"]
-        rows.append([name, *cells, figure_cell(hidden)])
+        rows.append([name, *cells, _with_sd(hidden, scores[f"{key}_two_hidden_sd"])])
     headings = (*(heading for heading, _, _ in columns), f"{measure}, two hidden")
     weighted = ", weighted for censoring" if outcome.weighted else ""
     unit = f" ({outcome.unit})" if outcome.unit else ""
@@ -120,7 +122,7 @@ def calibration_table(outcome: ScoredOutcome) -> PageTable:
     for name, scores in outcome.recipes.items():
         if outcome.kind == "continuous":
             rows.append(
-                [name, _spread(scores["coverage_90"], False, 2), _spread(scores["width_90"], False, None)]
+                [name, _spread(scores["coverage_90"], False, "%"), _spread(scores["width_90"], False, None)]
             )
             continue
         pooled = scores["pooled_calibration"]
@@ -142,15 +144,16 @@ def calibration_table(outcome: ScoredOutcome) -> PageTable:
 def fall_table(outcome: ScoredOutcome, modalities: Sequence[str]) -> PageTable | None:
     """How much the headline score falls without each modality; None where that was not measured."""
     key, measure = HEADLINE[outcome.kind]
-    found = [(name, scores[f"{key}_fall_without"]) for name, scores in outcome.recipes.items()]
-    if outcome.few or not any(falls for _, falls in found):
+    fall, sd = f"{key}_fall_without", f"{key}_fall_without_sd"
+    if outcome.few or not any(scores[fall] for scores in outcome.recipes.values()):
         return None
     rows: list[TableRow] = [
-        [name, *(figure_cell(falls.get(modality)) for modality in modalities)] for name, falls in found
+        [name, *(_with_sd(scores[fall].get(one), scores[sd].get(one)) for one in modalities)]
+        for name, scores in outcome.recipes.items()
     ]
     caption = (
-        f"{outcome.name}: by how much the mean {measure} falls when one modality is hidden from every "
-        "patient; below 0, it rose."
+        f"{outcome.name}: by how much the {measure} falls when one modality is hidden from every patient, "
+        "mean and standard deviation over test folds; below 0, it rose."
     )
     return PageTable([*texts("recipe"), *numbers(*modalities)], rows, caption)
 
@@ -165,10 +168,17 @@ def _best_first(scored: Mapping[str, Mapping[str, Any]], kind: TaskKind) -> dict
     return dict(sorted(scored.items(), key=value))
 
 
+def _with_sd(mean: float | None, sd: float | None) -> Cell:
+    """A mean over folds, and its standard deviation where there is one."""
+    return Cell(number(mean), "" if mean is None or sd is None else f"± {sd:.3f}")
+
+
 def _spread(spread: Mapping[str, float] | None, hidden: bool, decimals: Decimals) -> Cell:
     if spread is None or hidden:
         return Cell("–")
     mean, sd = spread["mean"], spread["sd"]
+    if decimals == "%":
+        return Cell(percent(mean), "" if sd is None else f"± {percent(sd)}")
     if decimals is None:
-        return Cell(f"{mean:.3g}", "" if sd is None else f"± {sd:.2g}")
+        return Cell(quantity(mean), "" if sd is None else f"± {quantity(sd, 2)}")
     return Cell(number(mean, decimals), "" if sd is None else f"± {sd:.{decimals}f}")

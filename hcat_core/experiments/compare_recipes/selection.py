@@ -51,7 +51,7 @@ class Selection:
     Attributes:
         winner: its name.
         candidates: names of the recipes that it was chosen among, its own included; a recipe that failed on
-            a fold is not among them.
+            a fold, or has no scores of an outcome that another one has, is not among them.
         score: of the mean of outcomes, by which it was chosen.
         tasks: of each outcome that the mean is made of.
         resamples: of patients, or of ``cohort.groups`` as wholes.
@@ -136,7 +136,7 @@ def _chosen_score(apparent: float, outside: np.ndarray) -> ChosenScore:
 
 
 def _scored(results: Sequence[FoldResult], names: Sequence[str], cohort: Cohort) -> _Scored:
-    """The recipes that have scores of every averaged outcome on every fold, with their predictions."""
+    """The recipes with scores of every outcome on every fold, and their predictions of averaged ones."""
     assert cohort.targets is not None
     by_key = {
         (result.name, outcome, result.repeat, result.fold): scores
@@ -146,11 +146,11 @@ def _scored(results: Sequence[FoldResult], names: Sequence[str], cohort: Cohort)
     }
     there = [one for one in cohort.layout.outcomes if any(key[1] == one.name for key in by_key)]
     outcomes = {outcome.name: outcome for outcome in averaged(there)}
-    places = {name: sorted({key[2:] for key in by_key if key[1] == name}) for name in outcomes}
+    places = {one.name: sorted({key[2:] for key in by_key if key[1] == one.name}) for one in there}
     candidates = tuple(
         name
         for name in names
-        if all((name, outcome, *place) in by_key for outcome in outcomes for place in places[outcome])
+        if all((name, outcome, *place) in by_key for outcome in places for place in places[outcome])
     )
     folds = {
         outcome: [[by_key[name, outcome, *place] for name in candidates] for place in places[outcome]]

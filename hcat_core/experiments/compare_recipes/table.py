@@ -58,7 +58,11 @@ def spread_of(results: Sequence[FoldResult], task: str, metric: str) -> Spread |
 
 def spread_of_scores(scores: Sequence[FoldScores], metric: str) -> Spread | None:
     """Mean and standard deviation of a metric over the folds that have a value."""
-    values = [one.number(metric) for one in scores]
+    return spread_of_values([one.number(metric) for one in scores])
+
+
+def spread_of_values(values: Sequence[float | None]) -> Spread | None:
+    """Mean and standard deviation of values, without those that are None; None without any."""
     known = np.array([v for v in values if v is not None])
     if not len(known):
         return None
@@ -70,19 +74,6 @@ def as_plain(spread: Spread | None) -> dict[str, float | None] | None:
     if spread is None:
         return None
     return {name: None if math.isnan(value) else value for name, value in asdict(spread).items()}
-
-
-def fall_without(scores: Sequence[FoldScores], modalities: Sequence[str]) -> dict[str, float]:
-    """By modality, the mean fall of the AUC, or R2, when it is hidden from every patient at test time."""
-    falls: dict[str, list[float]] = {name: [] for name in modalities}
-    for one in scores:
-        subsets = one.subsets
-        with_all = subsets.get("+".join(modalities))
-        for name in modalities:
-            without = subsets.get("+".join(m for m in modalities if m != name))
-            if with_all is not None and without is not None:
-                falls[name].append(with_all - without)
-    return {name: float(np.mean(values)) for name, values in falls.items() if values}
 
 
 def patients_with_rarer_outcome(

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any, Literal
 
+from hcat_core.evaluation.verdict import ELSEWHERE
 from hcat_core.experiments.compare_recipes.differences import (
     ALL_MODALITIES,
     LEVEL,
     MEAN_OF_TASKS,
     Difference,
+    too_few_folds,
 )
 from hcat_core.experiments.compare_recipes.selection import Selection
 
@@ -47,9 +49,9 @@ class Measured:
         """A sentence for whom the verdict holds."""
         times = "once" if self.repeats == 1 else f"{self.repeats} times"
         return (
-            f"Measured on {self.patients} patients of one cohort, divided {times} into {self.folds} parts: "
-            "each part was predicted by models that were fitted to the others. At another hospital this "
-            "has to be measured again (hcat evaluate)."
+            f"For whom: measured on {self.patients} patients of one cohort, divided {times} into "
+            f"{self.folds} parts; each part was predicted by models that were fitted to the others. "
+            f"{ELSEWHERE}"
         )
 
 
@@ -102,7 +104,10 @@ def as_json(verdict: ComparisonVerdict) -> dict[str, Any]:
 def _not_known(differences: Sequence[Difference]) -> str:
     if not differences:
         return "Nothing to compare: fewer than two recipes were scored on the same folds."
-    return "Not known: there are too few patients, or folds, to tell recipes apart."
+    few = [one.folds for one in differences if one.too_few_folds]
+    if len(few) == len(differences):
+        return f"Not known: {too_few_folds(max(few))} which recipe is better."
+    return "Not known: there are too few patients to tell recipes apart."
 
 
 def _beside(of_numbers: Sequence[Difference]) -> list[str]:

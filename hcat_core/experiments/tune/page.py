@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from hcat_core.experiments.tune.page_figures import history_figure, importance_figure
 from hcat_core.experiments.tune.results import (
     FinishedSearch,
@@ -21,7 +23,11 @@ from hcat_core.report.page_facts import PageFacts
 from hcat_core.report.page_tables import Cell, PageTable, numbers, texts
 from hcat_core.report.page_template import render_page
 
-SECTIONS = (("folds", "Outer folds"), ("history", "All trials"), ("method", "Method"))
+SECTIONS = (
+    ("folds", "What each outer fold chose"),
+    ("history", "The search on all patients"),
+    ("method", "How it was searched"),
+)
 AS_IT_IS = "the recipe as it is"
 KINDS = {"better": "good", "worse": "bad", "no detectable difference": ""}
 
@@ -71,7 +77,7 @@ def _forest(result: TuningResult) -> Figure:
             ForestRow(name, score.mean, _pair(score), emphasised=name == tuned_name(result.recipe))
             for name, score in result.outer.items()
         ),
-        ForestRow("best trial, too high", result.final.best.score),
+        ForestRow("best trial, optimistic", result.final.best.score),
     ]
     scale = ForestScale(result.score, reference=0.0 if result.score.startswith("R2") else 0.5, digits=3)
     svg = forest_figure(
@@ -79,9 +85,15 @@ def _forest(result: TuningResult) -> Figure:
     )
     return Figure(
         svg,
-        f"{result.score}: mean over outer folds, with Nadeau-Bengio 95 % intervals. The last row is the "
+        f"{result.score}: mean over outer folds{_with_intervals(result)}. The last row is the "
         "best trial's score on the folds by which it was chosen; it is no estimate of what to expect.",
     )
+
+
+def _with_intervals(result: TuningResult) -> str:
+    """What the lines of the figure are; nothing where there are none."""
+    some = any(score.low is not None for score in result.outer.values())
+    return ", with Nadeau-Bengio 95 % intervals" if some else ""
 
 
 def _pair(score: OuterScore) -> tuple[float, float] | None:
@@ -108,8 +120,9 @@ def _choices(result: TuningResult) -> PageTable:
             ]
             for search in result.searches
         ],
-        f"{result.score}. Each search sees only patients outside its outer fold, chooses the trial that is "
-        "best on inner folds of them, and is scored once on the outer fold.",
+        f"{result.score}. An outer fold is a part of the patients that is set aside. A search divides the "
+        "others into inner folds, chooses the trial that is best on these, and is scored once on the "
+        "patients that were set aside.",
     )
 
 
@@ -120,15 +133,17 @@ def _trials(result: TuningResult) -> PageTable:
     return PageTable(
         [*numbers("trial", "score"), *texts(*short_names(result.keys).values())],
         [_trial(one, search, result.keys) for one in ordered],
-        "Trials of the search on all patients, the best first. Trial 0 is the recipe as it is. A cell is "
-        "empty where the trial's components do not have the key.",
+        "Trials of the search on all patients, the best first: mean and standard deviation over inner "
+        "folds. Trial 0 is the recipe as it is. A cell is empty where the trial's components do not have "
+        "the key.",
         "All trials of the search on all patients",
     )
 
 
 def _trial(trial: Trial, search: FinishedSearch, keys: tuple[str, ...]) -> list[Cell | str]:
     best = trial.number == search.best.number
-    score = Cell(number(trial.score), trial.error or "", strong=best)
+    spread = f"± {np.std(trial.scores, ddof=1):.3f}" if len(trial.scores) > 1 else ""
+    score = Cell(number(trial.score), trial.error or spread, strong=best)
     return [str(trial.number), score, *(as_text(trial.settings.get(key, "")) for key in keys)]
 
 

@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hcat_core.experiments.compare_recipes.differences import ALL_MODALITIES, MEAN_OF_TASKS
+from hcat_core.experiments.compare_recipes.differences import (
+    ALL_MODALITIES,
+    FEWEST_FOLDS,
+    MEAN_OF_TASKS,
+    too_few_folds,
+)
 from hcat_core.experiments.tune.results import OuterScore, TuningResult, tuned_name
 from hcat_core.experiments.tune.space import on_one_line
+from hcat_core.report.formatting import counted
 
 
 def sentences(result: TuningResult) -> list[str]:
@@ -17,11 +23,13 @@ def sentences(result: TuningResult) -> list[str]:
 
 def verdict(result: TuningResult) -> str:
     """What tuning brought, in one line."""
+    found = difference_to_untuned(result)
+    few = f": {found['verdict']}" if found is not None and found["folds"] < FEWEST_FOLDS else ""
     return {
         "better": "The tuned recipe is better than the recipe as it is",
         "worse": "The tuned recipe is worse than the recipe as it is",
         "no detectable difference": "Tuning makes no detectable difference",
-    }.get(difference_in_words(result), "Whether tuning helps is not known")
+    }.get(difference_in_words(result), f"Whether tuning helps is not known{few}")
 
 
 def difference_in_words(result: TuningResult) -> str:
@@ -53,13 +61,18 @@ def with_interval(score: OuterScore) -> str:
     )
 
 
+def _in_sentence(score: OuterScore) -> str:
+    return with_interval(score).replace("(", "(95 % interval ")
+
+
 def _honest(result: TuningResult) -> list[str]:
     if result.tuned.mean is None:
         return [f"No outer fold could be scored: the {result.score} of the tuned recipe is not known."]
     folds = len(result.tuned.by_fold)
+    few = f" {too_few_folds(folds).capitalize()} how far off it may be." if folds < FEWEST_FOLDS else ""
     return [
-        f"Report this: {result.score} {with_interval(result.tuned)} of the tuned recipe, over {folds} "
-        f"outer folds, whose patients took no part in the choice of values."
+        f"Report this: {result.score} {_in_sentence(result.tuned)} of the tuned recipe, over "
+        f"{counted(folds, 'outer fold')}, whose patients took no part in the choice of values.{few}"
     ]
 
 
@@ -67,9 +80,10 @@ def _difference(result: TuningResult) -> list[str]:
     found = difference_to_untuned(result)
     if found is None:
         return []
-    interval = "" if found["low"] is None else f" ({found['low']:+.3f} to {found['high']:+.3f})"
+    ends = "" if found["low"] is None else f"{found['low']:+.3f} to {found['high']:+.3f}"
+    interval = f" (95 % interval {ends})" if ends else ""
     return [
-        f"The recipe as it is has {with_interval(result.untuned)} on the same folds; tuned minus as it is: "
+        f"The recipe as it is has {_in_sentence(result.untuned)} on the same folds; tuned minus as it is: "
         f"{found['mean']:+.3f}{interval}, {found['verdict']}."
     ]
 

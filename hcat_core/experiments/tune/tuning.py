@@ -99,7 +99,7 @@ def _page_facts(planned: PlannedSearch) -> PageFacts:
 
 def _summed_up(planned: PlannedSearch, results: SearchResults) -> TuningResult:
     """What the searches are worth on the folds that they left out."""
-    plan, outcomes = planned.plan, planned.outcomes
+    plan = planned.plan
     names = (planned.name, tuned_name(planned.name), *planned.others)
     folds = FoldPlan(plan.folds, plan.repeats, "joint", plan.seed)
     differences = find_differences(results.outer, names, planned.cohort, folds, choose=False)
@@ -111,19 +111,18 @@ def _summed_up(planned: PlannedSearch, results: SearchResults) -> TuningResult:
         space=planned.space.dimensions,
         searches=tuple(searches),
         final=final,
-        outer={name: _outer_score(results.outer, name, outcomes, plan.folds) for name in names},
+        outer={name: _outer_score(results.outer, name, planned) for name in names},
         comparison=comparison_document(differences, results.outer, names, planned.cohort, folds),
     )
 
 
-def _outer_score(
-    results: Sequence[FoldResult], name: str, tasks: Sequence[str], n_folds: int
-) -> OuterScore:
+def _outer_score(results: Sequence[FoldResult], name: str, planned: PlannedSearch) -> OuterScore:
     """The mean score of one recipe over outer folds."""
-    by_fold: Mapping[tuple[int, int], float] = score_by_fold(results, name, tasks)
+    by_fold: Mapping[tuple[int, int], float] = score_by_fold(results, name, planned.outcomes)
     if not by_fold:
         return OuterScore(None, None, None, {})
     scores = np.array(list(by_fold.values()))
-    test = nadeau_bengio(scores, n_folds)
+    numbers = averaged(planned.cohort.layout.outcomes)[0].kind == "continuous"
+    test = nadeau_bengio(scores, planned.plan.folds, (-math.inf if numbers else 0.0, 1.0))
     low, high = (None if math.isnan(end) else end for end in (test.low, test.high))
     return OuterScore(float(scores.mean()), low, high, by_fold)

@@ -28,6 +28,9 @@ from hcat_core.recipe.recipe import check_recipe
 from hcat_core.recipe.toml_text import parse_toml
 from hcat_core.registry.catalog import Catalog
 
+NAME = Line("name", "my cohort", "on top of pages and in the model card", active=False)
+GROUPS = "stays on one side of every split"
+
 
 @dataclass(frozen=True)
 class FirstRecipe:
@@ -73,11 +76,7 @@ def write_first_recipe(wanted: Wanted, catalog: Catalog, interview: Interview) -
     title = ["A first recipe, written by hcat init: read it, then hcat inspect and hcat run it."]
     tables = [
         TableText("", [Line("seed", 0)]),
-        *(
-            [TableText("cohort", [Line("groups", wanted.groups, "stays on one side of every split")])]
-            if wanted.groups
-            else []
-        ),
+        TableText("cohort", [NAME, *([Line("groups", wanted.groups, GROUPS)] if wanted.groups else [])]),
         *(modality_table(file, choices.get(name), wanted) for name, file in files.items()),
         *_targets(outcomes, tasks, wanted),
         TableText(

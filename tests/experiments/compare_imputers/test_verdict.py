@@ -63,7 +63,7 @@ def test_the_worth_to_a_prediction_is_that_over_leaving_gaps():
         for one in scored("none", [0.5, 0.5], 0.70)
     ]
     verdict = imputer_verdict([*scored("a", [0.5, 0.5], 0.72), *scored("b", [0.6, 0.6], 0.72), *gaps])
-    assert any("differs by +0.020" in sentence for sentence in verdict.sentences)
+    assert any("is given the gaps: +0.020" in sentence for sentence in verdict.sentences)
 
 
 def test_a_failed_seed_is_left_out_and_no_imputer_at_all_is_not_known():

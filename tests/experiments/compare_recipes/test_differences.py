@@ -12,6 +12,7 @@ from hcat_core.experiments.compare_recipes.differences import (
     nadeau_bengio,
     paired_differences,
 )
+from hcat_core.experiments.compare_recipes.document import difference_notes
 from hcat_core.experiments.compare_recipes.results import FoldResult, FoldScores
 
 
@@ -84,7 +85,7 @@ def test_among_five_equal_recipes_a_difference_is_seldom_claimed():
 
 
 def test_a_difference_that_only_one_test_alone_would_claim_is_worded_so():
-    one = Difference("b", "a", "survival", "all modalities", 0.03, 0.01, 0.05, 0.02, 0.1)
+    one = Difference("b", "a", "survival", "all modalities", 0.03, 15, 0.01, 0.05, 0.02, 0.1)
     assert one.verdict == "better if tested alone"
     assert replace(one, mean=-0.03).verdict == "worse if tested alone"
     assert replace(one, p_adjusted=0.04).verdict == "better"
@@ -103,7 +104,34 @@ def test_a_task_with_few_patients_is_not_tested():
         assert (one.low, one.high, one.p, one.verdict) == (None, None, None, "not tested")
 
 
-def test_one_fold_has_no_interval():
-    results = [FoldResult(name, 0, 0, {"x": FoldScores({"auc": 0.7})}) for name in ("a", "b")]
-    (one,) = paired_differences(results, ["a", "b"], ["x"], 5)
-    assert (one.mean, one.low, one.verdict) == (0, None, "not tested")
+def of_folds(aucs):
+    """Results of recipe "a", whose AUC is 0.5 on every fold, and of "b" with these AUCs."""
+    return [
+        FoldResult(name, 0, fold, {"x": FoldScores({"auc": auc if name == "b" else 0.5})})
+        for fold, auc in enumerate(aucs)
+        for name in ("a", "b")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("aucs", "why"),
+    [([0.5], "1 fold is too few to say"), ([0.4, 0.41], "2 folds are too few to say")],
+)
+def test_fewer_than_three_folds_have_no_interval_and_no_verdict_but_say_why(aucs, why):
+    (one,) = paired_differences(of_folds(aucs), ["a", "b"], ["x"], 2)
+    assert (one.low, one.high, one.p, one.p_adjusted, one.verdict) == (None, None, None, None, why)
+    assert one.mean == pytest.approx(np.mean(aucs) - 0.5)
+    (note,) = difference_notes([one])
+    assert note.startswith(why) and "from 3 test folds on" in note
+
+
+def test_the_interval_of_a_difference_of_aucs_does_not_leave_what_is_possible():
+    (one,) = paired_differences(of_folds([0.0, 0.5, 1.0]), ["a", "b"], ["x"], 3)
+    assert (one.low, one.high, one.verdict) == (-1, 1, "no detectable difference")
+
+
+def test_the_same_difference_on_every_fold_is_no_proof_but_equal_recipes_are_equal():
+    (alike,) = paired_differences(of_folds([0.4] * 3), ["a", "b"], ["x"], 3)
+    assert (alike.low, alike.p, alike.verdict) == (None, None, "not tested")
+    (equal,) = paired_differences(of_folds([0.5] * 3), ["a", "b"], ["x"], 3)
+    assert (equal.low, equal.high, equal.verdict) == (0, 0, "no detectable difference")

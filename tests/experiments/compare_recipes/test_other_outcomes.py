@@ -121,6 +121,11 @@ def test_the_document_tells_recipes_apart_by_macro_auc_and_by_r2():
     assert score["differences"][0]["verdict"] == "worse" and score["unit"] == "points"
     assert score["recipes"]["good"]["r2"]["mean"] > score["recipes"]["bad"]["r2"]["mean"]
     assert "score" not in document["recipes"]["good"]
+    of_good = [one.numbers["score"].subsets for one in results if one.name == "good"]
+    falls = [one["a+b+c"] - one["b+c"] for one in of_good]
+    entry = score["recipes"]["good"]
+    assert entry["r2_fall_without"]["a"] == pytest.approx(np.mean(falls))
+    assert entry["r2_fall_without_sd"]["a"] == pytest.approx(np.std(falls, ddof=1))
     assert document["selection"]["winner"] == "good" and document["selection"]["measure"] == "AUC"
     text = comparison_csv(results, NAMES, cohort).splitlines()
     assert len(text) == 1 + 2 * 2 and {"log_loss", "r2", "mae_sd"} <= set(text[0].split(","))
@@ -147,6 +152,19 @@ def test_the_mean_of_tasks_is_that_of_aucs_without_r2():
     assert set(chosen.tasks) == set(tasks)
     every = [result.tasks["subtype"].auc for result in RESULTS if result.name == chosen.winner]
     assert chosen.tasks["subtype"].apparent == pytest.approx(np.mean(every), abs=1e-4)
+
+
+def test_a_recipe_without_scores_of_a_number_is_not_best():
+    names = ("blind", *NAMES)  # it predicts events and classes as well as "good", and the number not at all
+    blind = [replace(one, name="blind", numbers={}) for one in RESULTS if one.name == "good"]
+    results = [*blind, *RESULTS]
+    chosen = select_best(results, names, MIXED, resamples=20)
+    assert (chosen.winner, chosen.candidates) == ("good", NAMES)
+    notes = comparison_document(find_differences(results, names, MIXED, PLAN), results, names, MIXED, PLAN)[
+        "notes"
+    ]
+    (best,) = (note for note in notes if note.startswith("Best here"))
+    assert best.startswith("Best here: good") and "no candidate: blind." in best
 
 
 def test_where_all_outcomes_are_numbers_a_recipe_is_chosen_by_r2():
@@ -210,7 +228,7 @@ def test_the_page_has_the_scores_of_every_kind_of_outcome(undrawn):
         "share in the 90 % interval",
         "by the mean macro AUC of the recipes",
         "by the mean R² of the recipes",
-        "by how much the mean R² falls",
+        "by how much the R² falls when one modality is hidden",
         "Differences of the R², all modalities",
     ):
         assert words in page, words
@@ -254,3 +272,21 @@ def test_a_number_with_few_patients_has_no_verdict():
     document = document_of(results_of(few), few)
     assert document["numbers"]["score"]["too_few"] and document["selection"] is None
     assert document["numbers"]["score"]["differences"][0]["verdict"] == "not tested"
+
+
+def test_two_folds_give_no_interval_and_no_verdict_and_every_output_says_why(undrawn):
+    two = [one for one in RESULTS if one.repeat == 0 and one.fold < 2]
+    plan = FoldPlan(2, 1, "joint", 0)
+    found = find_differences(two, NAMES, MIXED, plan)
+    document = comparison_document(found, two, NAMES, MIXED, plan)
+    for one in (*document["differences"], *document["numbers"]["score"]["differences"]):
+        assert (one["low"], one["high"], one["p"], one["p_adjusted"]) == (None,) * 4
+        assert one["verdict"] == "2 folds are too few to say"
+    assert document["verdict"]["word"] == "not known"
+    assert document["verdict"]["title"] == "Not known: 2 folds are too few to say which recipe is better."
+    console = Console(width=160, record=True)
+    print_comparison(console, document)
+    page = comparison_page(document, two, found, PageFacts("synthetic", 240, MIXED.layout, "", "today"))
+    for text in (console.export_text(), page):
+        assert "2 folds are too few to say whether recipes differ" in text
+        assert "Nadeau" not in text and " to +" not in text

@@ -15,7 +15,8 @@ MEASURED = Measured(patients=763, folds=5, repeats=3)
 
 
 def difference(name, mean, low, high, p, adjusted=None, task="survival", what=ALL_MODALITIES):
-    return Difference(name, "first", task, what, mean, low, high, p, p if adjusted is None else adjusted)
+    adjusted = p if adjusted is None else adjusted
+    return Difference(name, "first", task, what, mean, 15, low, high, p, adjusted)
 
 
 BETTER = difference("better", 0.05, 0.02, 0.08, 0.001)
@@ -32,8 +33,12 @@ ALIKE = difference("alike", 0.01, -0.03, 0.05, 0.6)
         ([ALIKE], "No detectable difference between first and alike."),
         ([], "Nothing to compare: fewer than two recipes were scored on the same folds."),
         (
-            [Difference("few", "first", "survival", ALL_MODALITIES, 0.1)],
-            "Not known: there are too few patients, or folds, to tell recipes apart.",
+            [Difference("few", "first", "survival", ALL_MODALITIES, 0.1, 15)],
+            "Not known: there are too few patients to tell recipes apart.",
+        ),
+        (
+            [Difference("few", "first", "survival", ALL_MODALITIES, 0.1, 2)],
+            "Not known: 2 folds are too few to say which recipe is better.",
         ),
     ],
 )

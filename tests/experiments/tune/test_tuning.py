@@ -193,6 +193,15 @@ def test_plugins_are_told_as_of_a_comparison(search, found, catalog):
     assert "outer fold 1, trial 0, repeat 1, fold 1" in told
 
 
+def test_two_outer_folds_are_too_few_to_say_whether_tuning_helps(found):
+    document, page = found.tuning.document, (found.folder / "tune.html").read_text()
+    assert [(one["low"], one["high"]) for one in document["outer"].values()] == [(None, None)] * 2
+    assert document["verdict"]["title"] == "Whether tuning helps is not known: 2 folds are too few to say"
+    assert (document["differences"][0]["low"], document["differences"][0]["p"]) == (None, None)
+    for text in (page, " ".join(document["verdict"]["sentences"])):
+        assert "2 folds are too few to say how far off it may be" in text and "Nadeau" not in text
+
+
 def test_the_page_shows_both_scores_and_loads_nothing(found):
     page, result = (found.folder / "tune.html").read_text(), found.tuning.result
     assert f"{result.tuned.mean:.3f}" in page and f"{result.final.best.score:.3f}" in page
