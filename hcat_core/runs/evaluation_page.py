@@ -232,12 +232,12 @@ def _task_figures(run: TrainedRun, evaluation: Evaluation) -> Iterator[dict[str,
         name = f"task{column}"
         roc = performance_figures.roc_figure(name, task.name, known, resampling)
         calibration = performance_figures.calibration_figure(name, task.name, known)
+        banded = performance_figures.band_resamples(known, resampling)
+        band = " The band is a pointwise 95 % interval." if banded else ""
         yield {
             "none": "",
             "roc": Captioned(
-                roc,
-                f"{task.name}: the dashed line is a model that ranks patients at random. A band is a "
-                "pointwise 95 % interval.",
+                roc, f"{task.name}: the dashed line is a model that ranks patients at random.{band}"
             ),
             "calibration": Captioned(calibration, captions.calibration_figure(task.name, known, "patient")),
         }

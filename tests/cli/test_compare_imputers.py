@@ -52,7 +52,7 @@ def test_it_compares_with_the_limits_and_writes_table_json_and_figures(hcat, tmp
     page = (folder / "compare-imputers.html").read_text()
     assert json.loads(out)["verdict"]["best"] == "gaussian"
     assert "Scores by modality and imputer" in page and "the oracle knows" in page
-    assert "predicts outcomes from values it imputed" in page
+    assert "the values that gaussian imputed, minus that of one that is given the gaps" in page
     assert "<script" not in page and "src=" not in page
 
 

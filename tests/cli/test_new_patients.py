@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -301,6 +302,10 @@ def test_another_cohort_is_scored_with_nothing_fitted_again(hcat, trained, files
     assert not any(f'"{patient}"' in text or f">{patient}<" in text for patient in ids)
     assert all(reason in page for verdict in found["verdicts"] for reason in verdict["reasons"])
     assert "Scores by site" in page and "north" in page and "Who lacks what" in page
+    for heading, figure in (("sensitivity", r"\d\.\d\d"), ("Brier score", r"\d\.\d{3}")):
+        assert re.search(rf'data-heading="{heading}"><span>{figure} <span class="soft">\(0\.', page), (
+            heading
+        )
     assert "<script" not in page and "src=" not in page
 
 

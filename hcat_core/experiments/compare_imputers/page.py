@@ -35,6 +35,7 @@ HIDDEN_IN_WORDS = {
     "mar": "depending on measured values (MAR)",
     "mnar": "depending on their own values (MNAR)",
 }
+BRACKETS = " In brackets: 95 % intervals over seeds (Student's t)."
 SCORES = ("r2", "crps", "coverage_90")
 SECTIONS = (
     ("imputers", "Scores of each imputer"),
@@ -170,8 +171,12 @@ def _ends(one: Estimate) -> tuple[float, float] | None:
 
 def _intervals(rows: Sequence[Row]) -> str:
     """What stands in brackets; nothing with a single seed."""
-    some = any(one is not None and _ends(one) for row in rows for one in row.values.values())
-    return " In brackets: 95 % intervals over seeds (Student's t)." if some else ""
+    return BRACKETS if any(one and _ends(one) for row in rows for one in row.values.values()) else ""
+
+
+def _brackets(rows: Sequence[TableRow]) -> str:
+    """The same of a finished table."""
+    return BRACKETS if any(isinstance(one, Cell) and one.soft for row in rows for one in row) else ""
 
 
 @dataclass(frozen=True)
@@ -195,8 +200,7 @@ def _modality_table(results: Sequence[ImputerResult]) -> PageTable:
     return PageTable(
         [*texts("modality", "imputer"), *numbers("R²", "CRPS", "90 % intervals")],
         rows,
-        "Means over ways of hiding and random seeds, the lowest CRPS first. In brackets: 95 % intervals "
-        "over seeds.",
+        f"Means over ways of hiding and random seeds, the lowest CRPS first.{_brackets(rows)}",
         title="Scores by modality and imputer",
     )
 
@@ -228,7 +232,7 @@ def _pattern_table(results: Sequence[ImputerResult], best: str) -> PageTable:
         [*texts("measured"), *numbers("patients, over all seeds", "R²", "CRPS", "90 % intervals")],
         rows,
         f"{best}: scores of what is hidden, by the modalities that are measured, of combinations that "
-        f"{LEAST_PATIENTS} scored patients have. In brackets: 95 % intervals over seeds.",
+        f"{LEAST_PATIENTS} scored patients have.{_brackets(rows)}",
         title=f"Scores of {best} by what a patient has",
     )
 

@@ -17,7 +17,7 @@ from hcat_core.experiments.compare_recipes.score_tables import (
 )
 from hcat_core.layout import TaskKind
 from hcat_core.report.forest_plot import ForestRow, ForestScale, forest_figure
-from hcat_core.report.formatting import listed, number
+from hcat_core.report.formatting import listed, number, signed
 from hcat_core.report.page_facts import PageFacts
 from hcat_core.report.page_tables import DASH, Cell, PageTable, TableRow, numbers, texts
 from hcat_core.report.page_template import render_page
@@ -151,5 +151,5 @@ def _signed(one: Difference) -> Cell:
     if not one.shown:
         return Cell(DASH)
     if one.low is None or one.high is None:
-        return Cell(f"{one.mean:+.3f}")
-    return Cell(f"{one.mean:+.3f}", f"({one.low:+.3f} to {one.high:+.3f})")
+        return Cell(signed(one.mean))
+    return Cell(signed(one.mean), f"({signed(one.low)} to {signed(one.high)})")

@@ -175,7 +175,7 @@ def _best(selection: Selection) -> str:
     return (
         f"The highest {name} was that of {selection.winner}, {score.apparent:.3f}. The highest of "
         f"{len(selection.candidates)} is in part luck: of other patients of this cohort expect "
-        f"{score.corrected:.2f} ({low:.2f} to {high:.2f})."
+        f"{score.corrected:.2f} (95 % interval {low:.2f} to {high:.2f})."
     )
 
 

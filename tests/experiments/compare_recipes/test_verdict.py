@@ -78,4 +78,7 @@ def test_the_highest_auc_is_corrected_for_having_been_chosen():
     score = ChosenScore(0.75, 0.73, (0.68, 0.78))
     selection = Selection("better", ("first", "better"), score, {"survival": score}, 500)
     text = " ".join(comparison_verdict([BETTER], selection, MEASURED).sentences)
-    assert "The highest AUC was that of better, 0.750" in text and "expect 0.73 (0.68 to 0.78)" in text
+    assert (
+        "The highest AUC was that of better, 0.750" in text
+        and "expect 0.73 (95 % interval 0.68 to 0.78)" in text
+    )
