@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from hcat_core.api.cohort import Cohort
+from hcat_core.api.default_method import method_for
 from hcat_core.api.findings import warn_of
 from hcat_core.api.html import facts_as_html, paragraph, table_as_html
 from hcat_core.api.recipes import Method, name_of, recipe_for
@@ -114,7 +115,7 @@ class Comparison:
 
 def compare(
     cohort: Cohort,
-    recipes: Sequence[Method] | Mapping[str, Method] = ("small_cohort",),
+    recipes: Sequence[Method] | Mapping[str, Method] | None = None,
     *,
     folds: int = 5,
     repeats: int = 3,
@@ -130,6 +131,7 @@ def compare(
     Args:
         cohort: with outcomes.
         recipes: methods as of ``fit``, or a dictionary of them by name; differences are to the first.
+            By default the method that ``fit`` takes.
         folds: each patient is in the test fold once per repeat.
         repeats: how often the patients are divided anew.
         seed: of the folds.
@@ -148,7 +150,9 @@ def compare(
     if folds < 2 or repeats < 1 or jobs < 1:
         raise UsageError(f"folds: from 2 on, repeats and jobs: from 1 on; got {folds}, {repeats}, {jobs}.")
     catalog = load_catalog()
-    loaded = _load(cohort, recipes, set, catalog)
+    loaded = _load(
+        cohort, dict([method_for(cohort, catalog)]) if recipes is None else recipes, set, catalog
+    )
     if baselines:
         loaded = with_baselines(loaded, cohort.data, catalog)
     planned = plan_comparison(loaded, cohort.data, FoldPlan(folds, repeats, "joint", seed))

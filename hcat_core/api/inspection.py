@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from hcat_core.api.cohort import Cohort
+from hcat_core.api.default_method import method_for
 from hcat_core.api.html import facts_as_html, paragraph, table_as_html
 from hcat_core.api.recipes import Method, recipe_for
 from hcat_core.evaluation.cohort_counts import describe_readers, inspect_cohort
@@ -86,7 +87,7 @@ class Inspection:
 OUTCOMES = ["name", "horizon_days", "event", "event_free", "unknown"]
 
 
-def inspect(cohort: Cohort, recipe: Method = "small_cohort") -> Inspection:
+def inspect(cohort: Cohort, recipe: Method | None = None) -> Inspection:
     """Count what a cohort holds, and check it as a run does, without training.
 
     Args:
@@ -100,7 +101,9 @@ def inspect(cohort: Cohort, recipe: Method = "small_cohort") -> Inspection:
     facts: dict[str, Any] = inspect_cohort(data, report, describe_readers(cohort.given.readers.modalities))
     if data.targets is None:
         return Inspection({**facts, **NOT_CHECKED, "doubts": [{"message": m} for m in cohort.findings]})
-    made = recipe_for(cohort, recipe, None, load_catalog())
+    catalog = load_catalog()
+    method = method_for(cohort, catalog, warn=False)[1] if recipe is None else recipe
+    made = recipe_for(cohort, method, None, catalog)
     check = check_cohort(made, data, report, cohort.given.readers.outcomes)
     return Inspection({**facts, **check.as_json()})
 

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from hcat_core.api.cohort import Cohort
+from hcat_core.api.default_method import method_for
 from hcat_core.api.findings import warn_of
 from hcat_core.api.html import facts_as_html, table_as_html
 from hcat_core.api.recipes import Method, name_of, recipe_for
@@ -97,7 +98,7 @@ class Tuning:
 
 def tune(
     cohort: Cohort,
-    recipe: Method = "small_cohort",
+    recipe: Method | None = None,
     space: Mapping[str, Mapping[str, Any]] | None = None,
     *,
     trials: int = 20,
@@ -115,7 +116,7 @@ def tune(
 
     Args:
         cohort: with outcomes.
-        recipe: a method as of ``fit``.
+        recipe: a method as of ``fit``, or the one that ``fit`` takes.
         space: values to try by key of the recipe, such as ``{"training.lr": {"low": 1e-4, "high": 1e-2,
             "log": True}, "fusion.d_model": {"choices": [32, 64]}}``; by default that of the recipe.
         trials: of each search; the first is the recipe as it is.
@@ -142,8 +143,9 @@ def tune(
             f"{trials}, {folds}, {inner_folds}, {repeats}, {jobs}."
         )
     catalog = load_catalog()
-    loaded = _with_space(recipe_for(cohort, recipe, set, catalog), space)
-    name, plan = name_of(recipe, 0), SearchPlan(trials, folds, repeats, inner_folds, seed)
+    name, method = method_for(cohort, catalog) if recipe is None else (name_of(recipe, 0), recipe)
+    loaded = _with_space(recipe_for(cohort, method, set, catalog), space)
+    plan = SearchPlan(trials, folds, repeats, inner_folds, seed)
     others = with_baselines({name: loaded}, cohort.data, catalog) if baselines else {}
     others.pop(name, None)
     planned = plan_search(name, loaded, space_of(loaded, catalog), cohort.data, plan, others)
