@@ -118,7 +118,9 @@ def outcome(path: Path, layout: str) -> tuple[str, str]:
         _, _, rest = message.partition("mutated.h5: ")
         if not rest or not message.isprintable():
             return "REFUSED WITHOUT THE FILE'S NAME", message
-        if any(phrase in message for phrase in WHOLE_FILE) or re.match(r"(row \d+|damaged): ", rest):
+        if any(phrase in message for phrase in WHOLE_FILE) or re.match(
+            r"(row \d+ \(counted from 0\)|damaged): ", rest
+        ):
             return "refused as a whole", message
         if re.match(r"([^ :]+: )?(attribute )?[^ :]+: ", rest) or NAMES.match(rest):
             return "refused, dataset named", message

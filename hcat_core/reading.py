@@ -177,6 +177,19 @@ class TextColumnReader(Protocol):
 
 
 @runtime_checkable
+class LineReader(Protocol):
+    """A reader of text files, in which people find a row by its line."""
+
+    def line(self, row: int) -> int | None:
+        """The line on which a row begins, the file's first line being 1; None in a file without lines.
+
+        Args:
+            row: its number, counted from 0 and without the header.
+        """
+        ...
+
+
+@runtime_checkable
 class VocabularyReader(Protocol):
     """A reader that makes features from what it finds in the file, such as one for each category."""
 

@@ -11,6 +11,7 @@ from scipy import sparse
 
 from hcat_core.api.frames import ReadFrame, each_of, frame_component
 from hcat_core.errors import UsageError
+from hcat_core.reading import COUNT_COLUMN, QUALITY_COLUMN
 from hcat_core.registry.catalog import Catalog
 from hcat_core.text.spelling import did_you_mean
 
@@ -36,7 +37,8 @@ def read_anndata(
     component = frame_component(catalog)
 
     def read(name: str) -> ReadFrame:
-        frame = _matrix(adata, places[name], f"{name} (AnnData)").set_axis(ids, axis=0)
+        matrix = _matrix(adata, places[name], f"{name} (AnnData)")
+        frame = _with_scores(matrix, adata).set_axis(ids, axis=0)
         reader = component.of(frame, f"{name} (AnnData)", {})
         return ReadFrame(reader, {**file, **_selection(places[name])})
 
@@ -73,7 +75,7 @@ def read_mudata(
     def read(name: str) -> ReadFrame:
         adata, source = mdata.mod[name], f"{name} (MuData)"
         own = pd.Index(ids.loc[adata.obs_names].to_numpy(), name=IDS)
-        frame = _matrix(adata, places[name], source).set_axis(own, axis=0)
+        frame = _with_scores(_matrix(adata, places[name], source), adata).set_axis(own, axis=0)
         table = {**file, "modality": name, **_selection(places[name])}
         return ReadFrame(component.of(frame, source, {}), table)
 
@@ -108,6 +110,17 @@ def _matrix(adata: AnnData, place: str, source: str) -> pd.DataFrame:
     dense = values.toarray() if sparse.issparse(values) else np.asarray(values)
     names = range(dense.shape[1]) if names is None else names
     return pd.DataFrame(dense, columns=[str(name) for name in names])
+
+
+def _with_scores(matrix: pd.DataFrame, adata: AnnData) -> pd.DataFrame:
+    """The matrix with the columns of ``obs`` that hold the quality and the number of rows of each row.
+
+    They have the names that ``hcat convert`` gives them, by which the readers of files find them, too.
+    """
+    for name in (QUALITY_COLUMN, COUNT_COLUMN):
+        if name in adata.obs and name not in matrix:
+            matrix[name] = adata.obs[name].to_numpy()
+    return matrix
 
 
 def _part(parts: Mapping[str, Any], name: str, place: str, source: str) -> Any:

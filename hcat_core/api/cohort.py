@@ -167,6 +167,8 @@ class Cohort:
     ) -> Cohort:
         """A cohort of an AnnData in memory: its matrices are modalities, columns of ``obs`` are outcomes.
 
+        A column ``hcat_quality`` of ``obs`` holds the quality of each row, in [0, 1], as in a file.
+
         Args:
             adata: one or more rows per patient.
             modalities: the matrix by name of the modality, ``{"rna": "X", "slide": "obsm/X_uni"}``:

@@ -12,6 +12,7 @@ import pandas as pd
 from hcat_core.api.catalogs import open_catalog
 from hcat_core.api.cohort import Cohort
 from hcat_core.api.cross_validation import further_warnings, result_folder
+from hcat_core.api.default_method import method_for
 from hcat_core.api.findings import warn_of
 from hcat_core.api.html import facts_as_html, paragraph, table_as_html
 from hcat_core.api.recipes import Method, name_of, plugins_of, recipe_for
@@ -112,7 +113,7 @@ class Comparison:
 
 def compare(
     cohort: Cohort,
-    recipes: Sequence[Method] | Mapping[str, Method] = ("small_cohort",),
+    recipes: Sequence[Method] | Mapping[str, Method] | None = None,
     *,
     folds: int = 5,
     repeats: int = 3,
@@ -130,6 +131,7 @@ def compare(
     Args:
         cohort: with outcomes.
         recipes: methods as of ``fit``, or a dictionary of them by name; differences are to the first.
+            By default the method that ``fit`` takes.
         folds: each patient is in the test fold once per repeat.
         repeats: how often the patients are divided anew.
         split: ``joint``, the same folds for all tasks; ``per-task``, for each task, folds of the patients
@@ -152,8 +154,10 @@ def compare(
         raise UsageError(f"folds: from 2 on, repeats and jobs: from 1 on; got {folds}, {repeats}, {jobs}.")
     if split not in ("joint", "per-task"):
         raise UsageError(f"split: joint or per-task, got {split!r}.")
-    methods = _named(recipes)
+    methods = {} if recipes is None else _named(recipes)
     catalog = open_catalog(plugins_of(method, set) for method in methods.values())
+    if recipes is None:
+        methods = dict([method_for(cohort, catalog)])
     loaded = {
         name: recipe_for(cohort, method, set, catalog, of_several=True) for name, method in methods.items()
     }

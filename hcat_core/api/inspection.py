@@ -10,6 +10,7 @@ import pandas as pd
 
 from hcat_core.api.catalogs import open_catalog
 from hcat_core.api.cohort import Cohort
+from hcat_core.api.default_method import method_for
 from hcat_core.api.html import facts_as_html, paragraph, table_as_html
 from hcat_core.api.recipes import Method, plugins_of, recipe_for
 from hcat_core.runs.cohort_checks import check_cohort, check_without_split, inspection_document
@@ -85,7 +86,7 @@ class Inspection:
 OUTCOMES = ["name", "horizon_days", "event", "event_free", "unknown"]
 
 
-def inspect(cohort: Cohort, recipe: Method = "small_cohort") -> Inspection:
+def inspect(cohort: Cohort, recipe: Method | None = None) -> Inspection:
     """Count what a cohort holds, and check it as a run does, without training.
 
     Args:
@@ -97,10 +98,10 @@ def inspect(cohort: Cohort, recipe: Method = "small_cohort") -> Inspection:
     """
     given = cohort.given
     if cohort.data.targets is None:
-        check = check_without_split(cohort.table, given)
-    else:
-        catalog = open_catalog([plugins_of(recipe)])
-        check = check_cohort(recipe_for(cohort, recipe, None, catalog), given)
+        return Inspection(inspection_document(given, check_without_split(cohort.table, given)))
+    catalog = open_catalog([plugins_of({} if recipe is None else recipe)])
+    method = method_for(cohort, catalog, warn=False)[1] if recipe is None else recipe
+    check = check_cohort(recipe_for(cohort, method, None, catalog), given)
     return Inspection(inspection_document(given, check))
 
 

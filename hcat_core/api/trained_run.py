@@ -15,6 +15,7 @@ import pandas as pd
 
 from hcat_core.api.catalogs import open_catalog
 from hcat_core.api.cohort import Cohort
+from hcat_core.api.default_method import method_for
 from hcat_core.api.evaluation import CohortEvaluation, evaluation_of
 from hcat_core.api.findings import warn_of
 from hcat_core.api.html import facts_as_html, paragraph, table_as_html
@@ -252,7 +253,7 @@ class TrainedRun:
 
 def fit(
     cohort: Cohort,
-    recipe: Method = "small_cohort",
+    recipe: Method | None = None,
     *,
     outdir: str | Path | None = None,
     set: Mapping[str, Any] | None = None,
@@ -264,7 +265,8 @@ def fit(
     Args:
         cohort: with outcomes.
         recipe: whose method is used: the name of a shipped recipe, a file, its tables as a dictionary, or a
-            loaded recipe. Its cohort is left out; a network gets a head for each task of the cohort.
+            loaded recipe. Its cohort is left out; a network gets a head for each task of the cohort. By
+            default ``small_cohort``, or ``logistic`` where an outcome has no times, which is warned of.
         outdir: the run folder, new or empty; by default a temporary one, which lasts as long as the result.
         set: changes of the recipe's keys, such as ``{"training.epochs": 5, "seed": 1}``.
         progress: shows one line of text, such as ``print``.
@@ -277,8 +279,9 @@ def fit(
         TrainingError: for a training that cannot go on.
         StorageError: for a disk that is full or not writable.
     """
-    catalog = open_catalog([plugins_of(recipe, set)])
-    made = recipe_for(cohort, recipe, set, catalog)
+    catalog = open_catalog([plugins_of({} if recipe is None else recipe, set)])
+    method = method_for(cohort, catalog)[1] if recipe is None else recipe
+    made = recipe_for(cohort, method, set, catalog)
     temporary = None if outdir is not None else tempfile.mkdtemp(prefix="hcat-")
     folder = Path(temporary, "run") if temporary is not None else Path(outdir or "")
     try:

@@ -13,6 +13,7 @@ import pandas as pd
 from hcat_core.api.catalogs import open_catalog
 from hcat_core.api.cohort import Cohort
 from hcat_core.api.cross_validation import further_warnings, result_folder
+from hcat_core.api.default_method import method_for
 from hcat_core.api.findings import warn_of
 from hcat_core.api.html import facts_as_html, table_as_html
 from hcat_core.api.recipes import Method, name_of, plugins_of, recipe_for
@@ -95,7 +96,7 @@ class Tuning:
 
 def tune(
     cohort: Cohort,
-    recipe: Method = "small_cohort",
+    recipe: Method | None = None,
     space: Mapping[str, Mapping[str, Any]] | None = None,
     *,
     trials: int = 20,
@@ -114,7 +115,7 @@ def tune(
 
     Args:
         cohort: with outcomes.
-        recipe: a method as of ``fit``.
+        recipe: a method as of ``fit``, or the one that ``fit`` takes.
         space: values to try by key of the recipe, such as ``{"training.lr": {"low": 1e-4, "high": 1e-2,
             "log": True}, "fusion.d_model": {"choices": [32, 64]}}``; by default that of the recipe.
         trials: of each search; the first is the recipe as it is.
@@ -141,9 +142,10 @@ def tune(
             "trials, folds and inner_folds: from 2 on, repeats and jobs: from 1 on; got "
             f"{trials}, {folds}, {inner_folds}, {repeats}, {jobs}."
         )
-    catalog = open_catalog([plugins_of(recipe, set)])
-    loaded = _with_space(recipe_for(cohort, recipe, set, catalog), space)
-    name, plan = name_of(recipe, 0), SearchPlan(trials, folds, repeats, inner_folds, seed)
+    catalog = open_catalog([plugins_of({} if recipe is None else recipe, set)])
+    name, method = method_for(cohort, catalog) if recipe is None else (name_of(recipe, 0), recipe)
+    loaded = _with_space(recipe_for(cohort, method, set, catalog), space)
+    plan = SearchPlan(trials, folds, repeats, inner_folds, seed)
     others = baselines_beside(name, loaded, cohort.data, catalog) if baselines else {}
     found = further_warnings(cohort, strict)
     planned = plan_search(name, loaded, space_of(loaded, catalog), cohort.data, plan, others)

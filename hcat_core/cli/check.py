@@ -39,7 +39,10 @@ def check(kind: Kind, name: str, sets: tuple[str, ...], as_json: bool, quiet: bo
     def show(result: Result) -> None:
         mark = {"passed": "ok  ", "expected": "meant", "failed": "FAIL", "surprise": "FAIL"}
         text = f"{mark[result.status]:<5}  {result.check}"
-        output.say(f"{text}: {result.message}" if result.message else text)
+        text = f"{text}: {result.message}" if result.message else text
+        if quiet and not result.good:
+            output.warn(text)
+        output.say(text)
 
     results = run_checks(catalog, kind, name, parameters, done=show)
     bad = [result for result in results if not result.good]

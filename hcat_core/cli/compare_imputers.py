@@ -196,8 +196,10 @@ def _read(recipe: Path, catalog: Catalog, sets: Sequence[str], output: Output) -
     from hcat_core.report.page_facts import cohort_name
     from hcat_core.runs.recipe_cohort import read_recipe_cohort
 
-    loaded, _ = load_recipe(recipe, catalog, sets=sets)
-    cohort, _ = read_recipe_cohort(loaded, catalog, output.say)
+    loaded, warnings = load_recipe(recipe, catalog, sets=sets)
+    cohort, report = read_recipe_cohort(loaded, catalog, output.say)
+    for warning in (*warnings, *report.findings):
+        output.warn(warning)
     name = f"{cohort_name(loaded.as_dict())}, {counted(len(cohort), 'patient')}"
     return loaded.to_toml(), cohort.fingerprint(), name
 

@@ -45,8 +45,10 @@ def inspect(recipe: Path, strict: bool, as_json: bool, quiet: bool, **arguments:
         found = inspection_document(given, check_cohort(loaded, given))
     if as_json:
         output.document(found)
-    elif not quiet:
-        _print(output, found, loaded.root)
+    else:
+        if not quiet:
+            _print(output, found, loaded.root)
+        _warn(output, found)
     return 3 if strict and (found["leaks"] or found["warnings"] or found["refusals"]) else 0
 
 
@@ -111,20 +113,28 @@ def _print(output: Output, found: dict[str, Any], root: Path) -> None:
         output.say(f"{name}: the competing event came first for {patients} patients")
     output.say(f"outcomes from {below(found['targets_source'], root)}")
     for size in found["sample_size"]:
-        (output.say if size["enough"] else output.warn)(size["message"])
-    for issue in found["warnings"]:
-        output.warn(issue["message"])
+        if size["enough"]:
+            output.say(size["message"])
     if not found["warnings"]:
         output.say("no duplicated embeddings, no all-zero rows, no ids that look like one patient")
     if found["split"]:
         output.say(f"a run would split: {', '.join(f'{n} {side}' for side, n in found['split'].items())}")
+    if not found["leaks"]:
+        output.say(_no_leaks(found["leaks_checked"]))
+    output.say(f"fingerprint {found['fingerprint']}")
+
+
+def _warn(output: Output, found: dict[str, Any]) -> None:
+    """Warn of what was found, also where nothing else is printed."""
+    for size in found["sample_size"]:
+        if not size["enough"]:
+            output.warn(size["message"])
+    for issue in found["warnings"]:
+        output.warn(issue["message"])
     for refusal in found["refusals"]:
         output.warn(f"{refusal} hcat run would stop.")
     for leak in found["leaks"]:
         output.warn(f"{leak['modality']}: {leak['feature']} {leak['reason']}: hcat run would stop")
-    if not found["leaks"]:
-        output.say(_no_leaks(found["leaks_checked"]))
-    output.say(f"fingerprint {found['fingerprint']}")
 
 
 def _print_outcomes(console: Console, found: dict[str, Any]) -> None:

@@ -7,8 +7,8 @@ import click
 from hcat_core.cli.console import Output, common_options, open_catalog
 from hcat_core.cli.tables import print_grouped, print_table
 from hcat_core.errors import UsageError
-from hcat_core.registry.catalog import Catalog
-from hcat_core.registry.component import KINDS
+from hcat_core.registry.catalog import Catalog, Entry
+from hcat_core.registry.component import KINDS, NOT_IN_RECIPES
 from hcat_core.registry.discovery import Provider, installed
 
 
@@ -53,6 +53,15 @@ def _list_plugins(output: Output) -> None:
     output.say('A recipe can allow some of them alone: plugins = ["NAME"]; --no-plugins allows none.')
 
 
+def _of_recipes(catalog: Catalog, kind: str | None) -> list[Entry]:
+    """The components that a recipe can name: those that are made in Python alone are left out."""
+    return [
+        one
+        for one in catalog
+        if kind in (None, one.component.kind) and NOT_IN_RECIPES not in one.component.tags
+    ]
+
+
 def _as_json(catalog: Catalog, kind: str | None) -> dict[str, object]:
     return {
         "components": [
@@ -66,8 +75,7 @@ def _as_json(catalog: Catalog, kind: str | None) -> dict[str, object]:
                 "distribution": entry.provider.distribution,
                 "version": entry.provider.version,
             }
-            for entry in catalog
-            if kind in (None, entry.component.kind)
+            for entry in _of_recipes(catalog, kind)
         ],
         "broken": [
             {
@@ -90,8 +98,7 @@ def _print(output: Output, catalog: Catalog, kind: str | None) -> None:
             one.provider.name,
             one.component.summary,
         ]
-        for one in catalog
-        if kind in (None, one.component.kind)
+        for one in _of_recipes(catalog, kind)
     ]
     rows += [["broken", one.provider.name, "", str(one.provider), one.reason] for one in catalog.broken]
     print_grouped(output.words, "", ("kind", "name", "tags", "from", "what it does"), rows)

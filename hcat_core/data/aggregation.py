@@ -12,6 +12,7 @@ from hcat_core.data.preallocation import PreallocatedCells
 from hcat_core.data.streaming_mean import StreamingMean
 from hcat_core.errors import DataError
 from hcat_core.reading import ModalityTable
+from hcat_core.text.file_rows import Line, named_row, no_line
 
 SLICE_BYTES = 1 << 21  # a slice and its squares stay in the processor's cache
 MOST_ROWS = np.iinfo(np.int32).max
@@ -66,6 +67,7 @@ def aggregate_spatial(
     source: str,
     index: PatientIndex | None = None,
     preallocated: PreallocatedCells | None = None,
+    line: Line = no_line,
 ) -> PatientEmbeddings:
     """Aggregate a stream of rows to one embedding per patient, in any order of rows.
 
@@ -77,13 +79,14 @@ def aggregate_spatial(
         source: the file, for messages.
         index: the row of each patient named so far; patients that this file names first are added.
         preallocated: memory for the means, used if they fit.
+        line: of a row in the file, for messages.
 
     Raises:
         DataError: for rows without an id, two spellings of one id, negative weights, rows that change
             their width, or no row at all.
     """
     index = PatientIndex() if index is None else index
-    file_ids = FileIds(source, index)
+    file_ids = FileIds(source, index, line)
     running: StreamingMean | None = None
     features: tuple[str, ...] = ()
     findings: dict[str, None] = {}  # each once, in their order
@@ -104,22 +107,23 @@ def aggregate_spatial(
             )
         if values.shape[1] != running.width:
             raise DataError(
-                f"{source}: row {rows_read} has {values.shape[1]} features, the rows before it "
-                f"{running.width}. One modality has one width."
+                f"{source}: {named_row(rows_read, line)} has {values.shape[1]} features, the rows "
+                f"before it {running.width}. One modality has one width."
             )
         if features and table.features and table.features != features:
             here, there = next(
                 pair for pair in zip(table.features, features, strict=True) if len({*pair}) > 1
             )
             raise DataError(
-                f"{source}: from row {rows_read} on the features have other names or another order: {here} "
-                f"stands where the rows before have {there}. One modality has one order of features."
+                f"{source}: from {named_row(rows_read, line)} on the features have other names or another "
+                f"order: {here} stands where the rows before have {there}. One modality has one order of "
+                "features."
             )
         codes = file_ids.numbers(table.ids, rows_read)
         running.grow(len(index))
-        weights = _weights(table, source, rows_read)
+        weights = _weights(table, source, rows_read, line)
         quality = _quality(table)
-        counts = _counts(table, weights, source, rows_read)
+        counts = _counts(table, weights, source, rows_read, line)
         step = max(1, SLICE_BYTES // (4 * max(1, running.width)))
         for start in range(0, len(values), step):
             rows = slice(start, start + step)
@@ -137,7 +141,7 @@ def aggregate_spatial(
     return replace(found, findings=tuple(findings))
 
 
-def _weights(table: ModalityTable, source: str, first_row: int) -> np.ndarray:
+def _weights(table: ModalityTable, source: str, first_row: int, line: Line) -> np.ndarray:
     if table.weights is None:
         return np.ones(len(table.ids), np.float32)
     weights = np.asarray(table.weights, np.float64).reshape(-1)
@@ -145,8 +149,8 @@ def _weights(table: ModalityTable, source: str, first_row: int) -> np.ndarray:
     if bad.any():
         row = int(bad.argmax())
         raise DataError(
-            f"{source}: row {first_row + row} has weight {weights[row]}. Weights (patch counts) are "
-            "finite and not negative."
+            f"{source}: {named_row(first_row + row, line)} has weight {weights[row]}. Weights (patch "
+            "counts) are finite and not negative."
         )
     return weights.astype(np.float32)
 
@@ -159,7 +163,9 @@ def _quality(table: ModalityTable) -> np.ndarray:
     return np.clip(np.where(np.isnan(quality), 1, quality), 0, 1).astype(np.float32)
 
 
-def _counts(table: ModalityTable, weights: np.ndarray, source: str, first_row: int) -> np.ndarray:
+def _counts(
+    table: ModalityTable, weights: np.ndarray, source: str, first_row: int, line: Line
+) -> np.ndarray:
     """(R,) int32, from how many rows each row was aggregated; 0 for a row without weight."""
     if table.n_rows is None:
         return (weights > 0).astype(np.int32)
@@ -168,7 +174,7 @@ def _counts(table: ModalityTable, weights: np.ndarray, source: str, first_row: i
     if bad.any():
         row = int(bad.argmax())
         raise DataError(
-            f"{source}: row {first_row + row} has the count {counts[row]:g}; a whole number "
+            f"{source}: {named_row(first_row + row, line)} has the count {counts[row]:g}; a whole number "
             "that is not negative is needed."
         )
     return (counts * (weights > 0)).astype(np.int32)

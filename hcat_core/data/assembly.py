@@ -11,6 +11,7 @@ import torch
 
 from hcat_core.cohort import Cohort, Targets
 from hcat_core.data.aggregation import PatientEmbeddings, aggregate_spatial
+from hcat_core.data.columns import line_of
 from hcat_core.data.group_names import group_names
 from hcat_core.data.outcomes import read_targets
 from hcat_core.data.patient_ids import refuse_case_twins
@@ -79,7 +80,7 @@ def build_patient_embedding_map(
     for name, reader in readers.items():
         known = len(index)
         rows = reader.read_views() if isinstance(reader, ViewReader) else reader.read()
-        found = aggregate_spatial(rows, reader.source, index, preallocated)
+        found = aggregate_spatial(rows, reader.source, index, preallocated, line_of(reader))
         if not embeddings:
             found = replace(found, mean=preallocated.hold(found.mean))
         embeddings[name] = found

@@ -11,6 +11,7 @@ import pandas as pd
 
 from hcat_core.data.missing_values import Missing
 from hcat_core.errors import DataError
+from hcat_core.text.file_rows import Line, named_rows, no_line
 from hcat_core.text.quoting import shown
 
 SHOWN = 5
@@ -27,6 +28,7 @@ class Column:
         values: (R,) objects as the file has them, text without outer blanks; None where a cell is empty.
         numbers: (R,) float64; NaN where a cell is empty, or no finite number.
         rows: (R,) the cells' rows in the file.
+        line: of a row in the file, for messages.
         durations: whether the file holds durations, which are then in days.
     """
 
@@ -35,6 +37,7 @@ class Column:
     values: np.ndarray
     numbers: np.ndarray
     rows: np.ndarray
+    line: Line = no_line
     durations: bool = False
 
     def __getitem__(self, rows: np.ndarray) -> Column:
@@ -68,8 +71,10 @@ class Column:
         )
 
     def listed(self, places: np.ndarray) -> str:
-        """The first of some cells for a message: ``row 7 "NA", row 9 "x", and 3 more``."""
-        some = ", ".join(f"row {self.rows[place]} {self.text(place)}" for place in places[:SHOWN].tolist())
+        """The first of some cells for a message: ``line 7 "NA", line 9 "x", and 3 more``."""
+        first = places[:SHOWN].tolist()
+        names = named_rows(self.rows[first].tolist(), self.line)
+        some = ", ".join(f"{name} {self.text(place)}" for name, place in zip(names, first, strict=True))
         return some + (f", and {len(places) - SHOWN} more" if len(places) > SHOWN else "")
 
     def counted(self, places: np.ndarray) -> list[tuple[str | float, int]]:
@@ -79,8 +84,17 @@ class Column:
         return [(self.values[places[first[one]]], int(counts[one])) for one in order]
 
 
-def parse_column(source: str, name: str, values: np.ndarray, missing: Missing) -> Column:
+def parse_column(
+    source: str, name: str, values: np.ndarray, missing: Missing, line: Line = no_line
+) -> Column:
     """Take the cells of a column apart: numbers, text, and what is empty.
+
+    Args:
+        source: the file.
+        name: of the column.
+        values: (R,) cells as the reader has them.
+        missing: what stands for an empty cell.
+        line: of a row in the file, for messages.
 
     Raises:
         DataError: for a column of dates.
@@ -103,7 +117,7 @@ def parse_column(source: str, name: str, values: np.ndarray, missing: Missing) -
     if missing.texts and objects.dtype.kind == "O":
         empty |= pd.Series(objects, dtype=object).isin(missing.texts).to_numpy()
     objects[empty], numbers[empty | ~np.isfinite(numbers)] = None, np.nan
-    return Column(source, name, objects, numbers, np.arange(len(array)), durations)
+    return Column(source, name, objects, numbers, np.arange(len(array)), line, durations)
 
 
 def number_column(column: Column, use: str) -> np.ndarray:

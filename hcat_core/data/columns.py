@@ -12,7 +12,8 @@ from hcat_core.data.column import Column, parse_column
 from hcat_core.data.missing_values import Missing
 from hcat_core.data.patient_ids import IdNormaliser
 from hcat_core.errors import DataError
-from hcat_core.reading import Reader, TextColumnReader
+from hcat_core.reading import LineReader, Reader, TextColumnReader
+from hcat_core.text.file_rows import Line, named_rows, no_line
 
 SHOWN = 3
 
@@ -55,16 +56,22 @@ def read_patient_columns(
         table = reader.read_text_columns(list(names))
     else:
         table = reader.read_columns(list(names))
-    normaliser = IdNormaliser(reader.source)
+    line = line_of(reader)
+    normaliser = IdNormaliser(reader.source, line)
     ids = np.array(normaliser.normalize(table.ids), dtype=object)
     empty = Missing.of(missing)
-    columns = [parse_column(reader.source, name, table.columns[name], empty) for name in names]
+    columns = [parse_column(reader.source, name, table.columns[name], empty, line) for name in names]
     patient, unique = pd.factorize(ids)
     if len(unique) < len(ids):
         _refuse_contradictions(reader.source, columns, patient)
         columns = [column[_first_filled(column, patient)] for column in columns]
     by_name = dict(zip(names, columns, strict=True))
     return PatientColumns(tuple(unique), by_name, normaliser.respelt(), table.findings)
+
+
+def line_of(reader: Reader) -> Line:
+    """The lines of a reader's rows, for messages."""
+    return reader.line if isinstance(reader, LineReader) else no_line
 
 
 def column_by_patient(
@@ -100,11 +107,10 @@ def _refuse_contradictions(source: str, columns: Sequence[Column], patient: np.n
         several[patient[differs]] = True
         rows = np.flatnonzero(differs)
         _, once = np.unique(patient[rows], return_index=True)
-        sentences += [
-            f"rows {first[row]} and {row}: {column.name} is {column.text(first[row])} and "
-            f"{column.text(row)}"
-            for row in rows[np.sort(once)][:SHOWN].tolist()
-        ]
+        for row in rows[np.sort(once)][:SHOWN].tolist():
+            pair = named_rows([int(first[row]), row], column.line)
+            of_pair = f"{column.text(first[row])} and {column.text(row)}"
+            sentences.append(f"{' and '.join(pair)}: {column.name} is {of_pair}")
     if sentences:
         raise DataError(
             f"{source}: {int(several.sum())} patients have rows that contradict each other: "

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from hcat_core.errors import DataError
+from hcat_core.text.file_rows import Line, named_row, no_line
 from hcat_core.text.quoting import one_line
 
 _INTEGRAL = re.compile(r"([0-9]+)(?:\.0+)?")
@@ -61,7 +62,7 @@ def without_padding(text: str) -> str:
     return (whole[1].lstrip("0") or "0") if whole else text
 
 
-def refuse_ambiguous(raw: np.ndarray, source: str, first_row: int = 0) -> None:
+def refuse_ambiguous(raw: np.ndarray, source: str, first_row: int = 0, line: Line = no_line) -> None:
     """Refuse ids of which two different ones may be stored as one and the same.
 
     A floating-point type holds every whole number below a limit (2,048 in 16 bits, 16,777,216 in 32,
@@ -71,6 +72,7 @@ def refuse_ambiguous(raw: np.ndarray, source: str, first_row: int = 0) -> None:
         raw: (R,) ids as a file has them, in its type.
         source: the file, for messages.
         first_row: the first one's row in the file.
+        line: of a row in the file, for messages.
 
     Raises:
         DataError: naming the first row.
@@ -79,17 +81,18 @@ def refuse_ambiguous(raw: np.ndarray, source: str, first_row: int = 0) -> None:
         limit = _first_ambiguous(raw.dtype)
         large = (np.abs(raw) >= limit) & np.isfinite(raw)
         if large.any():
+            place = named_row(first_row + int(large.argmax()), line)
             raise DataError(
-                f"{source}: row {first_row + int(large.argmax())}: {_ambiguous(raw.dtype)}. Store ids as "
-                "whole numbers or as text."
+                f"{source}: {place}: {_ambiguous(raw.dtype)}. Store ids as whole numbers or as text."
             )
     if raw.dtype.kind == "O" and raw.strides != (0,):
         ambiguous = tuple(kind for kind in set(map(type, raw.tolist())) if _no_id(kind))
         if ambiguous:
             row = next(row for row, one in enumerate(raw) if isinstance(one, ambiguous))
+            place = named_row(first_row + row, line)
             raise DataError(
-                f"{source}: row {first_row + row}: {one_line(str(raw[row]), 60)} is not a patient id. Give "
-                "every row a patient id."
+                f"{source}: {place}: {one_line(str(raw[row]), 60)} is not a patient id. Give every row a "
+                "patient id."
             )
 
 
@@ -117,8 +120,9 @@ class IdNormaliser:
     one, which only the file's owner can confirm, so reading stops with both spellings.
     """
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, line: Line = no_line) -> None:
         self.source = source
+        self.line = line
         self._unchanged: set[str] = set()  # ids that stand in the file as they are
         self._spelling: dict[str, str] = {}  # of all others
         self._respelt: set[str] = set()  # ids that stand otherwise in the file
@@ -136,7 +140,7 @@ class IdNormaliser:
             DataError: for an invalid id (with its row), or two spellings of one id.
         """
         if isinstance(raw_ids, np.ndarray):
-            refuse_ambiguous(raw_ids, self.source)
+            refuse_ambiguous(raw_ids, self.source, line=self.line)
         deferred, self._deferred = self._deferred, []
         for known in deferred:
             self._learn(known.tolist(), None)
@@ -162,9 +166,9 @@ class IdNormaliser:
                 try:
                     known = normalize_pid(raw)
                 except ValueError as error:
-                    row = place if rows is None else rows[place]
+                    where = named_row(place if rows is None else rows[place], self.line)
                     raise DataError(
-                        f"{self.source}: row {row}: {error}. Give every row a patient id."
+                        f"{self.source}: {where}: {error}. Give every row a patient id."
                     ) from None
                 text = raw.decode("utf-8") if isinstance(raw, bytes) else str(raw)
                 text = text.strip(" \t\r\n\x00")

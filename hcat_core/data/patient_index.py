@@ -9,6 +9,7 @@ import numpy as np
 
 from hcat_core.data.patient_ids import IdNormaliser, refuse_ambiguous
 from hcat_core.reading import run_starts
+from hcat_core.text.file_rows import Line, no_line
 
 
 class PatientIndex:
@@ -58,8 +59,8 @@ class PatientIndex:
 class FileIds:
     """Numbers the patients of one file, chunk by chunk, and refuses two spellings of one id."""
 
-    def __init__(self, source: str, index: PatientIndex) -> None:
-        self._book = IdNormaliser(source)
+    def __init__(self, source: str, index: PatientIndex, line: Line = no_line) -> None:
+        self._book = IdNormaliser(source, line)
         self._index = index
         self._next = 0  # the patient after the last row's
 
@@ -72,7 +73,7 @@ class FileIds:
         """
         if not len(raw):
             return np.zeros(0, np.int64)
-        refuse_ambiguous(raw, self._book.source, first_row)
+        refuse_ambiguous(raw, self._book.source, first_row, self._book.line)
         starts = run_starts(raw)
         heads = raw if len(starts) == len(raw) else raw[starts]
         if self._index.written(heads, self._next):

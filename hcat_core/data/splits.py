@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 
 from hcat_core.cohort import Cohort, Targets
-from hcat_core.data.columns import column_by_patient
+from hcat_core.data.columns import column_by_patient, line_of, read_patient_columns
 from hcat_core.data.event_times import horizon_beyond
 from hcat_core.data.schema import SplitTable
 from hcat_core.errors import DataError
 from hcat_core.layout import Outcome, Task
 from hcat_core.reading import Reader
+from hcat_core.text.file_rows import named_row
 from hcat_core.text.quoting import shown
 
 SPLITS = ("train", "validation", "test")
@@ -123,9 +124,10 @@ def split_by_column(
         counted = unknown.most_common(5)
         found = ", ".join(f"{shown(side) if side else 'no value'} ({count})" for side, count in counted)
         more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
+        first = _place(reader, column, cohort.patient_ids[odd[0]], missing)
         raise DataError(
-            f"{where}: {len(odd)} patients have none of {', '.join(SPLITS)}: {found}{more}, the first in "
-            f"row {odd[0]} of the cohort. Write one of these for each patient."
+            f"{where}: {len(odd)} patients have none of {', '.join(SPLITS)}: {found}{more}, the first of "
+            f"them {first}. Write one of these for each patient."
         )
     rows = {name: np.flatnonzero((sides == name) & has.numpy()) for name in SPLITS}
     if not len(rows["train"]):
@@ -140,6 +142,15 @@ def split_by_column(
     split = Split(train, validation, test, (~has).nonzero().squeeze(1))
     _refuse_one_sided(cohort, split)
     return split
+
+
+def _place(reader: Reader, column: str, patient: str, missing: Sequence[str | float]) -> str:
+    """Where a patient is in a file, for a message."""
+    table = read_patient_columns(reader, [column], missing)
+    if patient not in table.ids:
+        return "not in the file"
+    row = table.columns[column].rows[table.ids.index(patient)]
+    return f"in {named_row(int(row), line_of(reader))}"
 
 
 def _side(value: object) -> str:

@@ -60,7 +60,8 @@ def analyse_run(
         )
         if isinstance(estimator, GatedEstimator):
             gates = _summarise_gates(estimator, estimator.impute(analysed), analysed, standardiser)
-        warning = imputation.warning()
+        # The mean is no better than itself.
+        warning = None if recipe.imputer.get("use") == "mean" else imputation.warning()
         if warning is not None:
             run.say(warning)
             analysis = replace(analysis, findings=[*analysis.findings, warning])

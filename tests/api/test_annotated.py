@@ -57,6 +57,25 @@ def test_an_anndata_is_read_as_its_file_is(tmp_path, as_sparse):
     assert cohort.to_frames()["rna"].columns.tolist() == ["G0", "G1", "G2", "G3", "G4"]
 
 
+def test_quality_and_numbers_of_rows_in_obs_are_read_as_those_of_its_file_are(tmp_path):
+    adata = make()
+    adata.obs["hcat_quality"] = np.linspace(0.1, 1, len(adata))
+    adata.obs["hcat_n_rows"] = np.arange(1, len(adata) + 1)
+    cohort = hcat.Cohort.from_anndata(adata, {"rna": "X"}, **OUTCOME)
+    adata.write_h5ad(tmp_path / "c.h5ad")
+    assert (
+        cohort.data.fingerprint()
+        == from_file(tmp_path, 'rna = { path = "c.h5ad" }', "c.h5ad").data.fingerprint()
+    )
+    np.testing.assert_allclose(cohort.data.quality[:, 0], adata.obs["hcat_quality"], rtol=1e-6)
+    assert cohort.data.n_rows[:, 0].tolist() == [*range(1, len(adata) + 1)]
+    with mudata.set_options(pull_on_update=False):
+        mdata = mudata.MuData({"rna": adata})
+    mdata.obs = mdata.obs.join(obs()[["days", "dead"]])
+    several = hcat.Cohort.from_mudata(mdata, **OUTCOME)
+    np.testing.assert_allclose(several.data.quality[:, 0], adata.obs["hcat_quality"], rtol=1e-6)
+
+
 def test_the_patient_of_a_row_can_be_a_column_of_obs():
     adata = make()
     adata.obs["who"] = ["A", "B"] * 6

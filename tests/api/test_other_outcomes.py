@@ -127,3 +127,26 @@ def test_what_is_known_of_each_outcome_is_said(cohort):
     assert "death_2y: " in text and " LUSC, " in text and "5 unknown" in text
     assert "age: 156 values from " in text and "mean " in text
     assert "156 values" in cohort._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("columns", "estimator"),
+    [
+        ({"label": "young"}, "logistic"),
+        ({"multiclass": {"subtype": "type"}}, "logistic"),
+        ({"continuous": ["age"]}, "logistic"),
+        ({**EVENT, "continuous": ["age"]}, "logistic"),
+        (EVENT, "late_fusion"),
+    ],
+    ids=["event without times", "classes", "number", "event and number", "event with times"],
+)
+def test_without_a_recipe_a_method_is_taken_that_learns_the_outcomes(frames, columns, estimator):
+    outcomes = frames[1].assign(young=(frames[1].age < 60).astype(int))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        cohort = hcat.Cohort.from_frames({"rna": frames[0]["rna"]}, outcomes=outcomes, **columns)
+        run = hcat.fit(cohort, set={"evaluation.bootstrap": 0})
+        assert hcat.inspect(cohort).refusals == ()
+    assert run.recipe.estimator["use"] == estimator
+    said = [str(one.message) for one in caught if "no recipe is named: logistic" in str(one.message)]
+    assert len(said) == (estimator == "logistic")

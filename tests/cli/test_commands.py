@@ -37,6 +37,12 @@ def test_list_components_of_one_kind(hcat):
     assert {c["kind"] for c in json.loads(out)["components"]} == {"head"}
 
 
+def test_readers_that_no_recipe_can_name_are_not_listed(hcat):
+    for json_option in ((), ("--json",)):
+        code, out, _ = hcat("list-components", "reader", *json_option)
+        assert code == 0 and "h5ad" in out and "DataFrame" not in out
+
+
 def test_every_listed_component_can_be_shown(hcat):
     _, out, _ = hcat("list-components", "--json")
     for component in json.loads(out)["components"]:

@@ -127,3 +127,11 @@ def test_check_prints_each_promise_and_exits_0_when_they_are_kept(hcat):
     code, out, _ = hcat("check", "loss", "bce", "--json")
     assert code == 0
     assert all(r["status"] == "passed" for r in json.loads(out)["results"])
+
+
+def test_a_failed_promise_is_told_also_under_quiet(hcat, monkeypatch):
+    from hcat_builtin.losses import binary
+
+    monkeypatch.setattr(binary.BinaryCrossEntropy, "__call__", lambda self, outputs, batch: None)
+    code, out, err = hcat("check", "loss", "bce", "-q")
+    assert (code, out) == (1, "") and "hcat: warning: FAIL" in err

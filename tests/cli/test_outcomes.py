@@ -103,7 +103,7 @@ def test_words_of_the_event_are_refused_and_the_line_that_is_proposed_reads_them
 ):
     table = outcomes.assign(vital=[values[dead] for dead in outcomes.dead]).drop(columns="dead")
     for code, said in both(cohort('time = "days"\nevent = "vital"', table=table)):
-        assert code == 3 and "out.csv: column vital" in said and "row 0" in said
+        assert code == 3 and "out.csv: column vital" in said and "line 2 " in said
         assert f"event_values = {{ event = [{said_of_it}" in said or said_of_it in said
     none, event = (json.dumps(value) for value in values)
     line = f"event_values = {{ event = [{event}], none = [{none}] }}"
@@ -116,7 +116,7 @@ def test_a_time_that_is_no_number_is_named_and_can_be_named_missing(cohort, outc
     task = 'time = "fu"\nevent = "dead"'
     if word != "NA":  # which pandas may take for an empty cell
         code, said = both(cohort(task, table=table))[0]
-        assert code == 3 and f'column fu (times): 1 cell is no number: row 50 "{word}"' in said
+        assert code == 3 and f'column fu (times): 1 cell is no number: line 52 "{word}"' in said
         assert f'cohort.targets.missing = ["{word}"]' in said
     assert counts(cohort(task, f'missing = ["{word}"]', table)) == (14, 19, 27)
 
@@ -195,7 +195,7 @@ def test_slides_of_a_patient_that_contradict_each_other_are_refused_with_their_r
     slides.loc[60:61, column] = [3, 4] if column == "days" else [0, 0]
     for code, said in both(cohort(PLAIN, table=slides)):
         assert code == 3 and "2 patients have rows that contradict each other" in said
-        assert f"rows 0 and 60: {column} is" in said and f"rows 1 and 61: {column} is" in said
+        assert f"line 2 and line 62: {column} is" in said and f"line 3 and line 63: {column} is" in said
 
 
 @pytest.mark.parametrize("name", ["censorship", "OS.time", "DAYS_TO_DEATH", "Vital status recode"])

@@ -396,3 +396,11 @@ def test_a_follow_up_column_among_the_features_stops_the_run_with_its_name(hcat,
     ]
     code, _, err = hcat(*arguments, "--set", 'cohort.allow=["days_to_last_information"]')
     assert code == 0, err
+
+
+def test_the_mean_is_not_compared_with_itself(small_run):
+    said = "the imputer is no better than the mean of the training patients"
+    code, out, _ = small_run("--set=imputer.use=mean")
+    assert code == 0 and said not in out
+    findings = json.loads(Path("run", SUMMARY).read_text())["analysis"]["leakage"]["findings"]
+    assert not any(said in finding for finding in findings)

@@ -28,6 +28,14 @@ def test_strict_stops_at_a_finding_before_anything_is_fitted(hcat, with_zeros, t
     assert code == 0 and "semantic: nothing but zeros for 2 patients" in err
 
 
+def test_a_quiet_inspection_prints_findings_alone(hcat, with_zeros):
+    code, out, err = hcat("inspect", LOGISTIC, f"--set=cohort.root={with_zeros}", "-q")
+    assert (code, out) == (0, "")
+    assert "hcat: warning: semantic: nothing but zeros for 2 patients" in err
+    loud = hcat("inspect", LOGISTIC, f"--set=cohort.root={with_zeros}")
+    assert loud[2] == err and "fingerprint" in loud[1]
+
+
 def test_strict_has_nothing_against_a_cohort_without_findings(hcat, cohort_folder):
     arguments = ("run", LOGISTIC, "--set=cohort.root=" + str(cohort_folder), "--set=evaluation.bootstrap=0")
     assert hcat(*arguments, "--strict", "--outdir=strict")[0] == 0

@@ -78,7 +78,7 @@ def test_one_row_a_patient_keeps_no_variance():
     ("table", "says"),
     [
         (ModalityTable(np.array(["a", ""], dtype=object), np.ones((2, 1))), "row 1"),
-        (ModalityTable(np.array(["a", "b"]), np.ones((2, 1)), np.array([1.0, -2.0])), "row 1 has weight"),
+        (ModalityTable(np.array(["a", "b"]), np.ones((2, 1)), np.array([1.0, -2.0])), r"row 1 \(counted from 0\) has weight"),
         (ModalityTable(np.array(["7", "007"]), np.ones((2, 1))), "'7' and '007'"),
         (ModalityTable(np.array(["a"]), np.ones((2, 1))), "one id per row"),
         (ModalityTable(np.zeros(0, dtype=object), np.ones((0, 1))), "holds no rows"),
@@ -119,7 +119,7 @@ def test_rows_that_stand_for_several_are_counted_as_such():
 @pytest.mark.parametrize("count", [-1, 0.5, np.nan, 2.0**31])
 def test_a_count_of_rows_that_is_none_is_refused_with_its_row(count):
     table = ModalityTable(np.array(["a", "b"]), np.ones((2, 1)), n_rows=np.array([1, count]))
-    with pytest.raises(DataError, match="file: row 1 has the count"):
+    with pytest.raises(DataError, match=r"file: row 1 \(counted from 0\) has the count"):
         aggregate_spatial([table], "file")
 
 
@@ -163,5 +163,5 @@ def test_rows_whose_features_change_their_order_are_refused():
             yield ModalityTable(np.array([f"p{place}"], dtype=object), np.ones((1, 2)), features=features)
 
     assert aggregate_spatial(tables(("a", "b"), (), ("a", "b")), "f").features == ("a", "b")
-    with pytest.raises(DataError, match="f: from row 1 on .* b stands where the rows before have a"):
+    with pytest.raises(DataError, match="f: from row 1 .* on .* b stands where the rows before have a"):
         aggregate_spatial(tables(("a", "b"), ("b", "a")), "f")

@@ -24,7 +24,7 @@ def test_floats_beyond_what_their_type_holds_are_refused_with_their_row(dtype, o
     small = np.array([0, 1, EXACT[dtype] - 1]).astype(kind)
     assert ids_of(small) == ("0", "1", str(EXACT[dtype] - 1))
     large = np.array([0, EXACT[dtype], EXACT[dtype] + 1]).astype(kind)
-    with pytest.raises(DataError, match=rf"a\.h5: row 1: patient ids are stored as .*{dtype}.*whole numbers or as"):
+    with pytest.raises(DataError, match=rf"a\.h5: row 1 .counted from 0.: patient ids .*{dtype}.*whole numbers or as"):
         ids_of(large)
     with pytest.raises(DataError, match=f"{EXACT[dtype]:,}"):
         IdNormaliser("a.h5").normalize(-large)
@@ -42,7 +42,7 @@ def test_no_two_neighbours_become_one(dtype, number):
 
 @pytest.mark.parametrize("one", [np.float32(2**24), 2.0**53, np.float16(2048), np.float64(2**60)])
 def test_a_single_float_among_text_is_refused_too(one):
-    with pytest.raises(DataError, match="row 1: patient ids are stored as float"):
+    with pytest.raises(DataError, match="row 1 .*: patient ids are stored as float"):
         ids_of(np.array(["a", one], dtype=object))
 
 
@@ -63,19 +63,19 @@ def test_whole_numbers_are_ids_of_any_size():
     ],
 )
 def test_what_cannot_be_told_apart_is_no_id(ids):
-    with pytest.raises(DataError, match=r"a\.h5: row \d: .* is not a patient id"):
+    with pytest.raises(DataError, match=r"a\.h5: row \d .counted from 0.: .* is not a patient id"):
         ids_of(ids)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, b"", "", "  ", None, b"\x00\x00", 1.5])
 def test_nothing_is_no_id(bad):
-    with pytest.raises(DataError, match=r"a\.h5: row 1: .*is not a patient id"):
+    with pytest.raises(DataError, match=r"a\.h5: row 1 .counted from 0.: .*is not a patient id"):
         ids_of(np.array(["a", bad], dtype=object))
 
 
 @pytest.mark.parametrize("shortened", ["1.23457E+11", "1,23E+11", "1E+08", "1.2e+10"])
 def test_a_number_that_a_spreadsheet_shortened_is_refused(shortened):
-    with pytest.raises(DataError, match="row 1: .* a spreadsheet shortened"):
+    with pytest.raises(DataError, match="row 1 .counted from 0.: .* a spreadsheet shortened"):
         ids_of(np.array(["a", shortened], dtype=object))
 
 

@@ -238,7 +238,7 @@ def test_ids_known_from_another_file_collide_with_those_that_follow(first, secon
 def test_what_equals_an_id_of_another_file_and_is_none_is_refused():
     index = PatientIndex()
     FileIds("a.h5", index).numbers(np.array([1], dtype=object), 0)
-    with pytest.raises(DataError, match=r"b\.h5: row 0: True is not a patient id"):
+    with pytest.raises(DataError, match=r"b\.h5: row 0 .counted from 0.: True is not a patient id"):
         FileIds("b.h5", index).numbers(np.array([True], dtype=object), 0)
 
 

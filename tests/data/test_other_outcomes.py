@@ -88,7 +88,7 @@ def test_a_number_is_a_value_with_its_unit_and_no_label():
         (subtype(classes=["A", "B"]), {"type": ["A", "C", "C"]}, r'not in .*classes: "C" \(2\); row 1'),
         (subtype(), {"type": [f"t{i}" for i in range(30)]}, "30 different values.*is it the right column"),
         (subtype(), {"type": list(range(30))}, 'are they numbers, for .*kind = "continuous"'),
-        (age(), {"age": ["61", "sixty", "7"]}, 'row 1 "sixty"'),
+        (age(), {"age": ["61", "sixty", "7"]}, 'row 1 .counted from 0. "sixty"'),
         (age(), {"age": [50, 60, 70, -999]}, r"-999 \(1 times\).*cohort.targets.missing = \[-999\].*allow"),
         (age(), {"age": [1e39, 2.0, 3.0]}, "larger than 3e38"),
         (

@@ -126,18 +126,18 @@ def test_a_name_that_gives_another_unit_is_told_though_the_horizon_is_reached():
 @pytest.mark.parametrize(
     ("times", "unit", "message"),
     [
-        ([-5.0, 10.0, -7.0], "days", "2 times are negative: row 0 -5, row 2 -7. A time is how long"),
+        ([-5.0, 10.0, -7.0], "days", "2 times are negative: row 0 (counted from 0) -5, row 2 -7. A time is how long"),
         ([-1.0, 10.0, -1.0], "days", "If -1 means not known: cohort.targets.missing = [-1]"),
-        ([20150301.0, 10.0, 5.0], "days", "1 time is beyond 150 years if they are days: row 0 20150301"),
+        ([20150301.0, 10.0, 5.0], "days", "1 time is beyond 150 years if they are days: row 0 (counted from 0) 20150301"),
         ([60000.0, 10.0, 5.0], "days", "Are they hours, or dates as numbers?"),
-        ([4000.0, 10.0, 5.0], "months", "if they are months: row 0 4000. Are they days: is time_unit right?"),
+        ([4000.0, 10.0, 5.0], "months", "if they are months: row 0 (counted from 0) 4000. Are they days: is time_unit right?"),
         (["2015-03-01", "2016-01-01", ""], "days", "column t holds dates, row 0"),
         (["01.03.2015", "1.1.2016", ""], "days", "column t holds dates"),
-        (["12", "NA", "."], "days", 'no number: row 1 "NA", row 2 "."'),
+        (["12", "NA", "."], "days", 'no number: row 1 (counted from 0) "NA", row 2 "."'),
         (["12", "NA", "."], "days", 'cohort.targets.missing = ["NA", "."]'),
-        (["12", "1_000", "12,5"], "days", '2 cells are no number: row 1 "1_000", row 2 "12,5"'),
-        ([np.inf, 10.0, 5.0], "days", "1 cell is no number: row 0 inf"),
-        (["inf", "10", "5"], "days", '1 cell is no number: row 0 "inf"'),
+        (["12", "1_000", "12,5"], "days", '2 cells are no number: row 1 (counted from 0) "1_000", row 2 "12,5"'),
+        ([np.inf, 10.0, 5.0], "days", "1 cell is no number: row 0 (counted from 0) inf"),
+        (["inf", "10", "5"], "days", '1 cell is no number: row 0 (counted from 0) "inf"'),
     ],
 )
 def test_times_that_are_none_are_refused_with_their_rows(times, unit, message):
@@ -242,13 +242,13 @@ def test_rows_that_contradict_each_other_are_named_and_all_patients_counted():
     ids = ["a", "a", "b", "b", "c", "c", "d"]
     said = refusal(Table(ids, t=[100, 200, 5, 5, 7, 7, 1], e=[1, 1, 0, 1, 0, 0, 0]))
     assert "2 patients have rows that contradict each other" in said
-    assert "rows 0 and 1: t is 100 and 200" in said and "rows 2 and 3: e is 0 and 1" in said
+    assert "row 0 (counted from 0) and row 1: t is 100 and 200" in said and "row 2 (counted from 0) and row 3: e is 0 and 1" in said
 
 
 @pytest.mark.parametrize("second", ["south", "North", " south "])
 def test_a_patient_in_two_groups_is_refused(second):
     table = Table(["a", "a", "b"], site=["north", second, "north"])
-    with pytest.raises(DataError, match=r"rows 0 and 1: site is .north. and"):
+    with pytest.raises(DataError, match=r"row 0 .counted from 0. and row 1: site is .north. and"):
         column_by_patient(table, "site", ["a", "b"])
 
 
@@ -335,7 +335,7 @@ def test_what_stands_for_not_known_is_found_in_32_bits_too(code):
 @pytest.mark.parametrize("cell", ["281 d", "1,234", "> 60", "12 months"])
 def test_a_time_with_a_unit_or_a_mark_is_never_proposed_as_not_known(cell):
     message = refusal(Table(t=[cell, "NA", "200"], e=[1, 0, 0]))
-    assert f'row 0 "{cell}", row 1 "NA"' in message and "Write numbers alone" in message
+    assert f'row 0 (counted from 0) "{cell}", row 1 "NA"' in message and "Write numbers alone" in message
     assert 'cohort.targets.missing = ["NA"]' in message
     assert "missing" not in refusal(Table(t=[cell, "100", "200"], e=[1, 0, 0]))
 

@@ -66,10 +66,10 @@ def test_a_label_alone_and_a_time_alone_are_enough():
 @pytest.mark.parametrize(
     ("columns", "task", "message"),
     [
-        ({"y": [0, 2, 3]}, {"label": "y"}, "2 cells are not 1 .*: row 1 2, row 2 3"),
-        ({"t": [-1.0], "e": [1]}, {"time": "t", "event": "e"}, "1 time is negative: row 0 -1"),
+        ({"y": [0, 2, 3]}, {"label": "y"}, "2 cells are not 1 .*: row 1 .counted from 0. 2, row 2 3"),
+        ({"t": [-1.0], "e": [1]}, {"time": "t", "event": "e"}, "1 time is negative: row 0 .counted from 0. -1"),
         ({"t": [1.0]}, {"time": "t"}, "belong together"),
-        ({"y": ["dead"]}, {"label": "y"}, '1 cell is not 1 .*: row 0 "dead"'),
+        ({"y": ["dead"]}, {"label": "y"}, '1 cell is not 1 .*: row 0 .counted from 0. "dead"'),
     ],
 )
 def test_values_that_are_no_outcome_are_refused(columns, task, message):

@@ -96,9 +96,9 @@ def test_the_users_own_split_is_taken_as_it_is():
     split = split_by_column(cohort, Sides(cohort.patient_ids, sides), "side")
     assert split.train.tolist() == [0, 1, 2, 3, 4, 5, 10, 11]
     assert split.test.tolist() == [6, 7] and split.validation.tolist() == [8, 9]
-    with pytest.raises(DataError, match='1 patients have none of .*: "holdout" .1., the first in row 11 of the cohort'):
+    with pytest.raises(DataError, match='1 patients have none of .*: "holdout" .1., the first of them in row 11 .counted'):
         split_by_column(cohort, Sides(cohort.patient_ids, [*sides[:-1], "holdout"]), "side")
-    with pytest.raises(DataError, match="no value .1., the first in row 11"):
+    with pytest.raises(DataError, match="no value .1., the first of them not in the file"):
         split_by_column(cohort, Sides(cohort.patient_ids[:-1], sides[:-1]), "side")
     with pytest.raises(DataError, match='8 patients .*: "0" .6., "holdout" .1., no value .1., .* row 0'):
         split_by_column(cohort, Sides(cohort.patient_ids, [0] * 6 + ["holdout", None, *sides[8:]]), "side")

@@ -89,7 +89,7 @@ def plan_comparison(
     first = next(iter(recipes.values()))
     make = joint_folds if plan.split == "joint" else per_task_folds
     folds = make(cohort, plan.folds, plan.repeats, plan.seed)
-    for fold in folds:
+    for fold in folds:  # of each, since a feature can give an outcome away among some patients alone
         refuse_leaks(cohort, fold.rest, first.cohort.targets, first.cohort.allow)
     data = cohort.fingerprint()
     jobs = [fold_job(name, recipe, fold, data) for fold in folds for name, recipe in recipes.items()]

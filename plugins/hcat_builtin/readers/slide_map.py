@@ -7,6 +7,7 @@ from pathlib import Path, PureWindowsPath
 from hcat_builtin.readers.plain_file import require_plain_file
 from hcat_builtin.readers.tables.roles import refuse_repeated
 from hcat_core.errors import DataError
+from hcat_core.text.file_rows import named_row
 
 SLIDE_COLUMNS = ("slide_id", "slide", "filename", "file", "image", "image_id", "wsi")
 PATIENT_COLUMNS = ("patient_id", "patient", "case_id", "case", "pid")
@@ -40,7 +41,7 @@ def read_slide_map(path: Path) -> dict[str, str]:
     rows = [row for row, pair in enumerate(zip(cells[slide], cells[patient], strict=True)) if None in pair]
     if rows:
         more = f", and so do {len(rows) - 1} more" if len(rows) > 1 else ""
-        raise DataError(f"{path}: {table.place(rows[0])} lacks its slide or its patient{more}.")
+        raise DataError(f"{path}: {named_row(rows[0], table.line)} lacks its slide or its patient{more}.")
     result: dict[str, str] = {}
     for name, raw in zip(cells[slide], cells[patient], strict=True):
         stem = slide_name(name)

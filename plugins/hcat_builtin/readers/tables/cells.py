@@ -91,8 +91,8 @@ class TableFile(Protocol):
         """
         ...
 
-    def place(self, row: int) -> str:
-        """Where a row stands in the file, for messages."""
+    def line(self, row: int) -> int | None:
+        """The line on which a row begins, the first being 1; None in a file without lines."""
         ...
 
 

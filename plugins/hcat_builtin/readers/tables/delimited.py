@@ -110,8 +110,8 @@ class DelimitedTable:
         }
         return cells[ids], read
 
-    def place(self, row: int) -> str:
-        """Where a row begins, for messages: ``line 5``."""
+    def line(self, row: int) -> int | None:
+        """The line on which a row begins, as ``TableFile`` has it."""
         begins, separator = self.header.lines, self.header.separator
         with open_text(self.path, self.header.lines) as stream:
             reader = csv.reader(stream, delimiter=separator)
@@ -120,7 +120,7 @@ class DelimitedTable:
                 if row < 0:
                     break
                 begins = self.header.lines + reader.line_num
-        return f"line {begins + 1}"
+        return begins + 1
 
     def _places(self, names: Sequence[str]) -> list[int]:
         places = {name: place for place, name in enumerate(self.names)}

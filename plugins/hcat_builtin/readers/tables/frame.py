@@ -110,9 +110,9 @@ class FrameTable:
         raw = _id_cells(self.frame.iloc[:, self._place(ids)])
         return raw, {name: self._column(name, as_text) for name in names}
 
-    def place(self, row: int) -> str:
-        """Where a row stands, for messages: ``row 5``, counted from 0."""
-        return f"row {row}"
+    def line(self, row: int) -> int | None:
+        """None, as ``TableFile`` has it."""
+        return None
 
     def kind_of(self, name: str) -> FrameKind:
         """What the cells of a column are."""

@@ -108,9 +108,9 @@ class ParquetTable:
             read = {name: self._column(whole[name], as_text) for name in names}
             return id_cells(whole[ids], str(self.path), ids), read
 
-    def place(self, row: int) -> str:
-        """Where a row stands, for messages: ``row 5``, counted from 0."""
-        return f"row {row}"
+    def line(self, row: int) -> int | None:
+        """None, as ``TableFile`` has it."""
+        return None
 
     def _column(self, column: Any, as_text: bool) -> np.ndarray:
         kind = form_of(column.type).kind

@@ -29,6 +29,7 @@ from hcat_core.data.missing_values import Missing
 from hcat_core.data.sentinel_codes import SentinelSearch
 from hcat_core.errors import DataError
 from hcat_core.reading import ColumnTable, FileSurvey, ModalityTable
+from hcat_core.text.file_rows import named_row
 
 
 class TableReader:
@@ -128,7 +129,7 @@ class TableReader:
                 codes.look(cells.numbers[:, : len(numbers)], low[: len(numbers)], high[: len(numbers)])
                 mixed.look(cells)
                 yield _modality_table(cells, roles, features, categories)
-        words.refuse(self.source, table.place)
+        words.refuse(self.source, table.line)
         code = codes.finding(numbers, words.measured, self.path.name)
         findings += [*category_findings(categories.values(), self.path.name), *([code] if code else [])]
         findings += mixed.finding(self.path.name)
@@ -145,6 +146,10 @@ class TableReader:
                 n_rows=none if roles.n_rows else None,
                 findings=tuple(findings),
             )
+
+    def line(self, row: int) -> int | None:
+        """The line on which a row begins, the first being 1; None in a file without lines."""
+        return self._open().line(row)
 
     def describe(self) -> str:
         """The format, the column of ids and the number of columns.
@@ -212,7 +217,7 @@ class TableReader:
     def _refuse_empty_ids(self, cells: Cells, table: TableFile) -> None:
         empty = pd.isna(cells.ids)
         if empty.any():
-            place = table.place(cells.first + int(empty.argmax()))
+            place = named_row(cells.first + int(empty.argmax()), table.line)
             raise DataError(
                 f"{self.source}: {place} has no patient id. Give every row one, or delete the row."
             )

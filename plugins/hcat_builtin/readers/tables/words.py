@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from hcat_builtin.readers.tables.cells import Cells
 from hcat_builtin.readers.tables.text_cells import LARGEST, only
 from hcat_core.errors import DataError
+from hcat_core.text.file_rows import Line, named_row
 from hcat_core.text.quoting import shown
 
 MOST_DISTINCT = 5  # a column with more words than these is one of text
@@ -68,18 +69,18 @@ class WordSearch:
         self.measured += counts
         return not self.found
 
-    def refuse(self, source: str, place: Callable[[int], str]) -> None:
+    def refuse(self, source: str, line: Line) -> None:
         """Refuse the words of all columns.
 
         Args:
             source: the file.
-            place: where a row stands in it.
+            line: of a row in it.
 
         Raises:
             DataError: with the first word of each column, how many there are, and the ways out.
         """
         if self.found:
-            raise DataError(self._message(source, place))
+            raise DataError(self._message(source, line))
         numbers = dict(zip(self.names, self.measured.tolist(), strict=True))
         mixed = [name for name, count in self.truths.items() if count < numbers[name]]
         if mixed:
@@ -94,10 +95,10 @@ class WordSearch:
         if len(words.distinct) <= MOST_DISTINCT:
             words.distinct.update(str(text).strip() for text in set(texts[rows].tolist()))
 
-    def _message(self, source: str, place: Callable[[int], str]) -> str:
+    def _message(self, source: str, line: Line) -> str:
         numbers = dict(zip(self.names, self.measured.tolist(), strict=True))
         parts = [
-            f"column {name}, {place(words.row)}: {shown(words.text)} is not a number"
+            f"column {name}, {named_row(words.row, line)}: {shown(words.text)} is not a number"
             + (f" ({words.cells} such cells)" if words.cells > 1 else "")
             for name, words in list(self.found.items())[:SHOWN]
         ]

@@ -99,9 +99,9 @@ def test_words_that_mean_not_measured_are_named():
 @pytest.mark.parametrize(
     "values, message",
     [
-        ([1.5, "high", 2], 'column x, row 1: "high" is not a number'),
-        (["1", "2a", "3"], 'column x, row 1: "2a" is not a number'),
-        ([1.0, np.inf, 2], 'column x, row 1: "inf" is not a number'),
+        ([1.5, "high", 2], 'column x, row 1 .counted from 0.: "high" is not a number'),
+        (["1", "2a", "3"], 'column x, row 1 .counted from 0.: "2a" is not a number'),
+        ([1.0, np.inf, 2], 'column x, row 1 .counted from 0.: "inf" is not a number'),
         ([True, 2, "x"], "is not a number"),
         (pd.to_datetime(["2020-01-01", None, "2021-05-05"]), "column x holds dates"),
         (pd.to_datetime(["2020-01-01", None, "2021-05-05"], utc=True), "column x holds dates"),
@@ -160,7 +160,10 @@ def test_ids_are_the_index_that_has_them_or_the_column_of_a_usual_name(frame, id
             "index has no name, and may only number the rows",
         ),
         (pd.DataFrame({"x": [1, 2, 3], "id": [9, 8, 7]}, index=IDS), "both the index and the column id"),
-        (pd.DataFrame({"x": [1, 2, 3], "pid": ["a", None, "c"]}), "row 1 has no patient id"),
+        (
+            pd.DataFrame({"x": [1, 2, 3], "pid": ["a", None, "c"]}),
+            "row 1 .counted from 0. has no patient id",
+        ),
         (pd.DataFrame({"x": [1, 2, 3], "pid": [1.0, 2.0, 2.0**60]}), "row 2"),
         (pd.DataFrame({"pid": IDS}), "no column beside its ids"),
         (pd.DataFrame([[1, 2]] * 3, columns=["x", "x"], index=IDS), 'called "x"'),

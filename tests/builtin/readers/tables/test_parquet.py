@@ -219,7 +219,7 @@ def test_ids_of_all_types_are_the_patients_numbers(path, ids, type_, expected):
 
 def test_a_row_without_patient_is_refused(path):
     pyarrow.parquet.write_table(pyarrow.table({"pid": ["p", None], "a": [1, 2]}), path)
-    assert "row 1 has no patient id" in refusal(path)
+    assert "row 1 (counted from 0) has no patient id" in refusal(path)
 
 
 @pytest.mark.parametrize("value", [np.inf, -np.inf, 1e39])

@@ -44,7 +44,7 @@ def test_numbers_booleans_and_one_hot_categories_become_features(path):
 
 
 def test_text_that_the_recipe_does_not_name_is_refused_with_column_value_and_row(path):
-    place = "line 2" if path.suffix == ".csv" else "row 0"
+    place = "line 2" if path.suffix == ".csv" else "row 0 .counted from 0."
     with pytest.raises(DataError, match=f'column note, {place}: "x" is not a number') as error:
         read(path, one_hot=["stage"])
     assert 'one_hot = ["note"]' in str(error.value)

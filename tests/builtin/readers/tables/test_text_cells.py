@@ -179,7 +179,7 @@ def test_a_parquet_table_has_the_same_words(tmp_path):
     np.testing.assert_array_equal(
         np.where(found.measured, found.mean, nan), [[0, 1, 1], [nan, nan, nan], [1, 0, nan]]
     )
-    with pytest.raises(DataError, match='column c, row 0: "None" is not a number'):
+    with pytest.raises(DataError, match='column c, row 0 .counted from 0.: "None" is not a number'):
         list(TableReader(path=tmp_path / "t.parquet").read())
 
 
