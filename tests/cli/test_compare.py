@@ -176,7 +176,7 @@ def test_it_ends_with_a_verdict_and_a_page_that_says_the_same(hcat, cohort, agai
     assert last == f"open {tmp_path / 'c' / 'compare.html'}" and verdict["title"] in out
     page = (tmp_path / "c" / "compare.html").read_text()
     assert all(sentence in page for sentence in (verdict["title"], *verdict["sentences"]))
-    assert "No recipe failed on any fold." in page and "by how much the mean AUC falls" in page
+    assert "No recipe failed on any fold." in page and "by how much the AUC falls" in page
     assert "<script" not in page and "src=" not in page and "url(http" not in page
 
 
