@@ -31,11 +31,6 @@ def interval(pair: Sequence[float] | None, digits: int = 2) -> str:
     return f"({pair[0]:.{digits}f} to {pair[1]:.{digits}f})" if pair else ""
 
 
-def counted(n: int, singular: str, plural: str = "") -> str:
-    """A number and what it counts: ``1 patient``, ``2 patients``, ``2 modalities``."""
-    return f"{n} {singular if n == 1 else plural or singular + 's'}"
-
-
 def listed(names: Sequence[str], last: str = "and") -> str:
     """Names with commas, and a word before the last one: ``a, b and c``."""
     *first, end = names or ("",)

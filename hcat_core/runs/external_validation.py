@@ -23,6 +23,7 @@ from hcat_core.registry.catalog import Catalog
 from hcat_core.runs.new_patients import PatientFiles, read_new_patients, warn_outside_training
 from hcat_core.runs.predict import PatientPredictions, predict_patients
 from hcat_core.runs.trained_run import TrainedRun
+from hcat_core.text.counted import counted
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,9 @@ def evaluate_cohort(
     warnings = [*report.findings, *warn_outside_training(run, cohort)]
     without = ~cohort.present.any(dim=1)
     if without.any():
-        warnings.append(f"{int(without.sum())} patients have no modality and are left out")
+        warnings.append(
+            f"{counted(int(without.sum()), 'patient has', 'patients have')} no modality: left out"
+        )
         cohort = cohort[~without]
     if cohort.targets is None:
         raise DataError("an evaluation needs outcomes: --targets FILE.")
