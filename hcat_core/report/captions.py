@@ -6,12 +6,11 @@ from collections.abc import Sequence
 
 from hcat_core.evaluation.scores import TaskScores
 from hcat_core.metrics.fewest import FEWEST_TO_RESAMPLE
-from hcat_core.report.formatting import listed
+from hcat_core.report.formatting import counted, listed
 from hcat_core.report.inputs import KnownOutcomes, ReportInputs, few
 from hcat_core.report.method import thresholds
 from hcat_core.report.outcomes import weighting
 from hcat_core.report.performance_figures import band_resamples
-from hcat_core.text.counted import counted
 
 FEW = "A dash stands where ten patients of either outcome are needed and there are fewer."
 FEW_GROUPS = "A dash stands where ten groups with either outcome are needed and there are fewer."

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from hcat_core.data.data_quality import DISTINCT
 from hcat_core.data.leakage import FEWEST, MOST_AUC, MOST_CORRELATED
-from hcat_core.report.formatting import listed
+from hcat_core.report.formatting import counted, listed
 from hcat_core.report.inputs import ReportInputs
-from hcat_core.text.counted import counted
 
 
 def leakage(inputs: ReportInputs) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime
 from collections.abc import Sequence
 
+from hcat_core.text.counted import counted as counted
+
 
 def number(value: object, digits: int = 3) -> str:
     """A number for a table, where 0 has no sign; a dash for None."""

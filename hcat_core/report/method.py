@@ -7,9 +7,8 @@ from typing import Any
 
 from hcat_core.data.splits import SPLITS
 from hcat_core.evaluation.summary import MemberSummary
-from hcat_core.report.formatting import listed, number
+from hcat_core.report.formatting import counted, listed, number
 from hcat_core.report.inputs import ReportInputs
-from hcat_core.text.counted import counted
 
 CHOSEN_BY = {
     "validation patients": "on the validation patients",

@@ -12,13 +12,12 @@ from hcat_core.evaluation.cohort_counts import ClassCounts, OtherCounts
 from hcat_core.evaluation.other_outcomes import ClassScores
 from hcat_core.evaluation.verdict import observed_over_predicted
 from hcat_core.report import data_checks, method, outcomes
-from hcat_core.report.formatting import interval, listed, number
+from hcat_core.report.formatting import counted, interval, listed, number
 from hcat_core.report.inputs import ReportInputs, few
 from hcat_core.report.other_tables import significant
 from hcat_core.report.page_facts import PageFacts
 from hcat_core.report.words import NO_TEST_PATIENTS, purpose, summary_in_words
 from hcat_core.storage.checkpoint import write_text
-from hcat_core.text.counted import counted
 from hcat_core.text.quoting import printable
 
 SPECIAL = str.maketrans({character: f"\\{character}" for character in "\\`*_{}[]<>|#~$"})

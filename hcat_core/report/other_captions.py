@@ -6,9 +6,9 @@ from hcat_core.evaluation.other_baselines import FREQUENCIES, TRAINING_MEAN
 from hcat_core.evaluation.other_outcomes import ClassScores, OtherScores
 from hcat_core.metrics.fewest import FEWEST_OF_EACH, FEWEST_TO_RESAMPLE
 from hcat_core.metrics.values import KnownValues
+from hcat_core.report.formatting import counted
 from hcat_core.report.inputs import KnownOutcomes, ReportInputs
 from hcat_core.report.other_figures import MOST_POINTS
-from hcat_core.text.counted import counted
 
 
 def counts(classes: bool, unit: str) -> str:

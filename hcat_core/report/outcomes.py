@@ -8,9 +8,8 @@ import numpy as np
 
 from hcat_core.cohort import Task
 from hcat_core.metrics.survival import causes, kaplan_meier
-from hcat_core.report.formatting import listed
+from hcat_core.report.formatting import counted, listed
 from hcat_core.report.inputs import ReportInputs
-from hcat_core.text.counted import counted
 
 
 def label_rules(inputs: ReportInputs) -> str:

@@ -19,6 +19,7 @@ from hcat_core.report import (
     part_captions,
     run_tables,
 )  # fmt: skip
+from hcat_core.report.formatting import counted
 from hcat_core.report.inputs import ReportInputs, few
 from hcat_core.report.other_outcomes import OutcomeSection, other_sections
 from hcat_core.report.page_facts import PageFacts
@@ -29,7 +30,6 @@ from hcat_core.report.tripod import tripod_items
 from hcat_core.report.verdict_figure import VERDICT_KINDS, auc_figure, r2_figure
 from hcat_core.report.words import purpose, summary_in_words
 from hcat_core.storage.checkpoint import write_text
-from hcat_core.text.counted import counted
 
 SECTIONS = {
     "cohort": "Patients, and what they lack",

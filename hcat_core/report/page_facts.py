@@ -9,9 +9,8 @@ from typing import Any
 
 from hcat_core import __version__
 from hcat_core.cohort import Layout, Outcome, Task
-from hcat_core.report.formatting import listed
+from hcat_core.report.formatting import counted, listed
 from hcat_core.report.inputs import ReportInputs
-from hcat_core.text.counted import counted
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,12 @@ from hcat_core.cohort import Task
 from hcat_core.data.event_times import DAYS
 from hcat_core.metrics.group_tests import compare_groups
 from hcat_core.metrics.survival import aalen_johansen, causes
-from hcat_core.report.formatting import number
+from hcat_core.report.formatting import counted, number
 from hcat_core.report.inputs import ReportInputs
 from hcat_core.report.page_tables import PageTable, TableRow, numbers, texts
 from hcat_core.report.risk_figure import GROUPS, GroupCurve, TimeAxis, risk_figure
 from hcat_core.report.svg import Captioned
 from hcat_core.report.words import too_few
-from hcat_core.text.counted import counted
 
 FEWEST_IN_GROUP = 5
 RESAMPLES = 200

@@ -10,7 +10,7 @@ from hcat_core.evaluation.baselines import BaselineScores
 from hcat_core.evaluation.scores import TaskScores
 from hcat_core.evaluation.verdict import observed_over_predicted
 from hcat_core.report import captions, outcomes, part_captions
-from hcat_core.report.formatting import number, percent, signed
+from hcat_core.report.formatting import counted, number, percent, signed
 from hcat_core.report.inputs import ReportInputs, few
 from hcat_core.report.page_tables import (
     DASH,
@@ -23,7 +23,6 @@ from hcat_core.report.page_tables import (
     texts,
 )
 from hcat_core.report.score_intervals import ScoreIntervals, score_intervals
-from hcat_core.text.counted import counted
 
 SUBSETS_SHOWN = 31
 

@@ -15,11 +15,10 @@ from hcat_core.data.splits import SPLITS
 from hcat_core.evaluation.cohort_counts import ClassCounts, OtherCounts, OutcomeCounts
 from hcat_core.evaluation.other_outcomes import ClassScores, OtherScores
 from hcat_core.report import captions, data_checks, method, other_captions, outcomes
-from hcat_core.report.formatting import interval, listed, number
+from hcat_core.report.formatting import counted, interval, listed, number
 from hcat_core.report.inputs import ReportInputs, few
 from hcat_core.report.task_figures import TaskFigures
 from hcat_core.report.words import too_few
-from hcat_core.text.counted import counted
 
 BY_AUTHORS = "To be completed by the authors"
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from hcat_core.report.formatting import listed
+from hcat_core.report.formatting import counted, listed
 from hcat_core.report.inputs import KnownOutcomes, ReportInputs
 from hcat_core.report.outcomes import competing_in_short
 from hcat_core.report.page_facts import event_in_words, outcome_in_words
-from hcat_core.text.counted import counted
 
 NO_TEST_PATIENTS = "There are no test patients: how well the model predicts others was not measured."
 
@@ -75,8 +74,8 @@ def _cohort(inputs: ReportInputs) -> str:
         )
     has = "has" if complete == 1 else "have"
     return (
-        f"The cohort has {counted(patients, 'patient')} and "
-        f"{counted(len(modalities), 'modality', 'modalities')}; {share} of them {has} all modalities."
+        f"The cohort has {counted(patients, 'patient')} and {len(modalities)} modalities; {share} of them "
+        f"{has} all modalities."
     )
 
 
