@@ -30,6 +30,7 @@ from hcat_core.recipe.shipped import find_recipe
 from hcat_core.registry.catalog import Catalog, load_catalog
 from hcat_core.registry.discovery import NO_PLUGINS
 from hcat_core.runs.recipe_cohort import CohortReaders, GivenCohort, given_by, read_from
+from hcat_core.text.counted import counted
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -297,7 +298,7 @@ class Cohort:
         widths = zip(self.data.layout.modalities, self.data.present.sum(dim=0).tolist(), strict=True)
         parts = [", ".join(f"{modality.name} {here} x {modality.width}" for modality, here in widths)]
         parts += [f"{name}: {text}" for name, text in outcomes_in_words(self.data)]
-        return f"Cohort of {len(self)} patients: {'; '.join(parts)}"
+        return f"Cohort of {counted(len(self), 'patient')}: {'; '.join(parts)}"
 
     def _repr_html_(self) -> str:
         rows = [
@@ -308,7 +309,7 @@ class Cohort:
         ]
         outcomes = [[name, text] for name, text in outcomes_in_words(self.data)]
         return facts_as_html(
-            f"{len(self)} patients",
+            counted(len(self), "patient"),
             table_as_html(["modality", "patients", "share", "features"], rows),
             table_as_html(["outcome", "patients"], outcomes) if outcomes else "",
             findings=self.findings,

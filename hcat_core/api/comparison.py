@@ -22,6 +22,7 @@ from hcat_core.experiments.compare_recipes.document import FoldPlan
 from hcat_core.experiments.compare_recipes.results import FoldResult
 from hcat_core.experiments.jobs import Backend
 from hcat_core.recipe.recipe import Recipe
+from hcat_core.text.counted import counted
 
 SHOWN = ("auc", "auc_sd", "brier", "calibration_slope", "r2", "r2_sd", "mae")
 
@@ -104,7 +105,8 @@ class Comparison:
         failed = [f"{name}: {'; '.join(errors)}" for name, errors in self.errors.items()]
         plan = self.document
         return facts_as_html(
-            f"{plan['patients']} patients, {plan['folds']} folds, {plan['repeats']} times",
+            f"{counted(plan['patients'], 'patient')}, {plan['folds']} folds, "
+            f"{counted(plan['repeats'], 'time')}",
             paragraph(self.verdict),
             table_as_html(["recipe", "task", *columns], rows),
             findings=[*failed, *self.findings],

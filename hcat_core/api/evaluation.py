@@ -16,6 +16,7 @@ from hcat_core.api.score_frames import headline, others_as_html, score_frame
 from hcat_core.runs.external_validation import Evaluation, evaluate_run
 from hcat_core.runs.new_patients import read_patients
 from hcat_core.runs.trained_run import TrainedRun
+from hcat_core.text.counted import counted
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -68,12 +69,12 @@ class CohortEvaluation:
         scores = [(f"{task} AUC", m["auc"]) for task, m in self.document["metrics"].items()]
         scores += [headline(name, m) for name, m in self.document.get("other_outcomes", {}).items()]
         found = ", ".join(f"{n} {'not defined' if v is None else format(v, '.3f')}" for n, v in scores)
-        return f"Evaluation on {len(self.evaluation.predictions.cohort)} patients: {found}"
+        return f"Evaluation on {counted(len(self.evaluation.predictions.cohort), 'patient')}: {found}"
 
     def _repr_html_(self) -> str:
         names = ("patients", "events", "auc", "calibration_slope", "brier")
         rows = [[task, *(m.get(name) for name in names)] for task, m in self.document["metrics"].items()]
-        title = f"Evaluation on {len(self.evaluation.predictions.cohort)} patients"
+        title = f"Evaluation on {counted(len(self.evaluation.predictions.cohort), 'patient')}"
         verdicts = [
             paragraph(f"{one.task}: {one.answer}. {' '.join(one.reasons)}")
             for one in self.evaluation.verdicts

@@ -14,6 +14,7 @@ from hcat_core.api.default_method import method_for
 from hcat_core.api.html import facts_as_html, paragraph, table_as_html
 from hcat_core.api.recipes import Method, plugins_of, recipe_for
 from hcat_core.runs.cohort_checks import check_cohort, check_without_split, inspection_document
+from hcat_core.text.counted import counted
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -55,9 +56,11 @@ class Inspection:
         return (*self.facts["refusals"], *leaks)
 
     def __repr__(self) -> str:
-        lines = [f"{self.facts['patients']} patients, {self.facts['complete']} with every modality"]
+        lines = [
+            f"{counted(self.facts['patients'], 'patient')}, {self.facts['complete']} with every modality"
+        ]
         lines += [
-            f"{m['name']}: {m['patients']} patients, {m['width']} features, "
+            f"{m['name']}: {counted(m['patients'], 'patient')}, {counted(m['width'], 'feature')}, "
             f"{m['share_not_measured']:.1%} of cells not measured"
             for m in self.facts["modalities"]
         ]
@@ -79,7 +82,9 @@ class Inspection:
         others = self.facts["other_outcomes"].items()
         parts += [paragraph(f"{name}: {in_words(counts)}") for name, counts in others]
         stops = [f"A run would stop: {refusal}" for refusal in self.refusals]
-        title = f"{self.facts['patients']} patients, {self.facts['complete']} with every modality"
+        title = (
+            f"{counted(self.facts['patients'], 'patient')}, {self.facts['complete']} with every modality"
+        )
         return facts_as_html(title, *parts, findings=[*stops, *self.findings])
 
 
@@ -111,7 +116,7 @@ def in_words(counts: Mapping[str, Any]) -> str:
         parts = [f"{number} {name}" for name, number in counts["classes"].items()]
     elif counts["known"]:
         ends = f"{counts['lowest']:.4g} to {counts['highest']:.4g} {counts['unit']}".strip()
-        parts = [f"{counts['known']} values, mean {counts['mean']:.4g} ({ends})"]
+        parts = [f"{counted(counts['known'], 'value')}, mean {counts['mean']:.4g} ({ends})"]
     else:
         parts = ["no values"]
     return ", ".join([*parts, f"{counts['unknown']} unknown"])

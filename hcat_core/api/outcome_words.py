@@ -8,6 +8,7 @@ import numpy as np
 
 from hcat_core.cohort import Cohort
 from hcat_core.runs.outcomes_in_words import known_outcomes
+from hcat_core.text.counted import counted
 
 
 def outcomes_in_words(cohort: Cohort) -> list[tuple[str, str]]:
@@ -27,11 +28,11 @@ def outcomes_in_words(cohort: Cohort) -> list[tuple[str, str]]:
         else:
             task, values = cohort.layout.tasks[outcome.columns[0]], np.array(known, dtype=float)
             unit = f" {task.unit}" if task.unit else ""
-            text = f"{len(values)} values, {unknown} unknown"
+            text = f"{counted(len(values), 'value')}, {unknown} unknown"
             if len(values):
                 text = (
-                    f"{len(values)} values from {values.min():.4g} to {values.max():.4g}{unit}, mean "
-                    f"{values.mean():.4g}, standard deviation {values.std():.4g}, {unknown} unknown"
+                    f"{counted(len(values), 'value')} from {values.min():.4g} to {values.max():.4g}{unit}, "
+                    f"mean {values.mean():.4g}, standard deviation {values.std():.4g}, {unknown} unknown"
                 )
         result.append((outcome.name, text))
     return result

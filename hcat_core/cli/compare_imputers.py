@@ -192,9 +192,9 @@ def compare_imputers(
 def _read(recipe: Path, catalog: Catalog, sets: Sequence[str], output: Output) -> tuple[str, str, str]:
     """The recipe with its settings as TOML, and fingerprint and name of its cohort."""
     from hcat_core.recipe.recipe import load_recipe
-    from hcat_core.report.formatting import counted
     from hcat_core.report.page_facts import cohort_name
     from hcat_core.runs.recipe_cohort import read_recipe_cohort
+    from hcat_core.text.counted import counted
 
     loaded, warnings = load_recipe(recipe, catalog, sets=sets)
     cohort, report = read_recipe_cohort(loaded, catalog, output.say)

@@ -9,6 +9,7 @@ import click
 
 from hcat_core.cli.console import Output, common_options, open_catalog
 from hcat_core.cli.recipe_options import RecipePath, recipe_from_command_line, recipe_options
+from hcat_core.text.counted import counted
 
 if TYPE_CHECKING:
     from hcat_core.conversion.convert import To
@@ -42,7 +43,8 @@ def convert(
     chosen: To = to or ("h5mu" if destination.suffix.lower() == ".h5mu" else "h5")
     done = convert_cohort(loaded, catalog, destination, chosen, output.say)
     output.say(
-        f"{len(done.cohort)} patients, {len(done.cohort.layout.modalities)} modalities, as {chosen}:"
+        f"{counted(len(done.cohort), 'patient')}, "
+        f"{counted(len(done.cohort.layout.modalities), 'modality', 'modalities')}, as {chosen}:"
     )
     sizes = {str(file): file.stat().st_size for file in done.files}
     for name, size in sizes.items():

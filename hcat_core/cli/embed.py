@@ -9,6 +9,7 @@ import click
 
 from hcat_core.cli.console import Output, common_options
 from hcat_core.cli.new_patients import patient_options, read_patients
+from hcat_core.text.counted import counted
 
 
 @click.command()
@@ -37,7 +38,10 @@ def embed(run: Path, target: Path, as_json: bool, quiet: bool, **arguments: Any)
     write_embeddings(vectors, target)
     members = len({name.partition("_")[0] for name in vectors.columns})
     if not quiet and not as_json:
-        output.say(f"{len(vectors)} patients, {vectors.shape[1]} numbers of {members} members: {target}")
+        output.say(
+            f"{counted(len(vectors), 'patient')}, {counted(vectors.shape[1], 'number')} of "
+            f"{counted(members, 'member')}: {target}"
+        )
     output.document(
         {"run_folder": str(run), "file": str(target), "patients": len(vectors), "members": members}
     )

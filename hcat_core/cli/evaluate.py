@@ -15,6 +15,7 @@ from hcat_core.cli.recipe_options import recipe_of
 from hcat_core.cli.score_cells import number, print_verdicts, shown, why_left_out, with_interval
 from hcat_core.cli.tables import print_grouped, print_table
 from hcat_core.storage.new_folder import held_folder
+from hcat_core.text.counted import counted
 
 if TYPE_CHECKING:
     from hcat_core.runs.external_validation import Evaluation
@@ -98,7 +99,7 @@ def _write(folder: Path, document: dict[str, Any], run: TrainedRun, evaluation: 
 def _print(output: Output, document: dict[str, Any]) -> None:
     from rich.table import Table
 
-    output.say(f"{document['patients']} patients; nothing was fitted on them")
+    output.say(f"{counted(document['patients'], 'patient')}; nothing was fitted here")
     table = Table(title="all patients", title_justify="left", title_style="bold", box=None, pad_edge=False)
     for heading in ("task", *HEADINGS, "Brier", "Uno C"):
         table.add_column(heading, overflow="fold")

@@ -13,6 +13,7 @@ from hcat_core.cli.console import Output, common_options
 from hcat_core.cli.new_patients import patient_options, read_patients
 from hcat_core.cli.tables import print_table
 from hcat_core.errors import UsageError
+from hcat_core.text.counted import counted
 
 if TYPE_CHECKING:
     from hcat_core.runs.impute import CompletedModality
@@ -80,7 +81,7 @@ def impute(
     if not quiet and not as_json:
         _print(output, written[: len(trained.layout.modalities)], outdir)
         if draws is not None:
-            output.say(f"{draws} sets, seed {document['seed']}: {outdir}")
+            output.say(f"{counted(draws, 'set')}, seed {document['seed']}: {outdir}")
         for name, shift in shifts.items():
             output.say(f"{name}: imputed values are shifted by {shift:+g} standard deviations")
     output.document({**document, "files": [{**asdict(one), "path": str(one.path)} for one in written]})

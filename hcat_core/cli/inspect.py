@@ -12,6 +12,7 @@ from hcat_core.cli.other_outcome_tables import with_unit
 from hcat_core.cli.recipe_options import RecipePath, recipe_from_command_line, recipe_options
 from hcat_core.cli.tables import print_table
 from hcat_core.cli.waiting import Waiting
+from hcat_core.text.counted import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -69,11 +70,11 @@ def below(source: str, root: Path) -> str:
 
 def _print(output: Output, found: dict[str, Any], root: Path) -> None:
     console = output.words
-    output.say(f"{found['patients']} patients, {found['complete']} with every modality")
+    output.say(f"{counted(found['patients'], 'patient')}, {found['complete']} with every modality")
     if found["patients_without_modality"]:
         output.say(
-            f"{found['patients_without_modality']} patients have outcomes and no modality: "
-            "they are left out of training"
+            f"{counted(found['patients_without_modality'], 'patient has', 'patients have')} outcomes and "
+            "no modality: left out of training"
         )
     headings = ("modality", "patients", "share", "width", "rows", "cells not measured")
     table = _table("modalities", *headings)
@@ -96,7 +97,8 @@ def _print(output: Output, found: dict[str, Any], root: Path) -> None:
     for m in found["modalities"]:
         if m["within_variance"] is not None:
             output.say(
-                f"{m['name']}: {m['rows']} rows aggregated to {m['patients']} patients; "
+                f"{m['name']}: {counted(m['rows'], 'row')} aggregated to "
+                f"{counted(m['patients'], 'patient')}; "
                 f"{m['within_variance']:.0%} of the variance lies between rows of one patient"
             )
     table = _table("patterns of missingness", "patients", *found["modality_names"])
@@ -110,7 +112,7 @@ def _print(output: Output, found: dict[str, Any], root: Path) -> None:
         return
     _print_outcomes(console, found)
     for name, patients in found["competing_first"].items():
-        output.say(f"{name}: the competing event came first for {patients} patients")
+        output.say(f"{name}: the competing event came first for {counted(patients, 'patient')}")
     output.say(f"outcomes from {below(found['targets_source'], root)}")
     for size in found["sample_size"]:
         if size["enough"]:

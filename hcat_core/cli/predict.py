@@ -11,6 +11,7 @@ from hcat_core.cli.console import Output, common_options
 from hcat_core.cli.new_patients import patient_options, read_patients
 from hcat_core.cli.tables import print_table
 from hcat_core.errors import UsageError
+from hcat_core.text.counted import counted
 
 if TYPE_CHECKING:
     from hcat_core.runs.predict import PatientPredictions
@@ -63,7 +64,7 @@ def predict(
     if not quiet and not as_json:
         _print(output, predictions, records)
         if target is not None:
-            output.say(f"{len(records)} patients: {target}")
+            output.say(f"{counted(len(records), 'patient')}: {target}")
     output.document({"run_folder": str(run), "patients": records})
 
 

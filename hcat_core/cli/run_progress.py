@@ -19,6 +19,7 @@ from hcat_core.cli.score_cells import interval, number, print_verdicts, shown, w
 from hcat_core.cli.tables import print_table
 from hcat_core.cli.waiting import FIRST, Waiting
 from hcat_core.registry.hooks import hookimpl
+from hcat_core.text.counted import counted
 
 
 class RunProgress:
@@ -187,7 +188,9 @@ def print_results(console: Console, summary: Mapping[str, Any], folder: Path) ->
     console.print(f"{folder}/", markup=False)
     for path in sorted(folder.iterdir()):
         files = sum(1 for inner in path.rglob("*") if inner.is_file())
-        console.print(f"  {path.name}/  {files} files" if path.is_dir() else f"  {path.name}", markup=False)
+        console.print(
+            f"  {path.name}/  {counted(files, 'file')}" if path.is_dir() else f"  {path.name}", markup=False
+        )
     print_verdicts(console, summary["verdicts"])
     console.print(f"open {folder / 'report.html'}", markup=False)
 
@@ -198,7 +201,7 @@ def _how_trained(run: Mapping[str, Any]) -> str:
         members = run["members"]
         epochs = [member["best_epoch"].get("average", member["epochs"]) for member in members]
         return (
-            f"{len(members)} members, each at the epoch that its held-out patients chose: "
+            f"{counted(len(members), 'member')}, each at the epoch that its held-out patients chose: "
             f"{', '.join(map(str, epochs))}"
         )
     stop = "stopped early" if run["stopped_early"] else "ran to the end"

@@ -10,6 +10,7 @@ import click
 
 from hcat_core.cli.console import Output, common_options
 from hcat_core.synth.spec import PRESETS
+from hcat_core.text.counted import counted
 
 if TYPE_CHECKING:
     from hcat_core.synth.generator import SyntheticCohort
@@ -134,4 +135,4 @@ def _describe(cohort: SyntheticCohort, directory: Path) -> str:
     spec = cohort.spec
     noise = f", {spec.noise_blocks:.0%} of present blocks noise" if spec.noise_blocks else ""
     missing = f"{spec.mechanism.upper()} at {spec.missing_rate:.0%}"
-    return f"{spec.patients} patients, {missing}{noise}, in {directory}:"
+    return f"{counted(spec.patients, 'patient')}, {missing}{noise}, in {directory}:"

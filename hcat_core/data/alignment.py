@@ -11,6 +11,7 @@ from torch import Tensor
 from hcat_core.cohort import Cohort
 from hcat_core.errors import DataError
 from hcat_core.layout import Layout, Modality
+from hcat_core.text.counted import counted
 
 
 @dataclass(frozen=True)
@@ -112,8 +113,8 @@ def _differences(given: Modality, wanted: Modality, matched: Tensor, places: Ten
         )
     if unknown:
         findings.append(
-            f"{given.name}: {len(unknown)} columns of the file are no features of training, and are left "
-            f"out: {_few(unknown)}"
+            f"{given.name}: {counted(len(unknown), 'column')} of the file not among the features of "
+            f"training, and left out: {_few(unknown)}"
         )
     return findings
 

@@ -22,6 +22,7 @@ from hcat_core.data.shared_ids import check_outcome_ids
 from hcat_core.errors import DataError
 from hcat_core.layout import Layout, Modality, Task
 from hcat_core.reading import Reader, ViewReader
+from hcat_core.text.counted import counted
 
 SHOWN = 5  # names in a message
 
@@ -267,6 +268,6 @@ def _shared_names(modality: str, features: tuple[str, ...]) -> tuple[str, ...]:
         return ()
     named = ", ".join(shared[:SHOWN]) + (f" and {len(shared) - SHOWN} more" if len(shared) > SHOWN else "")
     return (
-        f"{modality}: {len(shared)} names stand for several features each ({named}); in the files of new "
-        "patients those of one name have to be in the same order",
+        f"{modality}: {counted(len(shared), 'name stands', 'names stand')} for several features each "
+        f"({named}); in the files of new patients those of one name have to be in the same order",
     )

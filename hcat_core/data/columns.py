@@ -13,6 +13,7 @@ from hcat_core.data.missing_values import Missing
 from hcat_core.data.patient_ids import IdNormaliser
 from hcat_core.errors import DataError
 from hcat_core.reading import LineReader, Reader, TextColumnReader
+from hcat_core.text.counted import counted
 from hcat_core.text.file_rows import Line, named_rows, no_line
 
 SHOWN = 3
@@ -113,7 +114,8 @@ def _refuse_contradictions(source: str, columns: Sequence[Column], patient: np.n
             sentences.append(f"{' and '.join(pair)}: {column.name} is {of_pair}")
     if sentences:
         raise DataError(
-            f"{source}: {int(several.sum())} patients have rows that contradict each other: "
+            f"{source}: {counted(int(several.sum()), 'patient has', 'patients have')} rows that contradict "
+            "each other: "
             f"{'; '.join(sentences)}. The rows of one patient must say the same: correct the file, or "
             "keep one row per patient."
         )

@@ -17,6 +17,7 @@ from hcat_core.cohort import Cohort
 from hcat_core.data.assembly import ReadReport
 from hcat_core.data.splits import Split
 from hcat_core.errors import DataError
+from hcat_core.text.counted import counted
 
 DISTINCT = 8  # with fewer distinct values in a row, two patients may be equal by chance
 MOST_SHARING = 5  # ids with one stem; more of them are numbered patients, not records of one
@@ -92,7 +93,7 @@ def refuse_quality_issues(issues: list[QualityIssue]) -> None:
     """
     if issues:
         lines = "\n".join(f"  {issue.message}" for issue in issues)
-        raise DataError(f"--strict: {len(issues)} findings about the cohort:\n{lines}")
+        raise DataError(f"--strict: {counted(len(issues), 'finding')} about the cohort:\n{lines}")
 
 
 def _unmeasured(cohort: Cohort, report: ReadReport) -> list[QualityIssue]:
@@ -158,8 +159,8 @@ def _empty(cohort: Cohort) -> list[QualityIssue]:
         rows = zero[:, column].nonzero().squeeze(1).tolist()
         if rows and modality.width > 1:
             message = (
-                f"{modality.name}: nothing but zeros for {len(rows)} patients ({_first_rows(rows)}). If "
-                "nothing was measured, leave them out of the file or write NaN."
+                f"{modality.name}: nothing but zeros for {counted(len(rows), 'patient')} "
+                f"({_first_rows(rows)}). If nothing was measured, leave them out of the file or write NaN."
             )
             issues.append(QualityIssue("empty", message))
     return issues

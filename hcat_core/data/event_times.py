@@ -8,6 +8,7 @@ from hcat_core.data.column import Column, number_column
 from hcat_core.data.follow_up_names import unit_in_name
 from hcat_core.data.schema import TargetsTable, TaskTable, TimeUnit
 from hcat_core.errors import DataError
+from hcat_core.text.counted import counted
 
 DAYS = {"days": 1.0, "months": 30.4375, "years": 365.25}
 """Days of each unit; a month is a twelfth of a year."""
@@ -90,9 +91,9 @@ def strange_times(
     at_once = int(((time == 0) & (event > 0)).sum())
     if at_once:
         found.append(
-            f"{where} {at_once} patients have an event at time 0 in {task.time}. They count as events at "
-            "the horizon, and not where times are compared: a follow-up of no length has no order. Is it "
-            "the right start?"
+            f"{where} {counted(at_once, 'patient has', 'patients have')} an event at time 0 in "
+            f"{task.time}. It counts as an event at the horizon, and not where times are compared: a "
+            "follow-up of no length has no order. Is it the right start?"
         )
     return found
 

@@ -17,6 +17,7 @@ from hcat_core.data.schema import SplitTable
 from hcat_core.errors import DataError
 from hcat_core.layout import Outcome, Task
 from hcat_core.reading import Reader
+from hcat_core.text.counted import counted
 from hcat_core.text.file_rows import named_row
 from hcat_core.text.quoting import shown
 
@@ -121,13 +122,14 @@ def split_by_column(
     odd = np.flatnonzero(has.numpy() & ~np.isin(sides, SPLITS))
     if len(odd):
         unknown = Counter(sides[odd].tolist())
-        counted = unknown.most_common(5)
-        found = ", ".join(f"{shown(side) if side else 'no value'} ({count})" for side, count in counted)
+        frequent = unknown.most_common(5)
+        found = ", ".join(f"{shown(side) if side else 'no value'} ({count})" for side, count in frequent)
         more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
         first = _place(reader, column, cohort.patient_ids[odd[0]], missing)
         raise DataError(
-            f"{where}: {len(odd)} patients have none of {', '.join(SPLITS)}: {found}{more}, the first of "
-            f"them {first}. Write one of these for each patient."
+            f"{where}: {counted(len(odd), 'patient has', 'patients have')} none of "
+            f"{', '.join(SPLITS)}: {found}{more}, the first of them {first}. Write one of these "
+            "for each patient."
         )
     rows = {name: np.flatnonzero((sides == name) & has.numpy()) for name in SPLITS}
     if not len(rows["train"]):
@@ -137,7 +139,9 @@ def split_by_column(
         for first, second in (("train", "validation"), ("train", "test"), ("validation", "test")):
             both = set(groups[rows[first]]) & set(groups[rows[second]])
             if both:
-                raise DataError(f"{where}: {len(both)} groups are in both {first} and {second}.")
+                raise DataError(
+                    f"{where}: {counted(len(both), 'group is', 'groups are')} in both {first} and {second}."
+                )
     train, validation, test = (torch.from_numpy(rows[name]) for name in SPLITS)
     split = Split(train, validation, test, (~has).nonzero().squeeze(1))
     _refuse_one_sided(cohort, split)
@@ -244,15 +248,15 @@ def _refuse_one_sided(cohort: Cohort, split: Split) -> None:
             events, free = int((labels == 1).sum()), int((labels == 0).sum())
             if task.kind == "class" and events < FEWEST_OF_A_CLASS:
                 raise DataError(
-                    f"{outcome.name}: the training split has {events} patients of the class "
+                    f"{outcome.name}: the training split has {counted(events, 'patient')} of the class "
                     f"{shown(task.category)}; at least {FEWEST_OF_A_CLASS} are needed. Join it with "
                     "another class in the file, or leave these patients out: add the class to "
                     "cohort.targets.missing."
                 )
             if task.kind == "event" and (events == 0 or free == 0):
                 raise DataError(
-                    f"task {task.name}: the training split has {events} events and {free} event-free "
-                    f"patients; both are needed. {_reason(cohort.targets, column, task)}"
+                    f"task {task.name}: the training split has {counted(events, 'event')} and {free} "
+                    f"event-free patients; both are needed. {_reason(cohort.targets, column, task)}"
                 )
 
 

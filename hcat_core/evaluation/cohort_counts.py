@@ -14,6 +14,7 @@ from hcat_core.data.splits import Split
 from hcat_core.metrics.classes import class_numbers
 from hcat_core.metrics.survival import causes
 from hcat_core.reading import DescribingReader, Reader
+from hcat_core.text.counted import counted
 
 
 @dataclass(frozen=True)
@@ -186,7 +187,7 @@ def describe_cohort(cohort: Cohort, report: ReadReport, split: Split) -> str:
     complete = int(cohort.present.all(dim=1).sum())
     has = ", ".join(f"{m.name} {m.patients}" for m in report.modalities)
     sides = ", ".join(f"{len(rows)} {side}" for side, rows in split.parts.items())
-    text = f"{len(cohort)} patients, {complete} with every modality ({has}); {sides}"
+    text = f"{counted(len(cohort), 'patient')}, {complete} with every modality ({has}); {sides}"
     if report.patients_without_modality:
         text += f"; {report.patients_without_modality} without any modality are left out"
     return text

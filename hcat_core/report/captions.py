@@ -190,7 +190,7 @@ def left_out(shown: int, every: int, needed: str = EACH) -> str:
     if shown == every:
         return ""
     if not shown:
-        return f"None of {every} groups has the {needed} that scores take."
+        return f"No scores: none of {every} groups has the {needed} that they take."
     return f"Not shown: {every - shown} of {every} groups, without the {needed} that scores take."
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime
 from collections.abc import Sequence
 
+from hcat_core.text.counted import counted as counted
+
 
 def number(value: object, digits: int = 3) -> str:
     """A number for a table, where 0 has no sign; a dash for None."""
@@ -24,11 +26,6 @@ def _unsigned_zero(text: str) -> str:
 def interval(pair: Sequence[float] | None, digits: int = 2) -> str:
     """An interval in brackets; an empty string for None."""
     return f"({number(pair[0], digits)} to {number(pair[1], digits)})" if pair else ""
-
-
-def counted(n: int, singular: str, plural: str = "") -> str:
-    """A number and what it counts: ``1 patient``, ``2 patients``, ``2 modalities``."""
-    return f"{n} {singular if n == 1 else plural or singular + 's'}"
 
 
 def listed(names: Sequence[str], last: str = "and") -> str:

@@ -75,7 +75,7 @@ def _others_by_group(name: str, scored: Sequence[tuple[str, Mapping[str, OtherSc
 
 def _caption(title: str, left_out: str) -> str:
     """The caption of a table of groups, some of which may be too small for scores."""
-    intervals = "" if left_out.startswith("None") else " In brackets: 95 % intervals."
+    intervals = "" if left_out.startswith("No scores") else " In brackets: 95 % intervals."
     return f"{title}.{intervals} {left_out}".strip()
 
 

@@ -20,6 +20,7 @@ from hcat_core.evaluation.verdict import Verdict, verdict_of
 from hcat_core.runs.new_patients import NewPatients
 from hcat_core.runs.predict import PatientPredictions, predict_patients
 from hcat_core.runs.trained_run import TrainedRun
+from hcat_core.text.counted import counted
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,9 @@ def evaluate_run(run: TrainedRun, patients: NewPatients, groups: Sequence[str]) 
     fingerprint = cohort.fingerprint()
     without = ~cohort.present.any(dim=1)
     if without.any():
-        warnings.append(f"{int(without.sum())} patients have no modality and are left out")
+        warnings.append(
+            f"{counted(int(without.sum()), 'patient has', 'patients have')} no modality: left out"
+        )
         cohort = cohort[~without]
     if cohort.targets is None:
         raise DataError("an evaluation needs outcomes: --targets FILE.")

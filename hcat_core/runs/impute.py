@@ -20,6 +20,7 @@ from hcat_core.storage.checkpoint import write_text
 from hcat_core.storage.h5_file import write_h5
 from hcat_core.storage.new_folder import held_folder
 from hcat_core.storage.safe_path import safe_path
+from hcat_core.text.counted import counted
 
 ROWS = 2048  # patients imputed at once
 DESCRIPTION = "imputation.json"
@@ -135,7 +136,7 @@ def imputation_warnings(run: TrainedRun, cohort: Cohort) -> list[str]:
         )
     left_out = int((~cohort.present.any(dim=1)).sum())
     if left_out:
-        warnings.append(f"{left_out} patients have no measured value in any modality and are left out")
+        warnings.append(f"{counted(left_out, 'patient has', 'patients have')} no measured value: left out")
     return warnings
 
 

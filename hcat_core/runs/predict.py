@@ -29,6 +29,7 @@ from hcat_core.runs.outcomes_in_words import (
     prediction_columns,
 )
 from hcat_core.runs.trained_run import TrainedRun
+from hcat_core.text.counted import counted
 from hcat_core.training.fitting import Fitted
 
 EXPLAINED = 32  # patients up to which predictions are explained unless the user decides otherwise
@@ -192,8 +193,8 @@ def refuse_without_modality(cohort: Cohort) -> None:
     if without.any():
         ids = ", ".join(np.array(cohort.ids_as_written())[without.numpy()][:5])
         raise DataError(
-            f"{int(without.sum())} patients have no measured value in any modality: {ids}. There is "
-            "nothing to predict from; leave them out."
+            f"{counted(int(without.sum()), 'patient has', 'patients have')} no measured value in any "
+            f"modality: {ids}. There is nothing to predict from; leave them out."
         )
 
 

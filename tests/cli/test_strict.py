@@ -21,7 +21,7 @@ def with_zeros(cohort_folder, tmp_path):
 def test_strict_stops_at_a_finding_before_anything_is_fitted(hcat, with_zeros, tmp_path):
     arguments = ("run", LOGISTIC, "--set=cohort.root=" + str(with_zeros), "--set=evaluation.bootstrap=0")
     code, _, err = hcat(*arguments, "--strict", "--outdir=strict")
-    assert code == 3 and "--strict: 1 findings about the cohort" in err
+    assert code == 3 and "--strict: 1 finding about the cohort" in err
     assert "semantic: nothing but zeros for 2 patients" in err
     assert not (tmp_path / "strict").exists()
     code, _, err = hcat(*arguments, "--outdir=free")

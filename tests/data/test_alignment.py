@@ -43,7 +43,7 @@ def test_a_column_that_the_model_does_not_know_is_left_out_and_named():
     aligned = align(cohort, TRAINED)
     assert torch.equal(aligned.cohort.emb[:, 0], cohort.emb[:, 0, :3])
     assert aligned.findings == (
-        "clinical: 1 columns of the file are no features of training, and are left out: stage",
+        "clinical: 1 column of the file not among the features of training, and left out: stage",
     )
 
 

@@ -274,7 +274,7 @@ def test_repeated_rows_are_one_or_an_error_in_any_order(rows, seed):
 
 def test_an_event_at_time_zero_is_told():
     labels, *_, (finding,) = read(Table(t=[0.0, 0.0, 2000.0], e=[1, 0, 0]))
-    assert labels == [1, -1, 0] and "1 patients have an event at time 0" in finding
+    assert labels == [1, -1, 0] and "1 patient has an event at time 0" in finding
 
 
 def test_times_of_which_half_are_longer_than_fifty_years_are_told():

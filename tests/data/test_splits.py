@@ -96,14 +96,14 @@ def test_the_users_own_split_is_taken_as_it_is():
     split = split_by_column(cohort, Sides(cohort.patient_ids, sides), "side")
     assert split.train.tolist() == [0, 1, 2, 3, 4, 5, 10, 11]
     assert split.test.tolist() == [6, 7] and split.validation.tolist() == [8, 9]
-    with pytest.raises(DataError, match='1 patients have none of .*: "holdout" .1., the first of them in row 11 .counted'):
+    with pytest.raises(DataError, match='1 patient has none of .*: "holdout" .1., the first of them in row 11 .counted'):
         split_by_column(cohort, Sides(cohort.patient_ids, [*sides[:-1], "holdout"]), "side")
     with pytest.raises(DataError, match="no value .1., the first of them not in the file"):
         split_by_column(cohort, Sides(cohort.patient_ids[:-1], sides[:-1]), "side")
     with pytest.raises(DataError, match='8 patients .*: "0" .6., "holdout" .1., no value .1., .* row 0'):
         split_by_column(cohort, Sides(cohort.patient_ids, [0] * 6 + ["holdout", None, *sides[8:]]), "side")
     grouped = replace(cohort, groups=("north",) * 12)
-    with pytest.raises(DataError, match="1 groups are in both train and validation"):
+    with pytest.raises(DataError, match="1 group is in both train and validation"):
         split_by_column(grouped, Sides(cohort.patient_ids, sides), "side")
 
 
@@ -122,5 +122,5 @@ def test_the_users_own_split_never_has_a_group_on_two_sides(first, second):
     assert [len(own.train), len(own.validation), len(own.test)] == [4, 4, 4]
     groups[sides.index(second)] = groups[sides.index(first)]
     crossing = replace(cohort, groups=tuple(groups))
-    with pytest.raises(DataError, match=f"1 groups are in both {first} and {second}"):
+    with pytest.raises(DataError, match=f"1 group is in both {first} and {second}"):
         split_by_column(crossing, Sides(cohort.patient_ids, sides), "side")

@@ -12,7 +12,8 @@ import numpy as np
 from hcat_core.experiments.compare_imputers.results import ImputerResult
 from hcat_core.experiments.compare_imputers.settings import LIMIT, ORACLE
 from hcat_core.experiments.compare_imputers.table import BASELINE, Estimate
-from hcat_core.report.formatting import counted, listed
+from hcat_core.report.formatting import listed
+from hcat_core.text.counted import counted
 from hcat_core.text.numbers import percent
 
 Word = Literal["an imputer is better", "no detectable difference", "not known"]

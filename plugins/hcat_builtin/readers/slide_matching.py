@@ -10,6 +10,7 @@ from typing import Literal
 
 from hcat_builtin.readers.slide_map import read_slide_map, slide_name
 from hcat_core.errors import DataError
+from hcat_core.text.counted import counted
 from hcat_core.text.quoting import one_line
 
 Unmapped = Literal["refuse", "skip"]
@@ -48,7 +49,8 @@ class SlidePatients:
         """
         if empty and len(empty) == len(self.patients):
             raise DataError(
-                f"{self.source}: none of its {len(empty)} slides holds a patch. Encode them again."
+                f"{self.source}: none of its {counted(len(empty), 'slide')} holds a patch. Encode them "
+                "again."
             )
         if self.mapped is None or self.slide_map is None:
             # Without a map a slide's name is its patient, and findings name no patients.
@@ -76,12 +78,12 @@ class SlidePatients:
             )
         if empty:
             names = [slide_name(slide) for slide in empty]
-            parts.append(f"{len(empty)} slides hold no patch ({named(names)})")
+            parts.append(f"{counted(len(empty), 'slide holds', 'slides hold')} no patch ({named(names)})")
         fewer = Counter(self.mapped[slide] for slide in missing)
         fewer.update(self.patients[slide] for slide in empty)
         named_slides = Counter(self.mapped.values())
         none = sum(named_slides[patient] == count for patient, count in fewer.items())
-        rest = f"{len(fewer)} patients rest on fewer slides than the map names"
+        rest = f"{counted(len(fewer), 'patient rests', 'patients rest')} on fewer slides than the map names"
         on_none = f", {none} of them on none" if none else ""
         return f"{self.source}: {', '.join(parts)}: {rest}{on_none}."
 

@@ -194,7 +194,7 @@ def test_files_without_patches_are_told(tmp_path):
     found = read(H5Reader(path=folder, slide_map=all_mapped(tmp_path)))
     assert found.mean.tolist() == [[1, 1], [7, 7]]
     (finding,) = found.findings
-    assert "1 slides hold no patch (s2): 1 patients rest on fewer slides" in finding
+    assert "1 slide holds no patch (s2): 1 patient rests on fewer slides" in finding
     (finding,) = read(H5Reader(path=folder)).findings
     assert "1 of 3 files or groups hold no patch" in finding
     assert "s2" not in finding  # without a map it is a patient
@@ -205,7 +205,7 @@ def test_tensors_without_patches_are_told(tmp_path):
     torch.save(torch.zeros(0, 2), folder / "s3.pt")
     (finding,) = read(PtReader(path=folder, slide_map=all_mapped(tmp_path))).findings
     assert (
-        "1 slides hold no patch (s3): 1 patients rest on fewer slides than the map names, 1 of" in finding
+        "1 slide holds no patch (s3): 1 patient rests on fewer slides than the map names, 1 of" in finding
     )
 
 
@@ -213,7 +213,7 @@ def test_a_folder_whose_every_file_is_empty_is_refused(tmp_path):
     (tmp_path / "h5").mkdir()
     with h5py.File(tmp_path / "h5" / "s1.h5", "w") as file:
         file["features"] = np.zeros((0, 2), np.float32)
-    with pytest.raises(DataError, match="none of its 1 slides holds a patch"):
+    with pytest.raises(DataError, match="none of its 1 slide holds a patch"):
         read(H5Reader(path=tmp_path / "h5"))
 
 

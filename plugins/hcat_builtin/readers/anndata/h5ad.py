@@ -22,6 +22,7 @@ from hcat_builtin.readers.hdf5.safety import open_h5, text_attribute
 from hcat_builtin.readers.isolation.reader import IsolatedReader
 from hcat_core.errors import DataError
 from hcat_core.reading import COUNT_COLUMN, QUALITY_COLUMN, ColumnTable, ModalityTable
+from hcat_core.text.counted import counted
 from hcat_core.text.quoting import one_line
 
 
@@ -95,7 +96,7 @@ class H5adReader(IsolatedReader):
             ids = self._ids(file)
             matrix = annotated_matrix(file, "", len(ids), self.selection)
             origin = "obs_names" if self.patient_id is None else f"obs column {self.patient_id}"
-            return f"AnnData: {matrix}, {len(set(ids.tolist()))} patients in {origin}"
+            return f"AnnData: {matrix}, {counted(len(set(ids.tolist())), 'patient')} in {origin}"
 
     def _ids(self, file: h5py.File) -> np.ndarray:
         return index_of(file, "obs") if self.patient_id is None else column_of(file, "obs", self.patient_id)

@@ -34,6 +34,7 @@ from hcat_builtin.readers.slide_matching import SlidePatients, Unmapped, match_s
 from hcat_builtin.readers.slide_rows import rows_of_slides, rows_of_table
 from hcat_core.errors import DataError
 from hcat_core.reading import ColumnTable, ModalityTable
+from hcat_core.text.counted import counted
 from hcat_core.text.spelling import did_you_mean
 
 ENDINGS = (".h5", ".hdf5")
@@ -136,7 +137,7 @@ class H5Reader(IsolatedReader):
             patients = len(set(ids.tolist()) - {None})
             per = "one row per patient"
             if patients < rows:
-                per = f"several rows per patient, {patients} patients"
+                per = f"several rows per patient, {counted(patients, 'patient')}"
             return f"{per}: {layout.patient_id} and {layout.embedding} ({_shape(embedding)}) at the top"
 
     def _layout(self, file: h5py.File) -> FlatLayout | dict[str, str]:
