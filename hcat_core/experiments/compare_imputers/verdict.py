@@ -12,8 +12,7 @@ import numpy as np
 from hcat_core.experiments.compare_imputers.results import ImputerResult
 from hcat_core.experiments.compare_imputers.settings import LIMIT, ORACLE
 from hcat_core.experiments.compare_imputers.table import BASELINE, Estimate
-from hcat_core.report.formatting import listed, percent
-from hcat_core.text.counted import counted
+from hcat_core.report.formatting import counted, listed, percent
 
 Word = Literal["an imputer is better", "no detectable difference", "not known"]
 MOST_OFF = 0.05  # of the coverage of 90 % intervals, from which on they are called too narrow or too wide
