@@ -119,7 +119,7 @@ def test_groups_that_are_too_small_have_no_row_and_the_caption_says_so(outcome, 
     assert [row[0].text for row in table.cells] == ["large"]
     assert f"Not shown: 2 of 3 groups, without the {needed} that scores take." in table.caption
     none = [one for name, one in scored if name != ["large"]]
-    assert other_captions.left_out(none) == f"None of 2 groups has the {needed} that scores take."
+    assert other_captions.left_out(none) == f"No scores: none of 2 groups has the {needed} that they take."
 
 
 def test_sentences_on_the_method_name_each_outcome_once(run):

@@ -28,12 +28,11 @@ from hcat_core.experiments.tune.search import PlannedSearch, Progress, SearchRes
 from hcat_core.experiments.tune.trial_table import as_csv
 from hcat_core.recipe.recipe import Recipe
 from hcat_core.registry.catalog import Catalog
-from hcat_core.report.formatting import today
+from hcat_core.report.formatting import counted, today
 from hcat_core.report.page_facts import PageFacts, cohort_name
 from hcat_core.storage.checkpoint import write_text
 from hcat_core.storage.folder_lock import folder_lock
 from hcat_core.storage.safe_path import safe_path
-from hcat_core.text.counted import counted
 
 
 @dataclass(frozen=True)
