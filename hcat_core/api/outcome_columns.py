@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 from hcat_core.errors import UsageError
@@ -104,6 +105,11 @@ class OutcomeColumns:
                 "multiclass for classes, continuous for numbers."
             )
         if self.horizons is not None:
+            for name, horizon in self.horizons.items():
+                if isinstance(horizon, bool) or not isinstance(horizon, Real):
+                    raise UsageError(
+                        f"horizons: {name} is {horizon!r}; a horizon is a number of days, such as 730."
+                    )
             return {
                 name: {**columns, "horizon_days": days, "outcome": _outcome(name, days)}
                 for name, days in self.horizons.items()

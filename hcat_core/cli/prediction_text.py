@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hcat_core.data.event_times import DAYS
+from hcat_core.text.numbers import percent
 
 YEARS_FROM = 2 * DAYS["years"]  # a horizon from which on times are said in years
 POINTS = slice(2, None, 3)  # of the twelve of a risk curve: the quarters of the horizon
@@ -34,7 +35,8 @@ def patient_lines(record: Mapping[str, Any], references: Mapping[str, Reference]
         if share is None:
             yield f"  {name} is missing, and not imputed"
         else:
-            yield f"  {name} is missing: imputed; {min(share, 1):.0%} of its variance remains uncertain"
+            left = percent(min(share, 1))
+            yield f"  {name} is missing: imputed; {left} of its variance remains uncertain"
     for task, one in record["tasks"].items():
         base = references[task].base_rate
         if one["kind"] == "continuous":

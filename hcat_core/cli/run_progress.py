@@ -280,7 +280,8 @@ def _how_scored(summary: Mapping[str, Any]) -> str:
     scored = (
         "Test patients were scored once." if split["test"]["patients"] else "There are no test patients."
     )
-    return " ".join([chosen, scored, *_what_is_estimated(summary)])
+    events = any(summary["metrics"].values())
+    return " ".join([*([chosen] if events else []), scored, *_what_is_estimated(summary)])
 
 
 def _what_is_estimated(summary: Mapping[str, Any]) -> list[str]:

@@ -137,7 +137,7 @@ def _duplicates(cohort: Cohort, sides: list[str] | None) -> list[QualityIssue]:
         issues.append(
             QualityIssue(
                 "duplicate",
-                f"{modality.name}: {which_hold} the same values{where} ({_first_sets(copies)}). "
+                f"{modality.name}: {which_hold} the same values{where} ({_first_sets(cohort, copies)}). "
                 "Are they one patient? cohort.groups keeps such records together.",
             )
         )
@@ -160,7 +160,8 @@ def _empty(cohort: Cohort) -> list[QualityIssue]:
         if rows and modality.width > 1:
             message = (
                 f"{modality.name}: nothing but zeros for {counted(len(rows), 'patient')} "
-                f"({_first_rows(rows)}). If nothing was measured, leave them out of the file or write NaN."
+                f"({_first_lines(cohort, rows)} of predictions.csv). If nothing was measured, leave them "
+                "out of the file or write NaN."
             )
             issues.append(QualityIssue("empty", message))
     return issues
@@ -178,8 +179,8 @@ def _shared_ids(cohort: Cohort, sides: list[str] | None) -> list[QualityIssue]:
     if not shared:
         return []
     message = (
-        f"ids differ only in their ending: {_rows_in_words(shared, sides)}. Are they records of one "
-        "patient? cohort.groups keeps them together."
+        f"ids differ only in their ending: {_sets_in_words(cohort, shared, sides)}. Are they records of "
+        "one patient? cohort.groups keeps them together."
     )
     return [QualityIssue("shared_id", message)]
 
@@ -190,16 +191,17 @@ def _no_ids(cohort: Cohort) -> list[QualityIssue]:
     if not rows:
         return []
     message = (
-        f'the id of {_first_rows(rows)} is a word that often means "not known", such as NA: all rows of '
+        f"the id in {_first_lines(cohort, rows)} of predictions.csv is a word that often means "
+        '"not known", such as NA: all rows of '
         "the files with it are taken for one patient. If they are of several or of nobody, give each an "
         "id, or delete them."
     )
     return [QualityIssue("no_id", message)]
 
 
-def _rows_in_words(sets: list[np.ndarray], sides: list[str] | None) -> str:
-    """The rows of the first sets, the number of further sets, and of those on both sides of the split."""
-    text = _first_sets(sets)
+def _sets_in_words(cohort: Cohort, sets: list[np.ndarray], sides: list[str] | None) -> str:
+    """The first sets, the number of further sets, and of those on both sides of the split."""
+    text = _first_sets(cohort, sets)
     if sides is not None:
         crossing = sum(len({sides[row] for row in rows.tolist()} - {"left out"}) > 1 for rows in sets)
         if crossing:
@@ -207,16 +209,23 @@ def _rows_in_words(sets: list[np.ndarray], sides: list[str] | None) -> str:
     return text
 
 
-def _first_sets(sets: Sequence[np.ndarray]) -> str:
-    """The rows of the first sets, and the number of further sets: a message has an end."""
-    text = "; ".join(_first_rows(rows.tolist()) for rows in sets[:SHOWN])
-    return text + (f"; and {len(sets) - SHOWN} more sets" if len(sets) > SHOWN else "")
+def _first_sets(cohort: Cohort, sets: Sequence[np.ndarray]) -> str:
+    """Where the first sets are, and the number of further sets: a message has an end."""
+    text = "; ".join(_first_lines(cohort, rows.tolist()) for rows in sets[:SHOWN])
+    more = f"; and {len(sets) - SHOWN} more sets" if len(sets) > SHOWN else ""
+    return f"{text}{more} of predictions.csv"
 
 
-def _first_rows(rows: Sequence[int]) -> str:
-    """The first rows, and how many there are where some are left out."""
+def _first_lines(cohort: Cohort, rows: Sequence[int]) -> str:
+    """Lines of the first patients in predictions.csv, and how many there are where some are left out.
+
+    A patient is found by a line of the file that has ids anyway: messages name no ids. Patients without any
+    modality are not in it.
+    """
+    line = cohort.present.any(dim=1).cumsum(dim=0) + 1  # the header is line 1
+    first = ", ".join(str(int(line[row])) for row in rows[:SHOWN])
     more = f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
-    return f"rows {', '.join(map(str, rows[:SHOWN]))}{more}"
+    return f"line{'' if len(rows) == 1 else 's'} {first}{more}"
 
 
 def _one_group(cohort: Cohort, rows: np.ndarray) -> bool:

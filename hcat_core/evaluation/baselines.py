@@ -19,6 +19,7 @@ from hcat_core.interfaces import FitContext, Prediction
 from hcat_core.metrics.censoring import known_weights
 from hcat_core.metrics.intervals import paired_auc_difference
 from hcat_core.recipe.component_tables import check_component
+from hcat_core.recipe.outcome_kinds import kinds_of
 from hcat_core.recipe.recipe import Recipe
 from hcat_core.registry.catalog import Catalog
 from hcat_core.training.fitting import fit_estimator
@@ -55,7 +56,8 @@ def baseline_recipes(
     """Make a recipe for each baseline, at its defaults, on the cohort of another recipe.
 
     Args:
-        names: of estimators; one that is not installed is left out, and ``coxnet`` where times are unknown.
+        names: of estimators; one that is not installed or can predict no outcome of the cohort is left out,
+            and ``coxnet`` where times are unknown.
         present: estimators that are compared anyway; they are left out.
         like: the recipe whose cohort, split and evaluation are used.
         catalog: of components.
@@ -64,10 +66,13 @@ def baseline_recipes(
     assert cohort.targets is not None
     events = list(cohort.layout.event_columns)
     timed = bool((cohort.targets.event[:, events] >= 0).any(dim=0).all())
+    kinds = {task.kind for task in cohort.layout.tasks}
     result = {}
     for name in names:
-        installed = catalog.registries["estimator"].find(name) is not None
-        if name in present or not installed or (name == "coxnet" and not timed):
+        component = catalog.registries["estimator"].find(name)
+        if name in present or component is None or (name == "coxnet" and not timed):
+            continue
+        if not kinds_of(component) & kinds:  # nothing here that it could predict
             continue
         table = check_component(catalog, "estimator", {"use": name}, "estimator").table
         assert table is not None

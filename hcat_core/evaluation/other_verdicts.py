@@ -172,7 +172,7 @@ def _coverage(scores: ValueScores) -> str:
     if scores.coverage_90 is None or scores.coverage_90_95 is None:
         return "Intervals: there are none, so that how far off a patient's value may be is not known."
     found = {
-        0: "as they should",
+        0: "not detectably more or fewer than they should",
         1: "more than they should: intervals are wider than they need to be",
         -1: "fewer than they should: intervals are too narrow",
     }[side_of(scores.coverage_90_95, LEVEL)]

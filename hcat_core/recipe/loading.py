@@ -50,6 +50,8 @@ def read_recipe_tree(path: Path) -> Tree:
         cohort = tree.get("cohort")
         if isinstance(cohort, dict) and "root" in cohort:
             drop_name_and_demo(merged)
+            if cohort.get("demo") is False:  # removed with the root already
+                tree = {**tree, "cohort": {key: value for key, value in cohort.items() if key != "demo"}}
         if "estimator" in tree:
             # A table without ``use`` changes keys of the estimator that the parent names.
             parent_estimator = merged.get("estimator", {"use": NEURAL})

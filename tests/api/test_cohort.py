@@ -103,6 +103,12 @@ def test_several_horizons_of_one_event_are_tasks():
     ]
 
 
+def test_a_horizon_that_is_no_number_of_days_is_a_sentence():
+    given = outcome(dead=[1, 1, 0, 0], **MONTHS)
+    with pytest.raises(HcatError, match="horizons: death is '2y'; a horizon is a number of days"):
+        hcat.Cohort.from_frames(RNA, time="months", event="dead", horizons={"death": "2y"}, **given)
+
+
 def test_several_outcomes_are_given_as_tables_of_tasks():
     given = outcome(dead=[1, 1, 0, 0], msi=[1, 0, -1, 1], **MONTHS)
     tasks = {

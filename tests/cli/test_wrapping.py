@@ -140,7 +140,7 @@ def test_all_that_is_known_of_a_patient_is_printed():
     text = "\n".join(patient_lines(record, {"death": Reference(0.35, 0.3)}))
     for part in (
         "P1 has clinical, rna",
-        "wsi is missing: imputed; 63% of its variance remains uncertain",
+        "wsi is missing: imputed; 63 % of its variance remains uncertain",
         "blood is missing, and not imputed",
         "p_death_5y 0.40 (90 % interval 0.20 to 0.60)",
         "reaches 0.35",

@@ -41,11 +41,18 @@ def messages(cohort):
     return [issue.message for issue in find_quality_issues(cohort, report_of(cohort))]
 
 
-def test_messages_name_rows_and_never_patients():
+def test_messages_name_lines_of_predictions_and_never_patients():
     found = messages(with_faults())
-    assert any("nothing but zeros for 2 patients (rows 3, 7)" in message for message in found)
-    assert any("rows 10, 11" in message for message in found)
+    assert any("nothing but zeros for 2 patients (lines 5, 9 of predictions.csv)" in message for message in found)
+    assert any("lines 12, 13 of" in message for message in found)
     assert not any("SECRET" in message for message in found)
+
+
+def test_a_patient_without_any_modality_has_no_line_in_predictions():
+    cohort = with_faults()
+    hide = torch.zeros_like(cohort.present)
+    hide[0] = True
+    assert any("(lines 4, 8 of predictions.csv)" in message for message in messages(cohort.hide(hide)))
 
 
 def test_strict_stops_at_each_finding_and_at_none():
@@ -81,7 +88,7 @@ def rows(number):
     return np.random.default_rng(0).normal(size=(number, 16))
 
 
-@pytest.mark.parametrize(("copies", "told"), [(2, "rows 0, 1)"), (5, "4)"), (6, "4 and 1 more)"), (20_000, "more)")])
+@pytest.mark.parametrize(("copies", "told"), [(2, "lines 2, 3 of"), (5, "6 of"), (6, "6 and 1 more of"), (20_000, "more of")])
 def test_one_set_of_copies_is_some_rows_and_a_count(copies, told):
     (issue,) = found(cohort_of(np.repeat(rows(1), copies, axis=0)))
     assert issue.kind == "duplicate" and told in issue.message and len(issue.message) < 300
@@ -90,13 +97,13 @@ def test_one_set_of_copies_is_some_rows_and_a_count(copies, told):
 def test_many_sets_of_copies_are_some_sets_and_a_count():
     (issue,) = found(cohort_of(np.repeat(rows(10_000), 2, axis=0)))
     assert "10000 sets of patients" in issue.message and "; and 9995 more sets" in issue.message
-    assert "rows 0, 1; " in issue.message or "rows" in issue.message
+    assert issue.message.count("lines ") == 5
     assert len(issue.message) < 400
 
 
 def test_many_rows_of_zeros_are_some_rows_and_a_count():
     (issue,) = found(cohort_of(np.zeros((3000, 16))))
-    assert issue.kind == "empty" and "rows 0, 1, 2, 3, 4 and 2995 more" in issue.message
+    assert issue.kind == "empty" and "lines 2, 3, 4, 5, 6 and 2995 more of predictions.csv" in issue.message
 
 
 def test_many_ids_with_one_stem_are_some_sets_and_a_count():
@@ -111,7 +118,7 @@ def test_copies_are_the_rows_that_are_equal_whatever_their_order():
     values[[1, 4]] = values[3]
     values[5] = values[0]
     (issue,) = found(cohort_of(values))
-    assert sorted(issue.message.split("(")[1].split(")")[0].split("; ")) == ["rows 0, 5", "rows 1, 3, 4"]
+    assert sorted(issue.message.split("(")[1].split(" of ")[0].split("; ")) == ["lines 2, 7", "lines 3, 5, 6"]
 
 
 def test_a_modality_without_a_value_is_named_with_its_file_and_a_cohort_without_any_is_refused():
@@ -131,7 +138,7 @@ def test_an_id_that_is_a_word_for_not_known_is_told_by_its_row(word):
     ids = [f"SECRET{row:03d}" for row in range(40)]
     assert messages(replace(cohort, patient_ids=tuple(ids))) == []
     (message,) = messages(replace(cohort, patient_ids=(*ids[:12], word, *ids[13:])))
-    assert message.startswith("the id of rows 12 is a word") and "SECRET" not in message
+    assert message.startswith("the id in line 14 of predictions.csv is a word") and "SECRET" not in message
 
 
 @pytest.mark.parametrize("name", ["NA-1", "Nadia", "001", "unknown7"])

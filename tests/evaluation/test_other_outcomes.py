@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 from sklearn import metrics
 
 from hcat_core.evaluation.analysis import analyse_modalities, score_patterns
+from hcat_core.evaluation.baselines import baseline_recipes
 from hcat_core.evaluation.cohort_counts import count_others, count_outcomes
 from hcat_core.evaluation.other_baselines import (
     FREQUENCIES,
@@ -21,6 +23,9 @@ from hcat_core.evaluation.other_outcomes import score_others
 from hcat_core.evaluation.outcome_selection import prediction_of_columns, with_columns
 from hcat_core.evaluation.sample_size import check_sample_size, minimum_patients
 from hcat_core.evaluation.scores import score_tasks
+from hcat_core.recipe.recipe import load_recipe
+from hcat_core.recipe.shipped import find_recipe
+from hcat_core.registry.catalog import load_catalog
 
 
 def test_each_outcome_is_scored_once_and_by_its_kind(mixed, predicted, settings):
@@ -156,3 +161,13 @@ def test_an_estimator_of_events_alone_is_given_events_alone(mixed, predicted):
         == predicted().values[:, 5].tolist()
     )
     assert with_columns(mixed, range(len(mixed.layout.tasks))) is mixed
+
+
+def test_a_baseline_that_can_predict_no_outcome_of_the_cohort_is_left_out(mixed):
+    catalog = load_catalog()
+    recipe, _ = load_recipe(find_recipe(Path("small_cohort.toml")), catalog)
+    numbers = with_columns(mixed, mixed.layout.numbers)
+    others = with_columns(mixed, [*mixed.layout.outcome("subtype").columns, *mixed.layout.numbers])
+    names = ["coxnet", "survival_forest", "random_forest"]
+    assert list(baseline_recipes(names, [], recipe, catalog, numbers)) == ["random_forest"]
+    assert list(baseline_recipes(names, [], recipe, catalog, others)) == names[1:]

@@ -142,6 +142,12 @@ def test_a_recipe_may_extend_a_shipped_one_by_its_name(catalog, tmp_path, name):
     assert load_recipe(child, catalog)[0].as_dict() == shipped | {"seed": 7}
 
 
+def test_false_removes_the_demo_beside_a_root_of_ones_own(catalog, tmp_path):
+    child = tmp_path / "child.toml"
+    child.write_text('extends = "enhanced.toml"\n[cohort]\nroot = "data"\ndemo = false\n')
+    assert "demo" not in load_recipe(child, catalog)[0].as_dict()["cohort"]
+
+
 def test_a_file_beside_the_recipe_comes_before_a_shipped_one(catalog, tmp_path):
     (tmp_path / "small_cohort.toml").write_text(f'extends = "{RECIPES / "hancock.toml"}"\nseed = 5\n')
     (tmp_path / "child.toml").write_text('extends = "small_cohort.toml"\n')

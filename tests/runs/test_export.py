@@ -298,7 +298,7 @@ def test_a_file_that_would_predict_otherwise_is_not_put_in_place(one, tmp_path):
 def test_other_runs_and_other_endings_are_refused(folder, one, tmp_path, capsys):
     recipe = dataclasses.replace(one.recipe, estimator={"use": "logistic"})
     fitted = dataclasses.replace(one.fitted, estimator=object())
-    with pytest.raises(UsageError, match="the estimator 'logistic' cannot be exported.*use = \"neural\""):
+    with pytest.raises(UsageError, match="'logistic', so that it cannot be exported.*use = \"neural\""):
         export_run(
             dataclasses.replace(one, recipe=recipe, fitted=fitted), load_catalog(), tmp_path / "a.pt2"
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
 from typing import Any, Literal
 
 from hcat_core.evaluation.verdict import ELSEWHERE
@@ -145,7 +144,8 @@ def _claimed(one: Difference) -> str:
 def _undecided(rest: Sequence[Difference], others: bool) -> str:
     """By how much the recipes without a claim differ, and what could have been found."""
     largest = max(rest, key=lambda one: abs(one.mean))
-    least = median((one.high - one.low) / 2 for one in rest if one.high is not None and one.low is not None)
+    assert largest.low is not None and largest.high is not None
+    least = (largest.high - largest.low) / 2
     which = f"{'Of the others the' if others else 'The'} largest difference is that of {largest.name}"
     text = (
         f"{which}: {_in_words(largest)}. With these patients a difference of less than about {least:.2f} "

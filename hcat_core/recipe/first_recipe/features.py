@@ -12,6 +12,7 @@ from hcat_core.recipe.first_recipe.files import CohortFile, recipe_path
 from hcat_core.recipe.first_recipe.questions import Interview
 from hcat_core.recipe.first_recipe.wanted import Wanted
 from hcat_core.recipe.first_recipe.words import unknown_words
+from hcat_core.text.counted import counted
 
 MOST_CATEGORIES = 20
 SHOWN = 6
@@ -135,7 +136,7 @@ def _why_dropped(column: ColumnSurvey, outcomes: frozenset[str], rows: int) -> s
 
 
 def _summary(file: CohortFile, left: int, one_hot: list[Noted], drop: list[Noted]) -> str:
-    text = f"{file.name}: {file.path.name}: {left} columns of features"
+    text = f"{file.name}: {file.path.name}: {counted(left, 'column')} of features"
     if one_hot:
         text += f", of them categories: {_names([one.value for one in one_hot])}"
     if drop:

@@ -104,8 +104,8 @@ def _neural(run: TrainedRun) -> NeuralEstimator:
     estimator, folder = run.fitted.estimator, run.folder.path
     if not isinstance(estimator, NeuralEstimator):
         raise UsageError(
-            f"{folder}: the estimator {run.recipe.estimator['use']!r} cannot be exported, which torch does "
-            'not compute. Train a run with use = "neural", as in the recipes enhanced and hancock.'
+            f"{folder}: torch does not compute the estimator {run.recipe.estimator['use']!r}, so that it "
+            'cannot be exported. Train a run with use = "neural", as in the recipes enhanced and hancock.'
         )
     others = [outcome.name for outcome in run.layout.outcomes if outcome.kind != "event"]
     if others:

@@ -202,7 +202,7 @@ class Search:
         fit = improve(begin(self.training, start, rank), self.training, min(PROBE, self.iterations))
         score = hidden_block_crps(fit.model, self.judge)
         self.progress(
-            f"gaussian: {len(start.weight)} components, rank {rank}: CRPS {score:.4f} on hidden blocks"
+            f"gaussian: components {len(start.weight)}, rank {rank}: CRPS {score:.4f} on hidden blocks"
         )
         return Candidate(fit, rank, score, score)
 

@@ -107,7 +107,7 @@ class GaussianImputer:
         training = TrainingRows.of(self._rows(fitted_on), self.block)
         search = Search(training, judge, self.iterations, context.seed, context.progress)
         best = search.run(self.rank, self.components)
-        context.progress(f"gaussian: {best.clusters} components of rank {best.rank}")
+        context.progress(f"gaussian: components {best.clusters}, rank {best.rank}: chosen")
         self.model = best.fit.model
         self.trust = self._measure_trust(judge)
         if fitted_on is not train:
