@@ -121,7 +121,7 @@ def test_drawn_sets_and_warnings_are_those_of_hcat_impute(informed, new, command
             np.testing.assert_array_equal(named.to_numpy(np.float32), frame.loc[theirs.index].to_numpy())
     assert findings == told
     assert any("outcome-informed" in text for text in findings)
-    assert any("1 patients have no measured value" in text for text in findings)
+    assert any("1 patient has no measured value" in text for text in findings)
 
 
 def test_a_seed_without_draws_is_refused_by_both(network, new, command):
