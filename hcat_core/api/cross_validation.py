@@ -12,7 +12,7 @@ from hcat_core.experiments.cohort_warnings import cohort_warnings
 
 
 def further_warnings(cohort: Cohort, strict: bool) -> list[str]:
-    """What to know before methods are scored on a cohort's folds, beside what was said when it was read.
+    """Warnings before methods are scored on a cohort's folds, without those of reading it.
 
     Raises:
         DataError: for findings about data quality, if ``strict``.

@@ -10,7 +10,7 @@ from typing import Any
 from hcat_core.data.event_times import DAYS
 from hcat_core.text.numbers import percent
 
-YEARS_FROM = 2 * DAYS["years"]  # a horizon from which on times are said in years
+YEARS_FROM = 2 * DAYS["years"]  # from this horizon on times are given in years
 POINTS = slice(2, None, 3)  # of the twelve of a risk curve: the quarters of the horizon
 
 
